@@ -1,0 +1,36 @@
+"""Measuring on a machine that others use too: CPU time instead of time, and pairs that take turns,
+so that what else runs weighs on both of a pair."""
+
+import os
+import statistics
+
+from report import number
+
+PAIRS = 9  # of contender and yardstick; never below 7
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def spread(values):
+    """'1.02 to 1.11', for a figure's "how"."""
+    return f"{number(min(values))} to {number(max(values))}"
+
+
+def cpu_s(pid):
+    """User and system time of all living threads of a process, in seconds, exact to the
+    nanosecond (the ticks of /proc/PID/stat are 10 ms)."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as line:
+                total += int(line.read().split()[0])
+        except FileNotFoundError:
+            pass
+    return total / 1e9
+
+
+def loaded():
+    """How many others want to run now, per processor: for a figure's "how"."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1)

@@ -1,0 +1,18 @@
+/* What every fuzz target defines (libFuzzer's entry point).  A target aborts when a promise of
+ * the code under test is broken; sanitizers find the rest. */
+#ifndef CH_FUZZ_H
+#define CH_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CH_FUZZ_CHECK(condition)                                                               \
+	do {                                                                                   \
+		if (!(condition))                                                              \
+			abort();                                                               \
+	} while (0)
+
+#endif

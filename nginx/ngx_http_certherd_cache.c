@@ -1,0 +1,477 @@
+
+/*
+ * Opened keys and parsed certificates of this worker: a hash by name with a
+ * list in order of use, bounded in bytes.  An entry is good for one version of
+ * the record, and for its signature (versions could come again after a restored
+ * database), so that a renewed certificate is served at the next handshake.
+ * Parsed intermediates are shared by chain id.
+ *
+ * A handshake in progress holds its own references, so anything here can be
+ * thrown away at any time.
+ */
+
+
+#include "ngx_http_certherd_module.h"
+
+#include "crypto/seal.h"
+#include "wire/record.h"
+
+
+/*
+ * Heap per entry: measured 7 KiB with a leaf of 450 bytes (OpenSSL 3.0): the
+ * parsed leaf, which grows with its extensions, a P-256 key with what it keeps
+ * from its first signature, and ourselves.  Rather more than less.
+ */
+#define NGX_HTTP_CERTHERD_ENTRY_SIZE   (8 * 1024)
+#define NGX_HTTP_CERTHERD_LEAF_FACTOR  3
+#define NGX_HTTP_CERTHERD_ISSUER_SIZE  (8 * 1024)
+#define NGX_HTTP_CERTHERD_BUCKETS_MAX  (1 << 17)
+#define NGX_HTTP_CERTHERD_CHAIN_BUCKETS  64
+
+
+typedef struct ngx_http_certherd_chain_s  ngx_http_certherd_chain_t;
+
+struct ngx_http_certherd_chain_s {
+    ngx_http_certherd_chain_t  *next;
+    STACK_OF(X509)             *certs;
+    ngx_uint_t                  refs;
+    size_t                      size;
+    u_char                      id[CH_CHAIN_ID_B];
+};
+
+
+typedef struct ngx_http_certherd_entry_s  ngx_http_certherd_entry_t;
+
+struct ngx_http_certherd_entry_s {
+    ngx_http_certherd_entry_t  *next;     /* of its bucket */
+    ngx_queue_t                 queue;
+    ngx_http_certherd_pair_t    pair;     /* chain: borrowed from the next */
+    ngx_http_certherd_chain_t  *chain;    /* NULL: no intermediates */
+    uint64_t                    version;
+    u_char                      signature[CH_SIGNATURE_B];
+    size_t                      size;
+    uint32_t                    hash;
+    size_t                      len;
+    u_char                      name[1];
+};
+
+
+static struct {
+    ngx_http_certherd_entry_t     **buckets;
+    uint32_t                        mask;
+    ngx_queue_t                     used;    /* the latest first */
+    size_t                          size;
+    ngx_http_certherd_chain_t      *chains[NGX_HTTP_CERTHERD_CHAIN_BUCKETS];
+} ngx_http_certherd_cache;
+
+
+ngx_int_t
+ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf)
+{
+    size_t  n;
+
+    n = 64;
+
+    while (n < mcf->cache_size / NGX_HTTP_CERTHERD_ENTRY_SIZE
+           && n < NGX_HTTP_CERTHERD_BUCKETS_MAX)
+    {
+        n *= 2;
+    }
+
+    ngx_http_certherd_cache.buckets = ngx_calloc(
+        n * sizeof(ngx_http_certherd_entry_t *), ngx_cycle->log);
+
+    if (ngx_http_certherd_cache.buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_certherd_cache.mask = (uint32_t) n - 1;
+    ngx_queue_init(&ngx_http_certherd_cache.used);
+
+    return NGX_OK;
+}
+
+
+static ngx_http_certherd_chain_t **
+ngx_http_certherd_chain_place(const u_char *id)
+{
+    ngx_http_certherd_chain_t  **place;
+
+    place = &ngx_http_certherd_cache.chains[id[0]
+                                     % NGX_HTTP_CERTHERD_CHAIN_BUCKETS];
+
+    while (*place && ngx_memcmp((*place)->id, id, CH_CHAIN_ID_B) != 0) {
+        place = &(*place)->next;
+    }
+
+    return place;
+}
+
+
+static void
+ngx_http_certherd_chain_unref(ngx_http_certherd_chain_t *chain)
+{
+    ngx_http_certherd_chain_t  **place;
+
+    if (chain == NULL || --chain->refs) {
+        return;
+    }
+
+    place = ngx_http_certherd_chain_place(chain->id);
+    *place = chain->next;
+    ngx_http_certherd_cache.size -= chain->size;
+    sk_X509_pop_free(chain->certs, X509_free);
+    ngx_free(chain);
+}
+
+
+static STACK_OF(X509) *
+ngx_http_certherd_parse_chain(const u_char *block, size_t len)
+{
+    size_t           i;
+    X509            *x509;
+    const u_char    *der;
+    struct ch_chain  chain;
+    STACK_OF(X509)  *certs;
+
+    if (ch_chain_decode(block, len, &chain) != CH_OK) {
+        return NULL;
+    }
+
+    certs = sk_X509_new_null();
+
+    for (i = 0; certs && i < chain.n; i++) {
+        der = chain.der[i];
+        x509 = d2i_X509(NULL, &der, (long) chain.der_len[i]);
+
+        if (x509 == NULL || sk_X509_push(certs, x509) == 0) {
+            X509_free(x509);
+            sk_X509_pop_free(certs, X509_free);
+            return NULL;
+        }
+    }
+
+    return certs;
+}
+
+
+/* On success *ret_chain is referenced once more; NULL: no intermediates. */
+static const char *
+ngx_http_certherd_chain_ref(const u_char *id,
+    ngx_http_certherd_chain_t **ret_chain)
+{
+    static const u_char  none[CH_CHAIN_ID_B];
+
+    size_t                       len;
+    const u_char                *block;
+    ngx_http_certherd_chain_t   *chain, **place;
+
+    *ret_chain = NULL;
+
+    if (ngx_memcmp(id, none, CH_CHAIN_ID_B) == 0) {
+        return NULL;
+    }
+
+    place = ngx_http_certherd_chain_place(id);
+
+    if (*place) {
+        (*place)->refs++;
+        *ret_chain = *place;
+        return NULL;
+    }
+
+    if (ngx_http_certherd_chain_block(id, &block, &len) != CH_OK) {
+        return "its intermediates are not in the replica";
+    }
+
+    chain = ngx_calloc(sizeof(ngx_http_certherd_chain_t), ngx_cycle->log);
+    if (chain == NULL) {
+        return "out of memory";
+    }
+
+    chain->certs = ngx_http_certherd_parse_chain(block, len);
+    if (chain->certs == NULL) {
+        ngx_free(chain);
+        return "its intermediates cannot be parsed";
+    }
+
+    ngx_memcpy(chain->id, id, CH_CHAIN_ID_B);
+    chain->refs = 1;
+    chain->size = sk_X509_num(chain->certs) * NGX_HTTP_CERTHERD_ISSUER_SIZE;
+    ngx_http_certherd_cache.size += chain->size;
+    *place = chain;
+    *ret_chain = chain;
+
+    return NULL;
+}
+
+
+static ngx_http_certherd_entry_t **
+ngx_http_certherd_entry_place(uint32_t hash, const char *name, size_t len)
+{
+    ngx_http_certherd_entry_t  **place;
+
+    place = &ngx_http_certherd_cache.buckets[hash
+                                             & ngx_http_certherd_cache.mask];
+
+    while (*place
+           && ((*place)->hash != hash || (*place)->len != len
+               || ngx_memcmp((*place)->name, name, len) != 0))
+    {
+        place = &(*place)->next;
+    }
+
+    return place;
+}
+
+
+static void
+ngx_http_certherd_entry_free(ngx_http_certherd_entry_t *entry)
+{
+    X509_free(entry->pair.leaf);
+    EVP_PKEY_free(entry->pair.key);
+    ngx_http_certherd_chain_unref(entry->chain);
+    ngx_free(entry);
+}
+
+
+static void
+ngx_http_certherd_entry_remove(ngx_http_certherd_entry_t *entry)
+{
+    ngx_http_certherd_entry_t  **place;
+
+    place = ngx_http_certherd_entry_place(entry->hash, (char *) entry->name,
+                                          entry->len);
+    *place = entry->next;
+    ngx_queue_remove(&entry->queue);
+    ngx_http_certherd_cache.size -= entry->size;
+    ngx_http_certherd_entry_free(entry);
+}
+
+
+/* Never the latest: it is what the caller is about to use. */
+static void
+ngx_http_certherd_cache_shrink(size_t bound)
+{
+    ngx_queue_t  *last;
+
+    while (ngx_http_certherd_cache.size > bound) {
+        last = ngx_queue_last(&ngx_http_certherd_cache.used);
+
+        if (last == ngx_queue_head(&ngx_http_certherd_cache.used)) {
+            break;
+        }
+
+        ngx_http_certherd_entry_remove(
+            ngx_queue_data(last, ngx_http_certherd_entry_t, queue));
+    }
+}
+
+
+void
+ngx_http_certherd_cache_stop(void)
+{
+    ngx_queue_t  *first;
+
+    if (ngx_http_certherd_cache.buckets == NULL) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&ngx_http_certherd_cache.used)) {
+        first = ngx_queue_head(&ngx_http_certherd_cache.used);
+        ngx_http_certherd_entry_remove(
+            ngx_queue_data(first, ngx_http_certherd_entry_t, queue));
+    }
+
+    ngx_free(ngx_http_certherd_cache.buckets);
+    ngx_http_certherd_cache.buckets = NULL;
+}
+
+
+/* SHA-256 of the SubjectPublicKeyInfo, as it stands in the certificate. */
+static int
+ngx_http_certherd_spki(X509 *leaf, uint8_t digest[CH_SHA256_B])
+{
+    int      rc, len;
+    u_char  *der;
+
+    der = NULL;
+    len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+    if (len <= 0) {
+        return CH_ECRYPTO;
+    }
+
+    rc = ch_sha256(der, (size_t) len, digest);
+    OPENSSL_free(der);
+
+    return rc;
+}
+
+
+static const char *
+ngx_http_certherd_open_key(struct ch_record *record, X509 *leaf,
+    EVP_PKEY **ret_key)
+{
+    int                       rc;
+    size_t                    i;
+    uint8_t                   spki[CH_SHA256_B];
+    ngx_uint_t                k;
+    ngx_array_t              *keys;
+    struct ch_sealed_view    *sealed;
+    struct ch_seal_binding    binding;
+    struct ch_recipient_key  *key;
+
+    if (ngx_http_certherd_spki(leaf, spki) != CH_OK) {
+        return "its public key cannot be read";
+    }
+
+    binding.name = record->name;
+    binding.name_len = record->name_len;
+    binding.key_version = record->key_version;
+    binding.spki_sha256 = spki;
+    rc = CH_ENOTFOUND;
+    keys = &ngx_http_certherd_main_conf()->keys;
+
+    for (i = 0; i < record->n_sealed; i++) {
+        sealed = &record->sealed[i];
+
+        for (k = 0; k < keys->nelts; k++) {
+            key = ((struct ch_recipient_key **) keys->elts)[k];
+
+            if (sealed->kem_id != key->pub.kem
+                || ngx_memcmp(sealed->recipient_id, key->pub.id,
+                              CH_RECIPIENT_ID_B) != 0)
+            {
+                continue;
+            }
+
+            rc = ch_seal_open_key(key, &binding, sealed->enc, sealed->enc_len,
+                                  sealed->ct, sealed->ct_len, ret_key);
+            if (rc == CH_OK) {
+                return NULL;
+            }
+        }
+    }
+
+    return rc == CH_ENOTFOUND
+           ? "no certherd_recipient_key is among its recipients"
+           : "its sealed key cannot be opened: it is damaged or meant for "
+             "another name, version or certificate";
+}
+
+
+static const char *
+ngx_http_certherd_entry_fill(ngx_http_certherd_entry_t *entry,
+    struct ch_record *record)
+{
+    const char    *reason;
+    const u_char  *der;
+
+    der = record->leaf;
+    entry->pair.leaf = d2i_X509(NULL, &der, (long) record->leaf_len);
+    if (entry->pair.leaf == NULL || der != record->leaf + record->leaf_len) {
+        return "its certificate cannot be parsed";
+    }
+
+    reason = ngx_http_certherd_open_key(record, entry->pair.leaf,
+                                        &entry->pair.key);
+    if (reason) {
+        return reason;
+    }
+
+    /* The AAD bound the sealed copy to this public key; not the pair itself. */
+
+    if (X509_check_private_key(entry->pair.leaf, entry->pair.key) != 1) {
+        return "its key is not that of its certificate";
+    }
+
+    reason = ngx_http_certherd_chain_ref(record->chain_id, &entry->chain);
+    if (reason) {
+        return reason;
+    }
+
+    entry->pair.chain = entry->chain ? entry->chain->certs : NULL;
+
+    return NULL;
+}
+
+
+static ngx_http_certherd_entry_t *
+ngx_http_certherd_entry_find(struct ch_record *record, uint32_t hash)
+{
+    ngx_http_certherd_entry_t  *entry;
+
+    entry = *ngx_http_certherd_entry_place(hash, record->name,
+                                           record->name_len);
+
+    if (entry
+        && (entry->version != record->version
+            || ngx_memcmp(entry->signature, record->signature, CH_SIGNATURE_B)
+               != 0))
+    {
+        ngx_http_certherd_entry_remove(entry);
+        return NULL;
+    }
+
+    return entry;
+}
+
+
+ngx_http_certherd_pair_t *
+ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
+{
+    uint32_t                     hash;
+    ngx_http_certherd_entry_t   *entry, **place;
+
+    hash = ngx_murmur_hash2((u_char *) record->name, record->name_len);
+    entry = ngx_http_certherd_entry_find(record, hash);
+
+    if (entry) {
+        ngx_queue_remove(&entry->queue);
+        ngx_queue_insert_head(&ngx_http_certherd_cache.used, &entry->queue);
+        return &entry->pair;
+    }
+
+    entry = ngx_calloc(sizeof(ngx_http_certherd_entry_t) + record->name_len,
+                       ngx_cycle->log);
+    if (entry == NULL) {
+        *reason = "out of memory";
+        return NULL;
+    }
+
+    *reason = ngx_http_certherd_entry_fill(entry, record);
+    if (*reason) {
+        ERR_clear_error();
+        ngx_http_certherd_entry_free(entry);
+        return NULL;
+    }
+
+    entry->version = record->version;
+    ngx_memcpy(entry->signature, record->signature, CH_SIGNATURE_B);
+    entry->hash = hash;
+    entry->len = record->name_len;
+    ngx_memcpy(entry->name, record->name, record->name_len);
+    entry->size = NGX_HTTP_CERTHERD_ENTRY_SIZE
+                  + NGX_HTTP_CERTHERD_LEAF_FACTOR * record->leaf_len;
+
+    place = ngx_http_certherd_entry_place(hash, record->name, entry->len);
+    *place = entry;
+    ngx_queue_insert_head(&ngx_http_certherd_cache.used, &entry->queue);
+    ngx_http_certherd_cache.size += entry->size;
+
+    ngx_http_certherd_cache_shrink(ngx_http_certherd_main_conf()->cache_size);
+
+    return &entry->pair;
+}
+
+
+X509 *
+ngx_http_certherd_cache_peek(struct ch_record *record)
+{
+    ngx_http_certherd_entry_t  *entry;
+
+    entry = ngx_http_certherd_entry_find(record,
+                ngx_murmur_hash2((u_char *) record->name, record->name_len));
+
+    return entry ? entry->pair.leaf : NULL;
+}

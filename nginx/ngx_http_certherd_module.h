@@ -1,0 +1,155 @@
+
+/*
+ * The certherd module: certificates by SNI from the replica (edge/replica.h),
+ * answers to http-01 challenges, variables per name.
+ *
+ *   module.c       directives, start, stop
+ *   placeholder.c  the certificate that nginx insists on and that is never served
+ *   replica.c      the replica of this worker: opened, followed, looked up
+ *   cache.c        opened keys and parsed certificates of this worker, bounded
+ *   handshake.c    the three hooks into a TLS handshake
+ *   misdirected.c  421 for a Host that the served certificate does not cover
+ *   challenge.c    /.well-known/acme-challenge/
+ *   variables.c    $certherd_name, $certherd_https, $certherd_not_after
+ *
+ * Configuration is in pools and read-only after the fork; everything of a
+ * worker's own is in replica.c and cache.c and lives as long as the worker.
+ */
+
+
+#ifndef _NGX_HTTP_CERTHERD_MODULE_H_INCLUDED_
+#define _NGX_HTTP_CERTHERD_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "crypto/keys.h"
+#include "edge/replica.h"
+
+
+#define NGX_HTTP_CERTHERD_NAME_MAX        CH_NAME_MAX
+#define NGX_HTTP_CERTHERD_THUMBPRINT_LEN  43
+
+
+typedef struct {
+    ngx_str_t                  text;
+    uint64_t                   hint;    /* its first 8 bytes, as in a record */
+} ngx_http_certherd_thumbprint_t;
+
+
+typedef struct {
+    X509                      *leaf;
+    STACK_OF(X509)            *chain;
+    EVP_PKEY                  *key;
+} ngx_http_certherd_pair_t;
+
+
+typedef struct {
+    ngx_str_t                  replica;
+    ngx_array_t                keys;         /* struct ch_recipient_key * */
+    ngx_array_t                thumbprints;
+    size_t                     cache_size;
+    ngx_http_certherd_pair_t   fallback;     /* leaf NULL: none */
+
+    ngx_uint_t                 challenge;    /* some location answers */
+    ngx_uint_t                 enabled;      /* some server has certherd on */
+} ngx_http_certherd_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                 enable;
+
+    /* what of this server a session must not be carried across */
+    u_char                     salt[CH_SHA256_B];
+} ngx_http_certherd_srv_conf_t;
+
+
+/* What the replica says about a name that a client has sent. */
+typedef struct {
+    unsigned                   registered:1;  /* by itself or by its wildcard */
+    unsigned                   exact:1;       /* by itself */
+    unsigned                   live:1;        /* there is a certificate */
+    uint64_t                   account_hint;  /* with exact */
+    int64_t                    not_after;     /* with live */
+    size_t                     len;
+    u_char                     name[NGX_HTTP_CERTHERD_NAME_MAX];
+} ngx_http_certherd_found_t;
+
+
+/* Of a connection whose handshake a server with certherd on has made. */
+typedef struct {
+    ngx_str_t                  sni;           /* normalized; len 0: none */
+    void                      *server;        /* its srv_conf, as we chose it */
+    ngx_str_t                  covered;       /* the last Host that was fine */
+    unsigned                   live:1;
+    unsigned                   failed:1;      /* the replica cannot be read */
+    unsigned                   fallback:1;    /* serves the fallback */
+} ngx_http_certherd_conn_t;
+
+
+/* module.c */
+extern ngx_module_t  ngx_http_certherd_module;
+
+ngx_http_certherd_main_conf_t *ngx_http_certherd_main_conf(void);
+/* True as long as this second's lines are not used up. */
+ngx_uint_t ngx_http_certherd_may_log(ngx_log_t *log);
+
+/* placeholder.c */
+ngx_int_t ngx_http_certherd_add_placeholders(ngx_conf_t *cf);
+
+/* replica.c */
+ngx_int_t ngx_http_certherd_replica_start(ngx_cycle_t *cycle,
+    ngx_http_certherd_main_conf_t *mcf);
+void ngx_http_certherd_replica_stop(void);
+/*
+ * Lower-case, without a trailing dot.  dst has NGX_HTTP_CERTHERD_NAME_MAX
+ * bytes.  NGX_DECLINED: no text that could be a registered name.
+ */
+ngx_int_t ngx_http_certherd_normalize(ngx_str_t *src, u_char *dst,
+    size_t *len);
+/* NGX_OK (see found), NGX_ERROR: the replica cannot be read (logged). */
+ngx_int_t ngx_http_certherd_lookup(ngx_str_t *name,
+    ngx_http_certherd_found_t *found, ngx_log_t *log);
+/*
+ * The CERT record that serves the name, its own or its wildcard's.  NGX_OK:
+ * borrowed until ngx_http_certherd_release, which must follow; else NGX_DECLINED
+ * or NGX_ERROR.
+ */
+ngx_int_t ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
+    ngx_log_t *log);
+/* Only between acquire and release. */
+int ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
+    size_t *len);
+void ngx_http_certherd_release(void);
+
+/* cache.c */
+ngx_int_t ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf);
+void ngx_http_certherd_cache_stop(void);
+/*
+ * The opened key and parsed certificates of this very version of the record;
+ * made at first use.  Borrowed until the next call.  On failure NULL, and
+ * *reason says why.
+ */
+ngx_http_certherd_pair_t *ngx_http_certherd_cache_get(
+    struct ch_record *record, const char **reason);
+/* The parsed leaf if it is there; opens nothing. */
+X509 *ngx_http_certherd_cache_peek(struct ch_record *record);
+
+/* handshake.c */
+ngx_int_t ngx_http_certherd_hook_servers(ngx_conf_t *cf);
+ngx_http_certherd_conn_t *ngx_http_certherd_conn(ngx_connection_t *c);
+
+/* misdirected.c */
+ngx_int_t ngx_http_certherd_misdirected_handler(ngx_http_request_t *r);
+
+/* challenge.c */
+char *ngx_http_certherd_challenge(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* variables.c */
+ngx_int_t ngx_http_certherd_add_variables(ngx_conf_t *cf);
+
+
+#endif /* _NGX_HTTP_CERTHERD_MODULE_H_INCLUDED_ */

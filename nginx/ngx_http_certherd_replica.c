@@ -1,0 +1,377 @@
+
+/*
+ * The replica of this worker.  Opened after the fork, followed once a second;
+ * a lookup touches nothing but the memory map.
+ */
+
+
+#include "ngx_http_certherd_module.h"
+
+
+#define NGX_HTTP_CERTHERD_POLL       1000  /* ms */
+#define NGX_HTTP_CERTHERD_MISS_POLL    50  /* ms */
+
+
+static struct {
+    struct ch_replica_reader  *reader;
+    ngx_event_t                timer;
+    ngx_connection_t           dummy;    /* what a timer's event must have */
+    int                        last_rc;  /* what was logged last */
+    ngx_msec_t                 polled;
+} ngx_http_certherd_worker;
+
+
+/* Returns 1 when another generation was opened. */
+
+static int
+ngx_http_certherd_poll(ngx_log_t *log)
+{
+    int            rc;
+    struct ch_err  err;
+
+    err.detail[0] = '\0';
+    ngx_http_certherd_worker.polled = ngx_current_msec;
+    rc = ch_replica_reader_poll(ngx_http_certherd_worker.reader, &err);
+
+    if (rc == 1) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "certherd: opened the live generation of replica \"%V\"",
+                      &ngx_http_certherd_main_conf()->replica);
+
+    } else if (rc < 0 && rc != ngx_http_certherd_worker.last_rc) {
+        ngx_log_error((rc == CH_ENOTFOUND ? NGX_LOG_WARN : NGX_LOG_ERR), log, 0,
+                      "certherd: %s %s",
+                      ch_replica_reader_is_open(ngx_http_certherd_worker.reader)
+                      ? "keeping the last generation of the replica:"
+                      : "all names are unknown as long as there is no replica:",
+                      err.detail[0] ? err.detail : ch_rc_str(rc));
+    }
+
+    ngx_http_certherd_worker.last_rc = rc < 0 ? rc : 0;
+
+    return rc == 1;
+}
+
+
+static void
+ngx_http_certherd_timer_handler(ngx_event_t *ev)
+{
+    ngx_http_certherd_poll(ev->log);
+    ngx_add_timer(ev, NGX_HTTP_CERTHERD_POLL);
+}
+
+
+ngx_int_t
+ngx_http_certherd_replica_start(ngx_cycle_t *cycle,
+    ngx_http_certherd_main_conf_t *mcf)
+{
+    ngx_event_t  *ev;
+
+    if (ch_replica_reader_new((char *) mcf->replica.data,
+                              &ngx_http_certherd_worker.reader) != CH_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "certherd: cannot make a reader of \"%V\"",
+                      &mcf->replica);
+        return NGX_ERROR;
+    }
+
+    ngx_http_certherd_poll(cycle->log);
+
+    ev = &ngx_http_certherd_worker.timer;
+    ev->handler = ngx_http_certherd_timer_handler;
+    ev->log = cycle->log;
+    ev->data = &ngx_http_certherd_worker.dummy;
+    ev->cancelable = 1;
+    ngx_http_certherd_worker.dummy.fd = (ngx_socket_t) -1;
+
+    ngx_add_timer(ev, NGX_HTTP_CERTHERD_POLL);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_certherd_replica_stop(void)
+{
+    if (ngx_http_certherd_worker.timer.timer_set) {
+        ngx_del_timer(&ngx_http_certherd_worker.timer);
+    }
+
+    ch_replica_reader_free(ngx_http_certherd_worker.reader);
+    ngx_http_certherd_worker.reader = NULL;
+}
+
+
+ngx_int_t
+ngx_http_certherd_normalize(ngx_str_t *src, u_char *dst, size_t *len)
+{
+    u_char  c;
+    size_t  i, n;
+
+    n = src->len;
+
+    if (n && src->data[n - 1] == '.') {
+        n--;
+    }
+
+    if (n == 0 || n > NGX_HTTP_CERTHERD_NAME_MAX || src->data[0] == '.') {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < n; i++) {
+        c = ngx_tolower(src->data[i]);
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
+            && c != '-' && c != '.' && c != '_')
+        {
+            return NGX_DECLINED;
+        }
+
+        dst[i] = c;
+    }
+
+    *len = n;
+
+    return NGX_OK;
+}
+
+
+static int
+ngx_http_certherd_get(u_char *name, size_t len, struct ch_record *record)
+{
+    size_t          n;
+    const uint8_t  *bytes;
+
+    return ch_replica_get(ngx_http_certherd_worker.reader, (char *) name, len,
+                          record, &bytes, &n);
+}
+
+
+/*
+ * Within a lookup.  *own: the record of the name itself, if *ret_own; *cert:
+ * the CERT record that serves it, its own or that of the parent's wildcard.
+ */
+static int
+ngx_http_certherd_find(ngx_str_t *name, struct ch_record *own, int *ret_own,
+    struct ch_record *cert, int *ret_cert)
+{
+    int      rc;
+    u_char  *dot, wildcard[NGX_HTTP_CERTHERD_NAME_MAX + 1];
+    size_t   len;
+
+    *ret_own = 0;
+    *ret_cert = 0;
+
+    rc = ngx_http_certherd_get(name->data, name->len, own);
+    if (rc == CH_OK) {
+        *ret_own = 1;
+
+        if (own->kind == CH_RECORD_CERT) {
+            *cert = *own;
+            *ret_cert = 1;
+            return CH_OK;
+        }
+
+    } else if (rc != CH_ENOTFOUND) {
+        return rc;
+    }
+
+    dot = ngx_strlchr(name->data, name->data + name->len, '.');
+    if (dot == NULL) {
+        return CH_OK;
+    }
+
+    len = name->data + name->len - dot + 1;
+    wildcard[0] = '*';
+    ngx_memcpy(wildcard + 1, dot, len - 1);
+
+    rc = ngx_http_certherd_get(wildcard, len, cert);
+    if (rc == CH_OK) {
+        *ret_cert = (cert->kind == CH_RECORD_CERT);
+
+    } else if (rc != CH_ENOTFOUND) {
+        return rc;
+    }
+
+    return CH_OK;
+}
+
+
+static int
+ngx_http_certherd_begin(ngx_log_t *log)
+{
+    int  rc;
+
+    if (ngx_http_certherd_worker.reader == NULL) {
+        return CH_ENOTFOUND;
+    }
+
+    rc = ch_replica_begin(ngx_http_certherd_worker.reader);
+
+    if (rc != CH_OK && rc != CH_ENOTFOUND && ngx_http_certherd_may_log(log)) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "certherd: cannot read replica \"%V\": %s",
+                      &ngx_http_certherd_main_conf()->replica, ch_rc_str(rc));
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_certherd_record_error(int rc, ngx_str_t *name, ngx_log_t *log)
+{
+    if (ngx_http_certherd_may_log(log)) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "certherd: the record of \"%V\" cannot be used: %s",
+                      name, ch_rc_str(rc));
+    }
+}
+
+
+/*
+ * A name that the agent has acknowledged may be in a generation that this
+ * worker would open at its next poll only.  Returns 1 when there is a new one.
+ */
+
+static int
+ngx_http_certherd_missed(ngx_log_t *log)
+{
+    if (ngx_http_certherd_worker.reader == NULL
+        || ngx_current_msec - ngx_http_certherd_worker.polled
+           < NGX_HTTP_CERTHERD_MISS_POLL)
+    {
+        return 0;
+    }
+
+    return ngx_http_certherd_poll(log);
+}
+
+
+/*
+ * Begins a lookup and finds the name; the caller ends the lookup, unless rc is
+ * not CH_OK.
+ */
+
+static int
+ngx_http_certherd_search(ngx_str_t *name, struct ch_record *own, int *ret_own,
+    struct ch_record *cert, int *ret_cert, ngx_log_t *log)
+{
+    int  rc;
+
+    for ( ;; ) {
+        *ret_own = 0;
+        *ret_cert = 0;
+
+        rc = ngx_http_certherd_begin(log);
+
+        if (rc == CH_OK) {
+            rc = ngx_http_certherd_find(name, own, ret_own, cert, ret_cert);
+
+            if (rc == CH_OK && (*ret_own || *ret_cert)) {
+                return CH_OK;
+            }
+
+            ch_replica_end(ngx_http_certherd_worker.reader);
+
+            if (rc != CH_OK) {
+                ngx_http_certherd_record_error(rc, name, log);
+                return rc;
+            }
+
+        } else if (rc != CH_ENOTFOUND) {
+            return rc;
+        }
+
+        if (!ngx_http_certherd_missed(log)) {
+            return CH_ENOTFOUND;
+        }
+    }
+}
+
+
+static void
+ngx_http_certherd_fill(ngx_http_certherd_found_t *found, struct ch_record *own,
+    int has_own, struct ch_record *cert, int has_cert)
+{
+    struct ch_record  *record;
+
+    found->exact = has_own;
+    found->live = has_cert;
+    found->registered = has_own || has_cert;
+
+    if (!found->registered) {
+        return;
+    }
+
+    record = has_own ? own : cert;
+    found->len = record->name_len;
+    ngx_memcpy(found->name, record->name, record->name_len);
+    found->account_hint = record->account_hint;
+
+    if (has_cert) {
+        found->not_after = cert->not_after_s;
+    }
+}
+
+
+ngx_int_t
+ngx_http_certherd_lookup(ngx_str_t *name, ngx_http_certherd_found_t *found,
+    ngx_log_t *log)
+{
+    int               rc, has_own, has_cert;
+    struct ch_record  own, cert;
+
+    found->registered = 0;
+    found->exact = 0;
+    found->live = 0;
+    found->len = 0;
+
+    rc = ngx_http_certherd_search(name, &own, &has_own, &cert, &has_cert, log);
+    if (rc != CH_OK) {
+        return rc == CH_ENOTFOUND ? NGX_OK : NGX_ERROR;
+    }
+
+    ngx_http_certherd_fill(found, &own, has_own, &cert, has_cert);
+    ngx_http_certherd_release();
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
+    ngx_log_t *log)
+{
+    int               rc, has_own, has_cert;
+    struct ch_record  own;
+
+    rc = ngx_http_certherd_search(name, &own, &has_own, record, &has_cert, log);
+    if (rc != CH_OK) {
+        return rc == CH_ENOTFOUND ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    if (!has_cert) {
+        ngx_http_certherd_release();
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+int
+ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
+    size_t *len)
+{
+    return ch_replica_get_chain(ngx_http_certherd_worker.reader, id, block,
+                                len);
+}
+
+
+void
+ngx_http_certherd_release(void)
+{
+    ch_replica_end(ngx_http_certherd_worker.reader);
+}

@@ -1,0 +1,132 @@
+/* RFC 8555 as a state machine without I/O.
+ *
+ * A call is one request with its answer.  ch_acme_call_next says what to send: first, if the
+ * pool is empty, for a nonce, then the signed request.  ch_acme_call_take says what the answer
+ * means; after badNonce it wants to be sent again, newly signed with the nonce of that very
+ * answer.  No signed request is ever sent twice.
+ *
+ *   kind              sends                                          object in the answer
+ *   DIRECTORY         GET directory                                  directory
+ *   NEW_NONCE         GET newNonce (inside every other call)         -
+ *   FIND_ACCOUNT      POST newAccount {onlyReturnExisting}           location
+ *   NEW_ACCOUNT       POST newAccount {contact, terms, EAB}          location
+ *   NEW_ORDER         POST newOrder {identifiers}                    order, location
+ *   GET_ORDER         POST-as-GET order URL                          order
+ *   GET_AUTHZ         POST-as-GET authorization URL                  authz
+ *   ANSWER_CHALLENGE  POST {} challenge URL                          -
+ *   FINALIZE          POST {csr} finalize URL                        order
+ *   GET_CERTIFICATE   POST-as-GET certificate URL                    pem
+ *
+ * Polling an order or an authorization is asking for it again; the challenge is never polled.
+ */
+#ifndef CH_ACME_CALL_H
+#define CH_ACME_CALL_H
+
+#include <openssl/evp.h>
+
+#include "acme/nonce.h"
+#include "acme/object.h"
+#include "acme/problem.h"
+#include "base/buf.h"
+#include "base/secret.h"
+#include "net/http.h"
+
+enum ch_acme_kind {
+	CH_ACME_DIRECTORY,
+	CH_ACME_NEW_NONCE,
+	CH_ACME_FIND_ACCOUNT,
+	CH_ACME_NEW_ACCOUNT,
+	CH_ACME_NEW_ORDER,
+	CH_ACME_GET_ORDER,
+	CH_ACME_GET_AUTHZ,
+	CH_ACME_ANSWER_CHALLENGE,
+	CH_ACME_FINALIZE,
+	CH_ACME_GET_CERTIFICATE,
+};
+const char *ch_acme_kind_str(enum ch_acme_kind kind);
+
+#define CH_ACME_CONTACTS_MAX 8
+
+struct ch_acme_signup {
+	const char *contacts[CH_ACME_CONTACTS_MAX]; /* "mailto:…" */
+	size_t n_contacts;
+	const char *eab_kid;	    /* NULL: no external account binding */
+	struct ch_secret *eab_hmac; /* base64url text as the CA handed it out */
+};
+
+/* Everything is borrowed for the time of the call. */
+struct ch_acme_request {
+	enum ch_acme_kind kind;
+	const char
+		*url; /* of the object, for the last five kinds; on a host of the directory */
+	const struct ch_acme_signup *signup; /* NEW_ACCOUNT */
+	const char *const *names;	     /* NEW_ORDER */
+	size_t n_names;
+	const uint8_t *csr; /* FINALIZE: DER */
+	size_t csr_len;
+};
+
+struct ch_acme_answer {
+	enum ch_acme_fate fate;
+	struct ch_err err;   /* filled unless fate is CH_ACME_OK */
+	int64_t retry_at_ms; /* when to ask again; 0: the CA names no time */
+	json_t *doc;	     /* owned: the object, or the problem document; may be NULL */
+	char location[CH_ACME_URL_B];
+	char page[CH_ACME_URL_B]; /* PAUSED: what a person has to visit */
+	struct ch_acme_directory directory;
+	struct ch_acme_order order; /* these two borrow from doc */
+	struct ch_acme_authz authz;
+	struct ch_buf pem;
+};
+
+void ch_acme_answer_init(struct ch_acme_answer *ans);
+void ch_acme_answer_done(struct ch_acme_answer *ans);
+#define CH_AUTO_ANSWER CH_CLEANUP(ch_acme_answer_done)
+
+/* Reads the answer to a request of this kind; ans is initialized and empty.  Takes the body out
+ * of resp where it keeps it.  Returns ans->fate.
+ *
+ * Retry-After is taken from any answer, seconds or date, between 1 s and 1 day from now; for
+ * objects that are merely not final yet at most CH_ACME_POLL_MOST_MS (some CAs send a day with
+ * every order, final ones included).  500 without one: 60 s. */
+#define CH_ACME_POLL_MOST_MS (10 * INT64_C(60000))
+enum ch_acme_fate ch_acme_answer_take(enum ch_acme_kind kind, struct ch_http_resp *resp,
+	int64_t now_ms, struct ch_acme_answer *ans);
+/* The same for an exchange that brought no answer; http_err is what the client said. */
+enum ch_acme_fate ch_acme_answer_no_answer(
+	const struct ch_err *http_err, struct ch_acme_answer *ans);
+
+/* Who asks, and where. */
+struct ch_acme_session {
+	const char *directory_url;
+	struct ch_acme_directory directory;
+	EVP_PKEY *key;		 /* account key, borrowed */
+	char kid[CH_ACME_URL_B]; /* account URL; "" before it is known */
+	struct ch_acme_nonces *nonces;
+};
+
+/* badNonce in a row before a call gives up. */
+#define CH_ACME_TRIES_MAX 10
+
+struct ch_acme_call {
+	const struct ch_acme_session *session;
+	const struct ch_acme_request *req;
+	enum ch_acme_kind sending; /* NEW_NONCE, or the request's own kind */
+	unsigned tries;		   /* signed requests sent */
+	char nonce[CH_ACME_NONCE_B];
+	struct ch_buf body;
+};
+
+void ch_acme_call_init(struct ch_acme_call *call, const struct ch_acme_session *session,
+	const struct ch_acme_request *req);
+void ch_acme_call_done(struct ch_acme_call *call);
+/* What to send now; borrowed from call until it is asked again.  CH_EINVAL (a URL that is not
+ * fit to be sent to), CH_ECRYPTO, CH_ETOOBIG. */
+CH_MUST int ch_acme_call_next(
+	struct ch_acme_call *call, struct ch_http_req *ret_req, struct ch_err *err);
+/* Returns true when the call is over and ans holds its result; false: ask ch_acme_call_next.
+ * The nonce of every answer goes into the pool. */
+bool ch_acme_call_take(
+	struct ch_acme_call *call, struct ch_http_resp *resp, struct ch_acme_answer *ans);
+
+#endif

@@ -1,0 +1,25 @@
+/* A client of one CA under one account, shared by all threads; each brings its own HTTP. */
+#ifndef CH_ACME_CLIENT_H
+#define CH_ACME_CLIENT_H
+
+#include "acme/call.h"
+
+struct ch_acme;
+
+/* directory_url is copied, key is kept by reference count.  CH_EINVAL: not an https URL. */
+CH_MUST int ch_acme_new(const char *directory_url, EVP_PKEY *key, struct ch_acme **ret_acme,
+	struct ch_err *err);
+void ch_acme_free(struct ch_acme *acme);
+
+/* The account URL that requests are signed with; "" forgets it. */
+void ch_acme_set_account(struct ch_acme *acme, const char *url);
+/* False, and "", before it is known. */
+bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B]);
+
+/* Makes the whole exchange: the directory (cached for a day, and fetched again after a 404 on
+ * one of its URLs), a nonce, the request, newly signed after each badNonce.  ans is initialized
+ * by the caller and tells everything; the result is ans->fate. */
+enum ch_acme_fate ch_acme_run(struct ch_acme *acme, struct ch_http *http,
+	const struct ch_acme_request *req, struct ch_acme_answer *ans);
+
+#endif

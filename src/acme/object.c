@@ -1,0 +1,143 @@
+#include "acme/object.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+static const char *const statuses[] = {"pending", "processing", "ready", "valid", "invalid",
+	"revoked", "deactivated", "expired"};
+
+const char *ch_acme_status_str(enum ch_acme_status status)
+{
+	return (unsigned)status < CH_ARRAY_LEN(statuses) ? statuses[status] : "unknown";
+}
+
+static enum ch_acme_status read_status(const json_t *doc)
+{
+	const char *text = ch_acme_json_str(doc, "status");
+
+	for (size_t i = 0; text && i < CH_ARRAY_LEN(statuses); i++)
+		if (strcasecmp(text, statuses[i]) == 0)
+			return (enum ch_acme_status)i;
+	return CH_ACME_STATUS_UNKNOWN;
+}
+
+static int64_t read_time(const json_t *doc, const char *key)
+{
+	const char *text = ch_acme_json_str(doc, key);
+	int64_t at_ms;
+
+	return text && ch_time_parse(text, &at_ms) == CH_OK ? at_ms : 0;
+}
+
+static int bad_url(struct ch_err *err, const char *what)
+{
+	return ch_err_set(err, CH_EPROTO, "ca-bad-url",
+		"The CA's %s is missing, is not https, or is longer than %d bytes.", what,
+		CH_ACME_URL_B - 1);
+}
+
+static int copy_url(
+	const json_t *doc, const char *key, char ret_url[CH_ACME_URL_B], struct ch_err *err)
+{
+	const char *url = ch_acme_json_str(doc, key);
+
+	if (!ch_acme_url_ok(url))
+		return bad_url(err, key);
+	strcpy(ret_url, url);
+	return CH_OK;
+}
+
+int ch_acme_directory_read(
+	const json_t *doc, struct ch_acme_directory *ret_dir, struct ch_err *err)
+{
+	struct ch_acme_directory dir = {0};
+	const json_t *meta = json_object_get(doc, "meta");
+	int rc;
+
+	rc = copy_url(doc, "newNonce", dir.new_nonce, err);
+	if (rc == CH_OK)
+		rc = copy_url(doc, "newAccount", dir.new_account, err);
+	if (rc == CH_OK)
+		rc = copy_url(doc, "newOrder", dir.new_order, err);
+	if (rc)
+		return rc;
+	dir.eab_required = json_is_true(json_object_get(meta, "externalAccountRequired"));
+	*ret_dir = dir;
+	return CH_OK;
+}
+
+static int read_authz_urls(const json_t *doc, struct ch_acme_order *order, struct ch_err *err)
+{
+	const json_t *list = json_object_get(doc, "authorizations");
+	size_t n = json_array_size(list);
+
+	if (n > CH_ACME_NAMES_MAX)
+		return ch_err_set(err, CH_EPROTO, "ca-bad-order",
+			"The CA's order has %zu authorizations.", n);
+	for (size_t i = 0; i < n; i++) {
+		order->authz[i] = json_string_value(json_array_get(list, i));
+		if (!ch_acme_url_ok(order->authz[i]))
+			return bad_url(err, "authorization URL");
+	}
+	order->n_authz = n;
+	return CH_OK;
+}
+
+int ch_acme_order_read(const json_t *doc, struct ch_acme_order *ret_order, struct ch_err *err)
+{
+	struct ch_acme_order order = {.status = read_status(doc)};
+	int rc;
+
+	order.expires_ms = read_time(doc, "expires");
+	rc = read_authz_urls(doc, &order, err);
+	if (rc)
+		return rc;
+	order.finalize = ch_acme_json_str(doc, "finalize");
+	if (order.status != CH_ACME_INVALID && !ch_acme_url_ok(order.finalize))
+		return bad_url(err, "finalize URL");
+	order.certificate = ch_acme_json_str(doc, "certificate");
+	if (order.status == CH_ACME_VALID && !ch_acme_url_ok(order.certificate))
+		return bad_url(err, "certificate URL");
+	if (json_is_object(json_object_get(doc, "error")))
+		order.error = json_object_get(doc, "error");
+	*ret_order = order;
+	return CH_OK;
+}
+
+static void read_challenge(const json_t *chall, struct ch_acme_authz *authz)
+{
+	const char *type = ch_acme_json_str(chall, "type");
+	const char *url = ch_acme_json_str(chall, "url");
+	const char *token = ch_acme_json_str(chall, "token");
+	const json_t *error = json_object_get(chall, "error");
+
+	if (json_is_object(error) && (!authz->error || read_status(chall) == CH_ACME_INVALID))
+		authz->error = error;
+	if (!type || strcmp(type, "http-01") != 0 || authz->http_url)
+		return;
+	if (!ch_acme_url_ok(url) || !ch_acme_token_ok(token))
+		return;
+	authz->http_url = url;
+	authz->http_token = token;
+	authz->http_status = read_status(chall);
+}
+
+int ch_acme_authz_read(const json_t *doc, struct ch_acme_authz *ret_authz, struct ch_err *err)
+{
+	struct ch_acme_authz authz = {.status = read_status(doc)};
+	const json_t *list = json_object_get(doc, "challenges");
+	size_t n = json_array_size(list);
+
+	authz.expires_ms = read_time(doc, "expires");
+	authz.name = ch_acme_json_str(json_object_get(doc, "identifier"), "value");
+	if (!authz.name || strlen(authz.name) > 253)
+		return ch_err_set(err, CH_EPROTO, "ca-bad-authorization",
+			"The CA's authorization names no identifier.");
+	for (size_t i = 0; i < n && i < CH_ACME_NAMES_MAX; i++)
+		read_challenge(json_array_get(list, i), &authz);
+	*ret_authz = authz;
+	return CH_OK;
+}

@@ -1,0 +1,66 @@
+/* The objects of RFC 8555 section 7.1.  Every pointer borrows from the JSON document that was
+ * read; what is optional and absent is NULL or 0. */
+#ifndef CH_ACME_OBJECT_H
+#define CH_ACME_OBJECT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acme/json.h"
+#include "base/err.h"
+
+#define CH_ACME_NAMES_MAX 100
+
+enum ch_acme_status {
+	CH_ACME_PENDING,
+	CH_ACME_PROCESSING,
+	CH_ACME_READY,
+	CH_ACME_VALID,
+	CH_ACME_INVALID,
+	CH_ACME_REVOKED,
+	CH_ACME_DEACTIVATED,
+	CH_ACME_EXPIRED,
+	CH_ACME_STATUS_UNKNOWN, /* a word that we do not know: look again later */
+};
+const char *ch_acme_status_str(enum ch_acme_status status);
+
+struct ch_acme_directory { /* owns its text */
+	char new_nonce[CH_ACME_URL_B];
+	char new_account[CH_ACME_URL_B];
+	char new_order[CH_ACME_URL_B];
+	bool eab_required;
+};
+
+struct ch_acme_order {
+	enum ch_acme_status status;
+	int64_t expires_ms; /* 0: not given, or not understood */
+	const char *authz[CH_ACME_NAMES_MAX];
+	size_t n_authz;
+	const char *finalize;
+	const char *certificate; /* only when valid */
+	const json_t *error;	 /* problem document */
+};
+
+struct ch_acme_authz {
+	enum ch_acme_status status;
+	const char *name; /* in the CA's case */
+	int64_t expires_ms;
+	/* The http-01 challenge; http_url NULL when the CA offers none. */
+	const char *http_url;
+	const char *http_token;
+	enum ch_acme_status http_status;
+	const json_t *error; /* of the challenge that failed */
+};
+
+/* CH_EPROTO: something required is missing, or a URL is not https or too long. */
+CH_MUST int ch_acme_directory_read(
+	const json_t *doc, struct ch_acme_directory *ret_dir, struct ch_err *err);
+CH_MUST int ch_acme_order_read(
+	const json_t *doc, struct ch_acme_order *ret_order, struct ch_err *err);
+/* Challenges of unknown types, without token or with a bad one are skipped. */
+CH_MUST int ch_acme_authz_read(
+	const json_t *doc, struct ch_acme_authz *ret_authz, struct ch_err *err);
+
+#endif

@@ -1,0 +1,177 @@
+#include "agentd/agentd.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentd/config.h"
+#include "agentd/follow.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/opts.h"
+#include "base/secret.h"
+
+CH_DEFINE_CLEANUP(struct ch_verify_set *, ch_verify_set_free)
+CH_DEFINE_CLEANUP(struct ch_api *, ch_api_free)
+
+#define LOOK_MS 100 /* how late a signal may be noticed */
+#define CONFIRM_WAIT_MS 8000
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int signo)
+{
+	stopping = 1;
+}
+
+static int is_stopping(void *arg)
+{
+	return stopping;
+}
+
+static void wait_for(int64_t wait_ms)
+{
+	int64_t until_ms = ch_mono_ms() + wait_ms;
+	int64_t left_ms;
+
+	while (!stopping && (left_ms = until_ms - ch_mono_ms()) > 0)
+		(void)!poll(NULL, 0, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
+}
+
+static void run(struct ch_follow *follow)
+{
+	while (!stopping) {
+		int64_t wait_ms;
+
+		ch_follow_step(follow, &wait_ms);
+		wait_for(wait_ms);
+	}
+	ch_log_info("stopped");
+}
+
+static int fail(const struct ch_err *err)
+{
+	ch_log_error("%s", err->detail);
+	return err->rc == CH_EINVAL ? 2 : 1;
+}
+
+static int agent(const struct ch_agent_config *config)
+{
+	CH_CLEANUP(ch_verify_set_free_p) struct ch_verify_set *signers = NULL;
+	CH_CLEANUP(ch_api_free_p) struct ch_api *api = NULL;
+	struct ch_api_options options = config->api;
+	CH_CLEANUP(ch_follow_close)
+	struct ch_follow follow = {
+		.replica = {.dir = config->replica, .reader_gid = config->reader_gid},
+		.poll_wait_ms = config->poll_wait_ms,
+	};
+	struct ch_err err = {0};
+	uint64_t names = 0;
+
+	if (ch_verify_set_load(config->signers, &signers, &err))
+		return fail(&err);
+	options.http.canceled = is_stopping;
+	if (ch_api_new(&options, &api, &err))
+		return fail(&err);
+	follow.api = api;
+	follow.signers = signers;
+	if (ch_follow_open(&follow, &config->limits, &err))
+		return fail(&err);
+	if (err.rc)
+		ch_log_warn("%s: the replica is fetched anew", err.detail);
+	if (ch_replica_writer_live_count(follow.writer, &names))
+		ch_log_warn("the replica's names cannot be counted");
+	ch_log_info("ready replica=%s names=%" PRIu64 " store=%s", config->replica, names,
+		ch_api_url(api));
+	run(&follow);
+	return 0;
+}
+
+/* Waits until the running agent has looked. */
+static int outcome_of(const struct ch_agent_config *config, const char id[CH_BRAKE_ID_B])
+{
+	CH_AUTO_FREE char *more = NULL;
+	int rc = CH_EAGAIN;
+
+	for (int i = 0; i < CONFIRM_WAIT_MS / LOOK_MS && rc == CH_EAGAIN; i++) {
+		wait_for(LOOK_MS);
+		rc = ch_brake_outcome(config->replica, id, &more);
+	}
+	if (rc == CH_OK) {
+		printf("Confirmed, and applied.\n");
+		return 0;
+	}
+	if (rc == CH_ECONFLICT)
+		fprintf(stderr,
+			"By now there is more to remove, and that is refused:\n%sRun "
+			"`certherd agent --confirm-removal` again to confirm that too.\n",
+			more);
+	else
+		fprintf(stderr, "Confirmed, but nothing has happened yet: is the agent "
+				"running, and can it reach the store?\n");
+	return 1;
+}
+
+static int confirm(const struct ch_agent_config *config)
+{
+	CH_AUTO_FREE char *what = NULL;
+	char id[CH_BRAKE_ID_B];
+	struct ch_err err;
+
+	if (ch_brake_confirm(config->replica, &what, id, &err)) {
+		fprintf(stderr, "certherd agent: %s\n", err.detail);
+		return 1;
+	}
+	fputs(what, stdout);
+	return outcome_of(config, id);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int ch_agent_main(int argc, char **argv)
+{
+	const char *path = NULL;
+	bool confirming = false;
+	const struct ch_opt list[] = {
+		CH_OPT_CONFIG(&path),
+		{"confirm-removal", NULL,
+			"lets the agent that runs here apply the removal that it refuses",
+			&confirming, NULL},
+	};
+	const struct ch_opts opts = {.command = "agent",
+		.usage = "[--config FILE]",
+		.help = "Keeps this edge's replica the same as the store's feed: runs until "
+			"SIGTERM.",
+		.list = list,
+		.n = CH_ARRAY_LEN(list)};
+	CH_AUTO_CONF struct ch_conf *conf = NULL;
+	struct ch_agent_config config;
+	struct ch_err err;
+	size_t n_args;
+	int rc;
+
+	ch_secret_harden_process();
+	rc = ch_opts_parse(&opts, argc, argv, &n_args);
+	if (rc)
+		return rc == CH_ECANCELED ? 0 : 2;
+	if (ch_conf_load(ch_opts_config(path), &conf, &err) ||
+		ch_agent_config_read(conf, &config, &err)) {
+		fprintf(stderr, "certherd agent: %s\n", err.detail);
+		return 2;
+	}
+	ch_log_init("agent", config.log_level);
+	if (confirming)
+		return confirm(&config);
+	catch_signals();
+	return agent(&config);
+}

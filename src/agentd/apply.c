@@ -1,0 +1,248 @@
+#include "agentd/apply.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static const uint8_t no_chain[CH_CHAIN_ID_B];
+
+static int apply_chain(
+	struct ch_apply *a, const struct ch_feed_frame *frame, struct ch_apply_counts *counts)
+{
+	const uint8_t *block = frame->payload + CH_CHAIN_ID_B;
+	size_t len = frame->payload_len - CH_CHAIN_ID_B;
+	uint8_t id[CH_CHAIN_ID_B];
+	struct ch_chain chain;
+	int rc;
+
+	if (frame->payload_len < CH_CHAIN_ID_B)
+		return CH_EPROTO;
+	/* The signed record names the chain by its hash: another block cannot take its place.
+	 */
+	if (ch_chain_decode(block, len, &chain) || ch_chain_id(block, len, id) ||
+		memcmp(id, frame->payload, sizeof(id)) != 0) {
+		counts->refused++;
+		return CH_OK;
+	}
+	rc = ch_replica_put_chain(a->writer, id, block, len);
+	return rc;
+}
+
+static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t seq,
+	const char *why, struct ch_apply_counts *counts)
+{
+	int rc;
+
+	counts->refused++;
+	ch_refused_add(a->refused, record->name, record->name_len, why);
+	ch_log_debug("record refused name=%.*s seq=%" PRIu64 " why=%s", (int)record->name_len,
+		record->name, seq, why);
+	if (!ch_replica_writer_is_rebuilding(a->writer))
+		return CH_OK;
+	/* Its old certificate is in the live generation only: take it along. */
+	rc = ch_replica_carry_over(a->writer, record->name, record->name_len);
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+/* Why a CERT record must not be taken, or NULL; *ret_rc: the replica failed. */
+static const char *check_cert(struct ch_apply *a, const struct ch_record *record,
+	const struct ch_feed_frame *frame, int *ret_rc)
+{
+	bool there = true;
+
+	if (ch_record_verify(record, frame->payload, a->signers))
+		return "not signed by a pinned key";
+	if (memcmp(record->chain_id, no_chain, sizeof(no_chain)) != 0)
+		*ret_rc = ch_replica_has_chain(a->writer, record->chain_id, &there);
+	return there ? NULL : "its intermediates are missing";
+}
+
+/* Whether a name that has HTTPS now loses it by this NAME record. */
+static int loses_https(struct ch_apply *a, const struct ch_record *record, bool *ret_loses)
+{
+	CH_AUTO_BUF struct ch_buf old;
+	struct ch_record before;
+	int rc;
+
+	ch_buf_init(&old, CH_RECORD_MAX_B);
+	rc = ch_replica_writer_get(a->writer, record->name, record->name_len, &old);
+	*ret_loses = rc == CH_OK && ch_record_decode(old.data, old.len, &before) == CH_OK &&
+		     before.kind == CH_RECORD_CERT;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+static int put(struct ch_apply *a, const struct ch_record *record,
+	const struct ch_feed_frame *frame, struct ch_apply_counts *counts)
+{
+	enum ch_apply_effect effect;
+	bool loses = false;
+	int rc = CH_OK;
+
+	if (record->kind == CH_RECORD_NAME && !ch_replica_writer_is_rebuilding(a->writer))
+		rc = loses_https(a, record, &loses);
+	if (rc == CH_OK)
+		rc = ch_replica_put(
+			a->writer, record, frame->payload, frame->payload_len, &effect);
+	if (rc)
+		return rc;
+	counts->added += effect == CH_APPLY_ADDED;
+	counts->changed += effect == CH_APPLY_CHANGED;
+	counts->stale += effect == CH_APPLY_STALE;
+	if (effect == CH_APPLY_REMOVED || (effect == CH_APPLY_CHANGED && loses)) {
+		counts->removed++;
+		if (frame->seq <= a->released_seq && a->released > 0)
+			a->released--;
+		else
+			counts->unconfirmed++;
+	}
+	return CH_OK;
+}
+
+static int apply_record(
+	struct ch_apply *a, const struct ch_feed_frame *frame, struct ch_apply_counts *counts)
+{
+	struct ch_record record;
+	const char *why = NULL;
+	int rc = ch_record_decode(frame->payload, frame->payload_len, &record);
+
+	if (rc == CH_EUNSUPPORTED) {
+		counts->unsupported++;
+		return CH_OK;
+	}
+	if (rc) { /* without a name that could be told */
+		counts->refused++;
+		ch_refused_add(a->refused, "?", 1, "damaged record");
+		return CH_OK;
+	}
+	rc = CH_OK;
+	if (record.kind == CH_RECORD_CERT)
+		why = check_cert(a, &record, frame, &rc);
+	if (rc)
+		return rc;
+	if (why)
+		return refuse(a, &record, frame->seq, why, counts);
+	ch_refused_drop(a->refused, record.name, record.name_len);
+	return put(a, &record, frame, counts);
+}
+
+static int apply_frame(
+	struct ch_apply *a, const struct ch_feed_frame *frame, struct ch_apply_counts *counts)
+{
+	switch (frame->type) {
+	case CH_FEED_RECORD:
+		return apply_record(a, frame, counts);
+	case CH_FEED_CHAIN:
+		return apply_chain(a, frame, counts);
+	}
+	counts->unsupported++;
+	return CH_OK;
+}
+
+static int apply_frames(struct ch_apply *a, struct ch_reader *frames, uint64_t *seq,
+	struct ch_apply_counts *counts, struct ch_err *err)
+{
+	uint64_t after = *seq;
+
+	for (;;) {
+		struct ch_feed_frame frame;
+		int rc = ch_feed_read_frame(frames, &frame);
+
+		if (rc == CH_ENOTFOUND)
+			return CH_OK;
+		if (rc)
+			return ch_err_set(
+				err, rc, "feed-cut", "the feed's answer is cut short");
+		/* A chain frame carries the number of the record behind it. */
+		if (frame.seq <= after || frame.seq < *seq || frame.seq > CH_FEED_SEQ_MAX)
+			return ch_err_set(err, CH_EPROTO, "feed-order",
+				"the feed's answer has sequence number %" PRIu64
+				" after %" PRIu64,
+				frame.seq, *seq);
+		*seq = frame.seq;
+		counts->frames++;
+		rc = apply_frame(a, &frame, counts);
+		if (rc == CH_EPROTO)
+			return ch_err_set(err, rc, "feed-frame",
+				"the feed's frame %" PRIu64 " is damaged", frame.seq);
+		if (rc)
+			return ch_err_set(err, rc, "replica", "cannot write to the replica: %s",
+				ch_rc_str(rc));
+	}
+}
+
+/* Removals in a generation that is not live yet take nothing away: that is looked at when it is
+ * to be published. */
+static int check_brake(struct ch_apply *a, const struct ch_apply_counts *counts, uint64_t live,
+	struct ch_err *err)
+{
+	if (ch_replica_writer_is_rebuilding(a->writer) ||
+		ch_brake_allows(a->brake, ch_mono_ms(), counts->unconfirmed, live))
+		return CH_OK;
+	if (ch_brake_put_on(a->brake, counts->unconfirmed, live, err))
+		ch_log_debug("brake file: %s", err ? err->detail : "");
+	return ch_err_set(err, CH_EAGAIN, "removal-refused",
+		"removing %" PRIu64 " of %" PRIu64 " live names is over the limit and refused: "
+		"run `certherd agent --confirm-removal` on "
+		"this edge if it is meant",
+		counts->unconfirmed, live);
+}
+
+/* Where the replica is after this answer. */
+static struct ch_cursor advance(
+	const struct ch_feed_header *header, const struct ch_cursor *from, uint64_t seq)
+{
+	struct ch_cursor cursor = {.seq = seq, .valid = true};
+
+	memcpy(cursor.epoch, header->epoch, CH_EPOCH_B);
+	/* All that there was has come: other pools have the numbers in between. */
+	if (!(header->flags & CH_FEED_MORE) && header->head > seq)
+		cursor.seq = header->head;
+	cursor.base = from->valid ? from->base : header->base;
+	if (cursor.seq >= cursor.base)
+		cursor.base = cursor.seq;
+	return cursor;
+}
+
+int ch_apply_answer(struct ch_apply *apply, const struct ch_feed_header *header,
+	struct ch_reader *frames, struct ch_cursor *cursor, struct ch_apply_counts *ret_counts,
+	struct ch_err *err)
+{
+	struct ch_apply_counts counts = {0};
+	struct ch_cursor after;
+	uint64_t seq = cursor->valid ? cursor->seq : 0;
+	uint64_t live;
+	int rc = ch_replica_writer_count(apply->writer, &live);
+
+	if (rc == CH_OK)
+		rc = ch_replica_apply_begin(apply->writer);
+	if (rc)
+		return ch_err_set(
+			err, rc, "replica", "cannot write to the replica: %s", ch_rc_str(rc));
+	rc = apply_frames(apply, frames, &seq, &counts, err);
+	if (rc == CH_OK)
+		rc = check_brake(apply, &counts, live, err);
+	if (rc) {
+		ch_replica_apply_abort(apply->writer);
+		return rc;
+	}
+	after = advance(header, cursor, seq);
+	/* Nothing has moved: no need to write. */
+	if (cursor->valid && counts.frames == 0 && after.seq == cursor->seq &&
+		after.base == cursor->base) {
+		ch_replica_apply_abort(apply->writer);
+		*ret_counts = counts;
+		return CH_OK;
+	}
+	rc = ch_replica_apply_commit(apply->writer, &after, err);
+	if (rc)
+		return rc;
+	if (!ch_replica_writer_is_rebuilding(apply->writer))
+		ch_brake_note(apply->brake, ch_mono_ms(), counts.unconfirmed);
+	apply->refused->unsupported += counts.unsupported;
+	*cursor = after;
+	*ret_counts = counts;
+	return CH_OK;
+}

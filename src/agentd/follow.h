@@ -1,0 +1,54 @@
+/* Follows the feed: one step asks the store once, applies the answer, and acknowledges.  Keeps
+ * no thread and never sleeps: the caller waits between steps. */
+#ifndef CH_AGENTD_FOLLOW_H
+#define CH_AGENTD_FOLLOW_H
+
+#include "agentd/apply.h"
+#include "agentd/brake.h"
+#include "agentd/refused.h"
+#include "edge/replica.h"
+#include "net/api.h"
+
+#define CH_HEARTBEAT_MS 15000	  /* acknowledge at least so often, news or not */
+#define CH_POLL_WAIT_MAX_MS 15000 /* so that a long poll does not delay the heartbeat */
+#define CH_TROUBLE_B 512
+
+struct ch_follow {
+	struct ch_api *api; /* borrowed */
+	struct ch_replica_options replica;
+	struct ch_replica_writer *writer; /* owned; NULL while the replica cannot be opened */
+	const struct ch_verify_set *signers; /* borrowed */
+	int64_t poll_wait_ms;
+	struct ch_brake brake;
+	struct ch_refused refused;
+
+	uint64_t released_seq;	    /* removals up to here were confirmed … */
+	uint64_t released;	    /* … and so many of them are still to come */
+	uint64_t refused_head;	    /* the feed's head when the brake went on */
+	int64_t brake_ask_ms;	    /* while the brake is on: when to ask the store again */
+	int64_t readers_ms;	    /* when readers were looked at last */
+	int64_t stuck_ms;	    /* when a stuck reader made a new generation last */
+	unsigned failures;	    /* in a row */
+	bool answered;		    /* by the store, since the start */
+	char trouble[CH_TROUBLE_B]; /* of the replica: disk full, …; "" when well */
+	bool epoch_known;	    /* the store has said in which epoch it is */
+	uint8_t epoch[CH_EPOCH_B];  /* of the store */
+	bool ack_sent;		    /* … and these were in it: */
+	int64_t ack_ms;
+	uint64_t ack_seq;
+	uint8_t ack_epoch[CH_EPOCH_B];
+	char ack_error[2 * CH_TROUBLE_B];
+};
+
+/* Opens the replica, making an empty one at a first start.  What is borrowed must outlive it.
+ * CH_ECONFLICT, CH_EAUTH, …: it cannot be written.  *err may tell of damage with CH_OK: see
+ * ch_replica_writer_open. */
+CH_MUST int ch_follow_open(
+	struct ch_follow *follow, const struct ch_brake_limits *limits, struct ch_err *err);
+void ch_follow_close(struct ch_follow *follow);
+
+/* One step.  Never gives up: logs what is wrong and sets *ret_wait_ms, how long to wait before
+ * the next step (0: at once). */
+void ch_follow_step(struct ch_follow *follow, int64_t *ret_wait_ms);
+
+#endif

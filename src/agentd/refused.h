@@ -1,0 +1,31 @@
+/* Records that were not taken over, so that the store's operators hear of it: the names are
+ * remembered (a few of them) until a good record for the same name comes. */
+#ifndef CH_AGENTD_REFUSED_H
+#define CH_AGENTD_REFUSED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/record.h"
+
+#define CH_REFUSED_MAX 16
+
+struct ch_refused {
+	struct {
+		char name[CH_NAME_MAX + 1];
+		const char *why; /* static */
+	} list[CH_REFUSED_MAX];
+	size_t n;
+	uint64_t more;	      /* refused when the list was full */
+	uint64_t unsupported; /* records and frames of a newer sender that were skipped */
+};
+
+/* name: not NUL-terminated. */
+void ch_refused_add(
+	struct ch_refused *refused, const char *name, size_t name_len, const char *why);
+void ch_refused_drop(struct ch_refused *refused, const char *name, size_t name_len);
+/* Appends sentences for the acknowledgement; nothing when all is well. */
+void ch_refused_describe(const struct ch_refused *refused, struct ch_buf *out);
+
+#endif

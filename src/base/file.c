@@ -1,0 +1,137 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static int fail(struct ch_err *err, const char *what, const char *path)
+{
+	int rc = errno == ENOENT		      ? CH_ENOTFOUND
+		 : errno == EEXIST		      ? CH_EEXIST
+		 : errno == ENOSPC || errno == EDQUOT ? CH_EFULL
+						      : CH_EIO;
+
+	return ch_err_set(err, rc, "file", "cannot %s %s: %s", what, path, strerror(errno));
+}
+
+int ch_file_read(
+	const char *path, size_t max_b, char **ret_text, size_t *ret_len, struct ch_err *err)
+{
+	CH_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	CH_AUTO_FREE char *text = NULL;
+	size_t cap = 4096;
+	size_t len = 0;
+
+	if (fd < 0)
+		return fail(err, "open", path);
+	for (;;) {
+		char *grown = realloc(text, cap + 1);
+		ssize_t got;
+
+		if (!grown)
+			return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+		text = grown;
+		got = read(fd, text + len, cap - len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail(err, "read", path);
+		if (got == 0)
+			break;
+		len += (size_t)got;
+		if (len > max_b)
+			return ch_err_set(err, CH_ETOOBIG, "file-size", "%s is over %zu bytes",
+				path, max_b);
+		if (len == cap)
+			cap *= 2;
+	}
+	text[len] = 0;
+	*ret_text = TAKE_PTR(text);
+	*ret_len = len;
+	return CH_OK;
+}
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+	while (len) {
+		ssize_t put = write(fd, bytes, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -1;
+		bytes += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+static int sync_folder(const char *path)
+{
+	CH_AUTO_FREE char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	CH_AUTO_CLOSE int fd = -1;
+
+	if (!dir)
+		return -1;
+	if (slash)
+		slash[slash == dir] = 0;
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+static int write_temporary(
+	const char *tmp, const void *bytes, size_t len, mode_t mode, struct ch_err *err)
+{
+	CH_AUTO_CLOSE int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return fail(err, "create", tmp);
+	/* The umask must not widen nor narrow what was asked for. */
+	if (fchmod(fd, mode) < 0 || write_all(fd, bytes, len) < 0 || fsync(fd) < 0) {
+		int rc = fail(err, "write", tmp);
+
+		unlink(tmp);
+		return rc;
+	}
+	return CH_OK;
+}
+
+static int put(const char *path, const void *bytes, size_t len, mode_t mode,
+	int (*place)(const char *from, const char *to), struct ch_err *err)
+{
+	CH_AUTO_FREE char *tmp = NULL;
+	int rc;
+
+	if (asprintf(&tmp, "%s.tmp.%ld", path, (long)getpid()) < 0) {
+		tmp = NULL;
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	}
+	rc = write_temporary(tmp, bytes, len, mode, err);
+	if (rc)
+		return rc;
+	if (place(tmp, path) < 0)
+		rc = fail(err, "write", path);
+	unlink(tmp);
+	if (rc == CH_OK && sync_folder(path) < 0)
+		rc = fail(err, "sync the folder of", path);
+	return rc;
+}
+
+int ch_file_write_atomic(
+	const char *path, const void *bytes, size_t len, mode_t mode, struct ch_err *err)
+{
+	return put(path, bytes, len, mode, rename, err);
+}
+
+int ch_file_create(
+	const char *path, const void *bytes, size_t len, mode_t mode, struct ch_err *err)
+{
+	return put(path, bytes, len, mode, link, err);
+}

@@ -1,0 +1,21 @@
+/* Whole files: read with a cap, written so that a crash leaves the old or the new content. */
+#ifndef CH_BASE_FILE_H
+#define CH_BASE_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* A NUL follows the content and is not counted; the caller frees *ret_text.
+ * CH_ENOTFOUND, CH_ETOOBIG over max_b, CH_EIO. */
+CH_MUST int ch_file_read(
+	const char *path, size_t max_b, char **ret_text, size_t *ret_len, struct ch_err *err);
+/* Temporary file beside it, fsync, rename, fsync of the folder.  Replaces what is there. */
+CH_MUST int ch_file_write_atomic(
+	const char *path, const void *bytes, size_t len, mode_t mode, struct ch_err *err);
+/* The same but refuses (CH_EEXIST) when path exists: nothing is ever overwritten. */
+CH_MUST int ch_file_create(
+	const char *path, const void *bytes, size_t len, mode_t mode, struct ch_err *err);
+
+#endif

@@ -1,0 +1,59 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static const char *log_role = "certherd";
+static enum ch_log_level log_level = CH_LOG_INFO;
+static const char *const level_words[] = {"error", "warn", "info", "debug"};
+
+void ch_log_init(const char *role, enum ch_log_level level)
+{
+	log_role = role;
+	log_level = level;
+}
+
+int ch_log_level_parse(const char *text, enum ch_log_level *ret_level)
+{
+	for (unsigned i = 0; i < sizeof(level_words) / sizeof(level_words[0]); i++) {
+		if (strcmp(text, level_words[i]) == 0) {
+			*ret_level = (enum ch_log_level)i;
+			return CH_OK;
+		}
+	}
+	return CH_EINVAL;
+}
+
+void ch_log(enum ch_log_level level, const char *fmt, ...)
+{
+	char line[2048];
+	char when[CH_TIME_STR_B];
+	va_list args;
+	int head;
+	int body;
+	size_t len;
+
+	if (level > log_level)
+		return;
+	head = snprintf(line, sizeof(line), "%s %-5s %s  ", ch_time_str(ch_now_ms(), when),
+		level_words[level], log_role);
+	if (head < 0 || (size_t)head >= sizeof(line) - 2)
+		return;
+	va_start(args, fmt);
+	body = vsnprintf(line + head, sizeof(line) - (size_t)head - 1, fmt, args);
+	va_end(args);
+	if (body < 0)
+		return;
+	len = strlen(line);
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
+	line[len++] = '\n';
+	/* One write, so that lines of several threads and processes do not mix. */
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;
+}

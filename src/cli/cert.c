@@ -1,0 +1,112 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+static void print_line(const char *label, const char *text)
+{
+	printf("  %-11s ", label);
+	ch_text_print(stdout, text);
+	putchar('\n');
+}
+
+static void print_list(const char *label, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+
+		print_line(i ? "" : label, text ? text : "");
+	}
+}
+
+static void print_cert(const char *title, const json_t *cert)
+{
+	char when[64];
+
+	if (!json_is_object(cert)) {
+		printf("%s: none\n", title);
+		return;
+	}
+	printf("%s: version %" PRId64 "\n", title, ch_json_int(cert, "version"));
+	print_line("serial", ch_json_str(cert, "serial"));
+	print_line("issuer", ch_json_str(cert, "issuer"));
+	print_list("names", json_object_get(cert, "names"));
+	print_line("not before", ch_json_str(cert, "not_before"));
+	printf("  %-11s ", "not after");
+	ch_text_print(stdout, ch_json_str(cert, "not_after"));
+	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
+	print_line("published", ch_json_str(cert, "published_at"));
+	print_line("SPKI", ch_json_str(cert, "spki_sha256"));
+	print_list("sealed to", json_object_get(cert, "recipients"));
+}
+
+/* PEM is letters, digits and line ends; anything else from the store is not shown. */
+static int print_pem(const struct ch_client *client, const char *name, const json_t *answer)
+{
+	const char *pem = ch_json_str(json_object_get(answer, "current"), "pem");
+	struct ch_err err;
+
+	if (!*pem) {
+		(void)ch_err_set(&err, CH_ENOTFOUND, "no-certificate",
+			"there is no certificate yet: `certherd domain show` says why");
+		return ch_client_fail(client, name, &err);
+	}
+	for (; *pem; pem++)
+		putchar(*pem == '\n' || (*pem >= ' ' && *pem < 0x7f) ? *pem : '?');
+	return CH_EXIT_OK;
+}
+
+static int show_main(int argc, char **argv)
+{
+	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
+	CH_AUTO_JSON json_t *answer = NULL;
+	bool pem = false;
+	const struct ch_opt list[] = {
+		{"pem", NULL, "prints certificate and intermediates in PEM", &pem, NULL},
+		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
+	const struct ch_opts opts = {.command = "cert show",
+		.usage = "NAME [--pem] [--json]",
+		.help = "Shows the certificate of a name that is live, and the one before it.",
+		.list = list,
+		.n = CH_ARRAY_LEN(list),
+		.args_min = 1,
+		.args_max = 1};
+	struct ch_err err;
+	size_t n_args;
+	int code = ch_client_begin(&client, &opts, argc, argv, &n_args);
+
+	if (code >= 0)
+		return code;
+	if (ch_client_call_name(&client, "GET", "/v1/certificates/", argv[1], "", NULL, &answer,
+		    NULL, &err))
+		return ch_client_fail(&client, argv[1], &err);
+	if (pem)
+		return print_pem(&client, argv[1], answer);
+	if (client.json) {
+		ch_json_print(answer);
+		return CH_EXIT_OK;
+	}
+	ch_text_print(stdout, ch_json_str(answer, "name"));
+	putchar('\n');
+	print_cert("current", json_object_get(answer, "current"));
+	print_cert("previous", json_object_get(answer, "previous"));
+	return CH_EXIT_OK;
+}
+
+int ch_cert_main(int argc, char **argv)
+{
+	static const struct ch_verb verbs[] = {
+		{"show", "NAME", "the certificate of a name, and the one before it", show_main},
+	};
+
+	return ch_verbs_main("cert", "Certificates.", verbs, CH_ARRAY_LEN(verbs), argc, argv);
+}

@@ -1,0 +1,10 @@
+/* The operator's commands.  Each is a main: argv[0] is its name; it prints its own --help. */
+#ifndef CH_CLI_CLI_H
+#define CH_CLI_CLI_H
+
+int ch_domain_main(int argc, char **argv);
+int ch_status_main(int argc, char **argv);
+int ch_cert_main(int argc, char **argv);
+int ch_probe_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,113 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/opts.h"
+#include "base/secret.h"
+#include "cli/setup.h"
+#include "cli/verbs.h"
+#include "crypto/keys.h"
+
+CH_DEFINE_CLEANUP(struct ch_recipient_key *, ch_recipient_key_free)
+
+static int complain(const struct ch_err *err)
+{
+	fprintf(stderr, "certherd key: %s\n", err->detail);
+	return err->rc == CH_EINVAL ? 2 : 1;
+}
+
+static int print_public(const struct ch_recipient_key *key)
+{
+	char text[CH_RECIPIENT_TEXT_B];
+
+	ch_recipient_print(&key->pub, text);
+	return puts(text) < 0 || fflush(stdout) ? 1 : 0;
+}
+
+static int parse_type(const char *text, enum ch_kem *ret_kem, struct ch_err *err)
+{
+	if (strcmp(text, "x25519") == 0)
+		*ret_kem = CH_KEM_X25519;
+	else if (strcmp(text, "p256") == 0)
+		*ret_kem = CH_KEM_P256;
+	else
+		return ch_err_set(err, CH_EINVAL, "key-type",
+			"there is no key type \"%s\": x25519 or p256", text);
+	return CH_OK;
+}
+
+static int key_new(int argc, char **argv)
+{
+	CH_CLEANUP(ch_recipient_key_free_p) struct ch_recipient_key *key = NULL;
+	char long_out[] = "--out";
+	const char *type = "x25519";
+	const char *out = NULL;
+	const struct ch_opt list[] = {
+		{"type", "x25519|p256", "kind of key (default: x25519)", NULL, &type},
+		{"out", "FILE", "the same as the argument FILE; short: -o", NULL, &out},
+	};
+	const struct ch_opts opts = {"key new", "FILE [options]",
+		"Makes a recipient key pair: the private half into FILE (mode 0600, never\n"
+		"overwritten), the public half printed as one line.",
+		list, CH_ARRAY_LEN(list), 0, 1};
+	struct ch_err err;
+	enum ch_kem kem = CH_KEM_X25519;
+	size_t n;
+	int rc;
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "-o") == 0)
+			argv[i] = long_out;
+	rc = ch_opts_parse(&opts, argc, argv, &n);
+	if (rc)
+		return rc == CH_ECANCELED ? 0 : 2;
+	if (n + (out != NULL) != 1) {
+		(void)ch_err_set(
+			&err, CH_EINVAL, "usage", "give one FILE for the private half");
+		return complain(&err);
+	}
+	if (parse_type(type, &kem, &err))
+		return complain(&err);
+	if (ch_recipient_key_generate(kem, &key)) {
+		fprintf(stderr, "certherd key: cannot make a key\n");
+		return 1;
+	}
+	if (ch_recipient_key_create_file(key, out ? out : argv[1], &err))
+		return complain(&err);
+	return print_public(key);
+}
+
+static int key_pub(int argc, char **argv)
+{
+	CH_CLEANUP(ch_recipient_key_free_p) struct ch_recipient_key *key = NULL;
+	const struct ch_opts opts = {"key pub", "FILE",
+		"Prints the public half of the private key in FILE.", NULL, 0, 1, 1};
+	struct ch_err err;
+	size_t n;
+	int rc = ch_opts_parse(&opts, argc, argv, &n);
+
+	if (rc)
+		return rc == CH_ECANCELED ? 0 : 2;
+	if (ch_recipient_key_load(argv[1], &key, &err))
+		return complain(&err);
+	return print_public(key);
+}
+
+int ch_key_main(int argc, char **argv)
+{
+	static const struct ch_verb verbs[] = {
+		{"new", "FILE", "make a key pair: private half into FILE, public half printed",
+			key_new},
+		{"pub", "FILE", "print the public half of the private key in FILE", key_pub},
+	};
+
+	ch_secret_harden_process();
+	return ch_verbs_main("key",
+		"Recipient keys: what the leaf keys are sealed to, and what opens them on the "
+		"edges.\n"
+		"The public line goes into the issuer's file of recipients "
+		"(issuer/recipients); the\n"
+		"private file goes to the edges, where nginx reads it as root "
+		"(certherd_recipient_key).",
+		verbs, CH_ARRAY_LEN(verbs), argc, argv);
+}

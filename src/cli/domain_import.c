@@ -1,0 +1,319 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/domain.h"
+#include "cli/import_progress.h"
+#include "cli/import_read.h"
+#include "cli/text.h"
+
+#define BATCH 1000
+#define TRIES 6
+#define CALL_TIMEOUT_MS 120000
+
+struct import {
+	struct ch_client client;
+	bool www;
+	const char *tenant;
+	const char *pool;
+	struct ch_import_reader reader;
+	struct ch_import_progress progress;
+	/* The batch that is being filled: its lines, and the items of those that are sent. */
+	struct {
+		uint64_t line;
+		char *given;   /* owned */
+		bool is_wrong; /* rejected here, for this reason: */
+		char code[64];
+		char detail[256];
+	} lines[BATCH];
+	size_t n;
+	json_t *items;
+	bool answered; /* the store has taken a batch */
+};
+
+static void reject(struct import *im, uint64_t line, const char *given, const char *code,
+	const char *detail)
+{
+	ch_import_progress_clear(&im->progress);
+	im->progress.rejected++;
+	if (im->client.json) {
+		CH_AUTO_JSON json_t *row = json_pack("{s:I, s:s?, s:s, s:s}", "line",
+			(json_int_t)line, "text", given, "code", code, "detail", detail);
+
+		/* A line that is not UTF-8 cannot be a JSON string. */
+		if (!row)
+			row = json_pack("{s:I, s:n, s:s, s:s}", "line", (json_int_t)line,
+				"text", "code", code, "detail", detail);
+		json_dumpf(row, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+		putchar('\n');
+		return;
+	}
+	printf("line %" PRIu64 ": \"", line);
+	ch_text_print(stdout, given);
+	fputs("\" rejected: ", stdout);
+	ch_text_print(stdout, detail);
+	fputs(" (", stdout);
+	ch_text_print(stdout, code);
+	fputs(")\n", stdout);
+}
+
+static void forget_batch(struct import *im)
+{
+	for (size_t i = 0; i < im->n; i++)
+		free(im->lines[i].given);
+	im->n = 0;
+	json_array_clear(im->items);
+}
+
+/* The word on each line of the batch, in the order of the lines. */
+static int take_results(struct import *im, const json_t *answer, struct ch_err *err)
+{
+	const json_t *results = json_object_get(answer, "results");
+	size_t at = 0;
+
+	if (json_array_size(results) != json_array_size(im->items))
+		return ch_err_set(err, CH_EPROTO, "batch-answer",
+			"the store answered for another number of names than were sent");
+	for (size_t i = 0; i < im->n; i++) {
+		const json_t *result;
+		const char *status;
+
+		if (im->lines[i].is_wrong) {
+			reject(im, im->lines[i].line, im->lines[i].given, im->lines[i].code,
+				im->lines[i].detail);
+			continue;
+		}
+		result = json_array_get(results, at++);
+		status = ch_json_str(result, "status");
+		if (strcmp(status, "created") == 0)
+			im->progress.created++;
+		else if (strcmp(status, "exists") == 0)
+			im->progress.existing++;
+		else
+			reject(im, im->lines[i].line, im->lines[i].given,
+				ch_json_str(result, "code"), ch_json_str(result, "detail"));
+	}
+	return CH_OK;
+}
+
+static bool may_pass(int rc)
+{
+	return rc == CH_ENETWORK || rc == CH_ETIMEOUT || rc == CH_EAGAIN;
+}
+
+/* A long import outlives a restart of the store: sending a batch again does no harm. */
+static int send_patiently(
+	struct import *im, json_t *body, json_t **ret_answer, struct ch_err *err)
+{
+	int64_t wait_ms = 500;
+
+	for (int i = 1;; i++) {
+		struct ch_api_call call = {.method = "POST",
+			.path = "/v1/domains",
+			.body = body,
+			.timeout_ms = CALL_TIMEOUT_MS};
+		int rc = ch_api_call(im->client.api, &call, err);
+
+		if (rc == CH_OK) {
+			*ret_answer = call.answer;
+			return CH_OK;
+		}
+		if (i == TRIES || !may_pass(rc) || (rc != CH_EAGAIN && !im->answered))
+			return rc;
+		usleep((useconds_t)wait_ms * 1000);
+		wait_ms *= 2;
+	}
+}
+
+static int send_batch(struct import *im, struct ch_err *err)
+{
+	CH_AUTO_JSON json_t *body = json_pack("{s:O}", "domains", im->items);
+	CH_AUTO_JSON json_t *answer = NULL;
+	int rc = CH_OK;
+
+	if (!body)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	if (json_array_size(im->items)) {
+		rc = send_patiently(im, body, &answer, err);
+		im->answered |= rc == CH_OK;
+	}
+	if (rc == CH_OK)
+		rc = take_results(im, answer, err);
+	if (rc)
+		return rc;
+	forget_batch(im);
+	ch_import_progress_show(&im->progress, im->reader.line, im->reader.read_b);
+	return CH_OK;
+}
+
+static json_t *make_item(const struct import *im, const struct ch_import_row *row)
+{
+	const char *tenant = row->tenant ? row->tenant : im->tenant;
+	const char *pool = row->pool ? row->pool : im->pool;
+	int www = row->www >= 0 ? row->www : im->www ? 1 : -1;
+	json_t *item = json_pack("{s:s}", "name", row->name);
+
+	if (item && www >= 0)
+		json_object_set_new(item, "www", json_boolean(www));
+	if ((tenant && item && json_object_set_new(item, "tenant", json_string(tenant))) ||
+		(pool && item && json_object_set_new(item, "pool", json_string(pool)))) {
+		json_decref(item);
+		return NULL;
+	}
+	return item;
+}
+
+/* A line of the batch; wrong: why it is not sent, or NULL with an item, which is taken. */
+static int add_line(
+	struct import *im, json_t *item, const struct ch_err *wrong, struct ch_err *err)
+{
+	size_t i = im->n;
+
+	im->lines[i].line = im->reader.line;
+	im->lines[i].is_wrong = wrong != NULL;
+	if (wrong) {
+		snprintf(im->lines[i].code, sizeof(im->lines[i].code), "%s", wrong->problem);
+		snprintf(im->lines[i].detail, sizeof(im->lines[i].detail), "%.255s",
+			wrong->detail);
+	}
+	if (item && json_array_append_new(im->items, item))
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	im->lines[i].given = strdup(im->reader.given);
+	if (!im->lines[i].given)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	return ++im->n == BATCH ? send_batch(im, err) : CH_OK;
+}
+
+static int add_row(struct import *im, const struct ch_import_row *row, struct ch_err *err)
+{
+	json_t *item = make_item(im, row);
+	struct ch_err wrong;
+
+	if (item)
+		return add_line(im, item, NULL, err);
+	(void)ch_err_set(&wrong, CH_EINVAL, "name-not-utf8",
+		"the line is not UTF-8: save the file as UTF-8");
+	return add_line(im, NULL, &wrong, err);
+}
+
+static int import_lines(struct import *im, struct ch_err *err)
+{
+	for (;;) {
+		struct ch_import_row row;
+		struct ch_err wrong;
+		int rc = ch_import_read(&im->reader, &row, &wrong);
+
+		if (rc == CH_ENOTFOUND)
+			return send_batch(im, err);
+		if (rc == CH_OK) {
+			rc = add_row(im, &row, err);
+		} else if (rc == CH_EINVAL || rc == CH_ETOOBIG) {
+			rc = add_line(im, NULL, &wrong, err);
+		} else {
+			*err = wrong;
+			/* A head line that is not understood is bad input. */
+			err->rc = rc == CH_EUNSUPPORTED ? CH_EINVAL : rc;
+		}
+		if (rc)
+			return rc;
+	}
+}
+
+static void print_summary(const struct import *im)
+{
+	const struct ch_import_progress *p = &im->progress;
+
+	if (im->client.json)
+		printf("{\"created\":%" PRIu64 ",\"exists\":%" PRIu64 ",\"rejected\":%" PRIu64
+		       "}\n",
+			p->created, p->existing, p->rejected);
+	else
+		printf("%" PRIu64 " registered, %" PRIu64 " registered before, %" PRIu64
+		       " rejected\n",
+			p->created, p->existing, p->rejected);
+}
+
+static int import_file(struct import *im, const char *path)
+{
+	FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	struct ch_err err;
+	struct stat st;
+	uint64_t size_b = 0;
+	int rc;
+
+	if (!in) {
+		fprintf(stderr, "certherd domain import: cannot open %s: %s\n", path,
+			strerror(errno));
+		return CH_EXIT_USAGE;
+	}
+	if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode))
+		size_b = (uint64_t)st.st_size;
+	ch_import_reader_init(&im->reader, in);
+	ch_import_progress_begin(&im->progress, size_b);
+	im->items = json_array();
+	rc = import_lines(im, &err);
+	ch_import_progress_clear(&im->progress);
+	forget_batch(im);
+	json_decref(im->items);
+	if (in != stdin)
+		fclose(in);
+	if (rc == CH_OK || im->answered)
+		print_summary(im);
+	if (rc == CH_OK)
+		return im->progress.rejected ? CH_EXIT_PARTLY : CH_EXIT_OK;
+	rc = ch_client_fail(&im->client, strcmp(err.problem, "file") == 0 ? path : NULL, &err);
+	if (im->answered)
+		fprintf(stderr,
+			"Stopped at line %" PRIu64
+			". Running it again does no harm: names that exist "
+			"are passed over.\n",
+			im->reader.line);
+	return rc;
+}
+
+int ch_domain_import_main(int argc, char **argv)
+{
+	CH_AUTO_FREE struct import *im = calloc(1, sizeof(*im));
+	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
+	const char *tenant = NULL;
+	const char *pool = NULL;
+	bool www = false;
+	const struct ch_opt list[] = {
+		{"www", NULL, "names whose line does not say: also cover www.NAME", &www, NULL},
+		{"tenant", "TEXT", "names whose line does not say: whose they are", NULL,
+			&tenant},
+		{"pool", "TEXT", "names whose line does not say: who serves them", NULL, &pool},
+		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
+	const struct ch_opts opts = {.command = "domain import",
+		.usage = "FILE [--www] [--tenant TEXT] [--pool TEXT] [--json]",
+		.help = "Registers the names of a file (- is standard input): one name a line, "
+			"or "
+			"CSV whose first line\nnames its columns out of name,www,tenant,pool. "
+			"Lines that are rejected are told one by one; the\nothers are "
+			"registered, and the exit code is then 3. Running it again does no "
+			"harm.\nWith --json: one object a rejected line, then one with the "
+			"counts.",
+		.list = list,
+		.n = CH_ARRAY_LEN(list),
+		.args_min = 1,
+		.args_max = 1};
+	size_t n_args;
+	int code = ch_client_begin(&client, &opts, argc, argv, &n_args);
+
+	if (code >= 0)
+		return code;
+	if (!im)
+		return CH_EXIT_FAILED;
+	im->client = client;
+	im->www = www;
+	im->tenant = tenant;
+	im->pool = pool;
+	return import_file(im, argv[1]);
+}

@@ -1,0 +1,133 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/domain.h"
+#include "cli/table.h"
+#include "cli/text.h"
+
+static void line(const char *label, const char *text)
+{
+	printf("%-12s ", label);
+	ch_text_print(stdout, *text ? text : "-");
+	putchar('\n');
+}
+
+static void print_reason(const json_t *reason)
+{
+	const char *actor = ch_json_str(reason, "actor");
+	const char *code = ch_json_str(reason, "code");
+
+	printf("%-12s ", "Reason");
+	ch_text_print(stdout, ch_json_str(reason, "detail"));
+	if (strcmp(code, "ok") != 0 && *code) {
+		fputs(" (", stdout);
+		ch_text_print(stdout, code);
+		putchar(')');
+	}
+	putchar('\n');
+	if (strcmp(actor, "nobody") != 0)
+		line("Must act", actor);
+}
+
+static void print_certificate(const json_t *cert)
+{
+	char when[64];
+
+	if (!json_is_object(cert)) {
+		line("Certificate", "none yet");
+		return;
+	}
+	printf("%-12s serial ", "Certificate");
+	ch_text_print(stdout, ch_json_str(cert, "serial"));
+	fputs(" by ", stdout);
+	ch_text_print(stdout, ch_json_str(cert, "issuer"));
+	putchar('\n');
+	printf("%-12s ", "Expires");
+	ch_text_print(stdout, ch_json_str(cert, "not_after"));
+	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
+}
+
+static void print_history(const json_t *history)
+{
+	static const char *const heads[] = {"AT", "EVENT", "MUST ACT", "DETAIL"};
+	CH_CLEANUP(ch_table_done) struct ch_table table = {.n_cols = 0};
+	const json_t *event;
+	size_t i;
+
+	if (!json_array_size(history))
+		return;
+	ch_table_init(&table, heads, CH_ARRAY_LEN(heads));
+	json_array_foreach(history, i, event)
+	{
+		const char *actor = ch_json_str(event, "actor");
+
+		ch_table_add(&table, ch_json_str(event, "at"));
+		ch_table_add(&table, ch_json_str(event, "event"));
+		ch_table_add(&table, strcmp(actor, "nobody") == 0 ? NULL : actor);
+		ch_table_add(&table, ch_json_str(event, "detail"));
+	}
+	putchar('\n');
+	ch_table_print(&table, stdout);
+}
+
+static void print_domain(const json_t *domain)
+{
+	const char *display = ch_json_display(domain);
+	const char *name = ch_json_str(domain, "name");
+	char when[64];
+
+	ch_text_print(stdout, display);
+	if (strcmp(display, name) != 0) {
+		fputs(" (", stdout);
+		ch_text_print(stdout, name);
+		putchar(')');
+	}
+	putchar('\n');
+	line("State", ch_json_str(domain, "state"));
+	print_reason(json_object_get(domain, "reason"));
+	line("Next", ch_when_str(ch_json_time(domain, "next_at"), when));
+	if (ch_json_int(domain, "failures"))
+		printf("%-12s %" PRId64 " in a row\n", "Failures",
+			ch_json_int(domain, "failures"));
+	print_certificate(json_object_get(domain, "certificate"));
+	if (json_is_true(json_object_get(domain, "www")))
+		line("Shared with", "its www name");
+	if (*ch_json_str(domain, "www_of"))
+		line("Shared with", ch_json_str(domain, "www_of"));
+	line("Tenant", ch_json_str(domain, "tenant"));
+	line("Pool", ch_json_str(domain, "pool"));
+	line("Registered", ch_json_str(domain, "created_at"));
+	print_history(json_object_get(domain, "history"));
+}
+
+int ch_domain_show_main(int argc, char **argv)
+{
+	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
+	CH_AUTO_JSON json_t *domain = NULL;
+	const struct ch_opt list[] = {CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
+	const struct ch_opts opts = {.command = "domain show",
+		.usage = "NAME [--json]",
+		.help = "Shows the state of a name, who must act, its certificate and its "
+			"history.",
+		.list = list,
+		.n = CH_ARRAY_LEN(list),
+		.args_min = 1,
+		.args_max = 1};
+	struct ch_err err;
+	size_t n_args;
+	int code = ch_client_begin(&client, &opts, argc, argv, &n_args);
+
+	if (code >= 0)
+		return code;
+	if (ch_client_call_name(
+		    &client, "GET", "/v1/domains/", argv[1], "", NULL, &domain, NULL, &err))
+		return ch_client_fail(&client, argv[1], &err);
+	if (client.json)
+		ch_json_print(domain);
+	else
+		print_domain(domain);
+	return CH_EXIT_OK;
+}

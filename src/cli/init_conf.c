@@ -1,0 +1,204 @@
+/* The commented certherd.conf.  One table says every key, its default and what it means; the
+ * same facts are in doc/configuration.md, and a test compares the two. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/init.h"
+
+struct key {
+	const char *section;
+	const char *key;
+	const char *fallback; /* NULL: required */
+	const char *help; /* lines of a comment, without '#'; NULL: belongs to the one before */
+};
+
+#define IDENTITY(section, name)                                                                \
+	{section, "identity_cert", "pki/" name ".pem", "this role's identity"},                \
+		{section, "identity_key", "pki/" name ".key", NULL},                           \
+	{                                                                                      \
+		section, "identity_ca", "pki/ca.pem", "who signs the store's certificate"      \
+	}
+#define STORE(section)                                                                         \
+	{                                                                                      \
+		section, "store", "https://127.0.0.1:8443",                                    \
+			"API of the store; several URLs, comma-separated, are tried in turn"   \
+	}
+#define LOG_LEVEL(section)                                                                     \
+	{                                                                                      \
+		section, "log_level", "info", "error, warn, info, debug"                       \
+	}
+
+static const struct key keys[] = {
+	{"store", "listen", "127.0.0.1:8443",
+		"addresses of the API, comma-separated, [::1]:8443 for IPv6; port 0 takes a "
+		"free "
+		"one"},
+	{"store", "port_file", "",
+		"where the first port that is listened on is written (for tests)"},
+	{"store", "database", "sqlite:store/certherd.db", "where everything is kept"},
+	{"store", "cert", "pki/store.pem", "server identity"},
+	{"store", "key", "pki/store.key", NULL},
+	{"store", "identity_ca", "pki/ca.pem", "signs every role"},
+	{"store", "edge_ca", "pki/edge-ca.pem", "signs edge identities only"},
+	{"store", "revoked", "pki/revoked",
+		"revoked identities, see `certherd identity revoke`; read again when it "
+		"changes"},
+	{"store", "edge_timeout", "60s", "an edge not seen for so long holds nothing up"},
+	{"store", "tombstone_keep", "30d", "how long removals are remembered for absent edges"},
+	{"store", "threads", "4", "of the API server"},
+	{"store", "identify_within", "20s",
+		"a connection without an accepted client certificate is closed after so long"},
+	LOG_LEVEL("store"),
+
+	STORE("issuer"),
+	IDENTITY("issuer", "issuer"),
+	{"issuer", "directory", NULL, "the CA: URL of its ACME directory"},
+	{"issuer", "directory_ca", "system",
+		"trust anchor for the directory's HTTPS: system, or a PEM file"},
+	{"issuer", "roots", "system",
+		"what the chain of a new certificate is judged against: system, any, or a PEM "
+		"file"},
+	{"issuer", "contact", "", "mailto:…, comma-separated"},
+	{"issuer", "terms_agreed", "no",
+		"yes, once you have read the CA's terms of service: no account is made before"},
+	{"issuer", "eab_kid", "", "external account binding, for CAs that ask for it"},
+	{"issuer", "eab_hmac_file", "", "the file holds the base64url key, mode 0600"},
+	{"issuer", "account_key", "issuer/account.key", "ACME account key (P-256)"},
+	{"issuer", "account_state", "issuer/state/account.json",
+		"the account's URL, once it exists"},
+	{"issuer", "signing_key", "issuer/signing.key", "signs the edge records"},
+	{"issuer", "recipients", "issuer/recipients",
+		"who can open the leaf keys: one certherd-pub-… a line"},
+	{"issuer", "workers", "8", "threads, each making one step at a time"},
+	{"issuer", "lease", "60s",
+		"how long an order is one worker's, should it vanish meanwhile"},
+	{"issuer", "retry_ladder", "1m,10m,100m,1d",
+		"waits after the 1st, 2nd, … failure of a name; the last repeats"},
+	{"issuer", "retry_jitter_percent", "20", "of each wait, at random"},
+	{"issuer", "poll_interval", "500ms",
+		"between polls of a CA that names no Retry-After; doubles up to 30 s"},
+	{"issuer", "renew_left_percent", "33", "renew when so much of the lifetime is left"},
+	{"issuer", "renew_jitter_percent", "5", "of the lifetime, spread per name"},
+	{"issuer", "step_tries", "10",
+		"tries of one order at a CA with passing errors, before it counts as failed"},
+	{"issuer", "probe", "dns",
+		"how a publication is confirmed: dns (the name's public addresses, port 443),\n"
+		"off, or ADDRESS:PORT"},
+	{"issuer", "probe_tries", "5",
+		"after so many the name is active with the reason probe-mismatch or "
+		"probe-unreachable"},
+	LOG_LEVEL("issuer"),
+
+	STORE("agent"),
+	IDENTITY("agent", "edge"),
+	{"agent", "replica", "edge/replica", "folder that nginx reads (certherd_replica)"},
+	{"agent", "replica_group", "", "group that may read it: nginx's; a name or a number"},
+	{"agent", "signers", "edge/signers", "pinned public signing keys"},
+	{"agent", "poll_wait", "30s", "long poll"},
+	{"agent", "removal_limit_percent", "1",
+		"a change that removes more than this share of the live names, and more than\n"
+		"removal_limit_count, within removal_window, is refused until\n"
+		"`certherd agent --confirm-removal`"},
+	{"agent", "removal_limit_count", "10", NULL},
+	{"agent", "removal_window", "10m", NULL},
+	LOG_LEVEL("agent"),
+
+	STORE("cli"),
+	IDENTITY("cli", "operator"),
+
+	{"up", "roles", "store,issuer,agent", "which of them run"},
+	{"up", "store_user", "certherd-store",
+		"as root: each role runs as this user; a name, or uid or uid:gid as numbers;\n"
+		"- for no separation"},
+	{"up", "issuer_user", "certherd-issuer", NULL},
+	{"up", "agent_user", "certherd-agent", NULL},
+	LOG_LEVEL("up"),
+};
+
+static const struct {
+	const char *section;
+	const char *help;
+} sections[] = {
+	{"store", "The store: domains, orders, certificates, sealed keys; `certherd store`."},
+	{"issuer", "The issuer: talks to the CA, seals the keys; `certherd issuer`."},
+	{"agent", "The agent on an edge: keeps nginx's replica up to date; `certherd agent`."},
+	{"cli", "The operator's commands: `certherd domain`, `certherd status`, …"},
+	{"up", "All roles on one machine: `certherd up`."},
+};
+
+struct choice {
+	const char *section; /* NULL: in each that has the key */
+	const char *key;
+	const char *value; /* NULL or empty: not chosen */
+};
+
+/* What was chosen for a key, or NULL. */
+static const char *chosen(const struct ch_init *init, const struct key *key)
+{
+	const struct choice choices[] = {
+		{"store", "listen", init->store_listen},
+		{NULL, "store", init->store_listen ? init->store_url : NULL},
+		{"issuer", "directory", init->directory},
+		{"issuer", "directory_ca", init->directory_ca_path},
+		{"issuer", "roots", init->roots_path},
+		{"issuer", "contact", init->contact},
+		{"issuer", "terms_agreed", init->agree_terms ? "yes" : NULL},
+		{"issuer", "eab_kid", init->eab_kid},
+		{"issuer", "eab_hmac_file", init->eab_hmac_file ? "issuer/eab.key" : NULL},
+		{"issuer", "probe", init->probe},
+		{"agent", "replica_group", init->nginx_group},
+		{"up", "store_user", init->store_user},
+		{"up", "issuer_user", init->issuer_user},
+		{"up", "agent_user", init->agent_user},
+	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(choices); i++)
+		if ((!choices[i].section || strcmp(choices[i].section, key->section) == 0) &&
+			strcmp(choices[i].key, key->key) == 0 && choices[i].value &&
+			*choices[i].value)
+			return choices[i].value;
+	return NULL;
+}
+
+static void add_comment(struct ch_buf *out, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		(void)ch_buf_addf(out, "# %.*s\n", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void add_key(const struct ch_init *init, const struct key *key, struct ch_buf *out)
+{
+	const char *value = chosen(init, key);
+
+	if (key->help) {
+		(void)ch_buf_add_str(out, "\n");
+		add_comment(out, key->help);
+	}
+	if (value)
+		(void)ch_buf_addf(out, "%s = %s\n", key->key, value);
+	else
+		(void)ch_buf_addf(out, "# %s =%s%s\n", key->key, *key->fallback ? " " : "",
+			key->fallback);
+}
+
+int ch_init_conf(const struct ch_init *init, struct ch_buf *out)
+{
+	(void)ch_buf_add_str(out,
+		"# certherd.conf: one section per role; a role reads its own only.\n"
+		"# Keys that are commented out show their default.  Relative paths are "
+		"relative "
+		"to this\n"
+		"# file's folder.  Spans of time: 500ms 30s 10m 3h 90d.  An unknown key is an "
+		"error.\n");
+	for (size_t s = 0; s < CH_ARRAY_LEN(sections); s++) {
+		(void)ch_buf_addf(out, "\n# %s\n[%s]\n", sections[s].help, sections[s].section);
+		for (size_t i = 0; i < CH_ARRAY_LEN(keys); i++)
+			if (strcmp(keys[i].section, sections[s].section) == 0)
+				add_key(init, &keys[i], out);
+	}
+	return out->rc;
+}

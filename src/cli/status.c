@@ -1,0 +1,123 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "wire/state.h"
+
+#define WATCH_EVERY_S 2
+
+static void print_names(const json_t *names)
+{
+	printf("Names    %" PRId64, ch_json_int(names, "total"));
+	for (int i = 0; i < CH_NAME_STATE_COUNT; i++) {
+		const char *state = ch_name_state_str((enum ch_name_state)i);
+		int64_t n = ch_json_int(names, state);
+
+		if (n)
+			printf(", %" PRId64 " %s", n, state);
+	}
+	putchar('\n');
+}
+
+static void print_summary(const json_t *status)
+{
+	const json_t *expiry = json_object_get(status, "next_expiry");
+	const json_t *orders = json_object_get(status, "orders");
+	char when[64];
+
+	print_names(json_object_get(status, "names"));
+	printf("Orders   %" PRId64 " open, %" PRId64 " of them waiting\n",
+		ch_json_int(orders, "open"), ch_json_int(orders, "waiting"));
+	printf("Next due %s\n", ch_when_str(ch_json_time(status, "next_due_at"), when));
+	if (json_is_object(expiry)) {
+		fputs("Expires  ", stdout);
+		ch_text_print(stdout, ch_json_str(expiry, "name"));
+		printf(" first, %s\n", ch_when_str(ch_json_time(expiry, "not_after"), when));
+	}
+}
+
+static void print_edges(const json_t *edges)
+{
+	static const char *const heads[] = {
+		"EDGE", "STATE", ">BEHIND", ">NAMES", "SEEN", "SOFTWARE", "TROUBLE"};
+	CH_CLEANUP(ch_table_done) struct ch_table table = {.n_cols = 0};
+	const json_t *edge;
+	size_t i;
+	char when[64];
+
+	if (!json_array_size(edges)) {
+		puts("\nNo edge has reported yet: is an agent running?");
+		return;
+	}
+	putchar('\n');
+	ch_table_init(&table, heads, CH_ARRAY_LEN(heads));
+	json_array_foreach(edges, i, edge)
+	{
+		ch_table_add(&table, ch_json_str(edge, "id"));
+		ch_table_add(&table,
+			json_is_true(json_object_get(edge, "live")) ? "live" : "silent");
+		ch_table_addf(&table, "%" PRId64, ch_json_int(edge, "lag"));
+		ch_table_addf(&table, "%" PRId64, ch_json_int(edge, "names"));
+		ch_table_add(&table, ch_when_str(ch_json_time(edge, "seen_at"), when));
+		ch_table_add(&table, ch_json_str(edge, "software"));
+		ch_table_add(&table, ch_json_str(edge, "error"));
+	}
+	ch_table_print(&table, stdout);
+}
+
+static int show_once(struct ch_client *client, bool clear)
+{
+	CH_AUTO_JSON json_t *status = NULL;
+	struct ch_err err;
+
+	if (ch_client_call(client, "GET", "/v1/status", NULL, &status, &err))
+		return ch_client_fail(client, NULL, &err);
+	if (clear)
+		fputs("\033[H\033[2J", stdout);
+	if (client->json) {
+		ch_json_print(status);
+	} else {
+		print_summary(status);
+		print_edges(json_object_get(status, "edges"));
+	}
+	return fflush(stdout) ? CH_EXIT_FAILED : CH_EXIT_OK;
+}
+
+int ch_status_main(int argc, char **argv)
+{
+	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
+	bool watch = false;
+	const struct ch_opt list[] = {
+		{"watch", NULL, "shows it again every 2 seconds until Ctrl-C", &watch, NULL},
+		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
+	const struct ch_opts opts = {.command = "status",
+		.usage = "[--watch] [--json]",
+		.help = "Shows how many names are in which state, what is due next, and how "
+			"far "
+			"behind each edge is.",
+		.list = list,
+		.n = CH_ARRAY_LEN(list)};
+	size_t n_args;
+	int code = ch_client_begin(&client, &opts, argc, argv, &n_args);
+
+	if (code >= 0)
+		return code;
+	code = show_once(&client, watch && isatty(STDOUT_FILENO));
+	/* A store that restarts does not end the watch. */
+	while (watch && (code == CH_EXIT_OK || code == CH_EXIT_STORE)) {
+		sleep(WATCH_EVERY_S);
+		if (!isatty(STDOUT_FILENO))
+			putchar('\n');
+		code = show_once(&client, isatty(STDOUT_FILENO));
+	}
+	return code;
+}

@@ -1,0 +1,111 @@
+#include "crypto/keys.h"
+
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "crypto/ossl.h"
+
+#define PEM_MAX_B (16u * 1024u)
+#define BLOCK_TYPE_P256 1
+
+int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA256_B])
+{
+	const struct ch_ossl *ossl = ch_ossl();
+
+	if (!ossl)
+		return CH_EUNSUPPORTED;
+	if (EVP_Digest(bytes, len, ret_digest, NULL, ossl->sha256, NULL) != 1)
+		return ch_ossl_fail(CH_ECRYPTO);
+	return CH_OK;
+}
+
+int ch_key_generate(EVP_PKEY **ret_key)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+
+	if (!key)
+		return ch_ossl_fail(CH_ECRYPTO);
+	*ret_key = key;
+	return CH_OK;
+}
+
+int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block)
+{
+	CH_AUTO_SECRET struct ch_secret *block = NULL;
+	uint8_t *at;
+	int rc = ch_secret_new(CH_KEY_BLOCK_B, &block);
+
+	if (rc)
+		return rc;
+	at = ch_secret_bytes(block);
+	at[0] = BLOCK_TYPE_P256;
+	rc = ch_p256_scalar(key, at + 1);
+	if (rc == CH_OK)
+		rc = ch_p256_point(key, at + 33);
+	if (rc)
+		return rc;
+	*ret_block = TAKE_PTR(block);
+	return CH_OK;
+}
+
+int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key)
+{
+	if (len == 0 || block[0] != BLOCK_TYPE_P256)
+		return CH_EUNSUPPORTED;
+	if (len != CH_KEY_BLOCK_B)
+		return CH_ECRYPTO;
+	return ch_p256_from_pair(block + 1, block + 33, ret_key);
+}
+
+int ch_key_spki_sha256(EVP_PKEY *key, uint8_t ret_digest[CH_SHA256_B])
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	int rc;
+
+	if (len <= 0)
+		return ch_ossl_fail(CH_ECRYPTO);
+	rc = ch_sha256(der, (size_t)len, ret_digest);
+	OPENSSL_free(der);
+	return rc;
+}
+
+/* Without this OpenSSL would ask at the terminal. */
+static int no_password(char *buf, int size, int rwflag, void *arg)
+{
+	return -1;
+}
+
+int ch_key_load_pem(const char *path, EVP_PKEY **ret_key, struct ch_err *err)
+{
+	CH_AUTO_SECRET struct ch_secret *text = NULL;
+	CH_CLEANUP(BIO_free_all_p) BIO *bio = NULL;
+	EVP_PKEY *key;
+	int rc = ch_secret_read_file(path, PEM_MAX_B, &text, err);
+
+	if (rc)
+		return rc;
+	bio = BIO_new_mem_buf(ch_secret_bytes(text), (int)ch_secret_len(text));
+	key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+	if (!key) {
+		(void)ch_ossl_fail(CH_ECRYPTO);
+		return ch_err_set(err, CH_EINVAL, "key-file",
+			"%s is not an unencrypted private key in PEM form", path);
+	}
+	*ret_key = key;
+	return CH_OK;
+}
+
+int ch_key_create_pem(const char *path, EVP_PKEY *key, struct ch_err *err)
+{
+	/* A memory BIO grows and is freed with its old content wiped. */
+	CH_CLEANUP(BIO_free_all_p) BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	long len;
+
+	if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		return ch_ossl_err(err, CH_ECRYPTO, "key-encode", "cannot encode a key");
+	len = BIO_get_mem_data(bio, &text);
+	return ch_file_create(path, text, (size_t)len, 0600, err);
+}

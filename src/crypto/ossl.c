@@ -1,0 +1,50 @@
+#include "crypto/ossl.h"
+
+#include <pthread.h>
+
+static struct ch_ossl shared;
+static int shared_ok;
+static pthread_once_t shared_once = PTHREAD_ONCE_INIT;
+
+static EVP_PKEY *make_p256(void)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EVP_PKEY *params = NULL;
+
+	if (!ctx || EVP_PKEY_paramgen_init(ctx) <= 0 ||
+		EVP_PKEY_CTX_set_group_name(ctx, "prime256v1") <= 0 ||
+		EVP_PKEY_paramgen(ctx, &params) <= 0)
+		params = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return params;
+}
+
+static void make_shared(void)
+{
+	static const uint8_t some_public[32] = {9}; /* the base point */
+
+	ERR_set_mark();
+	shared.sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+	shared.aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	shared.p256 = make_p256();
+	shared.x25519 = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, some_public, 32);
+	shared_ok = shared.sha256 && shared.aes_256_gcm && shared.p256 && shared.x25519;
+	ERR_pop_to_mark();
+}
+
+const struct ch_ossl *ch_ossl(void)
+{
+	if (pthread_once(&shared_once, make_shared) != 0 || !shared_ok)
+		return NULL;
+	return &shared;
+}
+
+int ch_ossl_err(struct ch_err *err, int rc, const char *problem, const char *what)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+	ERR_clear_error();
+	return ch_err_set(
+		err, rc, problem, "%s%s%s", what, reason ? ": " : "", reason ? reason : "");
+}

@@ -1,0 +1,124 @@
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/obj_mac.h>
+#include <openssl/params.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "crypto/keys.h"
+#include "crypto/ossl.h"
+
+CH_DEFINE_CLEANUP(EC_GROUP *, EC_GROUP_free)
+CH_DEFINE_CLEANUP(EC_POINT *, EC_POINT_free)
+
+static int is_p256(EVP_PKEY *key)
+{
+	char group[32];
+
+	return EVP_PKEY_is_a(key, "EC") &&
+	       EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) &&
+	       (strcmp(group, "prime256v1") == 0 || strcmp(group, "P-256") == 0);
+}
+
+/* By coordinates: the encoded form would be compressed for a key that was read compressed. */
+int ch_p256_point(EVP_PKEY *key, uint8_t ret_point[65])
+{
+	CH_CLEANUP(BN_clear_free_p) BIGNUM *x = NULL;
+	CH_CLEANUP(BN_clear_free_p) BIGNUM *y = NULL;
+
+	if (!is_p256(key))
+		return ch_ossl_fail(CH_EUNSUPPORTED);
+	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &x) != 1 ||
+		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &y) != 1 ||
+		BN_bn2binpad(x, ret_point + 1, 32) != 32 ||
+		BN_bn2binpad(y, ret_point + 33, 32) != 32)
+		return ch_ossl_fail(CH_ECRYPTO);
+	ret_point[0] = POINT_CONVERSION_UNCOMPRESSED;
+	return CH_OK;
+}
+
+int ch_p256_from_point(const uint8_t point[65], EVP_PKEY **ret_key)
+{
+	const struct ch_ossl *ossl = ch_ossl();
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+
+	if (point[0] != POINT_CONVERSION_UNCOMPRESSED)
+		return CH_ECRYPTO;
+	if (!ossl)
+		return CH_EUNSUPPORTED;
+	key = EVP_PKEY_dup(ossl->p256);
+	/* Refuses what is not on the curve (EC_POINT_oct2point); with the cofactor 1 of P-256
+	 * that is all of SP 800-56A's validation, as the encoding excludes infinity. */
+	if (!key || EVP_PKEY_set1_encoded_public_key(key, point, 65) != 1)
+		return ch_ossl_fail(CH_ECRYPTO);
+	*ret_key = TAKE_PTR(key);
+	return CH_OK;
+}
+
+/* OSSL_PARAM integers are in the machine's byte order. */
+static void to_native(const uint8_t in[32], uint8_t out[32])
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	for (int i = 0; i < 32; i++)
+		out[i] = in[31 - i];
+#else
+	memcpy(out, in, 32);
+#endif
+}
+
+int ch_p256_from_pair(const uint8_t scalar[32], const uint8_t point[65], EVP_PKEY **ret_key)
+{
+	CH_CLEANUP(EVP_PKEY_CTX_free_p)
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	char group[] = "prime256v1";
+	uint8_t native[32];
+	EVP_PKEY *key = NULL;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point, 65),
+		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, native, sizeof(native)),
+		OSSL_PARAM_construct_end()};
+	int ok;
+
+	if (point[0] != POINT_CONVERSION_UNCOMPRESSED || !ctx)
+		return ch_ossl_fail(CH_ECRYPTO);
+	to_native(scalar, native);
+	ok = EVP_PKEY_fromdata_init(ctx) > 0 &&
+	     EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) > 0;
+	ch_wipe(native, sizeof(native));
+	if (!ok)
+		return ch_ossl_fail(CH_ECRYPTO);
+	*ret_key = key;
+	return CH_OK;
+}
+
+int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65])
+{
+	CH_CLEANUP(EC_GROUP_free_p)
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
+	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = BN_secure_new();
+
+	if (!point || !d || !BN_bin2bn(scalar, 32, d))
+		return ch_ossl_fail(CH_ENOMEM);
+	BN_set_flags(d, BN_FLG_CONSTTIME);
+	if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group)) >= 0)
+		return CH_EINVAL;
+	if (EC_POINT_mul(group, point, d, NULL, NULL, NULL) != 1 ||
+		EC_POINT_point2oct(
+			group, point, POINT_CONVERSION_UNCOMPRESSED, ret_point, 65, NULL) != 65)
+		return ch_ossl_fail(CH_ECRYPTO);
+	return CH_OK;
+}
+
+int ch_p256_scalar(EVP_PKEY *key, uint8_t ret_scalar[32])
+{
+	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = NULL;
+
+	if (!is_p256(key))
+		return ch_ossl_fail(CH_EUNSUPPORTED);
+	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &d) != 1 ||
+		BN_bn2binpad(d, ret_scalar, 32) != 32)
+		return ch_ossl_fail(CH_ECRYPTO);
+	return CH_OK;
+}

@@ -1,0 +1,82 @@
+/* Internal to src/edge: what reader and writer agree on about one generation.
+ *
+ * db "meta":  "format"  u32, CH_GENERATION_FORMAT
+ *             "cursor"  u8 epoch[16] u64 seq u64 base; absent in an empty generation
+ *             "names"   u64, names that are not tombstones
+ * Integers are big-endian. */
+#ifndef CH_EDGE_GENERATION_H
+#define CH_EDGE_GENERATION_H
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "edge/replica.h"
+
+#define CH_GENERATION_FORMAT 1u
+#define CH_GENERATION_PREFIX "f1-"
+#define CH_GENERATION_NAME_B 20 /* prefix, 16 hex digits, NUL */
+#define CH_REPLICA_READERS_MAX 4096u
+#define CH_REPLICA_DIR_B 960   /* of the path of DIR */
+#define CH_REPLICA_PATH_B 1280 /* of every path below it */
+#define CH_REPLICA_CURRENT "current"
+
+/* LMDB's error numbers become ours here and nowhere else. */
+int ch_lmdb_rc(int mdb_rc);
+/* Sets *err for a failed LMDB call and returns the mapped rc. */
+int ch_lmdb_fail(struct ch_err *err, int mdb_rc, const char *what, const char *generation);
+
+/* True for a name of this format, whatever file it came from. */
+bool ch_generation_name_ok(const char *name, size_t len);
+
+/* Reads DIR/file (`current` or `building`) and picks the line of our format.  CH_ENOTFOUND: no
+ * such file; CH_EUNSUPPORTED: only other formats are named; CH_ECORRUPT. */
+CH_MUST int ch_generation_read_pointer(const char *dir, const char *file,
+	char ret_name[CH_GENERATION_NAME_B], struct ch_err *err);
+
+/* Everything that can be known before LMDB maps the file: owners and modes, that data.mdb has
+ * all the pages that its newest meta page speaks of, that lock.mdb is there and may be
+ * written.  CH_ENOTFOUND, CH_EAUTH, CH_ECORRUPT, CH_EIO. */
+CH_MUST int ch_generation_check(const char *dir, const char *name, struct ch_err *err);
+
+/* An open environment of one generation.  All zero: closed. */
+struct ch_generation {
+	char name[CH_GENERATION_NAME_B];
+	MDB_env *env; /* NULL: closed */
+	MDB_dbi names;
+	MDB_dbi chains;
+	MDB_dbi meta;
+	int fd;		 /* of data.mdb; borrowed from env */
+	uint64_t need_b; /* the file must be at least so long */
+	dev_t dev;	 /* of data.mdb: what the process-wide list of open ones goes by */
+	ino_t ino;
+};
+
+struct ch_generation_open {
+	bool writer; /* else read-only */
+	bool create; /* the folder is new and empty */
+	size_t map_b;
+	unsigned max_readers;
+};
+
+/* Opens and checks the format key; with `create` also makes the databases.  The caller has
+ * called ch_generation_check unless it creates.  CH_EEXIST: this process has it open. */
+CH_MUST int ch_generation_open(const char *dir, const char *name,
+	const struct ch_generation_open *how, struct ch_generation *ret_gen,
+	struct ch_err *err);
+void ch_generation_close(struct ch_generation *gen);
+
+/* CH_ECORRUPT when the file is shorter than what the newest committed meta page speaks of: to
+ * be called before pages are touched, since a read past the end of a file kills. */
+CH_MUST int ch_generation_check_size(struct ch_generation *gen);
+
+/* Within a transaction. */
+CH_MUST int ch_generation_cursor(
+	const struct ch_generation *gen, MDB_txn *txn, struct ch_cursor *ret_cursor);
+CH_MUST int ch_generation_count(
+	const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names);
+
+#endif

@@ -1,0 +1,152 @@
+/* The replica on an edge's disk: one LMDB environment per generation.
+ *
+ *   DIR/current            text: names of the live generation, one line per format, newest
+ *                          format first; replaced by rename
+ *   DIR/building           text: the generation under construction, if there is one
+ *   DIR/writer.lock        held by the one writer
+ *   DIR/f1-<16 hex>/       a generation of format 1: data.mdb, lock.mdb
+ *     db "names"   key: the name (bytes)       value: its record (wire/record.h), as fed
+ *     db "chains"  key: chain id (32 bytes)    value: chain block
+ *     db "meta"    key: text                   value: see generation.h
+ *
+ * A generation is never truncated nor rebuilt in place: a broken one is abandoned and a new one
+ * made beside it.  nginx links generation.c and replica_read.c; only the agent links the rest.
+ *
+ * Who may read: with a reader group, DIR and the generations have mode 0750, data.mdb 0640 and
+ * lock.mdb 0660 (LMDB's readers enter themselves there), all with that group.  A reader
+ * refuses files that belong to anybody but the owner of DIR or root, or that others than their
+ * owner may write (the lock file's group apart).
+ *
+ * LMDB's file locks belong to processes: one process must not have a generation open twice
+ * (two readers, or a reader and the writer, of one folder at a time); this is refused with
+ * CH_EEXIST.  Nothing here is thread-safe, and nothing is used across a fork. */
+#ifndef CH_EDGE_REPLICA_H
+#define CH_EDGE_REPLICA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "wire/feed.h"
+#include "wire/record.h"
+
+struct ch_cursor {
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t seq;  /* the last applied */
+	uint64_t base; /* see doc/api.md; equals seq once the snapshot is complete */
+	bool valid;    /* false in an empty generation */
+};
+
+/* ---- reader (one per process or worker; never used across a fork) ---- */
+struct ch_replica_reader;
+
+/* A reader of DIR with no generation open yet: ch_replica_reader_poll opens one as soon as
+ * there is one.  Touches no file.  CH_ENOMEM, CH_ETOOBIG (path). */
+CH_MUST int ch_replica_reader_new(const char *dir, struct ch_replica_reader **ret_reader);
+/* The same, and opens the live generation: checks the file's size against its last page before
+ * the memory map is touched, the format and the owner.  CH_ENOTFOUND: there is none yet (the
+ * agent has not started).  CH_ECORRUPT, CH_EUNSUPPORTED (newer format), CH_EAUTH (another
+ * user's files, or no right to read). */
+CH_MUST int ch_replica_reader_open(
+	const char *dir, struct ch_replica_reader **ret_reader, struct ch_err *err);
+void ch_replica_reader_free(struct ch_replica_reader *reader);
+/* Follows `current`: call about once a second; switches when it names another generation and
+ * keeps the old one when the new one cannot be opened (*err says why).
+ * Returns 1 switched (also: opened the first one), 0 nothing new, negative rc. */
+CH_MUST int ch_replica_reader_poll(struct ch_replica_reader *reader, struct ch_err *err);
+/* False until the first generation could be opened. */
+bool ch_replica_reader_is_open(const struct ch_replica_reader *reader);
+
+/* A lookup sees one consistent state from begin to end; pointers that it hands out are valid
+ * until end.  Keep it as short as a handshake callback.  CH_ENOTFOUND: nothing is open yet;
+ * CH_ECORRUPT: the file was cut since. */
+CH_MUST int ch_replica_begin(struct ch_replica_reader *reader);
+void ch_replica_end(struct ch_replica_reader *reader);
+/* CH_ENOTFOUND; tombstones count as not found.  *ret_bytes is the raw record. */
+CH_MUST int ch_replica_get(struct ch_replica_reader *reader, const char *name, size_t name_len,
+	struct ch_record *ret_record, const uint8_t **ret_bytes, size_t *ret_len);
+/* The first entry above a name (len 0: the first of all), in the order of the names' bytes, as
+ * it lies there: tombstones too, and nothing is checked.  CH_ENOTFOUND: no more. */
+struct ch_replica_entry {
+	const char *name; /* not NUL-terminated */
+	size_t name_len;
+	const uint8_t *bytes;
+	size_t len;
+};
+CH_MUST int ch_replica_next(struct ch_replica_reader *reader, const char *after, size_t len,
+	struct ch_replica_entry *ret_entry);
+CH_MUST int ch_replica_get_chain(struct ch_replica_reader *reader,
+	const uint8_t id[CH_CHAIN_ID_B], const uint8_t **ret_block, size_t *ret_len);
+CH_MUST int ch_replica_cursor(struct ch_replica_reader *reader, struct ch_cursor *ret_cursor);
+
+/* ---- writer (the agent; one per directory, enforced by a lock file) ---- */
+struct ch_replica_writer;
+
+struct ch_replica_options {
+	const char *dir;      /* made when missing; its parent must be there */
+	int64_t reader_gid;   /* group that may read, see above; -1: leave as created */
+	size_t map_b;	      /* 0: 64 GiB */
+	unsigned max_readers; /* 0: 4,096 */
+};
+/* Opens the live generation, or makes an empty live one where there never was one.  A damaged
+ * or newer one is left alone: a fresh generation is begun beside it (is_rebuilding is then
+ * true: fill it, then publish), and *err tells why while the rc is CH_OK (err->rc is not).
+ * CH_ECONFLICT: another writer has the folder.  Any function below may return CH_ECORRUPT when
+ * the file was cut since: free the writer and open it again. */
+CH_MUST int ch_replica_writer_open(const struct ch_replica_options *options,
+	struct ch_replica_writer **ret_writer, struct ch_err *err);
+void ch_replica_writer_free(struct ch_replica_writer *writer);
+/* Of the generation that puts go to, as all that follows unless said. */
+CH_MUST int ch_replica_writer_cursor(
+	struct ch_replica_writer *writer, struct ch_cursor *ret_cursor);
+/* Names that are not tombstones. */
+CH_MUST int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names);
+/* The same in the live generation, 0 where none could be opened. */
+CH_MUST int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint64_t *ret_names);
+/* Appends the stored record of a name, tombstones too.  CH_ENOTFOUND. */
+CH_MUST int ch_replica_writer_get(struct ch_replica_writer *writer, const char *name,
+	size_t name_len, struct ch_buf *out);
+
+/* Begins a new empty generation beside the live one; puts go there from now on, readers keep
+ * the old one until ch_replica_writer_publish.  An unfinished one survives a restart
+ * (resumable): its cursor is what ch_replica_writer_cursor then returns.  Called while one is
+ * under construction: that one is thrown away. */
+CH_MUST int ch_replica_writer_new_generation(
+	struct ch_replica_writer *writer, struct ch_err *err);
+bool ch_replica_writer_is_rebuilding(const struct ch_replica_writer *writer);
+/* Makes the generation under construction the live one; older ones that nobody reads are
+ * removed.  CH_EINVAL when none is under construction. */
+CH_MUST int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *err);
+
+/* One transaction: records, chains and the cursor together.  The first error latches: the
+ * puts that follow and the commit return it, and nothing is changed. */
+CH_MUST int ch_replica_apply_begin(struct ch_replica_writer *writer);
+/* Applies only a version higher than what is there; *ret_effect tells.  The tombstone of a name
+ * that is not there is kept, so that older versions stay out, and counts as STALE. */
+enum ch_apply_effect { CH_APPLY_STALE, CH_APPLY_ADDED, CH_APPLY_CHANGED, CH_APPLY_REMOVED };
+CH_MUST int ch_replica_put(struct ch_replica_writer *writer, const struct ch_record *record,
+	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect);
+CH_MUST int ch_replica_put_chain(struct ch_replica_writer *writer,
+	const uint8_t id[CH_CHAIN_ID_B], const uint8_t *block, size_t len);
+CH_MUST int ch_replica_has_chain(
+	struct ch_replica_writer *writer, const uint8_t id[CH_CHAIN_ID_B], bool *ret_there);
+/* CH_EFULL when the disk or the map is full: nothing is changed.  The transaction is over
+ * whatever is returned. */
+CH_MUST int ch_replica_apply_commit(
+	struct ch_replica_writer *writer, const struct ch_cursor *cursor, struct ch_err *err);
+void ch_replica_apply_abort(struct ch_replica_writer *writer);
+/* For a generation under construction: how many names that are live now it lacks,
+ * or has without a certificate, or with an expired one, where they have a good one now. */
+CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_missing);
+/* Within a transaction on it: copies the live generation's CERT record of a name, and its
+ * chain.  CH_ENOTFOUND when there is none. */
+CH_MUST int ch_replica_carry_over(
+	struct ch_replica_writer *writer, const char *name, size_t name_len);
+/* Of the live generation: removes readers of dead processes; *ret_stuck_ms: for how long, as
+ * far as these calls saw, one and the same outdated snapshot has been read (0: none).  Also
+ * removes old generations that nobody reads any more.  Call it every few seconds. */
+CH_MUST int ch_replica_check_readers(struct ch_replica_writer *writer, int64_t *ret_stuck_ms);
+
+#endif

@@ -1,0 +1,299 @@
+#include "edge/replica.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "edge/replica_writer.h"
+
+/* Room that is always there behind the last page, as a hole: LMDB may leave pages at the very
+ * end unwritten that it freed within the same transaction, and readers rightly refuse a file
+ * that ends before its last page. */
+#define ROOM_B ((off_t)256 << 20)
+
+static int keep_room(struct ch_generation *gen, off_t room_b)
+{
+	MDB_envinfo info;
+	MDB_stat env_stat;
+	struct stat st;
+	off_t want_b;
+
+	if (mdb_env_info(gen->env, &info) || mdb_env_stat(gen->env, &env_stat) ||
+		fstat(gen->fd, &st) < 0)
+		return CH_EIO;
+	want_b = ((off_t)info.me_last_pgno + 1) * (off_t)env_stat.ms_psize + room_b;
+	if (want_b > (off_t)info.me_mapsize)
+		want_b = (off_t)info.me_mapsize;
+	if (st.st_size >= want_b || ftruncate(gen->fd, want_b) == 0)
+		return CH_OK;
+	return ch_lmdb_rc(errno);
+}
+
+int ch_replica_apply_begin(struct ch_replica_writer *writer)
+{
+	struct ch_generation *gen = ch_replica_target(writer);
+	MDB_txn *txn;
+	int rc;
+	int mdb_rc;
+
+	if (!gen->env || writer->txn)
+		return CH_EINVAL;
+	/* In this order: room must not make a file that was cut look whole. */
+	rc = ch_generation_check_size(gen);
+	if (rc == CH_OK)
+		rc = keep_room(gen, ROOM_B);
+	if (rc)
+		return rc;
+	mdb_rc = mdb_txn_begin(gen->env, NULL, 0, &txn);
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	rc = ch_generation_count(gen, txn, &writer->names);
+	if (rc) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	writer->txn = txn;
+	writer->txn_rc = CH_OK;
+	return CH_OK;
+}
+
+/* What matters of a stored record, read by hand: it may be of a later format than ours, and its
+ * head has the same shape in all of them. */
+struct stored {
+	bool there;
+	bool live;
+	uint64_t version;
+};
+
+static int look_up(struct ch_replica_writer *writer, MDB_val *key, struct stored *ret_stored)
+{
+	struct stored stored = {.there = false};
+	struct ch_reader r;
+	MDB_val val;
+	int mdb_rc = mdb_get(writer->txn, ch_replica_target(writer)->names, key, &val);
+
+	if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+		return ch_lmdb_rc(mdb_rc);
+	if (mdb_rc == 0) {
+		ch_reader_init(&r, val.mv_data, val.mv_size);
+		(void)ch_read_u8(&r);
+		stored.there = true;
+		stored.live = ch_read_u8(&r) != CH_RECORD_TOMBSTONE;
+		(void)ch_read_u16(&r);
+		stored.version = ch_read_u64(&r);
+		if (r.rc)
+			return CH_ECORRUPT;
+	}
+	*ret_stored = stored;
+	return CH_OK;
+}
+
+static int put_record(struct ch_replica_writer *writer, const struct ch_record *record,
+	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect)
+{
+	MDB_val key = {.mv_size = record->name_len, .mv_data = (void *)record->name};
+	MDB_val val = {.mv_size = len, .mv_data = (void *)bytes};
+	bool live = record->kind != CH_RECORD_TOMBSTONE;
+	struct stored stored = {.there = false};
+	int rc = look_up(writer, &key, &stored);
+	int mdb_rc;
+
+	if (rc)
+		return rc;
+	if (stored.there && record->version <= stored.version) {
+		*ret_effect = CH_APPLY_STALE;
+		return CH_OK;
+	}
+	mdb_rc = mdb_put(writer->txn, ch_replica_target(writer)->names, &key, &val, 0);
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	if (live)
+		*ret_effect = stored.live ? CH_APPLY_CHANGED : CH_APPLY_ADDED;
+	else
+		*ret_effect = stored.live ? CH_APPLY_REMOVED : CH_APPLY_STALE;
+	writer->names += (uint64_t)(live && !stored.live);
+	writer->names -= (uint64_t)(!live && stored.live);
+	return CH_OK;
+}
+
+int ch_replica_put(struct ch_replica_writer *writer, const struct ch_record *record,
+	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect)
+{
+	if (!writer->txn)
+		return CH_EINVAL;
+	if (record->name_len == 0 || record->name_len > CH_NAME_MAX || len > CH_RECORD_MAX_B)
+		return CH_EINVAL;
+	if (writer->txn_rc == CH_OK)
+		writer->txn_rc = put_record(writer, record, bytes, len, ret_effect);
+	return writer->txn_rc;
+}
+
+int ch_replica_put_chain(struct ch_replica_writer *writer, const uint8_t id[CH_CHAIN_ID_B],
+	const uint8_t *block, size_t len)
+{
+	MDB_val key = {.mv_size = CH_CHAIN_ID_B, .mv_data = (void *)id};
+	MDB_val val = {.mv_size = len, .mv_data = (void *)block};
+
+	if (!writer->txn || len > CH_CHAIN_MAX_B)
+		return CH_EINVAL;
+	if (writer->txn_rc == CH_OK)
+		writer->txn_rc = ch_lmdb_rc(
+			mdb_put(writer->txn, ch_replica_target(writer)->chains, &key, &val, 0));
+	return writer->txn_rc;
+}
+
+int ch_replica_has_chain(
+	struct ch_replica_writer *writer, const uint8_t id[CH_CHAIN_ID_B], bool *ret_there)
+{
+	MDB_val key = {.mv_size = CH_CHAIN_ID_B, .mv_data = (void *)id};
+	MDB_val val;
+	int mdb_rc;
+
+	if (!writer->txn)
+		return CH_EINVAL;
+	mdb_rc = mdb_get(writer->txn, ch_replica_target(writer)->chains, &key, &val);
+	if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+		return ch_lmdb_rc(mdb_rc);
+	*ret_there = mdb_rc == 0;
+	return CH_OK;
+}
+
+static int put_meta(
+	struct ch_replica_writer *writer, const char *name, const struct ch_buf *buf)
+{
+	MDB_val key = {.mv_size = strlen(name), .mv_data = (void *)name};
+	MDB_val val = {.mv_size = buf->len, .mv_data = buf->data};
+
+	if (buf->rc)
+		return buf->rc;
+	return ch_lmdb_rc(mdb_put(writer->txn, ch_replica_target(writer)->meta, &key, &val, 0));
+}
+
+static int put_cursor(struct ch_replica_writer *writer, const struct ch_cursor *cursor)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+	int rc;
+
+	ch_buf_init(&buf, 64);
+	ch_buf_add(&buf, cursor->epoch, CH_EPOCH_B);
+	ch_buf_add_u64(&buf, cursor->seq);
+	ch_buf_add_u64(&buf, cursor->base);
+	rc = put_meta(writer, "cursor", &buf);
+	if (rc)
+		return rc;
+	ch_buf_reset(&buf);
+	ch_buf_add_u64(&buf, writer->names);
+	return put_meta(writer, "names", &buf);
+}
+
+int ch_replica_apply_commit(
+	struct ch_replica_writer *writer, const struct ch_cursor *cursor, struct ch_err *err)
+{
+	struct ch_generation *gen = ch_replica_target(writer);
+	int rc = writer->txn_rc;
+	int mdb_rc = 0;
+
+	if (!writer->txn || !cursor->valid) {
+		ch_replica_apply_abort(writer);
+		return ch_err_set(err, CH_EINVAL, "replica", "nothing to commit");
+	}
+	if (rc == CH_OK)
+		rc = put_cursor(writer, cursor);
+	if (rc) {
+		ch_replica_apply_abort(writer);
+		return ch_err_set(err, rc, "replica", "cannot write to replica %s: %s",
+			gen->name, ch_rc_str(rc));
+	}
+	mdb_rc = mdb_txn_commit(writer->txn); /* frees it in any case */
+	writer->txn = NULL;
+	if (mdb_rc)
+		return ch_lmdb_fail(err, mdb_rc, "commit to", gen->name);
+	rc = keep_room(gen, 0);
+	return rc ? ch_err_set(err, rc, "replica", "cannot extend replica %s", gen->name)
+		  : CH_OK;
+}
+
+void ch_replica_apply_abort(struct ch_replica_writer *writer)
+{
+	if (writer->txn)
+		mdb_txn_abort(writer->txn);
+	writer->txn = NULL;
+}
+
+/* Reads outside of an open transaction, from a snapshot of the generation. */
+static int read_snapshot(struct ch_generation *gen,
+	int (*read)(const struct ch_generation *gen, MDB_txn *txn, void *ret_value),
+	void *ret_value)
+{
+	MDB_txn *txn;
+	int rc;
+	int mdb_rc;
+
+	if (!gen->env)
+		return CH_EINVAL;
+	rc = ch_generation_check_size(gen);
+	if (rc)
+		return rc;
+	mdb_rc = mdb_txn_begin(gen->env, NULL, MDB_RDONLY, &txn);
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	rc = read(gen, txn, ret_value);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+static int read_cursor(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
+{
+	return ch_generation_cursor(gen, txn, ret_value);
+}
+
+static int read_count(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
+{
+	return ch_generation_count(gen, txn, ret_value);
+}
+
+int ch_replica_writer_cursor(struct ch_replica_writer *writer, struct ch_cursor *ret_cursor)
+{
+	return read_snapshot(ch_replica_target(writer), read_cursor, ret_cursor);
+}
+
+int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names)
+{
+	return read_snapshot(ch_replica_target(writer), read_count, ret_names);
+}
+
+int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint64_t *ret_names)
+{
+	if (writer->live.env)
+		return read_snapshot(&writer->live, read_count, ret_names);
+	*ret_names = 0;
+	return CH_OK;
+}
+
+struct get {
+	const char *name;
+	size_t name_len;
+	struct ch_buf *out;
+};
+
+static int read_record(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
+{
+	struct get *get = ret_value;
+	MDB_val key = {.mv_size = get->name_len, .mv_data = (void *)get->name};
+	MDB_val val;
+	int rc = ch_lmdb_rc(mdb_get(txn, gen->names, &key, &val));
+
+	return rc ? rc : ch_buf_add(get->out, val.mv_data, val.mv_size);
+}
+
+int ch_replica_writer_get(
+	struct ch_replica_writer *writer, const char *name, size_t name_len, struct ch_buf *out)
+{
+	struct get get = {.name = name, .name_len = name_len, .out = out};
+
+	if (name_len == 0 || name_len > CH_NAME_MAX)
+		return CH_ENOTFOUND;
+	return read_snapshot(ch_replica_target(writer), read_record, &get);
+}

@@ -1,0 +1,144 @@
+#include "edge/replica.h"
+
+#include "base/clock.h"
+#include "edge/replica_writer.h"
+
+/* What a generation under construction lacks of the live one, and what it takes over. */
+
+/* The kind is the second byte of a record in every format. */
+static int kind_of(const MDB_val *val)
+{
+	const uint8_t *bytes = val->mv_data;
+
+	return val->mv_size >= 2 ? bytes[1] : CH_RECORD_TOMBSTONE;
+}
+
+/* Records of formats that are not understood here count as good. */
+static bool is_expired(const MDB_val *val, int64_t now_s)
+{
+	struct ch_record record;
+
+	return ch_record_decode(val->mv_data, val->mv_size, &record) == CH_OK &&
+	       record.kind == CH_RECORD_CERT && record.not_after_s <= now_s;
+}
+
+/* Whether a visitor would find less: no name, no certificate, or, from a store that has gone
+ * back in time, one that expired long ago.  after NULL: there is none. */
+static bool is_lost(const MDB_val *before, const MDB_val *after, int64_t now_s)
+{
+	int was = kind_of(before);
+	int is = after ? kind_of(after) : CH_RECORD_TOMBSTONE;
+
+	if (was == CH_RECORD_TOMBSTONE)
+		return false;
+	if (is == CH_RECORD_TOMBSTONE || (was == CH_RECORD_CERT && is == CH_RECORD_NAME))
+		return true;
+	return was == CH_RECORD_CERT && is_expired(after, now_s) && !is_expired(before, now_s);
+}
+
+static int count_missing(struct ch_replica_writer *writer, MDB_txn *live_txn,
+	MDB_txn *build_txn, uint64_t *ret_missing)
+{
+	MDB_cursor *cursor;
+	MDB_val key;
+	MDB_val val;
+	uint64_t missing = 0;
+	int64_t now_s = ch_now_ms() / CH_SECOND_MS;
+	int mdb_rc = mdb_cursor_open(live_txn, writer->live.names, &cursor);
+
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	while ((mdb_rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == 0) {
+		MDB_val other;
+		int get_rc = mdb_get(build_txn, writer->build.names, &key, &other);
+
+		if (get_rc && get_rc != MDB_NOTFOUND) {
+			mdb_rc = get_rc;
+			break;
+		}
+		missing += is_lost(&val, get_rc ? NULL : &other, now_s);
+	}
+	mdb_cursor_close(cursor);
+	if (mdb_rc != MDB_NOTFOUND)
+		return ch_lmdb_rc(mdb_rc);
+	*ret_missing = missing;
+	return CH_OK;
+}
+
+int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_missing)
+{
+	MDB_txn *live_txn;
+	MDB_txn *build_txn;
+	int rc;
+	int mdb_rc;
+
+	if (!writer->build.env)
+		return CH_EINVAL;
+	if (!writer->live.env) {
+		*ret_missing = 0;
+		return CH_OK;
+	}
+	rc = ch_generation_check_size(&writer->live);
+	if (rc == CH_OK)
+		rc = ch_generation_check_size(&writer->build);
+	if (rc)
+		return rc;
+	mdb_rc = mdb_txn_begin(writer->live.env, NULL, MDB_RDONLY, &live_txn);
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	mdb_rc = mdb_txn_begin(writer->build.env, NULL, MDB_RDONLY, &build_txn);
+	if (mdb_rc) {
+		mdb_txn_abort(live_txn);
+		return ch_lmdb_rc(mdb_rc);
+	}
+	rc = count_missing(writer, live_txn, build_txn, ret_missing);
+	mdb_txn_abort(build_txn);
+	mdb_txn_abort(live_txn);
+	return rc;
+}
+
+static int carry_record(struct ch_replica_writer *writer, MDB_txn *live_txn, MDB_val *key)
+{
+	enum ch_apply_effect effect;
+	struct ch_record record;
+	MDB_val val;
+	MDB_val chain_key;
+	MDB_val block;
+	int rc = ch_lmdb_rc(mdb_get(live_txn, writer->live.names, key, &val));
+
+	if (rc == CH_OK)
+		rc = ch_record_decode(val.mv_data, val.mv_size, &record);
+	if (rc == CH_OK && record.kind != CH_RECORD_CERT)
+		rc = CH_ENOTFOUND;
+	if (rc)
+		return rc;
+	chain_key = (MDB_val){.mv_size = CH_CHAIN_ID_B, .mv_data = (void *)record.chain_id};
+	if (mdb_get(live_txn, writer->live.chains, &chain_key, &block) == 0)
+		rc = ch_replica_put_chain(
+			writer, record.chain_id, block.mv_data, block.mv_size);
+	if (rc == CH_OK)
+		rc = ch_replica_put(writer, &record, val.mv_data, val.mv_size, &effect);
+	return rc;
+}
+
+int ch_replica_carry_over(struct ch_replica_writer *writer, const char *name, size_t name_len)
+{
+	MDB_val key = {.mv_size = name_len, .mv_data = (void *)name};
+	MDB_txn *live_txn;
+	int rc;
+	int mdb_rc;
+
+	if (!writer->txn || !writer->build.env || name_len == 0 || name_len > CH_NAME_MAX)
+		return CH_EINVAL;
+	if (!writer->live.env)
+		return CH_ENOTFOUND;
+	rc = ch_generation_check_size(&writer->live);
+	if (rc)
+		return rc;
+	mdb_rc = mdb_txn_begin(writer->live.env, NULL, MDB_RDONLY, &live_txn);
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	rc = carry_record(writer, live_txn, &key);
+	mdb_txn_abort(live_txn);
+	return rc;
+}

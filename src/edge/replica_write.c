@@ -1,0 +1,412 @@
+#include "edge/replica.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "edge/replica_writer.h"
+
+static int fail_errno(struct ch_err *err, const char *what, const char *path)
+{
+	return ch_err_set(err, ch_lmdb_rc(errno), "replica", "cannot %s %s: %s", what, path,
+		strerror(errno));
+}
+
+/* DIR has room for the longest path below it: see ch_replica_writer_open. */
+static void path_of(const struct ch_replica_writer *writer, const char *a, const char *b,
+	char ret_path[CH_REPLICA_PATH_B])
+{
+	(void)snprintf(
+		ret_path, CH_REPLICA_PATH_B, "%s/%s%s%s", writer->dir, a, *b ? "/" : "", b);
+}
+
+static int write_pointer(struct ch_replica_writer *writer, const char *file,
+	const char *generation, struct ch_err *err)
+{
+	char path[CH_REPLICA_PATH_B];
+	char line[CH_GENERATION_NAME_B + 2];
+	int len = snprintf(line, sizeof(line), "%s\n", generation);
+
+	path_of(writer, file, "", path);
+	/* It names, it does not tell: the folder's mode decides who gets so far. */
+	return ch_file_write_atomic(path, line, (size_t)len, 0644, err);
+}
+
+static int give_to_readers(
+	struct ch_replica_writer *writer, const char *path, mode_t mode, struct ch_err *err)
+{
+	if (writer->reader_gid >= 0 && chown(path, (uid_t)-1, (gid_t)writer->reader_gid) < 0)
+		return ch_err_set(err, CH_EAUTH, "replica-group",
+			"cannot give %s to group %lld (the agent's user must be a member of "
+			"it): "
+			"%s",
+			path, (long long)writer->reader_gid, strerror(errno));
+	return chmod(path, mode) < 0 ? fail_errno(err, "set the mode of", path) : CH_OK;
+}
+
+static int give_generation(
+	struct ch_replica_writer *writer, const char *generation, struct ch_err *err)
+{
+	char path[CH_REPLICA_PATH_B];
+	int rc;
+
+	path_of(writer, generation, "data.mdb", path);
+	rc = give_to_readers(writer, path, 0640, err);
+	if (rc)
+		return rc;
+	path_of(writer, generation, "lock.mdb", path);
+	rc = give_to_readers(writer, path, 0660, err);
+	if (rc)
+		return rc;
+	path_of(writer, generation, "", path);
+	return give_to_readers(writer, path, 0750, err);
+}
+
+static int sync_dir(const char *path, struct ch_err *err)
+{
+	CH_AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? fail_errno(err, "sync", path) : CH_OK;
+}
+
+static void remove_generation(const struct ch_replica_writer *writer, const char *generation)
+{
+	char path[CH_REPLICA_PATH_B];
+
+	/* The lock file first: without it nobody opens the rest. */
+	path_of(writer, generation, "lock.mdb", path);
+	(void)unlink(path);
+	path_of(writer, generation, "data.mdb", path);
+	(void)unlink(path);
+	path_of(writer, generation, "", path);
+	(void)rmdir(path);
+}
+
+/* Every process that has an environment open holds a lock on its lock file. */
+static bool is_read(const struct ch_replica_writer *writer, const char *generation)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+	char path[CH_REPLICA_PATH_B];
+	CH_AUTO_CLOSE int fd = -1;
+
+	path_of(writer, generation, "lock.mdb", path);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno != ENOENT;
+	return fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
+static void closedir_p(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* Removes the generations of our format that are neither live nor under construction and that
+ * nobody reads. */
+static void sweep(struct ch_replica_writer *writer)
+{
+	CH_CLEANUP(closedir_p) DIR *dir = opendir(writer->dir);
+	char current[CH_GENERATION_NAME_B] = "";
+	struct dirent *entry;
+
+	/* What `current` names stays, even if we could not open it. */
+	if (ch_generation_read_pointer(writer->dir, CH_REPLICA_CURRENT, current, NULL))
+		current[0] = 0;
+	while (dir && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
+
+		if (!ch_generation_name_ok(name, strlen(name)) || strcmp(name, current) == 0 ||
+			strcmp(name, writer->live.name) == 0 ||
+			strcmp(name, writer->build.name) == 0)
+			continue;
+		if (!is_read(writer, name))
+			remove_generation(writer, name);
+	}
+}
+
+static int create_generation(
+	struct ch_replica_writer *writer, struct ch_generation *ret_gen, struct ch_err *err)
+{
+	struct ch_generation_open how = writer->how;
+	struct ch_generation gen;
+	char name[CH_GENERATION_NAME_B] = CH_GENERATION_PREFIX;
+	char path[CH_REPLICA_PATH_B];
+	uint8_t random[8];
+	int rc;
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return ch_err_set(err, CH_EIO, "random", "no random numbers");
+	ch_hex_encode(random, sizeof(random), name + sizeof(CH_GENERATION_PREFIX) - 1);
+	path_of(writer, name, "", path);
+	if (mkdir(path, 0750) < 0)
+		return fail_errno(err, "make", path);
+	how.create = true;
+	rc = ch_generation_open(writer->dir, name, &how, &gen, err);
+	if (rc) {
+		remove_generation(writer, name);
+		return rc;
+	}
+	rc = give_generation(writer, name, err);
+	if (rc == CH_OK)
+		rc = sync_dir(path, err);
+	if (rc == CH_OK)
+		rc = sync_dir(writer->dir, err);
+	if (rc) {
+		ch_generation_close(&gen);
+		remove_generation(writer, name);
+		return rc;
+	}
+	*ret_gen = gen;
+	return CH_OK;
+}
+
+static int open_generation(struct ch_replica_writer *writer, const char *name,
+	struct ch_generation *ret_gen, struct ch_err *err)
+{
+	int rc = ch_generation_check(writer->dir, name, err);
+
+	if (rc == CH_OK)
+		rc = ch_generation_open(writer->dir, name, &writer->how, ret_gen, err);
+	if (rc == CH_OK && (rc = give_generation(writer, name, err)))
+		ch_generation_close(ret_gen);
+	return rc;
+}
+
+static int take_lock(struct ch_replica_writer *writer, struct ch_err *err)
+{
+	char path[CH_REPLICA_PATH_B];
+
+	path_of(writer, CH_REPLICA_LOCK, "", path);
+	writer->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (writer->lock_fd < 0)
+		return fail_errno(err, "open", path);
+	if (flock(writer->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return CH_OK;
+	if (errno == EWOULDBLOCK)
+		return ch_err_set(err, CH_ECONFLICT, "replica-locked",
+			"another process writes to the replica at %s", writer->dir);
+	return fail_errno(err, "lock", path);
+}
+
+static int make_folder(struct ch_replica_writer *writer, struct ch_err *err)
+{
+	struct stat st;
+
+	if (mkdir(writer->dir, 0750) < 0 && errno != EEXIST)
+		return fail_errno(err, "make", writer->dir);
+	if (stat(writer->dir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return ch_err_set(err, CH_EINVAL, "replica", "%s is not a folder", writer->dir);
+	if (st.st_uid != geteuid() && geteuid() != 0)
+		return ch_err_set(err, CH_EAUTH, "replica-owner",
+			"%s must belong to the agent's user (uid %ld, is %ld)", writer->dir,
+			(long)geteuid(), (long)st.st_uid);
+	return give_to_readers(writer, writer->dir, 0750, err);
+}
+
+/* Opens what `building` names, unless it is finished or cannot be used. */
+static int resume_building(struct ch_replica_writer *writer)
+{
+	char name[CH_GENERATION_NAME_B];
+	char path[CH_REPLICA_PATH_B];
+	int rc = ch_generation_read_pointer(writer->dir, CH_REPLICA_BUILDING, name, NULL);
+
+	if (rc == CH_OK && strcmp(name, writer->live.name) != 0)
+		rc = open_generation(writer, name, &writer->build, NULL);
+	if (rc == CH_OK && writer->build.env)
+		return CH_OK;
+	path_of(writer, CH_REPLICA_BUILDING, "", path);
+	(void)unlink(path);
+	return CH_ENOTFOUND;
+}
+
+/* A folder's first generation, empty and live.  It is never called `building`: a kill in
+ * between leaves a folder without any, and the next start begins again. */
+static int begin_first(struct ch_replica_writer *writer, struct ch_err *err)
+{
+	int rc = create_generation(writer, &writer->live, err);
+
+	if (rc == CH_OK)
+		rc = write_pointer(writer, CH_REPLICA_CURRENT, writer->live.name, err);
+	return rc;
+}
+
+static int open_or_begin(struct ch_replica_writer *writer, struct ch_err *err)
+{
+	char name[CH_GENERATION_NAME_B];
+	struct ch_err reason = {.rc = CH_OK};
+	int rc = ch_generation_read_pointer(writer->dir, CH_REPLICA_CURRENT, name, &reason);
+	bool first = rc == CH_ENOTFOUND;
+
+	if (rc == CH_OK)
+		rc = open_generation(writer, name, &writer->live, &reason);
+	if (rc && !first && rc != CH_ECORRUPT && rc != CH_EUNSUPPORTED) {
+		if (err)
+			*err = reason;
+		return rc; /* a new generation would not help against that */
+	}
+	if (resume_building(writer) && !writer->live.env) {
+		int new_rc = first ? begin_first(writer, err)
+				   : ch_replica_writer_new_generation(writer, err);
+
+		if (new_rc)
+			return new_rc;
+	}
+	if (rc && !first && err)
+		*err = reason;
+	return CH_OK;
+}
+
+static void writer_free_p(struct ch_replica_writer **writer)
+{
+	ch_replica_writer_free(*writer);
+}
+
+int ch_replica_writer_open(const struct ch_replica_options *options,
+	struct ch_replica_writer **ret_writer, struct ch_err *err)
+{
+	CH_CLEANUP(writer_free_p) struct ch_replica_writer *writer = NULL;
+	int rc;
+
+	if (err)
+		err->rc = CH_OK;
+	if (strlen(options->dir) >= CH_REPLICA_DIR_B)
+		return ch_err_set(
+			err, CH_ETOOBIG, "replica-path", "%s is too long", options->dir);
+	writer = calloc(1, sizeof(*writer));
+	if (!writer)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	memcpy(writer->dir, options->dir, strlen(options->dir) + 1);
+	writer->reader_gid = options->reader_gid;
+	writer->how.writer = true;
+	writer->how.map_b = options->map_b;
+	writer->how.max_readers = options->max_readers;
+	writer->lock_fd = -1;
+	rc = make_folder(writer, err);
+	if (rc == CH_OK)
+		rc = take_lock(writer, err);
+	if (rc == CH_OK)
+		rc = open_or_begin(writer, err);
+	if (rc)
+		return rc;
+	sweep(writer);
+	*ret_writer = TAKE_PTR(writer);
+	return CH_OK;
+}
+
+void ch_replica_writer_free(struct ch_replica_writer *writer)
+{
+	if (!writer)
+		return;
+	ch_replica_apply_abort(writer);
+	ch_generation_close(&writer->build);
+	ch_generation_close(&writer->live);
+	if (writer->lock_fd >= 0)
+		close(writer->lock_fd);
+	free(writer);
+}
+
+int ch_replica_writer_new_generation(struct ch_replica_writer *writer, struct ch_err *err)
+{
+	struct ch_generation gen;
+	char old[CH_GENERATION_NAME_B];
+	int rc;
+
+	if (writer->txn)
+		return ch_err_set(err, CH_EINVAL, "replica", "a transaction is open");
+	rc = create_generation(writer, &gen, err);
+	if (rc)
+		return rc;
+	rc = write_pointer(writer, CH_REPLICA_BUILDING, gen.name, err);
+	memcpy(old, rc ? gen.name : writer->build.name, sizeof(old));
+	ch_generation_close(rc ? &gen : &writer->build);
+	if (old[0])
+		remove_generation(writer, old);
+	if (rc == CH_OK)
+		writer->build = gen;
+	return rc;
+}
+
+bool ch_replica_writer_is_rebuilding(const struct ch_replica_writer *writer)
+{
+	return writer->build.env != NULL;
+}
+
+int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *err)
+{
+	char path[CH_REPLICA_PATH_B];
+	int rc;
+
+	if (writer->txn || !writer->build.env)
+		return ch_err_set(err, CH_EINVAL, "replica", "no generation is ready");
+	rc = write_pointer(writer, CH_REPLICA_CURRENT, writer->build.name, err);
+	if (rc)
+		return rc;
+	ch_generation_close(&writer->live);
+	writer->live = writer->build;
+	writer->build = (struct ch_generation){.fd = -1};
+	writer->stuck_txn = 0;
+	path_of(writer, CH_REPLICA_BUILDING, "", path);
+	(void)unlink(path);
+	sweep(writer);
+	return CH_OK;
+}
+
+struct oldest {
+	size_t newest_txn;
+	size_t txn; /* 0: nobody reads an outdated snapshot */
+};
+
+/* One line per reader: "pid thread txnid", "-" for one that holds nothing. */
+static int see_reader(const char *line, void *arg)
+{
+	struct oldest *oldest = arg;
+	unsigned long long txn;
+
+	if (sscanf(line, "%*d %*x %llu", &txn) == 1 && txn > 0 && txn < oldest->newest_txn &&
+		(oldest->txn == 0 || txn < oldest->txn))
+		oldest->txn = (size_t)txn;
+	return 0;
+}
+
+int ch_replica_check_readers(struct ch_replica_writer *writer, int64_t *ret_stuck_ms)
+{
+	struct oldest oldest = {.txn = 0};
+	MDB_envinfo info;
+	int dead;
+	int rc;
+	int mdb_rc;
+
+	if (!writer->live.env) {
+		*ret_stuck_ms = 0;
+		return CH_OK;
+	}
+	sweep(writer);
+	rc = ch_generation_check_size(&writer->live);
+	if (rc)
+		return rc;
+	mdb_rc = mdb_reader_check(writer->live.env, &dead);
+	if (mdb_rc == 0)
+		mdb_rc = mdb_env_info(writer->live.env, &info);
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	oldest.newest_txn = info.me_last_txnid;
+	mdb_rc = mdb_reader_list(writer->live.env, see_reader, &oldest);
+	if (mdb_rc < 0)
+		return ch_lmdb_rc(mdb_rc);
+	if (oldest.txn == 0 || oldest.txn != writer->stuck_txn)
+		writer->stuck_since_ms = ch_mono_ms();
+	writer->stuck_txn = oldest.txn;
+	*ret_stuck_ms = oldest.txn ? ch_mono_ms() - writer->stuck_since_ms : 0;
+	return CH_OK;
+}

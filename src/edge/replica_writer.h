@@ -1,0 +1,35 @@
+/* Internal to src/edge: the writer, shared by replica_write.c (generations) and
+ * replica_apply.c (transactions). */
+#ifndef CH_EDGE_REPLICA_WRITER_H
+#define CH_EDGE_REPLICA_WRITER_H
+
+#include "edge/generation.h"
+
+#define CH_REPLICA_BUILDING "building"
+#define CH_REPLICA_LOCK "writer.lock"
+
+struct ch_replica_writer {
+	char dir[CH_REPLICA_DIR_B];
+	int64_t reader_gid;
+	struct ch_generation_open how;
+	int lock_fd;		    /* owned: DIR/writer.lock */
+	struct ch_generation live;  /* env NULL: none could be opened */
+	struct ch_generation build; /* env NULL: not rebuilding */
+
+	/* the open transaction on the target */
+	MDB_txn *txn; /* NULL: none */
+	int txn_rc;   /* the first error, latched */
+	uint64_t names;
+
+	/* the oldest outdated snapshot that check_readers saw */
+	size_t stuck_txn; /* 0: none */
+	int64_t stuck_since_ms;
+};
+
+/* Where puts go. */
+static inline struct ch_generation *ch_replica_target(struct ch_replica_writer *writer)
+{
+	return writer->build.env ? &writer->build : &writer->live;
+}
+
+#endif

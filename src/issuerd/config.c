@@ -1,0 +1,118 @@
+#include "issuerd/config.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+#define SECTION "issuer"
+
+static int add_contact(const char *item, void *arg)
+{
+	struct ch_issuer_config *config = arg;
+
+	if (config->signup.n_contacts == CH_ACME_CONTACTS_MAX ||
+		strlen(item) >= sizeof(config->contacts[0]))
+		return CH_ETOOBIG;
+	strcpy(config->contacts[config->signup.n_contacts++], item);
+	return CH_OK;
+}
+
+static int add_rung(const char *item, void *arg)
+{
+	struct ch_issuer_config *config = arg;
+
+	if (config->n_ladder == CH_LADDER_MAX)
+		return CH_ETOOBIG;
+	return ch_duration_parse(item, &config->ladder_ms[config->n_ladder++]);
+}
+
+static void read_probe(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	const char *probe = ch_conf_str(conf, SECTION, "probe", "dns");
+
+	config->probe_port = 443;
+	if (strcmp(probe, "dns") == 0)
+		config->probe = CH_PROBE_DNS;
+	else if (strcmp(probe, "off") == 0)
+		config->probe = CH_PROBE_OFF;
+	else if (ch_probe_target_parse(
+			 probe, 443, config->probe_address, &config->probe_port) == CH_OK)
+		config->probe = CH_PROBE_FIXED;
+	else
+		ch_conf_fail(conf, SECTION, "probe", "must be dns, off or ADDRESS:PORT");
+}
+
+static void read_ca(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	const char *eab_kid = ch_conf_str(conf, SECTION, "eab_kid", "");
+
+	config->directory = ch_conf_str(conf, SECTION, "directory", NULL);
+	if (config->directory && !ch_acme_url_ok(config->directory))
+		ch_conf_fail(conf, SECTION, "directory", "must be an https:// URL");
+	config->directory_ca = ch_conf_str(conf, SECTION, "directory_ca", "system");
+	if (strcmp(config->directory_ca, "system") != 0)
+		config->directory_ca = ch_conf_path(conf, SECTION, "directory_ca", NULL);
+	config->roots = ch_conf_str(conf, SECTION, "roots", "system");
+	if (strcmp(config->roots, "system") != 0 && strcmp(config->roots, "any") != 0)
+		config->roots = ch_conf_path(conf, SECTION, "roots", NULL);
+	ch_conf_list(conf, SECTION, "contact", "", add_contact, config);
+	config->terms_agreed = ch_conf_bool(conf, SECTION, "terms_agreed", false);
+	config->signup.eab_kid = eab_kid[0] ? eab_kid : NULL;
+	config->eab_hmac_file = ch_conf_path(conf, SECTION, "eab_hmac_file", "");
+	if (!config->eab_hmac_file[0] != !eab_kid[0])
+		ch_conf_fail(conf, SECTION, "eab_kid", "goes with eab_hmac_file: set both");
+}
+
+static void read_files(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	config->account_key = ch_conf_path(conf, SECTION, "account_key", "issuer/account.key");
+	config->account_state =
+		ch_conf_path(conf, SECTION, "account_state", "issuer/state/account.json");
+	config->signing_key = ch_conf_path(conf, SECTION, "signing_key", "issuer/signing.key");
+	config->recipients = ch_conf_path(conf, SECTION, "recipients", "issuer/recipients");
+}
+
+static unsigned percent(struct ch_conf *conf, const char *key, int64_t fallback, int64_t most)
+{
+	return (unsigned)ch_conf_int(conf, SECTION, key, fallback, 0, most);
+}
+
+static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	config->workers = (size_t)ch_conf_int(conf, SECTION, "workers", 8, 1, CH_WORKERS_MAX);
+	config->lease_ms =
+		ch_conf_duration(conf, SECTION, "lease", "60s", CH_SECOND_MS, CH_HOUR_MS);
+	ch_conf_list(conf, SECTION, "retry_ladder", "1m,10m,100m,1d", add_rung, config);
+	if (config->n_ladder == 0)
+		ch_conf_fail(conf, SECTION, "retry_ladder", "needs one span of time at least");
+	config->retry_jitter_percent = percent(conf, "retry_jitter_percent", 20, 100);
+	config->poll_interval_ms = ch_conf_duration(
+		conf, SECTION, "poll_interval", "500ms", 10, 30 * CH_SECOND_MS);
+	config->renew_left_percent = percent(conf, "renew_left_percent", 33, 90);
+	config->renew_jitter_percent = percent(conf, "renew_jitter_percent", 5, 50);
+	config->step_tries = (unsigned)ch_conf_int(conf, SECTION, "step_tries", 10, 1, 1000);
+	config->probe_tries = (unsigned)ch_conf_int(conf, SECTION, "probe_tries", 5, 1, 1000);
+}
+
+int ch_issuer_config_read(
+	struct ch_conf *conf, struct ch_issuer_config *ret_config, struct ch_err *err)
+{
+	struct ch_issuer_config *config = ret_config;
+	const char *level;
+	int rc;
+
+	memset(config, 0, sizeof(*config));
+	/* What is wrong is latched in conf and reported by ch_conf_finish. */
+	(void)!ch_api_options_from_conf(conf, SECTION, "issuer", &config->store);
+	read_ca(conf, config);
+	read_files(conf, config);
+	read_rates(conf, config);
+	read_probe(conf, config);
+	level = ch_conf_str(conf, SECTION, "log_level", "info");
+	if (ch_log_level_parse(level, &config->log_level))
+		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");
+	rc = ch_conf_finish(conf, SECTION, err);
+	for (size_t i = 0; i < config->signup.n_contacts; i++)
+		config->signup.contacts[i] = config->contacts[i];
+	return rc;
+}

@@ -1,0 +1,53 @@
+/* [issuer] of certherd.conf; doc/configuration.md describes each key. */
+#ifndef CH_ISSUERD_CONFIG_H
+#define CH_ISSUERD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acme/call.h"
+#include "base/conf.h"
+#include "base/log.h"
+#include "net/api.h"
+#include "net/probe.h"
+
+#define CH_LADDER_MAX 16
+#define CH_WORKERS_MAX 256
+
+enum ch_probe_mode { CH_PROBE_OFF, CH_PROBE_DNS, CH_PROBE_FIXED };
+
+struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be copied */
+	struct ch_api_options store;
+	const char *directory;
+	const char *directory_ca; /* "system" or a path */
+	const char *roots;	  /* "system", "any" or a path */
+	char contacts[CH_ACME_CONTACTS_MAX][256];
+	struct ch_acme_signup signup; /* without the secret */
+	bool terms_agreed;
+	const char *eab_hmac_file; /* "" when there is none */
+	const char *account_key;
+	const char *account_state;
+	const char *signing_key;
+	const char *recipients;
+	size_t workers;
+	int64_t lease_ms;
+	int64_t ladder_ms[CH_LADDER_MAX];
+	size_t n_ladder;
+	unsigned retry_jitter_percent;
+	int64_t poll_interval_ms;
+	unsigned renew_left_percent;
+	unsigned renew_jitter_percent;
+	unsigned step_tries;
+	enum ch_probe_mode probe;
+	char probe_address[CH_PROBE_ADDR_B];
+	uint16_t probe_port;
+	unsigned probe_tries;
+	enum ch_log_level log_level;
+};
+
+/* *ret_config is written to even on failure. */
+CH_MUST int ch_issuer_config_read(
+	struct ch_conf *conf, struct ch_issuer_config *ret_config, struct ch_err *err);
+
+#endif

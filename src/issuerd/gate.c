@@ -1,0 +1,68 @@
+#include "base/clock.h"
+#include "issuerd/issuer.h"
+
+#define GATE_LEAST_MS CH_SECOND_MS
+#define GATE_MOST_MS CH_MINUTE_MS
+
+void ch_gate_init(struct ch_gate *gate)
+{
+	pthread_mutex_init(&gate->lock, NULL);
+	gate->outages = 0;
+	gate->open_at_ms = 0;
+}
+
+bool ch_gate_pass(struct ch_gate *gate, struct ch_acme_answer *ans)
+{
+	bool pass;
+
+	pthread_mutex_lock(&gate->lock);
+	pass = ch_now_ms() >= gate->open_at_ms;
+	if (!pass) {
+		ans->fate = CH_ACME_OUTAGE;
+		ans->err = gate->err;
+		ans->retry_at_ms = gate->open_at_ms;
+	}
+	pthread_mutex_unlock(&gate->lock);
+	return pass;
+}
+
+bool ch_gate_is_closed(struct ch_gate *gate)
+{
+	bool closed;
+
+	pthread_mutex_lock(&gate->lock);
+	closed = ch_now_ms() < gate->open_at_ms;
+	pthread_mutex_unlock(&gate->lock);
+	return closed;
+}
+
+static int64_t wait_ms(unsigned outages)
+{
+	int64_t ms = GATE_LEAST_MS;
+
+	for (; outages > 1 && ms < GATE_MOST_MS; outages--)
+		ms *= 2;
+	return ms < GATE_MOST_MS ? ms : GATE_MOST_MS;
+}
+
+void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)
+{
+	int64_t now_ms = ch_now_ms();
+
+	pthread_mutex_lock(&gate->lock);
+	if (ans->fate != CH_ACME_OUTAGE) {
+		gate->outages = 0;
+		gate->open_at_ms = 0;
+	} else {
+		/* Threads that were under way together count as one outage. */
+		if (now_ms >= gate->open_at_ms) {
+			gate->outages++;
+			gate->open_at_ms = now_ms + wait_ms(gate->outages);
+		}
+		if (ans->retry_at_ms > gate->open_at_ms)
+			gate->open_at_ms = ans->retry_at_ms;
+		gate->err = ans->err;
+		ans->retry_at_ms = gate->open_at_ms;
+	}
+	pthread_mutex_unlock(&gate->lock);
+}

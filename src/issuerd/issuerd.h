@@ -1,0 +1,7 @@
+/* `certherd issuer`: leases orders from the store and takes each one step further. */
+#ifndef CH_ISSUERD_ISSUERD_H
+#define CH_ISSUERD_ISSUERD_H
+
+int ch_issuer_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,33 @@
+/* When to try again, when to poll, when to renew: pure functions of configuration and time. */
+#ifndef CH_ISSUERD_LADDER_H
+#define CH_ISSUERD_LADDER_H
+
+#include <stdint.h>
+
+#include "issuerd/config.h"
+
+/* A number in [0, 1), always the same for the same name and salt. */
+double ch_spread(const char *name, uint64_t salt);
+
+/* The wait after one more failure of a name that had `failures` in a row before: retry_ladder,
+ * more or less retry_jitter_percent. */
+int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *name,
+	uint64_t failures, uint64_t salt);
+
+/* The wait before poll number polls (0 = the first): poll_interval, doubling up to 30 s. */
+int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);
+/* The wait for edges that are behind: 250 ms growing to 5 s. */
+int64_t ch_edges_wait_ms(unsigned waits);
+/* The wait before probe number probes + 1: 1 s, doubling up to 1 min. */
+int64_t ch_probe_wait_ms(unsigned probes);
+/* The wait after passing error number attempts (1 = the first): doubles from base_ms up to an
+ * hour. */
+int64_t ch_error_wait_ms(int64_t base_ms, uint64_t attempts);
+
+/* When to renew (Unix ms): when renew_left_percent of the lifetime is left, at least half of it
+ * for lifetimes under 10 days, and earlier by up to renew_jitter_percent of the lifetime,
+ * spread per name. */
+int64_t ch_renew_at_ms(const struct ch_issuer_config *config, const char *name,
+	int64_t not_before_s, int64_t not_after_s);
+
+#endif

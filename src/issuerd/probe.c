@@ -1,0 +1,80 @@
+/* Confirms a publication the way a visitor sees it. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/issuer.h"
+
+/* One worker's time is what a dead address costs: little of it. */
+#define ONE_MS (3 * CH_SECOND_MS)
+#define ALL_MS (8 * CH_SECOND_MS)
+#define ADDRS_MAX 16
+
+static int probe_one(const char *address, uint16_t port, const char *name,
+	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+{
+	struct ch_probe_result result;
+	int rc = ch_probe(address, port, name, ONE_MS, &result, err);
+
+	if (rc)
+		return rc;
+	if (memcmp(result.leaf_sha256, leaf_sha256, CH_SHA256_B) != 0)
+		return ch_err_set(err, CH_ECONFLICT, "probe-mismatch",
+			"%s shows another certificate (serial %s).", address, result.serial);
+	return CH_OK;
+}
+
+/* An address that is not reached may be out of this host's reach only (no IPv6 here): it does
+ * not count as long as another one answers rightly.  A wrong certificate counts anywhere. */
+static int probe_dns(const struct ch_issuer *issuer, const char *name,
+	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+{
+	char addrs[ADDRS_MAX][CH_PROBE_ADDR_B];
+	int64_t until_ms = ch_mono_ms() + ALL_MS;
+	bool confirmed = false;
+	int failure = CH_OK;
+	size_t n;
+	int rc = ch_probe_resolve(name, addrs, ADDRS_MAX, &n, err);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n && ch_mono_ms() < until_ms && !atomic_load(&issuer->stopping);
+		i++) {
+		struct ch_err one = {0};
+
+		rc = probe_one(addrs[i], 443, name, leaf_sha256, &one);
+		/* CH_EPROTO: something that speaks there, but not our edge. */
+		if (rc == CH_ECONFLICT || rc == CH_EPROTO) {
+			*err = one;
+			return CH_ECONFLICT;
+		}
+		if (rc == CH_OK)
+			confirmed = true;
+		else {
+			failure = rc;
+			*err = one;
+		}
+	}
+	if (confirmed)
+		return CH_OK;
+	return failure ? failure
+		       : ch_err_set(err, CH_ETIMEOUT, "probe-timeout",
+				 "There was no time to ask any address.");
+}
+
+int ch_issuer_probe(const struct ch_issuer *issuer, const char *name,
+	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+{
+	const struct ch_issuer_config *config = issuer->config;
+	int rc;
+
+	switch (config->probe) {
+	case CH_PROBE_OFF:
+		return CH_OK;
+	case CH_PROBE_DNS:
+		return probe_dns(issuer, name, leaf_sha256, err);
+	default:
+		break;
+	}
+	rc = probe_one(config->probe_address, config->probe_port, name, leaf_sha256, err);
+	return rc == CH_EPROTO ? CH_ECONFLICT : rc;
+}

@@ -1,0 +1,35 @@
+/* Leased orders on their way from the leasing thread to the workers.  Bounded: what waits here
+ * uses up its lease. */
+#ifndef CH_ISSUERD_QUEUE_H
+#define CH_ISSUERD_QUEUE_H
+
+#include <pthread.h>
+
+#include "issuerd/work.h"
+
+#define CH_QUEUE_MAX 256
+
+struct ch_queue {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct ch_work *ring[CH_QUEUE_MAX];
+	size_t first;
+	size_t n;
+	size_t limit; /* ≤ CH_QUEUE_MAX */
+	bool closed;
+};
+
+void ch_queue_init(struct ch_queue *queue, size_t limit);
+/* Frees what is left in it. */
+void ch_queue_done(struct ch_queue *queue);
+/* Waits until at least `least` places are free and returns how many are; 0 once closed. */
+size_t ch_queue_wait_room(struct ch_queue *queue, size_t least);
+/* Takes work over.  The caller has made sure that there is room. */
+void ch_queue_put(struct ch_queue *queue, struct ch_work *work);
+/* Waits; the caller owns the result.  NULL once the queue is closed and empty. */
+struct ch_work *ch_queue_take(struct ch_queue *queue);
+void ch_queue_close(struct ch_queue *queue);
+/* Sleeps, but wakes at once when the queue is closed: true then. */
+bool ch_queue_sleep(struct ch_queue *queue, int64_t wait_ms);
+
+#endif

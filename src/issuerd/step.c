@@ -1,0 +1,222 @@
+#include "issuerd/step.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/ladder.h"
+
+/* Base of the waits after errors for which the CA names no time. */
+#define ERROR_BASE_MS (2 * CH_SECOND_MS)
+/* The account must be mended by a person. */
+#define ACCOUNT_WAIT_MS (5 * CH_MINUTE_MS)
+/* Orders that wait for the same moment come a little apart. */
+#define APART_MS (5.0 * CH_SECOND_MS)
+
+static int64_t apart(const struct ch_step *step, int64_t at_ms)
+{
+	int64_t wait_ms = at_ms - ch_now_ms();
+	double most_ms = wait_ms < 10 * CH_SECOND_MS ? (double)wait_ms / 5 : APART_MS;
+
+	if (wait_ms <= 0)
+		return at_ms;
+	return at_ms + (int64_t)(most_ms * ch_spread(step->work->names[0], step->work->id));
+}
+
+enum ch_acme_fate ch_step_ask(
+	struct ch_step *step, struct ch_acme_request *req, struct ch_acme_answer *ans)
+{
+	return ch_issuer_ask_ca(step->issuer, step->http, req, ans);
+}
+
+void ch_step_wait(struct ch_step *step, int64_t at_ms, const struct ch_notes *notes)
+{
+	step->out->next_at_ms = at_ms;
+	if (notes) {
+		step->out->has_notes = true;
+		step->out->notes = *notes;
+	}
+}
+
+void ch_step_reason(struct ch_step *step, const char *code, enum ch_actor actor,
+	const char *detail_fmt, ...)
+{
+	char detail[1000];
+	va_list args;
+
+	va_start(args, detail_fmt);
+	vsnprintf(detail, sizeof(detail), detail_fmt, args);
+	va_end(args);
+	step->out->has_reason = true;
+	ch_reason_set(&step->out->reason, code, actor, "%s", detail);
+}
+
+static void reason_from_err(struct ch_step *step, const struct ch_err *err)
+{
+	step->out->has_reason = true;
+	ch_reason_from_err(&step->out->reason, err);
+}
+
+struct ch_notes ch_step_notes_for_next(const struct ch_step *step)
+{
+	struct ch_notes notes = step->work->notes;
+
+	notes.since_ms = ch_now_ms();
+	notes.polls = 0;
+	notes.waits = 0;
+	notes.probes = 0;
+	return notes;
+}
+
+int64_t ch_step_poll_at(const struct ch_step *step, int64_t retry_at_ms, unsigned polls)
+{
+	int64_t at_ms = ch_now_ms() + ch_poll_wait_ms(step->issuer->config, polls);
+
+	return retry_at_ms > 0 ? retry_at_ms : at_ms;
+}
+
+/* Counts a passing error; false (and the order failed) when there were too many. */
+static bool count_attempt(struct ch_step *step, const struct ch_err *err)
+{
+	if (step->work->attempts + 1 >= step->issuer->config->step_tries) {
+		ch_step_fail_all(step, err);
+		return false;
+	}
+	step->out->has_attempts = true;
+	step->out->attempts = step->work->attempts + 1;
+	reason_from_err(step, err);
+	return true;
+}
+
+static int64_t error_at(const struct ch_step *step, int64_t retry_at_ms)
+{
+	int64_t now_ms = ch_now_ms();
+	int64_t base_ms = retry_at_ms > now_ms ? retry_at_ms - now_ms : ERROR_BASE_MS;
+	int64_t wait_ms = ch_error_wait_ms(base_ms, step->work->attempts + 1);
+
+	return apart(step, now_ms + (wait_ms > base_ms ? wait_ms : base_ms));
+}
+
+void ch_step_begin_again(struct ch_step *step, const struct ch_err *why)
+{
+	if (!count_attempt(step, why))
+		return;
+	step->out->has_state = true;
+	step->out->state = CH_ORDER_NEW;
+	step->out->next_at_ms = error_at(step, 0);
+}
+
+static void passing(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	if (count_attempt(step, &ans->err))
+		step->out->next_at_ms = error_at(step, ans->retry_at_ms);
+}
+
+/* Not the order's fault: it waits, and nothing is counted. */
+static void blameless(struct ch_step *step, const struct ch_acme_answer *ans, int64_t wait_ms)
+{
+	if (ans->err.rc == CH_ECANCELED) /* we are stopping: somebody else goes on at once */
+		return;
+	reason_from_err(step, &ans->err);
+	step->out->next_at_ms =
+		apart(step, ans->retry_at_ms ? ans->retry_at_ms : ch_now_ms() + wait_ms);
+}
+
+static void paused(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	ch_step_fail_by_problem(step, ans->doc, CH_ACME_IN_ANSWER, &ans->err);
+	for (size_t i = 0; i < step->work->n_names; i++) {
+		struct ch_verdict *v = &step->out->verdicts[i];
+
+		if (!v->failed)
+			continue;
+		v->paused = true;
+		ch_reason_set(&v->reason, "ca-paused", CH_ACTOR_PLATFORM,
+			"The CA has paused this name for the account after too many failures. "
+			"Visit %s and then resume the name.",
+			ans->page);
+	}
+}
+
+void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	switch (ans->fate) {
+	case CH_ACME_OUTAGE:
+		blameless(step, ans, CH_SECOND_MS);
+		break;
+	case CH_ACME_LIMITED:
+		blameless(step, ans, CH_MINUTE_MS);
+		break;
+	case CH_ACME_ACCOUNT:
+		blameless(step, ans, ACCOUNT_WAIT_MS);
+		break;
+	case CH_ACME_PAUSED:
+		paused(step, ans);
+		break;
+	case CH_ACME_GONE:
+		ch_step_begin_again(step, &ans->err);
+		break;
+	case CH_ACME_NAME:
+		ch_step_fail_by_problem(step, ans->doc, CH_ACME_IN_VALIDATION, &ans->err);
+		break;
+	case CH_ACME_REFUSED:
+		/* Before there is an order, it can be one name that is refused. */
+		if (step->work->state == CH_ORDER_NEW)
+			ch_step_fail_by_problem(step, ans->doc, CH_ACME_IN_ANSWER, &ans->err);
+		else
+			ch_step_fail_all(step, &ans->err);
+		break;
+	default:
+		passing(step, ans);
+		break;
+	}
+}
+
+bool ch_step_wait_for_edges(struct ch_step *step)
+{
+	const struct ch_work *work = step->work;
+	struct ch_notes notes = work->notes;
+
+	if (work->edges.ready)
+		return false;
+	if (work->edges.known == 0)
+		ch_step_reason(step, "no-edge", CH_ACTOR_PLATFORM,
+			"No edge of the name's pool has reported to the store.");
+	else
+		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
+			"Not all edges have the name's newest record yet: %s.",
+			work->edges.behind);
+	notes.waits++;
+	ch_step_wait(step, ch_now_ms() + ch_edges_wait_ms(work->notes.waits), &notes);
+	return true;
+}
+
+void ch_step_run(struct ch_step *step)
+{
+	switch (step->work->state) {
+	case CH_ORDER_NEW:
+		ch_step_order(step);
+		break;
+	case CH_ORDER_ORDERED:
+		ch_step_ordered(step);
+		break;
+	case CH_ORDER_VALIDATING:
+		ch_step_validate(step);
+		break;
+	case CH_ORDER_VALID:
+		ch_step_key(step);
+		break;
+	case CH_ORDER_SEALED:
+	case CH_ORDER_FINALIZING:
+		ch_step_finalize(step);
+		break;
+	case CH_ORDER_CONFIRMING:
+		ch_step_confirm(step);
+		break;
+	default:
+		/* A finished order is never leased; an hour's peace if it is. */
+		ch_step_wait(step, ch_now_ms() + CH_HOUR_MS, NULL);
+		break;
+	}
+}

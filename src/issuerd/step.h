@@ -1,0 +1,63 @@
+/* The steps of an order.  A step looks at the work, asks the CA (or edges' state, or a probe)
+ * and says what the store has to write; it writes nothing itself.  Every step may be repeated:
+ * it may have been done before by a process that died before its write. */
+#ifndef CH_ISSUERD_STEP_H
+#define CH_ISSUERD_STEP_H
+
+#include "issuerd/issuer.h"
+#include "issuerd/work.h"
+#include "issuerd/write.h"
+
+struct ch_step {
+	struct ch_issuer *issuer;
+	struct ch_http *http; /* to the CA */
+	const struct ch_work *work;
+	struct ch_write *out; /* initialized, empty */
+};
+
+/* Fills *step->out.  Never fails: trouble becomes a reason and a time. */
+void ch_step_run(struct ch_step *step);
+
+/* One function per group of states; step_*.c. */
+void ch_step_order(struct ch_step *step);    /* new */
+void ch_step_ordered(struct ch_step *step);  /* ordered: answer the challenges */
+void ch_step_validate(struct ch_step *step); /* validating: poll the authorizations */
+void ch_step_key(struct ch_step *step);	     /* valid: key, CSR, sealing */
+void ch_step_finalize(struct ch_step *step); /* sealed, finalizing */
+void ch_step_confirm(struct ch_step *step);  /* confirming */
+
+/* Used by several of them.  Each fills *step->out. */
+
+/* Asks the CA; ans is initialized by the caller. */
+enum ch_acme_fate ch_step_ask(
+	struct ch_step *step, struct ch_acme_request *req, struct ch_acme_answer *ans);
+/* The same state again at at_ms; notes are written when given. */
+void ch_step_wait(struct ch_step *step, int64_t at_ms, const struct ch_notes *notes);
+void ch_step_reason(struct ch_step *step, const char *code, enum ch_actor actor,
+	const char *detail_fmt, ...) CH_PRINTF(4, 5);
+/* A new order, after a passing error's wait; fails the order when it was begun too often. */
+void ch_step_begin_again(struct ch_step *step, const struct ch_err *why);
+/* What an answer that is not CH_ACME_OK means for the order. */
+void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans);
+/* The order fails because of a problem document about validation (in an order or an answer to
+ * finalize): the names that it blames failed, the others are not at fault. */
+void ch_step_fail_by_problem(struct ch_step *step, const json_t *doc, enum ch_acme_where where,
+	const struct ch_err *whole);
+/* The order fails; all its names do, because of err. */
+void ch_step_fail_all(struct ch_step *step, const struct ch_err *err);
+/* Fills one verdict: the ladder's wait, but not before err->retry_at_ms. */
+void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err);
+void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
+/* The order fails with the verdicts that were filled in. */
+void ch_step_failed(struct ch_step *step);
+/* Sets and writes reason and wait "edges are behind", or returns false when they are not. */
+bool ch_step_wait_for_edges(struct ch_step *step);
+/* The time of a poll: the CA's wish, or poll_interval doubled. */
+int64_t ch_step_poll_at(const struct ch_step *step, int64_t retry_at_ms, unsigned polls);
+/* The notes for a new state, counted from now on. */
+struct ch_notes ch_step_notes_for_next(const struct ch_step *step);
+
+/* step_publish.c: checks the certificate, signs the records and asks for publication. */
+void ch_step_publish(struct ch_step *step, const char *pem, size_t pem_len);
+
+#endif

@@ -1,0 +1,238 @@
+/* ordered: answer the challenges; validating: poll the authorizations until all are valid. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "issuerd/step.h"
+
+/* A CA that has not decided by then has lost the challenge. */
+#define VALIDATING_MOST_MS (2 * CH_HOUR_MS)
+
+struct authz_set {
+	struct ch_acme_answer ans[CH_WORK_NAMES_MAX];
+	size_t name_of[CH_WORK_NAMES_MAX]; /* index into work->names */
+	size_t n;
+	int64_t retry_at_ms; /* the latest that the CA asked for */
+};
+
+static void set_done(struct authz_set *set)
+{
+	for (size_t i = 0; i < CH_WORK_NAMES_MAX; i++)
+		ch_acme_answer_done(&set->ans[i]);
+}
+
+static void set_init(struct authz_set *set)
+{
+	memset(set, 0, sizeof(*set));
+	for (size_t i = 0; i < CH_WORK_NAMES_MAX; i++)
+		ch_acme_answer_init(&set->ans[i]);
+}
+
+static bool find_name(const struct ch_work *work, const char *name, size_t *ret_i)
+{
+	for (size_t i = 0; i < work->n_names; i++) {
+		if (strcasecmp(work->names[i], name) == 0) {
+			*ret_i = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Gets all authorizations; false when that failed and step->out says what now. */
+static bool fetch(struct ch_step *step, struct authz_set *set)
+{
+	const struct ch_notes *notes = &step->work->notes;
+
+	for (size_t i = 0; i < notes->n_authz; i++) {
+		struct ch_acme_request req = {
+			.kind = CH_ACME_GET_AUTHZ, .url = notes->authz[i]};
+		struct ch_acme_answer *ans = &set->ans[i];
+
+		if (ch_step_ask(step, &req, ans) == CH_ACME_OK &&
+			!find_name(step->work, ans->authz.name, &set->name_of[i])) {
+			ans->fate = CH_ACME_LATER;
+			ch_err_set(&ans->err, CH_EPROTO, "ca-bad-authorization",
+				"The CA's authorization is for a name that was not ordered.");
+			ans->err.actor = CH_ACTOR_CA;
+		}
+		if (ans->fate != CH_ACME_OK) {
+			ch_step_ca_error(step, ans);
+			return false;
+		}
+		if (ans->retry_at_ms > set->retry_at_ms)
+			set->retry_at_ms = ans->retry_at_ms;
+		set->n++;
+	}
+	return true;
+}
+
+static size_t count(const struct authz_set *set, enum ch_acme_status status)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		n += set->ans[i].authz.status == status;
+	return n;
+}
+
+static bool has_expired(struct ch_step *step)
+{
+	const struct ch_notes *notes = &step->work->notes;
+	struct ch_err err;
+
+	if (notes->order[0] && (notes->expires_ms == 0 || ch_now_ms() < notes->expires_ms))
+		return false;
+	ch_err_set(&err, CH_EPROTO, "order-expired",
+		"The order expired at the CA before all names were validated.");
+	err.actor = CH_ACTOR_CA;
+	err.retry_at_ms = 0;
+	ch_step_begin_again(step, &err);
+	return true;
+}
+
+/* A failed authorization cannot be mended: its order is over, and the next one is new. */
+static void fail_invalid(struct ch_step *step, const struct authz_set *set)
+{
+	bool blamed[CH_WORK_NAMES_MAX] = {false};
+	size_t culprit = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		struct ch_err err;
+
+		if (set->ans[i].authz.status != CH_ACME_INVALID)
+			continue;
+		culprit = set->name_of[i];
+		blamed[culprit] = true;
+		(void)ch_acme_problem_read(
+			set->ans[i].authz.error, CH_ACME_IN_VALIDATION, &err);
+		ch_step_blame(step, culprit, &err);
+	}
+	for (size_t i = 0; i < step->work->n_names; i++)
+		if (!blamed[i])
+			ch_step_acquit(step, i, step->work->names[culprit]);
+	ch_step_failed(step);
+}
+
+/* Authorizations that are neither valid nor failed nor open: deactivated, expired, revoked. */
+static void begin_again(struct ch_step *step)
+{
+	struct ch_err err;
+
+	ch_err_set(&err, CH_EPROTO, "authorization-lost",
+		"An authorization of the order is no longer usable at the CA.");
+	err.actor = CH_ACTOR_CA;
+	err.retry_at_ms = 0;
+	ch_step_begin_again(step, &err);
+}
+
+static size_t count_open(const struct authz_set *set)
+{
+	return count(set, CH_ACME_PENDING) + count(set, CH_ACME_PROCESSING) +
+	       count(set, CH_ACME_STATUS_UNKNOWN);
+}
+
+static bool no_http_challenge(struct ch_step *step, const struct authz_set *set)
+{
+	struct ch_err err;
+	bool found = false;
+
+	ch_err_set(&err, CH_EPROTO, "no-http-challenge",
+		"The CA offers no http-01 challenge for the name.");
+	err.actor = CH_ACTOR_PLATFORM;
+	err.retry_at_ms = 0;
+	for (size_t i = 0; i < step->work->n_names; i++)
+		ch_step_acquit(step, i, "the other name");
+	for (size_t i = 0; i < set->n; i++) {
+		const struct ch_acme_authz *authz = &set->ans[i].authz;
+
+		if (authz->status != CH_ACME_PENDING || authz->http_url)
+			continue;
+		ch_step_blame(step, set->name_of[i], &err);
+		found = true;
+	}
+	if (found)
+		ch_step_failed(step);
+	return found;
+}
+
+/* Answers what is still to be answered; false when step->out says what now. */
+static bool answer(struct ch_step *step, const struct authz_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		const struct ch_acme_authz *authz = &set->ans[i].authz;
+		struct ch_acme_request req = {
+			.kind = CH_ACME_ANSWER_CHALLENGE, .url = authz->http_url};
+		CH_AUTO_ANSWER struct ch_acme_answer ans;
+
+		/* "processing": answered before, by this order or an earlier one. */
+		if (authz->status != CH_ACME_PENDING || authz->http_status != CH_ACME_PENDING)
+			continue;
+		ch_acme_answer_init(&ans);
+		ch_step_ask(step, &req, &ans);
+		if (ans.fate == CH_ACME_OUTAGE || ans.fate == CH_ACME_LATER ||
+			ans.fate == CH_ACME_LIMITED || ans.fate == CH_ACME_ACCOUNT ||
+			ans.fate == CH_ACME_NO_ACCOUNT) {
+			ch_step_ca_error(step, &ans);
+			return false;
+		}
+		/* Any other refusal: it may have been answered already.  The authorization
+		 * tells. */
+	}
+	return true;
+}
+
+void ch_step_ordered(struct ch_step *step)
+{
+	CH_CLEANUP(set_done) struct authz_set set;
+	struct ch_notes notes;
+
+	set_init(&set);
+	/* While edges are awaited, the CA need not be asked each time. */
+	if (has_expired(step) || (step->work->notes.waits > 0 && ch_step_wait_for_edges(step)))
+		return;
+	if (!fetch(step, &set))
+		return;
+	if (count(&set, CH_ACME_INVALID) > 0)
+		fail_invalid(step, &set);
+	else if (count(&set, CH_ACME_VALID) == set.n)
+		ch_step_key(step);
+	else if (count(&set, CH_ACME_VALID) + count_open(&set) < set.n)
+		begin_again(step);
+	else if (!no_http_challenge(step, &set) && !ch_step_wait_for_edges(step) &&
+		 answer(step, &set)) {
+		notes = ch_step_notes_for_next(step);
+		step->out->has_state = true;
+		step->out->state = CH_ORDER_VALIDATING;
+		ch_step_wait(step, ch_step_poll_at(step, 0, 0), &notes);
+	}
+}
+
+static void poll_again(struct ch_step *step, const struct authz_set *set)
+{
+	struct ch_notes notes = step->work->notes;
+
+	if (ch_now_ms() - notes.since_ms > VALIDATING_MOST_MS) {
+		begin_again(step);
+		return;
+	}
+	notes.polls++;
+	ch_step_wait(step, ch_step_poll_at(step, set->retry_at_ms, notes.polls), &notes);
+}
+
+void ch_step_validate(struct ch_step *step)
+{
+	CH_CLEANUP(set_done) struct authz_set set;
+
+	set_init(&set);
+	if (has_expired(step) || !fetch(step, &set))
+		return;
+	if (count(&set, CH_ACME_VALID) == set.n)
+		ch_step_key(step);
+	else if (count_open(&set) > 0)
+		poll_again(step, &set); /* the others' verdicts are worth waiting for */
+	else if (count(&set, CH_ACME_INVALID) > 0)
+		fail_invalid(step, &set);
+	else
+		begin_again(step);
+}

@@ -1,0 +1,69 @@
+/* confirming: the edges have the records; then a visitor's handshake shows the certificate. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/ladder.h"
+#include "issuerd/step.h"
+
+static void done(struct ch_step *step)
+{
+	step->out->has_state = true;
+	step->out->state = CH_ORDER_DONE;
+	if (!step->out->has_reason)
+		ch_step_reason(step, "ok", CH_ACTOR_NOBODY, "Served by all edges.");
+}
+
+static void probe_failed(struct ch_step *step, const char *name, int rc, struct ch_err *err)
+{
+	const struct ch_issuer_config *config = step->issuer->config;
+	struct ch_notes notes = step->work->notes;
+	bool mismatch = rc == CH_ECONFLICT;
+
+	ch_step_reason(step, mismatch ? "probe-mismatch" : "probe-unreachable",
+		config->probe == CH_PROBE_DNS ? CH_ACTOR_CUSTOMER : CH_ACTOR_PLATFORM, "%s: %s",
+		name, err->detail);
+	notes.probes++;
+	if (notes.probes >= config->probe_tries)
+		done(step);
+	else
+		ch_step_wait(
+			step, ch_now_ms() + ch_probe_wait_ms(step->work->notes.probes), &notes);
+}
+
+static void probe_all(struct ch_step *step)
+{
+	const struct ch_work *work = step->work;
+
+	for (size_t i = 0; work->has_leaf && i < work->n_names; i++) {
+		struct ch_err err = {0};
+		int rc = step->issuer->probe(
+			step->issuer, work->names[i], work->leaf_sha256, &err);
+
+		if (rc) {
+			probe_failed(step, work->names[i], rc, &err);
+			return;
+		}
+	}
+	done(step);
+}
+
+static void wait_for_turn(struct ch_step *step)
+{
+	struct ch_notes notes = step->work->notes;
+
+	notes.polls++;
+	ch_step_wait(step, ch_step_poll_at(step, 0, notes.polls), &notes);
+}
+
+void ch_step_confirm(struct ch_step *step)
+{
+	int most = (int)step->issuer->config->workers / 2 + 1;
+
+	if (ch_step_wait_for_edges(step))
+		return;
+	if (atomic_fetch_add(&step->issuer->probing, 1) < most)
+		probe_all(step);
+	else
+		wait_for_turn(step);
+	atomic_fetch_sub(&step->issuer->probing, 1);
+}

@@ -1,0 +1,162 @@
+/* sealed, finalizing: send the CSR, poll the order, download the certificate. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/sealed.h"
+#include "issuerd/step.h"
+
+static void download(struct ch_step *step, const struct ch_acme_order *order)
+{
+	struct ch_acme_request req = {
+		.kind = CH_ACME_GET_CERTIFICATE, .url = order->certificate};
+	CH_AUTO_ANSWER struct ch_acme_answer ans;
+
+	ch_acme_answer_init(&ans);
+	ch_step_ask(step, &req, &ans);
+	/* The order said that it is there: it will be. */
+	if (ans.fate == CH_ACME_GONE)
+		ans.fate = CH_ACME_LATER;
+	if (ans.fate != CH_ACME_OK)
+		ch_step_ca_error(step, &ans);
+	else
+		ch_step_publish(step, ch_buf_str(&ans.pem), ans.pem.len);
+}
+
+static void poll_again(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	struct ch_notes notes = step->work->notes;
+
+	if (step->work->state == CH_ORDER_SEALED) {
+		step->out->has_state = true;
+		step->out->state = CH_ORDER_FINALIZING;
+		notes = ch_step_notes_for_next(step);
+	} else {
+		notes.polls++;
+	}
+	ch_step_wait(step, ch_step_poll_at(step, ans->retry_at_ms, notes.polls), &notes);
+}
+
+static void order_invalid(struct ch_step *step, const struct ch_acme_order *order)
+{
+	struct ch_err err;
+	enum ch_acme_fate fate;
+
+	fate = ch_acme_problem_read(order->error, CH_ACME_IN_VALIDATION, &err);
+	if (order->error && fate == CH_ACME_NAME) {
+		ch_step_fail_by_problem(step, order->error, CH_ACME_IN_VALIDATION, &err);
+		return;
+	}
+	if (!order->error) {
+		ch_err_set(&err, CH_EPROTO, "order-invalid",
+			"The CA gave the order up without saying why.");
+		err.actor = CH_ACTOR_CA;
+	}
+	ch_step_begin_again(step, &err);
+}
+
+/* What the order's status asks for.  True when that is finalizing. */
+static bool follow(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	switch (ans->order.status) {
+	case CH_ACME_READY:
+		return true;
+	case CH_ACME_VALID:
+		download(step, &ans->order);
+		return false;
+	case CH_ACME_INVALID:
+		order_invalid(step, &ans->order);
+		return false;
+	default:
+		poll_again(step, ans);
+		return false;
+	}
+}
+
+static bool is_over(const struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	int64_t expires_ms = step->work->notes.expires_ms;
+
+	return expires_ms > 0 && ch_now_ms() > expires_ms &&
+	       ans->order.status != CH_ACME_VALID && ans->order.status != CH_ACME_INVALID;
+}
+
+/* Asks how the order stands and follows it; true when it is ready to be finalized. */
+static bool look(struct ch_step *step)
+{
+	struct ch_acme_request req = {
+		.kind = CH_ACME_GET_ORDER, .url = step->work->notes.order};
+	CH_AUTO_ANSWER struct ch_acme_answer ans;
+	struct ch_err err;
+
+	ch_acme_answer_init(&ans);
+	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {
+		ch_step_ca_error(step, &ans);
+		return false;
+	}
+	if (is_over(step, &ans)) {
+		ch_err_set(&err, CH_EPROTO, "order-expired",
+			"The order expired at the CA before the certificate was issued.");
+		err.actor = CH_ACTOR_CA;
+		err.retry_at_ms = 0;
+		ch_step_begin_again(step, &err);
+		return false;
+	}
+	return follow(step, &ans);
+}
+
+static void finalize(struct ch_step *step)
+{
+	struct ch_acme_request req = {.kind = CH_ACME_FINALIZE,
+		.url = step->work->notes.finalize,
+		.csr = step->work->csr,
+		.csr_len = step->work->csr_len};
+	CH_AUTO_ANSWER struct ch_acme_answer ans;
+
+	ch_acme_answer_init(&ans);
+	ch_step_ask(step, &req, &ans);
+	if (ans.fate == CH_ACME_OK) {
+		/* Still "ready" or "pending" after a finalize that was taken: look later. */
+		if (follow(step, &ans))
+			poll_again(step, &ans);
+		return;
+	}
+	/* Refused: perhaps because it was finalized before, by a process that died then. */
+	if ((ans.fate == CH_ACME_NOT_READY || ans.fate == CH_ACME_REFUSED ||
+		    ans.fate == CH_ACME_GONE) &&
+		!look(step))
+		return;
+	if (ans.fate == CH_ACME_GONE)
+		ans.fate = CH_ACME_LATER;
+	ch_step_ca_error(step, &ans);
+}
+
+/* What the store gave back must be what an issuer gave it: the CA must never see a CSR that
+ * the store has made. */
+static bool is_ours(struct ch_step *step)
+{
+	const struct ch_work *work = step->work;
+	struct ch_sealed_set set;
+	struct ch_err err;
+
+	if (!work->csr || !work->sealed || !work->notes.order[0])
+		ch_err_set(&err, CH_ECORRUPT, "order-incomplete",
+			"The stored order lacks its CSR, its key or its URL.");
+	else if (ch_sealed_open(step->issuer->notary, work, &set))
+		ch_err_set(&err, CH_EAUTH, "order-damaged",
+			"The order's stored key and CSR are not those that an issuer stored.");
+	else
+		return true;
+	err.actor = CH_ACTOR_PLATFORM;
+	err.retry_at_ms = 0;
+	ch_step_begin_again(step, &err);
+	return false;
+}
+
+void ch_step_finalize(struct ch_step *step)
+{
+	if (!is_ours(step))
+		return;
+	/* Somebody else may have sent the CSR already: then the order is past "ready". */
+	if (step->work->fresh || look(step))
+		finalize(step);
+}

@@ -1,0 +1,55 @@
+/* new: ask for an order. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/step.h"
+
+static bool note_order(const struct ch_acme_answer *ans, struct ch_notes *notes)
+{
+	if (ans->order.n_authz > CH_WORK_NAMES_MAX)
+		return false;
+	strcpy(notes->order, ans->location);
+	strcpy(notes->finalize, ans->order.finalize);
+	notes->n_authz = ans->order.n_authz;
+	for (size_t i = 0; i < notes->n_authz; i++)
+		strcpy(notes->authz[i], ans->order.authz[i]);
+	notes->expires_ms = ans->order.expires_ms;
+	notes->since_ms = ch_now_ms();
+	return true;
+}
+
+void ch_step_order(struct ch_step *step)
+{
+	struct ch_acme_request req = {.kind = CH_ACME_NEW_ORDER,
+		.names = step->work->name_list,
+		.n_names = step->work->n_names};
+	CH_AUTO_ANSWER struct ch_acme_answer ans;
+	struct ch_notes notes = {0};
+
+	ch_acme_answer_init(&ans);
+	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {
+		ch_step_ca_error(step, &ans);
+		return;
+	}
+	/* The CA may hand out an order that it has already, but not one that was finalized
+	 * with a CSR that we do not have. */
+	if ((ans.order.status != CH_ACME_PENDING && ans.order.status != CH_ACME_READY) ||
+		!note_order(&ans, &notes)) {
+		ans.fate = CH_ACME_LATER;
+		ch_err_set(&ans.err, CH_EPROTO, "ca-bad-order",
+			"The CA answered with an order that cannot be used (status %s, %zu "
+			"authorizations).",
+			ch_acme_status_str(ans.order.status), ans.order.n_authz);
+		ans.err.actor = CH_ACTOR_CA;
+		ch_step_ca_error(step, &ans);
+		return;
+	}
+	/* The URL is stored before anything is done with the order: there is no other way to
+	 * find it again. */
+	step->out->has_state = true;
+	step->out->state = CH_ORDER_ORDERED;
+	step->out->has_notes = true;
+	step->out->notes = notes;
+	step->out->go_on = true;
+}

@@ -1,0 +1,116 @@
+/* Who is to blame when an order fails, and when each of its names is tried again. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/ladder.h"
+#include "issuerd/step.h"
+
+void ch_step_failed(struct ch_step *step)
+{
+	step->out->has_state = true;
+	step->out->state = CH_ORDER_FAILED;
+	step->out->go_on = false;
+	step->out->has_attempts = false;
+	step->out->has_reason = false;
+}
+
+void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
+{
+	struct ch_verdict *v = &step->out->verdicts[i];
+	const struct ch_work *work = step->work;
+
+	v->failed = true;
+	v->next_at_ms = ch_now_ms() + ch_ladder_wait_ms(step->issuer->config, work->names[i],
+					      work->failures[i], work->id);
+	if (err->retry_at_ms > v->next_at_ms)
+		v->next_at_ms = err->retry_at_ms;
+	ch_reason_from_err(&v->reason, err);
+}
+
+void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of)
+{
+	struct ch_verdict *v = &step->out->verdicts[i];
+
+	v->failed = false;
+	v->next_at_ms = ch_now_ms();
+	ch_reason_set(&v->reason, "partner-failed", CH_ACTOR_NOBODY,
+		"The order failed because of %s; this name gets its own.", because_of);
+}
+
+void ch_step_fail_all(struct ch_step *step, const struct ch_err *err)
+{
+	for (size_t i = 0; i < step->work->n_names; i++)
+		ch_step_blame(step, i, err);
+	ch_step_failed(step);
+}
+
+static bool is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '.' || c == '_';
+}
+
+/* True when text has name as a whole word, in any case. */
+static bool mentions(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = text; (at = strcasestr(at, name)) != NULL; at++) {
+		char after = at[len];
+
+		/* A full stop after the name may end the sentence. */
+		if (after == '.' && !is_name_char(at[len + 1]))
+			after = ' ';
+		if ((at == text || !is_name_char(at[-1])) && !is_name_char(after))
+			return true;
+	}
+	return false;
+}
+
+/* Which names the problem blames: by subproblems, else by its words. */
+static size_t find_blamed(const struct ch_work *work, const json_t *doc,
+	enum ch_acme_where where, struct ch_err errs[CH_WORK_NAMES_MAX],
+	bool ret_blamed[CH_WORK_NAMES_MAX])
+{
+	const char *detail = ch_acme_json_str(doc, "detail");
+	bool by_sub = ch_acme_problem_has_names(doc);
+	enum ch_acme_fate fate;
+	size_t n = 0;
+
+	for (size_t i = 0; i < work->n_names; i++) {
+		int64_t retry_at_ms = errs[i].retry_at_ms;
+
+		ret_blamed[i] = by_sub ? ch_acme_problem_for_name(doc, where, work->names[i],
+						 &fate, &errs[i]) == CH_OK
+				       : detail && mentions(detail, work->names[i]);
+		errs[i].retry_at_ms = retry_at_ms;
+		n += ret_blamed[i];
+	}
+	return n;
+}
+
+void ch_step_fail_by_problem(struct ch_step *step, const json_t *doc, enum ch_acme_where where,
+	const struct ch_err *whole)
+{
+	const struct ch_work *work = step->work;
+	struct ch_err errs[CH_WORK_NAMES_MAX];
+	bool blamed[CH_WORK_NAMES_MAX] = {false};
+	size_t culprit = 0;
+
+	for (size_t i = 0; i < work->n_names; i++)
+		errs[i] = *whole;
+	/* When the CA does not say which one, the last (the www name) takes the blame: the
+	 * other then gets its own order, which shows whether it is any better. */
+	if (find_blamed(work, doc, where, errs, blamed) == 0)
+		blamed[work->n_names - 1] = true;
+	for (size_t i = 0; i < work->n_names; i++) {
+		if (!blamed[i])
+			continue;
+		culprit = i;
+		ch_step_blame(step, i, &errs[i]);
+	}
+	for (size_t i = 0; i < work->n_names; i++)
+		if (!blamed[i])
+			ch_step_acquit(step, i, work->names[culprit]);
+	ch_step_failed(step);
+}

@@ -1,0 +1,132 @@
+#include "issuerd/work.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/codec.h"
+
+#define CSR_MAX_B 8192u
+#define SEALED_MAX_B 16384u
+#define ID_MAX ((INT64_C(1) << 53) - 1) /* doc/api.md */
+#define ATTEMPTS_MAX 1000000
+
+void ch_edges_read(const json_t *doc, struct ch_edges *ret_edges)
+{
+	const json_t *behind = json_object_get(doc, "behind");
+	CH_AUTO_BUF struct ch_buf text;
+	char one[160];
+
+	memset(ret_edges, 0, sizeof(*ret_edges));
+	ret_edges->ready = json_is_true(json_object_get(doc, "ready"));
+	ret_edges->known = (size_t)json_integer_value(json_object_get(doc, "known"));
+	ch_buf_init(&text, sizeof(ret_edges->behind) - 1);
+	for (size_t i = 0; i < json_array_size(behind); i++)
+		if (ch_buf_addf(&text, "%s%s", i ? ", " : "",
+			    ch_acme_text(json_string_value(json_array_get(behind, i)), one,
+				    sizeof(one))))
+			break;
+	ch_acme_text(ch_buf_str(&text), ret_edges->behind, sizeof(ret_edges->behind));
+}
+
+void ch_work_free(struct ch_work *work)
+{
+	if (!work)
+		return;
+	free(work->csr);
+	free(work->sealed);
+	free(work);
+}
+
+static int read_names(const json_t *doc, struct ch_work *work)
+{
+	const json_t *list = json_object_get(doc, "names");
+	const json_t *failures = json_object_get(doc, "failures");
+
+	work->n_names = json_array_size(list);
+	if (work->n_names == 0 || work->n_names > CH_WORK_NAMES_MAX)
+		return CH_EPROTO;
+	for (size_t i = 0; i < work->n_names; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		if (!name || !name[0] || strlen(name) >= CH_NAME_TEXT_B)
+			return CH_EPROTO;
+		strcpy(work->names[i], name);
+		work->name_list[i] = work->names[i];
+		work->failures[i] =
+			(uint64_t)json_integer_value(json_object_get(failures, name));
+	}
+	return CH_OK;
+}
+
+static int read_bytes(
+	const json_t *doc, const char *key, size_t max_b, uint8_t **ret_bytes, size_t *ret_len)
+{
+	const json_t *v = json_object_get(doc, key);
+
+	if (!v || json_is_null(v))
+		return CH_OK;
+	if (!json_is_string(v))
+		return CH_EPROTO;
+	return ch_b64u_decode_alloc(json_string_value(v), max_b, ret_bytes, ret_len);
+}
+
+static int read_leaf(const json_t *doc, struct ch_work *work)
+{
+	const char *hex = json_string_value(json_object_get(doc, "leaf_sha256"));
+
+	if (!hex)
+		return CH_OK;
+	work->has_leaf = true;
+	return ch_hex_decode(hex, work->leaf_sha256, sizeof(work->leaf_sha256));
+}
+
+static int read_numbers(const json_t *doc, struct ch_work *work)
+{
+	const json_t *id = json_object_get(doc, "id");
+	const json_t *fence = json_object_get(doc, "fence");
+	const char *state = json_string_value(json_object_get(doc, "state"));
+	json_int_t attempts = json_integer_value(json_object_get(doc, "attempts"));
+
+	if (!json_is_integer(id) || !json_is_integer(fence) || !state)
+		return CH_EPROTO;
+	/* The id becomes the version of signed records: one that is out of range would be the
+	 * last that any edge takes. */
+	if (json_integer_value(id) < 1 || json_integer_value(id) > ID_MAX ||
+		json_integer_value(fence) < 0 || attempts < 0 || attempts > ATTEMPTS_MAX)
+		return CH_EPROTO;
+	work->id = (uint64_t)json_integer_value(id);
+	work->fence = (uint64_t)json_integer_value(fence);
+	work->attempts = (uint64_t)attempts;
+	return ch_order_state_parse(state, &work->state);
+}
+
+int ch_work_read(
+	const json_t *doc, int64_t until_mono_ms, struct ch_work **ret_work, struct ch_err *err)
+{
+	CH_AUTO_WORK struct ch_work *work = calloc(1, sizeof(*work));
+	int rc;
+
+	if (!work)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	work->lease_until_mono_ms = until_mono_ms;
+	rc = read_numbers(doc, work);
+	if (rc == CH_OK)
+		rc = read_names(doc, work);
+	if (rc == CH_OK)
+		rc = ch_notes_read(json_object_get(doc, "acme"), &work->notes);
+	if (rc == CH_OK)
+		rc = read_bytes(doc, "csr", CSR_MAX_B, &work->csr, &work->csr_len);
+	if (rc == CH_OK)
+		rc = read_bytes(doc, "sealed", SEALED_MAX_B, &work->sealed, &work->sealed_len);
+	if (rc == CH_OK)
+		rc = read_leaf(doc, work);
+	if (rc)
+		return ch_err_set(err, rc, "bad-order",
+			"the store's order %" PRIu64 " cannot be read: %s", work->id,
+			ch_rc_str(rc));
+	ch_edges_read(json_object_get(doc, "edges"), &work->edges);
+	*ret_work = TAKE_PTR(work);
+	return CH_OK;
+}

@@ -1,0 +1,77 @@
+/* A leased order (LEASED in doc/api.md) in the hands of a worker. */
+#ifndef CH_ISSUERD_WORK_H
+#define CH_ISSUERD_WORK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acme/json.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "crypto/keys.h"
+#include "wire/name.h"
+#include "wire/state.h"
+
+#define CH_WORK_NAMES_MAX 2 /* a name and its www name */
+
+/* What the issuer notes in the order's "acme" field: what it needs to go on after a crash. */
+struct ch_notes {
+	char order[CH_ACME_URL_B];
+	char finalize[CH_ACME_URL_B];
+	char authz[CH_WORK_NAMES_MAX][CH_ACME_URL_B];
+	size_t n_authz;
+	int64_t expires_ms; /* of the order at the CA; 0: not known */
+	int64_t since_ms;   /* when the order's present state began */
+	unsigned polls;	    /* of the CA, in the present state */
+	unsigned waits;	    /* for edges, in the present state */
+	unsigned probes;
+};
+
+/* A fresh JSON object; NULL when out of memory. */
+json_t *ch_notes_json(const struct ch_notes *notes);
+/* doc NULL or null: empty notes.  CH_ECORRUPT. */
+CH_MUST int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes);
+
+struct ch_edges {
+	bool ready;
+	size_t known;
+	char behind[400]; /* "edge/default/e1, edge/default/e2": for people, cut */
+};
+
+struct ch_work {
+	uint64_t id;
+	uint64_t fence;
+	enum ch_order_state state;
+	char names[CH_WORK_NAMES_MAX][CH_NAME_TEXT_B];
+	const char *name_list[CH_WORK_NAMES_MAX]; /* into names */
+	uint64_t failures[CH_WORK_NAMES_MAX];	  /* in a row, before this order */
+	size_t n_names;
+	uint64_t attempts;
+	struct ch_edges edges;
+	struct ch_notes notes;
+	uint8_t *csr; /* owned; DER; NULL before `sealed` */
+	size_t csr_len;
+	uint8_t *sealed; /* owned; issuerd/sealed.h */
+	size_t sealed_len;
+	bool has_leaf; /* published */
+	uint8_t leaf_sha256[CH_SHA256_B];
+	int64_t lease_until_mono_ms;
+	/* The step before this one was made under the same lease: nothing can have happened in
+	 * between.  Otherwise the step asks the CA first how things stand. */
+	bool fresh;
+};
+
+/* until_mono_ms: when the lease runs out.  The caller frees *ret_work.  CH_EPROTO. */
+CH_MUST int ch_work_read(const json_t *doc, int64_t until_mono_ms, struct ch_work **ret_work,
+	struct ch_err *err);
+void ch_work_free(struct ch_work *work);
+CH_DEFINE_CLEANUP(struct ch_work *, ch_work_free)
+#define CH_AUTO_WORK CH_CLEANUP(ch_work_free_p)
+
+/* The "edges" object of LEASED and of the answer to PATCH; absent members count as not ready.
+ */
+void ch_edges_read(const json_t *doc, struct ch_edges *ret_edges);
+
+#endif

@@ -1,0 +1,37 @@
+/* The threads of the issuer: one leases, the others each take one order a step further. */
+#ifndef CH_ISSUERD_WORKER_H
+#define CH_ISSUERD_WORKER_H
+
+#include "issuerd/issuer.h"
+#include "issuerd/queue.h"
+#include "net/api.h"
+
+struct ch_worker {
+	struct ch_issuer *issuer;
+	struct ch_queue *queue;
+	struct ch_api *api;   /* owned: the store */
+	struct ch_http *http; /* owned: the CA; NULL in the leasing thread */
+	unsigned seed;	      /* of the jitter */
+};
+
+/* The clients of one thread; err says what is wrong with the files. */
+CH_MUST int ch_worker_init(struct ch_worker *worker, struct ch_issuer *issuer,
+	struct ch_queue *queue, bool leasing, struct ch_err *err);
+void ch_worker_done(struct ch_worker *worker);
+
+/* Thread functions; arg: struct ch_worker *.  They return when the queue is closed, workers
+ * after having given back what was left in it. */
+void *ch_worker_main(void *worker);
+void *ch_leaser_main(void *worker);
+
+/* Makes the order's step, and those that follow at once under the same lease, and writes each
+ * result to the store before the next. */
+void ch_worker_run(struct ch_worker *worker, struct ch_work *work);
+
+/* One write, tried again while the store is away.  CH_ECONFLICT, CH_ENOTFOUND: the order is not
+ * ours any more (nothing to do); CH_EINVAL, CH_ETOOBIG: the store refuses it;
+ * CH_ECANCELED: we are stopping and the store is away. */
+CH_MUST int ch_worker_write(
+	struct ch_worker *worker, struct ch_write *w, struct ch_work *work, struct ch_err *err);
+
+#endif

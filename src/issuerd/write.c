@@ -1,0 +1,152 @@
+#include "issuerd/write.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+
+void ch_reason_set(struct ch_reason *reason, const char *code, enum ch_actor actor,
+	const char *detail_fmt, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, detail_fmt);
+	vsnprintf(text, sizeof(text), detail_fmt, args);
+	va_end(args);
+	snprintf(reason->code, sizeof(reason->code), "%s", code);
+	ch_acme_text(text, reason->detail, sizeof(reason->detail));
+	reason->actor = actor;
+}
+
+void ch_reason_from_err(struct ch_reason *reason, const struct ch_err *err)
+{
+	ch_reason_set(reason, err->problem[0] ? err->problem : "internal", err->actor, "%s",
+		err->detail);
+}
+
+void ch_write_init(struct ch_write *w)
+{
+	memset(w, 0, sizeof(*w));
+}
+
+void ch_write_done(struct ch_write *w)
+{
+	free(w->csr);
+	free(w->sealed);
+	json_decref(w->publish);
+	ch_write_init(w);
+}
+
+static int put(json_t *doc, const char *key, json_t *value)
+{
+	return json_object_set_new(doc, key, value) ? CH_ENOMEM : CH_OK;
+}
+
+static int put_time(json_t *doc, const char *key, int64_t at_ms)
+{
+	char text[CH_TIME_STR_B];
+
+	return put(doc, key, json_string(ch_time_str(at_ms, text)));
+}
+
+static int put_bytes(json_t *doc, const char *key, const uint8_t *bytes, size_t len)
+{
+	CH_AUTO_FREE char *text = malloc(CH_B64U_TEXT_B(len));
+
+	if (!text)
+		return CH_ENOMEM;
+	ch_b64u_encode(bytes, len, text);
+	return put(doc, key, json_string(text));
+}
+
+static json_t *reason_json(const struct ch_reason *reason)
+{
+	json_t *doc = json_pack("{ssssss}", "code", reason->code, "detail", reason->detail,
+		"actor", ch_actor_str(reason->actor));
+
+	/* A detail that is not UTF-8 is better lost than the whole write. */
+	if (!doc)
+		doc = json_pack("{ssssss}", "code", "internal", "detail",
+			"The explanation is not readable.", "actor",
+			ch_actor_str(reason->actor));
+	return doc;
+}
+
+static int put_verdicts(json_t *doc, const struct ch_write *w, const struct ch_work *work)
+{
+	json_t *list = json_array();
+	int rc = put(doc, "names", list);
+
+	for (size_t i = 0; rc == CH_OK && i < work->n_names; i++) {
+		const struct ch_verdict *v = &w->verdicts[i];
+		enum ch_name_state state = v->paused ? CH_NAME_PAUSED : CH_NAME_FAILED;
+		json_t *one = json_pack("{sssbss}", "name", work->names[i], "failed", v->failed,
+			"state", ch_name_state_str(state));
+
+		if (json_array_append_new(list, one))
+			return CH_ENOMEM;
+		rc = put_time(one, "next_at", v->next_at_ms);
+		if (rc == CH_OK)
+			rc = put(one, "reason", reason_json(&v->reason));
+	}
+	return rc;
+}
+
+static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work *work)
+{
+	int rc = CH_OK;
+
+	if (w->has_state)
+		rc = put(doc, "state", json_string(ch_order_state_str(w->state)));
+	if (rc == CH_OK && w->go_on)
+		rc = put(doc, "keep_lease", json_true());
+	if (rc == CH_OK && w->next_at_ms)
+		rc = put_time(doc, "next_at", w->next_at_ms);
+	if (rc == CH_OK && w->has_notes)
+		rc = put(doc, "acme", ch_notes_json(&w->notes));
+	if (rc == CH_OK && w->csr)
+		rc = put_bytes(doc, "csr", w->csr, w->csr_len);
+	if (rc == CH_OK && w->sealed)
+		rc = put_bytes(doc, "sealed", w->sealed, w->sealed_len);
+	if (rc == CH_OK && w->has_attempts)
+		rc = put(doc, "attempts", json_integer((json_int_t)w->attempts));
+	if (rc == CH_OK && w->has_reason)
+		rc = put(doc, "reason", reason_json(&w->reason));
+	if (rc == CH_OK && w->has_state && w->state == CH_ORDER_FAILED)
+		rc = put_verdicts(doc, w, work);
+	return rc;
+}
+
+json_t *ch_write_json(const struct ch_write *w, const struct ch_work *work)
+{
+	json_auto_t *doc = w->publish ? json_copy(w->publish) : json_object();
+
+	if (!doc || put(doc, "fence", json_integer((json_int_t)work->fence)))
+		return NULL;
+	if (!w->publish && put_patch(doc, w, work))
+		return NULL;
+	return json_incref(doc);
+}
+
+void ch_write_apply(struct ch_write *w, struct ch_work *work)
+{
+	if (w->has_state)
+		work->state = w->state;
+	if (w->has_notes)
+		work->notes = w->notes;
+	if (w->has_attempts)
+		work->attempts = w->attempts;
+	if (w->csr) {
+		free(work->csr);
+		free(work->sealed);
+		work->csr = TAKE_PTR(w->csr);
+		work->csr_len = w->csr_len;
+		work->sealed = TAKE_PTR(w->sealed);
+		work->sealed_len = w->sealed_len;
+	}
+	work->fresh = true;
+}

@@ -1,0 +1,154 @@
+/* The one place that knows every program: a table of commands, which is also the help. */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agentd/agentd.h"
+#include "base/mem.h"
+#include "base/opts.h"
+#include "cli/cli.h"
+#include "cli/setup.h"
+#include "issuerd/issuerd.h"
+#include "stored/stored.h"
+#include "up/up.h"
+
+struct command {
+	const char *name;
+	const char *usage;   /* what follows the name */
+	const char *summary; /* one line for the list; NULL: hidden */
+	int (*run)(int argc, char **argv);
+};
+
+static int help_main(int argc, char **argv);
+static int version_main(int argc, char **argv);
+
+/* In the order of the help.  Each command prints its own --help. */
+static const struct command commands[] = {
+	{"init", "DIR", "makes a folder with configuration, internal CA, identities, keys",
+		ch_init_main},
+	{"up", "", "runs store, issuer and agent on this machine", ch_up_main},
+	{"store", "", "serves the API over the database", ch_store_main},
+	{"issuer", "", "obtains certificates for what is due and publishes them",
+		ch_issuer_main},
+	{"agent", "", "keeps an edge's replica the same as the store's feed", ch_agent_main},
+	{"verify", "", "compares the replica on this edge with the store", ch_verify_main},
+	{"domain", "COMMAND", "the names: add, show, list, rm, retry, pause, resume, import",
+		ch_domain_main},
+	{"status", "", "counts by state, what is due next, the edges", ch_status_main},
+	{"cert", "show NAME", "the certificate of a name", ch_cert_main},
+	{"probe", "NAME", "what the name's public addresses serve, and what they should",
+		ch_probe_main},
+	{"key", "new|pub FILE", "recipient keys: make one, show the public half", ch_key_main},
+	{"identity", "new|revoke|list", "who may talk to the store, and as what",
+		ch_identity_main},
+	{"help", "[COMMAND]", "this text, or the help of a command", help_main},
+	{"version", "", "the version", version_main},
+};
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < CH_ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int command_width(const struct command *command)
+{
+	return (int)(strlen(command->name) + strlen(command->usage));
+}
+
+static void print_help(FILE *out)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(commands); i++)
+		if (commands[i].summary && command_width(&commands[i]) > width)
+			width = command_width(&commands[i]);
+	fprintf(out, "certherd: HTTPS for every custom domain that a platform hosts\n\n"
+		     "Usage: certherd COMMAND [options]\n\nCommands:\n");
+	for (size_t i = 0; i < CH_ARRAY_LEN(commands); i++) {
+		const struct command *c = &commands[i];
+
+		if (c->summary)
+			fprintf(out, "  %s %s%*s  %s\n", c->name, c->usage,
+				width - command_width(c), "", c->summary);
+	}
+	fprintf(out, "\nMore: certherd COMMAND --help\n");
+}
+
+static int unknown(const char *name)
+{
+	const char *words[CH_ARRAY_LEN(commands)];
+	size_t n = 0;
+	const char *meant;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(commands); i++)
+		if (commands[i].summary)
+			words[n++] = commands[i].name;
+	meant = ch_opts_suggest(name, words, n);
+	fprintf(stderr, "certherd: there is no command \"%s\"", name);
+	if (meant)
+		fprintf(stderr, ": did you mean \"%s\"?", meant);
+	fprintf(stderr, "\nAll commands: certherd --help\n");
+	return 2;
+}
+
+static int help_main(int argc, char **argv)
+{
+	const struct command *command = argc > 1 ? find(argv[1]) : NULL;
+	char help[] = "--help";
+	char *command_argv[] = {argv[1], argc > 2 ? argv[2] : help, help, NULL};
+
+	if (argc > 1 && !command && argv[1][0] != '-')
+		return unknown(argv[1]);
+	if (command && command->run != help_main)
+		return command->run(argc > 2 ? 3 : 2, command_argv);
+	print_help(stdout);
+	return 0;
+}
+
+static int version_main(int argc, char **argv)
+{
+	printf("certherd " CH_VERSION "\n");
+	return 0;
+}
+
+static const char *command_name(const char *given)
+{
+	if (strcmp(given, "--help") == 0 || strcmp(given, "-h") == 0)
+		return "help";
+	if (strcmp(given, "--version") == 0 || strcmp(given, "-V") == 0)
+		return "version";
+	return given;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	int code;
+
+	/* Every program here writes to sockets and pipes and looks at the result. */
+	signal(SIGPIPE, SIG_IGN);
+	/* Character widths of the terminal; numbers and dates stay as in C. */
+	setlocale(LC_CTYPE, "");
+	if (argc < 2) {
+		print_help(stderr);
+		return 2;
+	}
+	command = find(command_name(argv[1]));
+	if (!command)
+		return unknown(argv[1]);
+	code = command->run(argc - 1, argv + 1);
+	/* What was not written was not said: a full disk must not look like success. */
+	if ((fflush(stdout) || ferror(stdout)) && code == 0) {
+		if (errno != EPIPE)
+			fprintf(stderr, "certherd: cannot write the output: %s\n",
+				strerror(errno));
+		return 1;
+	}
+	return code;
+}

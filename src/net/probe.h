@@ -1,0 +1,41 @@
+/* What a visitor gets: one TLS handshake with a name at one address. */
+#ifndef CH_NET_PROBE_H
+#define CH_NET_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CH_PROBE_ADDRS_MAX 32
+#define CH_PROBE_ADDR_B 46 /* text of an IPv6 address and a NUL */
+
+struct ch_probe_result {
+	uint8_t leaf_sha256[32]; /* of the DER of the certificate that was shown */
+	char serial[80];	 /* hex, lower case */
+	char issuer[256];	 /* one line, RFC 2253 */
+	int64_t not_before_s;	 /* Unix seconds */
+	int64_t not_after_s;
+	char tls[16]; /* "TLSv1.3" */
+};
+
+/* Connects to an IPv4 or IPv6 address in text form and makes a handshake with the server name
+ * sni.  The certificate is not verified (the caller compares it with what should be there) and
+ * nothing is sent after the handshake.  The program must ignore SIGPIPE.  timeout_ms: for
+ * everything together. CH_EINVAL (not an address), CH_ENETWORK (problem probe-connect: nobody
+ * answers there), CH_ETIMEOUT (probe-timeout), CH_EPROTO (probe-tls: no handshake; probe-alert:
+ * the server refused the name or the handshake with an alert; the detail names it). */
+CH_MUST int ch_probe(const char *address, uint16_t port, const char *sni, int64_t timeout_ms,
+	struct ch_probe_result *ret_result, struct ch_err *err);
+
+/* All A and AAAA addresses of the name as this host's resolver sees them, without doubles.
+ * CH_ENOTFOUND (probe-no-address), CH_EAGAIN (probe-resolver). */
+CH_MUST int ch_probe_resolve(const char *name, char ret_addrs[][CH_PROBE_ADDR_B], size_t max,
+	size_t *ret_n, struct ch_err *err);
+
+/* "192.0.2.1:443", "[2001:db8::1]:443", or without port (port = fallback_port).  CH_EINVAL. */
+CH_MUST int ch_probe_target_parse(const char *text, uint16_t fallback_port,
+	char ret_address[CH_PROBE_ADDR_B], uint16_t *ret_port);
+
+#endif

@@ -1,0 +1,9 @@
+/* The files of migrations/, embedded by embed_sql.py.  Number i + 1 takes a schema from version
+ * i to i + 1; a file never changes once it was released. */
+#ifndef CH_STORE_MIGRATIONS_H
+#define CH_STORE_MIGRATIONS_H
+
+extern const char *const ch_migrations_sqlite[];
+extern const unsigned ch_migrations_sqlite_n;
+
+#endif

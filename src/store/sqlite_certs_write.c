@@ -1,0 +1,36 @@
+#include "store/sqlite_work.h"
+
+static int drop_orphan(struct ch_work *w, uint64_t version)
+{
+	return ch_sq_run(w->sq,
+		"DELETE FROM cert WHERE version = ?1 "
+		"AND NOT EXISTS (SELECT 1 FROM cert_name WHERE version = ?1)",
+		"i", version);
+}
+
+int ch_work_trim_certs(struct ch_work *w, const char *name, uint64_t cert, uint64_t prev_cert)
+{
+	int64_t version;
+	int rc;
+
+	for (;;) {
+		rc = ch_sq_get_i64(w->sq, &version,
+			"SELECT version FROM cert_name WHERE name = ? AND version NOT IN (?, "
+			"?) "
+			"LIMIT 1",
+			"tii", name, cert, prev_cert);
+		if (rc)
+			return rc == CH_ENOTFOUND ? CH_OK : rc;
+		rc = ch_sq_run(w->sq, "DELETE FROM cert_name WHERE name = ? AND version = ?",
+			"ti", name, version);
+		if (!rc)
+			rc = drop_orphan(w, (uint64_t)version);
+		if (rc)
+			return rc;
+	}
+}
+
+int ch_work_forget_certs(struct ch_work *w, const char *name)
+{
+	return ch_work_trim_certs(w, name, 0, 0);
+}

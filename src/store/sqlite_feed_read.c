@@ -1,0 +1,136 @@
+#include <string.h>
+
+#include "store/sqlite_read.h"
+
+/* Chains that were handed out in this call. */
+struct handed {
+	uint8_t (*ids)[CH_CHAIN_ID_B];
+	size_t n;
+	size_t room;
+};
+
+int ch_sq_meta_load(struct ch_sq *sq, struct ch_sq_meta *ret_meta)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_sq_meta meta;
+	int rc =
+		ch_sq_query(sq, &stmt, "SELECT epoch, head, floor FROM meta WHERE one = 1", "");
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	ch_sq_bytes(stmt, 0, meta.epoch, sizeof(meta.epoch), &rc);
+	meta.head = ch_sq_u64(stmt, 1);
+	meta.floor = ch_sq_u64(stmt, 2);
+	if (!rc)
+		*ret_meta = meta;
+	return rc;
+}
+
+static bool was_handed(const struct handed *handed, const uint8_t *id)
+{
+	for (size_t i = 0; i < handed->n; i++)
+		if (memcmp(handed->ids[i], id, CH_CHAIN_ID_B) == 0)
+			return true;
+	return false;
+}
+
+static int note_handed(struct handed *handed, const uint8_t *id)
+{
+	if (handed->n == handed->room) {
+		size_t room = handed->room ? handed->room * 2 : 16;
+		void *ids = reallocarray(handed->ids, room, CH_CHAIN_ID_B);
+
+		if (!ids)
+			return CH_ENOMEM;
+		handed->ids = ids;
+		handed->room = room;
+	}
+	memcpy(handed->ids[handed->n++], id, CH_CHAIN_ID_B);
+	return CH_OK;
+}
+
+/* Calls row() with the chain block, which is borrowed from the statement here. */
+static int hand_with_chain(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt, "SELECT block FROM chain WHERE id = ?", "b",
+		feed_row->chain_id, (size_t)CH_CHAIN_ID_B);
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	feed_row->chain = sqlite3_column_blob(stmt, 0);
+	feed_row->chain_len = (size_t)sqlite3_column_bytes(stmt, 0);
+	return row(feed_row, arg);
+}
+
+static int hand_row(struct ch_sq *sq, sqlite3_stmt *stmt, struct handed *handed,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg)
+{
+	struct ch_store_feed_row feed_row = {
+		.seq = ch_sq_u64(stmt, 0),
+		.record = sqlite3_column_blob(stmt, 1),
+		.record_len = (size_t)sqlite3_column_bytes(stmt, 1),
+	};
+	const uint8_t *chain_id = sqlite3_column_blob(stmt, 2);
+	int rc;
+
+	if (chain_id && sqlite3_column_bytes(stmt, 2) != CH_CHAIN_ID_B)
+		return CH_ECORRUPT;
+	if (!chain_id || was_handed(handed, chain_id))
+		return row(&feed_row, arg);
+	feed_row.chain_id = chain_id;
+	rc = hand_with_chain(sq, &feed_row, row, arg);
+	return rc ? rc : note_handed(handed, chain_id);
+}
+
+static int hand_rows(struct ch_sq *sq, const char *pool, uint64_t after, struct handed *handed,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg, bool *ret_more)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
+		"WHERE pool = ? AND seq > ? ORDER BY seq",
+		"ti", pool, after);
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		rc = hand_row(sq, stmt, handed, row, arg);
+		if (rc == 1) {
+			*ret_more = true;
+			return CH_OK;
+		}
+	}
+	return rc;
+}
+
+int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_feed_info *ret_info)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct handed handed = {0};
+	struct ch_sq_meta meta;
+	struct ch_sq *sq;
+	bool more = false;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = ch_sq_meta_load(sq, &meta);
+	if (!rc && row && after < CH_STORE_ID_MAX)
+		rc = hand_rows(sq, pool, after, &handed, row, arg, &more);
+	ch_sqlite_read_end(store, sq);
+	free(handed.ids);
+	if (rc)
+		return rc;
+	memcpy(ret_info->epoch, meta.epoch, sizeof(ret_info->epoch));
+	ret_info->head = meta.head;
+	ret_info->floor = meta.floor;
+	ret_info->more = more;
+	return CH_OK;
+}

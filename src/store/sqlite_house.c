@@ -1,0 +1,101 @@
+/* CH_OP_HOUSEKEEP: a bounded share of what is older than it must be kept. */
+#include "store/sqlite_work.h"
+
+#define DEFAULT_ROWS 1000
+
+/* An edge whose cursor is below the highest pruned removal can no longer learn of it. */
+static int prune_tombstones(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
+{
+	int64_t top;
+	int rc = ch_sq_get_i64(w->sq, &top,
+		"SELECT max(seq) FROM (SELECT seq FROM edge_record WHERE kind = 3 AND at < ? "
+		"ORDER BY at LIMIT ?)",
+		"ii", before, max_rows);
+
+	if (rc) {
+		*ret_removed = 0;
+		return rc == CH_ENOTFOUND ? CH_OK : rc;
+	}
+	rc = ch_sq_run(w->sq,
+		"DELETE FROM edge_record WHERE seq IN (SELECT seq FROM edge_record "
+		"WHERE kind = 3 AND at < ? ORDER BY at LIMIT ?)",
+		"ii", before, max_rows);
+	if (rc)
+		return rc;
+	*ret_removed = ch_sq_changes(w->sq);
+	if ((uint64_t)top > w->tx.floor)
+		w->tx.floor = (uint64_t)top;
+	return CH_OK;
+}
+
+/* Rows are in the order of time: the oldest ids are the oldest entries. */
+static int prune_history(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
+{
+	int rc = ch_sq_run(w->sq,
+		"DELETE FROM history WHERE id IN (SELECT id FROM history ORDER BY id LIMIT ?) "
+		"AND at < ?",
+		"ii", max_rows, before);
+
+	*ret_removed = ch_sq_changes(w->sq);
+	return rc;
+}
+
+static int prune_audit(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
+{
+	int rc = ch_sq_run(w->sq,
+		"DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) "
+		"AND at < ?",
+		"ii", max_rows, before);
+
+	*ret_removed = ch_sq_changes(w->sq);
+	return rc;
+}
+
+static int prune_orders(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
+{
+	int rc = ch_sq_run(w->sq,
+		"DELETE FROM order_name WHERE order_id IN (SELECT id FROM orders "
+		"WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)",
+		"ii", before, max_rows);
+
+	if (!rc)
+		rc = ch_sq_run(w->sq,
+			"DELETE FROM orders WHERE id IN (SELECT id FROM orders "
+			"WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT "
+			"?)",
+			"ii", before, max_rows);
+	*ret_removed = ch_sq_changes(w->sq);
+	return rc;
+}
+
+int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
+{
+	const struct {
+		int (*prune)(struct ch_work *w, int64_t before, int64_t max_rows,
+			int64_t *ret_removed);
+		int64_t keep_ms;
+	} kinds[] = {
+		{prune_tombstones, house->tombstone_keep_ms},
+		{prune_history, house->history_keep_ms},
+		{prune_orders, house->orders_keep_ms},
+		{prune_audit, house->audit_keep_ms},
+	};
+	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
+
+	house->removed = 0;
+	house->more = false;
+	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
+		int64_t removed;
+		int rc = kinds[i].prune(w, w->now - kinds[i].keep_ms, max_rows, &removed);
+
+		if (rc)
+			return rc;
+		house->removed += (size_t)removed;
+		house->more |= removed == max_rows;
+	}
+	return CH_OK;
+}

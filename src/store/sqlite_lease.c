@@ -1,0 +1,168 @@
+/* CH_OP_LEASE. */
+#include <string.h>
+
+#include "store/sqlite_work.h"
+
+static int add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row)
+{
+	int rc = ch_sq_run(w->sq,
+		"INSERT INTO order_name (order_id, name, had_cert, prev_state, gone) "
+		"VALUES (?, ?, ?, ?, 0)",
+		"itit", id, row->name, (int64_t)(row->cert != 0),
+		ch_name_state_str(row->state));
+
+	if (!rc)
+		rc = ch_sq_run(w->sq,
+			"UPDATE name SET order_id = ?, solo = 0, state = ?, updated_at = ? "
+			"WHERE name = ?",
+			"itit", id,
+			ch_name_state_str(ch_name_state_during(CH_ORDER_NEW, row->cert != 0)),
+			w->now, row->name);
+	if (!rc)
+		rc = ch_work_history(
+			w, row->name, "order", "An order was opened.", CH_ACTOR_NOBODY);
+	return rc;
+}
+
+/* CH_ENOTFOUND: the name goes alone. */
+static int load_mate(
+	struct ch_work *w, const struct ch_name_row *row, struct ch_name_row *ret_mate)
+{
+	char name[CH_NAME_MAX + 1];
+	int rc;
+
+	ch_name_row_mate(row, name);
+	if (row->solo || !name[0])
+		return CH_ENOTFOUND;
+	rc = ch_name_row_load(w->sq, name, ret_mate);
+	if (rc)
+		return rc;
+	if (ret_mate->state == CH_NAME_PAUSED || ret_mate->order_id || ret_mate->solo)
+		return CH_ENOTFOUND;
+	return CH_OK;
+}
+
+static int make_order(struct ch_work *w, const struct ch_name_row *row, uint64_t *ret_id)
+{
+	struct ch_name_row mate;
+	uint64_t id = ch_work_id(w);
+	int mate_rc = load_mate(w, row, &mate);
+	bool renewal = row->cert && (mate_rc || mate.cert);
+	int rc = mate_rc == CH_ENOTFOUND ? CH_OK : mate_rc;
+
+	if (!rc)
+		rc = ch_sq_run(w->sq,
+			"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
+			"next_at, "
+			"created_at, updated_at) VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4)",
+			"itii", id, row->pool, (int64_t)renewal, w->now);
+	if (!rc)
+		rc = add_member(w, id, row);
+	if (!rc && !mate_rc)
+		rc = add_member(w, id, &mate);
+	if (!rc)
+		*ret_id = id;
+	return rc;
+}
+
+static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *ret_order)
+{
+	struct ch_order_names names;
+	int rc = ch_sq_order_load(w->sq, id, w->now, true, w->op->arena, ret_order);
+
+	if (!rc)
+		rc = ch_order_names_load(w->sq, id, &names);
+	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);
+}
+
+static int take(struct ch_work *w, struct ch_op_lease *lease, uint64_t id)
+{
+	int rc = ch_sq_run(w->sq,
+		"UPDATE orders SET fence = fence + 1, lease_issuer = ?1, lease_until = ?2, "
+		"next_at = ?2, updated_at = ?3 WHERE id = ?4",
+		"tiii", lease->issuer, w->now + lease->lease_ms, w->now, id);
+
+	ch_work_due(w, w->now + lease->lease_ms);
+	if (!rc)
+		rc = load_leased(w, id, &lease->orders[lease->n_orders]);
+	if (!rc)
+		lease->n_orders++;
+	return rc;
+}
+
+/* Ids first, changes afterwards: an update would move the row under the running query. */
+static int lease_open(struct ch_work *w, struct ch_op_lease *lease)
+{
+	uint64_t ids[CH_STORE_LEASE_MAX];
+	size_t n = 0;
+	int rc;
+
+	{
+		CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+
+		rc = ch_sq_query(w->sq, &stmt,
+			"SELECT id FROM orders WHERE ended_at IS NULL AND next_at <= ? "
+			"ORDER BY next_at LIMIT ?",
+			"ii", w->now, (int64_t)lease->max);
+		while (!rc && (rc = ch_sq_step(w->sq, stmt)) == 1) {
+			ids[n++] = ch_sq_u64(stmt, 0);
+			rc = CH_OK;
+		}
+	}
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = take(w, lease, ids[i]);
+	return rc;
+}
+
+static int lease_new(struct ch_work *w, struct ch_op_lease *lease)
+{
+	size_t room = lease->max - lease->n_orders;
+	const char **names = ch_arena_array(w->op->arena, room, sizeof(*names));
+	size_t n = 0;
+	int rc;
+
+	if (!names)
+		return CH_ENOMEM;
+	{
+		CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+
+		rc = ch_sq_query(w->sq, &stmt,
+			"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
+			"AND next_at <= ? ORDER BY next_at LIMIT ?",
+			"ii", w->now, (int64_t)room);
+		while (!rc && (rc = ch_sq_step(w->sq, stmt)) == 1) {
+			rc = CH_OK;
+			names[n++] = ch_sq_text(w->op->arena, stmt, 0, &rc);
+		}
+	}
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct ch_name_row row;
+		uint64_t id;
+
+		rc = ch_name_row_load(w->sq, names[i], &row);
+		if (rc || row.order_id) /* came into the order of its mate just now */
+			continue;
+		rc = make_order(w, &row, &id);
+		if (!rc)
+			rc = take(w, lease, id);
+	}
+	return rc;
+}
+
+int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
+{
+	int rc;
+
+	if (!lease->max || lease->max > CH_STORE_LEASE_MAX || lease->lease_ms <= 0)
+		return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
+			"max must be 1 to %d and lease_ms above 0", CH_STORE_LEASE_MAX);
+	lease->n_orders = 0;
+	lease->now_ms = w->now;
+	lease->orders = ch_arena_array(w->op->arena, lease->max, sizeof(*lease->orders));
+	if (!lease->orders)
+		return CH_ENOMEM;
+	rc = lease_open(w, lease);
+	if (!rc && lease->n_orders < lease->max)
+		rc = lease_new(w, lease);
+	return rc;
+}

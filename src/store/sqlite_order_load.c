@@ -1,0 +1,100 @@
+#include <string.h>
+
+#include "store/sqlite_work.h"
+
+static void read_private(
+	sqlite3_stmt *stmt, struct ch_arena *arena, struct ch_store_order *order, int *rc)
+{
+	order->acme = ch_sq_text(arena, stmt, 14, rc);
+	order->csr = ch_sq_blob(arena, stmt, 15, &order->csr_len, rc);
+	order->sealed = ch_sq_blob(arena, stmt, 16, &order->sealed_len, rc);
+	order->has_leaf = sqlite3_column_type(stmt, 17) != SQLITE_NULL;
+	if (order->has_leaf)
+		ch_sq_bytes(stmt, 17, order->leaf_sha256, sizeof(order->leaf_sha256), rc);
+}
+
+static void read_order(sqlite3_stmt *stmt, int64_t now, struct ch_arena *arena,
+	struct ch_store_order *order, int *rc)
+{
+	char word[16];
+
+	order->id = ch_sq_u64(stmt, 0);
+	order->fence = ch_sq_u64(stmt, 1);
+	ch_sq_copy(stmt, 2, word, sizeof(word), rc);
+	if (ch_order_state_parse(word, &order->state))
+		*rc = CH_ECORRUPT;
+	order->pool = ch_sq_text(arena, stmt, 3, rc);
+	order->attempts = ch_sq_u64(stmt, 4);
+	order->renewal = sqlite3_column_int(stmt, 5);
+	order->next_at_ms = sqlite3_column_int64(stmt, 6);
+	order->reason.code = ch_sq_text(arena, stmt, 7, rc);
+	order->reason.detail = ch_sq_text(arena, stmt, 8, rc);
+	ch_sq_copy(stmt, 9, word, sizeof(word), rc);
+	if (order->reason.code && ch_actor_parse(word, &order->reason.actor))
+		*rc = CH_ECORRUPT;
+	order->lease_until_ms = sqlite3_column_int64(stmt, 11);
+	if (order->lease_until_ms > now)
+		order->lease_issuer = ch_sq_text(arena, stmt, 10, rc);
+	else
+		order->lease_until_ms = 0;
+	order->created_at_ms = sqlite3_column_int64(stmt, 12);
+	order->updated_at_ms = sqlite3_column_int64(stmt, 13);
+}
+
+static int read_names(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_order *order)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT o.name, o.gone, n.failures FROM order_name o "
+		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ? "
+		"ORDER BY length(o.name), o.name",
+		"i", order->id);
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		struct ch_store_order_name *name = &order->names[order->n_names];
+
+		if (order->n_names++ == CH_STORE_ORDER_NAMES_MAX)
+			return CH_ECORRUPT;
+		rc = CH_OK;
+		name->name = ch_sq_text(arena, stmt, 0, &rc);
+		name->gone = sqlite3_column_int(stmt, 1);
+		name->failures = ch_sq_u64(stmt, 2);
+	}
+	return rc;
+}
+
+static int read_row(struct ch_sq *sq, uint64_t id, int64_t now, bool private_parts,
+	struct ch_arena *arena, struct ch_store_order *order)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
+		"actor, "
+		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
+		"leaf_sha256 "
+		"FROM orders WHERE id = ?",
+		"i", id);
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	read_order(stmt, now, arena, order, &rc);
+	if (private_parts)
+		read_private(stmt, arena, order, &rc);
+	return rc;
+}
+
+int ch_sq_order_load(struct ch_sq *sq, uint64_t id, int64_t now, bool private_parts,
+	struct ch_arena *arena, struct ch_store_order *ret_order)
+{
+	struct ch_store_order order = {0};
+	int rc = read_row(sq, id, now, private_parts, arena, &order);
+
+	if (!rc)
+		rc = read_names(sq, arena, &order);
+	if (!rc)
+		*ret_order = order;
+	return rc;
+}

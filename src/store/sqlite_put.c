@@ -1,0 +1,204 @@
+/* CH_OP_PUT. */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite_work.h"
+
+#define DEFAULT_LABEL "default"
+#define QUEUED "Waits for its first order."
+
+static void reject(struct ch_store_put_item *item, const char *detail)
+{
+	item->result = CH_PUT_REJECTED;
+	item->problem = "bad-field";
+	item->detail = detail;
+}
+
+static int insert_name(struct ch_work *w, const char *name, const char *tenant,
+	const char *pool, bool www, const char *www_of)
+{
+	uint64_t version;
+	int rc = ch_work_emit_plain(w, pool, name, CH_RECORD_NAME, &version);
+
+	if (!rc)
+		rc = ch_sq_run(w->sq,
+			"INSERT INTO name (name, tenant, pool, www, www_of, state, code, "
+			"detail, "
+			"actor, next_at, failures, version, solo, created_at, updated_at) "
+			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
+			"?8, 0, ?7, ?7)",
+			"tttittii", name, tenant, pool, (int64_t)www, www_of, QUEUED, w->now,
+			version);
+	if (!rc)
+		rc = ch_work_history(w, name, "created", "Registered.", CH_ACTOR_NOBODY);
+	ch_work_due(w, w->now);
+	return rc;
+}
+
+/* Removed from the old pool's edges, begun again in the new one: what was sealed for the old
+ * pool cannot be opened in the new one. */
+static int move_name(struct ch_work *w, const struct ch_name_row *row, const char *pool)
+{
+	uint64_t version;
+	int rc = ch_work_detach(w, row->name, row->order_id);
+
+	if (!rc)
+		rc = ch_work_emit_plain(w, row->pool, row->name, CH_RECORD_TOMBSTONE, &version);
+	if (!rc)
+		rc = ch_work_emit_plain(w, pool, row->name, CH_RECORD_NAME, &version);
+	if (!rc)
+		rc = ch_work_forget_certs(w, row->name);
+	if (!rc)
+		rc = ch_sq_run(w->sq,
+			"UPDATE name SET pool = ?1, version = ?2, order_id = NULL, solo = 0, "
+			"cert = NULL, prev_cert = NULL, not_after = NULL, failures = 0, "
+			"state = iif(state = 'paused', 'paused', 'pending'), "
+			"next_at = iif(state = 'paused', NULL, ?3), code = 'queued', "
+			"detail = ?4, actor = 'nobody', updated_at = ?3 WHERE name = ?5",
+			"tiitt", pool, version, w->now, QUEUED, row->name);
+	if (!rc)
+		rc = ch_work_history(w, row->name, "moved", pool, CH_ACTOR_NOBODY);
+	ch_work_due(w, w->now);
+	return rc;
+}
+
+/* Brings a member of a group to the first name's tenant and pool. */
+static int follow(struct ch_work *w, const char *name, const char *tenant, const char *pool)
+{
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->sq, name, &row);
+
+	if (!rc && strcmp(row.pool, pool) != 0)
+		rc = move_name(w, &row, pool);
+	if (!rc && strcmp(row.tenant, tenant) != 0)
+		rc = ch_sq_run(w->sq,
+			"UPDATE name SET tenant = ?, updated_at = ? WHERE name = ?", "tit",
+			tenant, w->now, name);
+	return rc;
+}
+
+/* Registers the www name, or takes in the one that is there. */
+static int join_www(struct ch_work *w, const char *name, const char *tenant, const char *pool)
+{
+	char www[CH_NAME_MAX + 1];
+	struct ch_name_row row;
+	int rc;
+
+	snprintf(www, sizeof(www), "www.%s", name);
+	rc = ch_name_row_load(w->sq, www, &row);
+	if (rc == CH_ENOTFOUND)
+		return insert_name(w, www, tenant, pool, false, name);
+	if (!rc)
+		rc = ch_sq_run(w->sq,
+			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
+			name, w->now, www);
+	return rc ? rc : follow(w, www, tenant, pool);
+}
+
+static int part_www(struct ch_work *w, const struct ch_name_row *row)
+{
+	char www[CH_NAME_MAX + 1];
+
+	ch_name_row_mate(row, www);
+	return ch_sq_run(w->sq, "UPDATE name SET www_of = NULL, updated_at = ? WHERE name = ?",
+		"it", w->now, www);
+}
+
+static int change_www(struct ch_work *w, const struct ch_name_row *row, bool www,
+	const char *tenant, const char *pool)
+{
+	int rc = www ? join_www(w, row->name, tenant, pool) : part_www(w, row);
+
+	return rc ? rc
+		  : ch_sq_run(w->sq, "UPDATE name SET www = ?, updated_at = ? WHERE name = ?",
+			    "iit", (int64_t)www, w->now, row->name);
+}
+
+static int change_name(
+	struct ch_work *w, const struct ch_name_row *row, const struct ch_store_put_item *item)
+{
+	const char *tenant = item->tenant ? item->tenant : row->tenant;
+	const char *pool = item->pool ? item->pool : row->pool;
+	bool www = item->www == CH_TRI_KEEP ? row->www : item->www == CH_TRI_YES;
+	char mate[CH_NAME_MAX + 1];
+	int rc = CH_OK;
+
+	if (strcmp(tenant, row->tenant) == 0 && strcmp(pool, row->pool) == 0 && www == row->www)
+		return CH_OK;
+	ch_name_row_mate(row, mate);
+	rc = follow(w, row->name, tenant, pool);
+	if (!rc && www != row->www)
+		rc = change_www(w, row, www, tenant, pool);
+	else if (!rc && mate[0])
+		rc = follow(w, mate, tenant, pool);
+	if (!rc)
+		rc = ch_work_history(
+			w, row->name, "changed", "Settings changed.", CH_ACTOR_NOBODY);
+	return rc ? rc : ch_work_audit(w, "domain.change", row->name);
+}
+
+static int create_name(struct ch_work *w, const struct ch_store_put_item *item)
+{
+	const char *tenant = item->tenant ? item->tenant : DEFAULT_LABEL;
+	const char *pool = item->pool ? item->pool : DEFAULT_LABEL;
+	bool www = item->www == CH_TRI_YES;
+	int rc = insert_name(w, item->name, tenant, pool, www, NULL);
+
+	if (!rc && www)
+		rc = join_www(w, item->name, tenant, pool);
+	return rc ? rc : ch_work_audit(w, "domain.create", item->name);
+}
+
+static bool may_have_www(struct ch_store_put_item *item)
+{
+	if (strncmp(item->name, "www.", 4) == 0)
+		reject(item, "www: the name is a www name itself");
+	else if (strncmp(item->name, "*.", 2) == 0)
+		reject(item, "www: a wildcard covers its www name already");
+	else if (strlen(item->name) + 4 > CH_NAME_MAX)
+		reject(item, "www: the name with www. in front would be too long");
+	else
+		return true;
+	return false;
+}
+
+static int put_item(struct ch_work *w, struct ch_store_put_item *item)
+{
+	struct ch_name_row row;
+	int rc;
+
+	item->problem = NULL;
+	item->detail = NULL;
+	if (item->www == CH_TRI_YES && !may_have_www(item))
+		return CH_OK;
+	rc = ch_name_row_load(w->sq, item->name, &row);
+	if (rc == CH_ENOTFOUND) {
+		item->result = CH_PUT_CREATED;
+		return create_name(w, item);
+	}
+	if (rc)
+		return rc;
+	if (row.www_of[0] && ((item->tenant && strcmp(item->tenant, row.tenant) != 0) ||
+				     (item->pool && strcmp(item->pool, row.pool) != 0))) {
+		reject(item,
+			"tenant, pool: the name shares its certificate with the name without "
+			"www.; change that one");
+		return CH_OK;
+	}
+	item->result = CH_PUT_EXISTS;
+	return change_name(w, &row, item);
+}
+
+int ch_work_put(struct ch_work *w, struct ch_op_put *put)
+{
+	if (!put->n_items || put->n_items > CH_STORE_PUT_MAX)
+		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
+			"1 to %d names at a time", CH_STORE_PUT_MAX);
+	for (size_t i = 0; i < put->n_items; i++) {
+		int rc = put_item(w, &put->items[i]);
+
+		if (rc)
+			return rc;
+	}
+	return CH_OK;
+}

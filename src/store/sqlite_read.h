@@ -1,0 +1,26 @@
+/* Parts that several reads share. */
+#ifndef CH_STORE_SQLITE_READ_H
+#define CH_STORE_SQLITE_READ_H
+
+#include "store/sqlite_store.h"
+
+/* Columns of CH_CERT_COLUMNS from first_col on; NULL when the first is NULL (outer join). */
+#define CH_CERT_COLUMNS                                                                        \
+	"c.version, c.names, c.serial, c.issuer, c.not_before, c.not_after, c.renew_at, "      \
+	"c.published_at, c.spki_sha256, c.leaf_sha256"
+#define CH_CERT_COLUMNS_N 10
+struct ch_store_cert *ch_sq_read_cert(
+	sqlite3_stmt *stmt, int first_col, struct ch_arena *arena, int *rc);
+
+/* CH_ENOTFOUND. */
+CH_MUST int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena,
+	struct ch_store_domain *ret_domain);
+
+struct ch_sq_meta {
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t head;
+	uint64_t floor;
+};
+CH_MUST int ch_sq_meta_load(struct ch_sq *sq, struct ch_sq_meta *ret_meta);
+
+#endif

@@ -1,0 +1,234 @@
+#include <string.h>
+
+#include "store/sqlite_read.h"
+
+/* Rows looked at for one page: a filter that fits few names must not read all of them. */
+#define SCAN_MAX 10000
+
+static void read_domain(
+	sqlite3_stmt *stmt, struct ch_arena *arena, struct ch_store_domain *domain, int *rc)
+{
+	char word[16];
+
+	domain->name = ch_sq_text(arena, stmt, 0, rc);
+	domain->tenant = ch_sq_text(arena, stmt, 1, rc);
+	domain->pool = ch_sq_text(arena, stmt, 2, rc);
+	domain->www = sqlite3_column_int(stmt, 3);
+	domain->www_of = ch_sq_text(arena, stmt, 4, rc);
+	ch_sq_copy(stmt, 5, word, sizeof(word), rc);
+	if (ch_name_state_parse(word, &domain->state))
+		*rc = CH_ECORRUPT;
+	domain->reason.code = ch_sq_text(arena, stmt, 6, rc);
+	domain->reason.detail = ch_sq_text(arena, stmt, 7, rc);
+	ch_sq_copy(stmt, 8, word, sizeof(word), rc);
+	if (ch_actor_parse(word, &domain->reason.actor))
+		*rc = CH_ECORRUPT;
+	domain->next_at_ms = sqlite3_column_int64(stmt, 9);
+	domain->failures = ch_sq_u64(stmt, 10);
+	domain->version = ch_sq_u64(stmt, 11);
+	domain->order_id = ch_sq_u64(stmt, 12);
+	domain->created_at_ms = sqlite3_column_int64(stmt, 13);
+	domain->updated_at_ms = sqlite3_column_int64(stmt, 14);
+	domain->cert = ch_sq_read_cert(stmt, 15, arena, rc);
+}
+
+int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena,
+	struct ch_store_domain *ret_domain)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_store_domain domain = {0};
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT n.name, n.tenant, n.pool, n.www, n.www_of, n.state, n.code, n.detail, "
+		"n.actor, iif(o.id IS NULL OR o.state = 'confirming', n.next_at, o.next_at), "
+		"n.failures, n.version, n.order_id, n.created_at, "
+		"n.updated_at, " CH_CERT_COLUMNS
+		" FROM name n LEFT JOIN orders o ON o.id = n.order_id "
+		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",
+		"t", name);
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	read_domain(stmt, arena, &domain, &rc);
+	if (!rc)
+		*ret_domain = domain;
+	return rc;
+}
+
+int ch_sqlite_get_domain(struct ch_store *base, const char *name, struct ch_arena *arena,
+	struct ch_store_domain *ret_domain)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = ch_sq_domain_load(sq, name, arena, ret_domain);
+	ch_sqlite_read_end(store, sq);
+	return rc;
+}
+
+/* The index that leaves the fewest rows for the rest of the filter. */
+static int query_names(
+	struct ch_sq *sq, const struct ch_store_domain_filter *filter, sqlite3_stmt **ret_stmt)
+{
+	const char *after = filter->after ? filter->after : "";
+	const char *from = filter->prefix ? filter->prefix : "";
+
+	if (filter->tenant)
+		return ch_sq_query(sq, ret_stmt,
+			"SELECT name, state, actor, pool FROM name INDEXED BY name_tenant "
+			"WHERE tenant = ? AND name > ? AND name >= ? ORDER BY name",
+			"ttt", filter->tenant, after, from);
+	if (filter->has_actor && filter->actor != CH_ACTOR_NOBODY)
+		return ch_sq_query(sq, ret_stmt,
+			"SELECT name, state, actor, pool FROM name INDEXED BY name_actor "
+			"WHERE actor = ? AND actor <> 'nobody' AND name > ? AND name >= ? "
+			"ORDER BY name",
+			"ttt", ch_actor_str(filter->actor), after, from);
+	if (filter->has_state)
+		return ch_sq_query(sq, ret_stmt,
+			"SELECT name, state, actor, pool FROM name INDEXED BY name_state "
+			"WHERE state = ? AND name > ? AND name >= ? ORDER BY name",
+			"ttt", ch_name_state_str(filter->state), after, from);
+	return ch_sq_query(sq, ret_stmt,
+		"SELECT name, state, actor, pool FROM name WHERE name > ? AND name >= ? "
+		"ORDER BY name",
+		"tt", after, from);
+}
+
+static bool equals(sqlite3_stmt *stmt, int col, const char *text)
+{
+	const char *value = (const char *)sqlite3_column_text(stmt, col);
+
+	return value && strcmp(value, text) == 0;
+}
+
+static bool matches(sqlite3_stmt *stmt, const struct ch_store_domain_filter *filter)
+{
+	return (!filter->has_state || equals(stmt, 1, ch_name_state_str(filter->state))) &&
+	       (!filter->has_actor || equals(stmt, 2, ch_actor_str(filter->actor))) &&
+	       (!filter->pool || equals(stmt, 3, filter->pool));
+}
+
+static bool past_prefix(sqlite3_stmt *stmt, const struct ch_store_domain_filter *filter)
+{
+	const char *name = (const char *)sqlite3_column_text(stmt, 0);
+
+	return filter->prefix &&
+	       (!name || strncmp(name, filter->prefix, strlen(filter->prefix)) != 0);
+}
+
+/* Collects the names of the page; *ret_after as in the page. */
+static int scan_names(struct ch_sq *sq, const struct ch_store_domain_filter *filter,
+	struct ch_arena *arena, const char **names, size_t *ret_n, const char **ret_after)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	char last[CH_NAME_MAX + 1] = "";
+	size_t n = 0;
+	int rc = query_names(sq, filter, &stmt);
+
+	for (size_t scanned = 0; !rc; scanned++) {
+		rc = ch_sq_step(sq, stmt);
+		if (rc <= 0 || past_prefix(stmt, filter))
+			break;
+		rc = CH_OK;
+		if (n == filter->limit || scanned == SCAN_MAX) {
+			*ret_after = ch_arena_str(arena, last);
+			*ret_n = n;
+			return *ret_after ? CH_OK : CH_ENOMEM;
+		}
+		ch_sq_copy(stmt, 0, last, sizeof(last), &rc);
+		if (matches(stmt, filter))
+			names[n++] = ch_sq_text(arena, stmt, 0, &rc);
+	}
+	if (rc < 0)
+		return rc;
+	*ret_after = NULL;
+	*ret_n = n;
+	return CH_OK;
+}
+
+static int list_domains(struct ch_sq *sq, const struct ch_store_domain_filter *filter,
+	struct ch_arena *arena, struct ch_store_domain_page *page)
+{
+	const char **names = ch_arena_array(arena, filter->limit, sizeof(*names));
+	int rc = names ? scan_names(sq, filter, arena, names, &page->n_domains, &page->after)
+		       : CH_ENOMEM;
+
+	if (rc)
+		return rc;
+	page->domains = ch_arena_array(arena, page->n_domains, sizeof(*page->domains));
+	if (!page->domains)
+		return CH_ENOMEM;
+	for (size_t i = 0; !rc && i < page->n_domains; i++)
+		rc = ch_sq_domain_load(sq, names[i], arena, &page->domains[i]);
+	return rc;
+}
+
+int ch_sqlite_list_domains(struct ch_store *base, const struct ch_store_domain_filter *filter,
+	struct ch_arena *arena, struct ch_store_domain_page *ret_page)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_store_domain_page page = {0};
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = list_domains(sq, filter, arena, &page);
+	ch_sqlite_read_end(store, sq);
+	if (!rc)
+		*ret_page = page;
+	return rc;
+}
+
+static int read_history(struct ch_sq *sq, const char *name, size_t limit,
+	struct ch_arena *arena, struct ch_store_event *events, size_t *ret_n)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	size_t n = 0;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT at, event, detail, actor FROM history WHERE name = ? "
+		"ORDER BY id DESC LIMIT ?",
+		"ti", name, (int64_t)limit);
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		struct ch_store_event *event = &events[n++];
+		char actor[16];
+
+		rc = CH_OK;
+		event->at_ms = sqlite3_column_int64(stmt, 0);
+		event->event = ch_sq_text(arena, stmt, 1, &rc);
+		event->detail = ch_sq_text(arena, stmt, 2, &rc);
+		ch_sq_copy(stmt, 3, actor, sizeof(actor), &rc);
+		if (ch_actor_parse(actor, &event->actor))
+			rc = CH_ECORRUPT;
+	}
+	if (!rc)
+		*ret_n = n;
+	return rc;
+}
+
+int ch_sqlite_get_history(struct ch_store *base, const char *name, size_t limit,
+	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_store_event *events = ch_arena_array(arena, limit, sizeof(*events));
+	struct ch_sq *sq;
+	int rc;
+
+	if (!events)
+		return CH_ENOMEM;
+	rc = ch_sqlite_read_begin(store, &sq);
+	if (rc)
+		return rc;
+	rc = read_history(sq, name, limit, arena, events, ret_n);
+	ch_sqlite_read_end(store, sq);
+	if (!rc)
+		*ret_events = events;
+	return rc;
+}

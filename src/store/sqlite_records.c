@@ -1,0 +1,115 @@
+/* Reads of the edge records in the order of their names. */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite_read.h"
+
+#define NAME_HIGHEST "\x7f" /* above every name */
+
+enum { COL_NAME, COL_POOL, COL_KIND, COL_RECORD };
+
+/* The text is valid until the next step. */
+static const char *column_name(sqlite3_stmt *stmt)
+{
+	const char *name = (const char *)sqlite3_column_text(stmt, COL_NAME);
+
+	return name && strlen(name) <= CH_NAME_MAX ? name : NULL;
+}
+
+static int hand_record(sqlite3_stmt *stmt, const char *pool,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg)
+{
+	const char *its_pool = (const char *)sqlite3_column_text(stmt, COL_POOL);
+	struct ch_store_feed_row record = {0};
+
+	if (!its_pool)
+		return CH_ENOMEM;
+	if (strcmp(its_pool, pool) != 0 ||
+		sqlite3_column_int(stmt, COL_KIND) == CH_RECORD_TOMBSTONE)
+		return CH_OK;
+	record.record = sqlite3_column_blob(stmt, COL_RECORD);
+	record.record_len = (size_t)sqlite3_column_bytes(stmt, COL_RECORD);
+	return row(&record, arg);
+}
+
+/* The limit counts names, in whatever pools they are, so that the work has a bound; a name that
+ * moved is there once for each pool it was in. */
+static int hand_records(struct ch_sq *sq, const struct ch_store_records_filter *filter,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_records_info *info)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	size_t seen = 0;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT name, pool, kind, record FROM edge_record "
+		"WHERE name > ? AND name <= ? ORDER BY name, pool",
+		"tt", filter->after ? filter->after : "",
+		filter->until ? filter->until : NAME_HIGHEST);
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		const char *name = column_name(stmt);
+
+		if (!name)
+			return CH_ECORRUPT;
+		if (seen == 0 || strcmp(name, info->last) != 0) {
+			if (seen == filter->limit) {
+				info->more = true;
+				return CH_OK;
+			}
+			seen++;
+			snprintf(info->last, sizeof(info->last), "%s", name);
+		}
+		rc = hand_record(stmt, filter->pool, row, arg);
+	}
+	return rc;
+}
+
+static int pool_head(struct ch_sq *sq, const char *pool, uint64_t *ret_seq)
+{
+	int64_t seq = 0;
+	int rc = ch_sq_get_i64(
+		sq, &seq, "SELECT max(seq) FROM edge_record WHERE pool = ?", "t", pool);
+
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	*ret_seq = (uint64_t)seq;
+	return CH_OK;
+}
+
+int ch_sqlite_pool_head(struct ch_store *base, const char *pool, uint64_t *ret_seq)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = pool_head(sq, pool, ret_seq);
+	ch_sqlite_read_end(store, sq);
+	return rc;
+}
+
+int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_filter *filter,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_records_info *ret_info)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_store_records_info info = {.more = false};
+	struct ch_sq_meta meta;
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = ch_sq_meta_load(sq, &meta);
+	if (!rc)
+		rc = pool_head(sq, filter->pool, &info.head);
+	if (!rc)
+		rc = hand_records(sq, filter, row, arg, &info);
+	ch_sqlite_read_end(store, sq);
+	if (rc)
+		return rc;
+	memcpy(info.epoch, meta.epoch, sizeof(info.epoch));
+	*ret_info = info;
+	return CH_OK;
+}

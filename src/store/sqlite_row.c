@@ -1,0 +1,127 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite_work.h"
+
+static void read_name_row(sqlite3_stmt *stmt, struct ch_name_row *row, int *rc)
+{
+	char state[16];
+
+	ch_sq_copy(stmt, 0, row->name, sizeof(row->name), rc);
+	ch_sq_copy(stmt, 1, row->tenant, sizeof(row->tenant), rc);
+	ch_sq_copy(stmt, 2, row->pool, sizeof(row->pool), rc);
+	row->www = sqlite3_column_int(stmt, 3);
+	ch_sq_copy(stmt, 4, row->www_of, sizeof(row->www_of), rc);
+	ch_sq_copy(stmt, 5, state, sizeof(state), rc);
+	if (ch_name_state_parse(state, &row->state))
+		*rc = CH_ECORRUPT;
+	row->next_at = sqlite3_column_int64(stmt, 6);
+	row->failures = ch_sq_u64(stmt, 7);
+	row->version = ch_sq_u64(stmt, 8);
+	row->order_id = ch_sq_u64(stmt, 9);
+	row->solo = sqlite3_column_int(stmt, 10);
+	row->cert = ch_sq_u64(stmt, 11);
+	row->prev_cert = ch_sq_u64(stmt, 12);
+}
+
+int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_name_row row;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
+		"order_id, solo, cert, prev_cert FROM name WHERE name = ?",
+		"t", name);
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	read_name_row(stmt, &row, &rc);
+	if (!rc)
+		*ret_row = row;
+	return rc;
+}
+
+void ch_name_row_mate(const struct ch_name_row *row, char ret_name[CH_NAME_MAX + 1])
+{
+	ret_name[0] = '\0';
+	if (row->www_of[0])
+		memcpy(ret_name, row->www_of, sizeof(row->www_of));
+	else if (row->www)
+		snprintf(ret_name, CH_NAME_MAX + 1, "www.%.*s", CH_NAME_MAX - 4, row->name);
+}
+
+int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_row)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_order_row row = {.id = id};
+	char state[16];
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256 "
+		"FROM orders WHERE id = ?",
+		"i", id);
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	ch_sq_copy(stmt, 0, state, sizeof(state), &rc);
+	if (ch_order_state_parse(state, &row.state))
+		rc = CH_ECORRUPT;
+	ch_sq_copy(stmt, 1, row.pool, sizeof(row.pool), &rc);
+	row.fence = ch_sq_u64(stmt, 2);
+	row.ended_at = sqlite3_column_int64(stmt, 3);
+	row.has_csr = sqlite3_column_int(stmt, 4);
+	row.has_leaf = sqlite3_column_type(stmt, 5) != SQLITE_NULL;
+	if (row.has_leaf)
+		ch_sq_bytes(stmt, 5, row.leaf_sha256, sizeof(row.leaf_sha256), &rc);
+	if (!rc)
+		*ret_row = row;
+	return rc;
+}
+
+int ch_order_names_load(struct ch_sq *sq, uint64_t id, struct ch_order_names *ret_names)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_order_names names = {.n = 0};
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT name, had_cert, prev_state, gone FROM order_name WHERE order_id = ? "
+		"ORDER BY length(name), name",
+		"i", id);
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		struct ch_order_name_row *row = &names.rows[names.n];
+		char state[16];
+
+		if (names.n++ == CH_STORE_ORDER_NAMES_MAX)
+			return CH_ECORRUPT;
+		rc = CH_OK;
+		ch_sq_copy(stmt, 0, row->name, sizeof(row->name), &rc);
+		row->had_cert = sqlite3_column_int(stmt, 1);
+		ch_sq_copy(stmt, 2, state, sizeof(state), &rc);
+		if (ch_name_state_parse(state, &row->prev_state))
+			rc = CH_ECORRUPT;
+		row->gone = sqlite3_column_int(stmt, 3);
+	}
+	if (!rc)
+		*ret_names = names;
+	return rc;
+}
+
+enum ch_name_state ch_name_state_during(enum ch_order_state order, bool had_cert)
+{
+	if (had_cert)
+		return CH_NAME_RENEWING;
+	switch (order) {
+	case CH_ORDER_NEW:
+		return CH_NAME_PENDING;
+	case CH_ORDER_ORDERED:
+	case CH_ORDER_VALIDATING:
+		return CH_NAME_VALIDATING;
+	default:
+		return CH_NAME_ISSUING;
+	}
+}

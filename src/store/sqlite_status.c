@@ -1,0 +1,276 @@
+/* Status, edges, audit log, and when there is work again. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/sqlite_read.h"
+
+#define LAG_MAX 1000000
+#define EDGES_MAX 100000
+
+/* INT64_MAX: never. */
+static int next_due(struct ch_sq *sq, int64_t *ret_at_ms)
+{
+	int64_t names = INT64_MAX;
+	int64_t orders = INT64_MAX;
+	int rc = ch_sq_get_i64(sq, &names,
+		"SELECT min(next_at) FROM name WHERE order_id IS NULL AND next_at IS NOT NULL",
+		"");
+
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	rc = ch_sq_get_i64(
+		sq, &orders, "SELECT min(next_at) FROM orders WHERE ended_at IS NULL", "");
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	*ret_at_ms = names < orders ? names : orders;
+	return CH_OK;
+}
+
+int ch_sqlite_next_due(struct ch_store *base, int64_t *ret_at_ms)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = next_due(sq, ret_at_ms);
+	ch_sqlite_read_end(store, sq);
+	return rc;
+}
+
+static int read_counters(struct ch_sq *sq, struct ch_store_status *status)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt, "SELECT key, n FROM counter", "");
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		enum ch_name_state state;
+		char key[32];
+
+		rc = CH_OK;
+		ch_sq_copy(stmt, 0, key, sizeof(key), &rc);
+		if (strcmp(key, "orders-open") == 0) {
+			status->orders_open = ch_sq_u64(stmt, 1);
+		} else if (ch_name_state_parse(key, &state) == 0) {
+			status->names[state] = ch_sq_u64(stmt, 1);
+			status->names_total += status->names[state];
+		}
+	}
+	return rc;
+}
+
+/* Waiting: open, less what is due, less what somebody holds. */
+static int read_waiting(struct ch_sq *sq, struct ch_store_status *status)
+{
+	int64_t now = ch_now_ms();
+	int64_t due;
+	int64_t held;
+	int rc = ch_sq_get_i64(sq, &due,
+		"SELECT count(*) FROM orders WHERE ended_at IS NULL AND next_at <= ?", "i",
+		now);
+
+	if (!rc)
+		rc = ch_sq_get_i64(sq, &held,
+			"SELECT count(*) FROM orders WHERE lease_until IS NOT NULL "
+			"AND lease_until > ?",
+			"i", now);
+	if (!rc && status->orders_open > (uint64_t)(due + held))
+		status->orders_waiting = status->orders_open - (uint64_t)(due + held);
+	return rc;
+}
+
+static int read_expiry(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_status *status)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT name, not_after FROM name WHERE not_after IS NOT NULL "
+		"ORDER BY not_after LIMIT 1",
+		"");
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc;
+	rc = CH_OK;
+	status->expiry_name = ch_sq_text(arena, stmt, 0, &rc);
+	status->expiry_ms = sqlite3_column_int64(stmt, 1);
+	return rc;
+}
+
+static int read_status(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_status *status)
+{
+	struct ch_sq_meta meta;
+	int64_t schema;
+	int64_t due;
+	int rc = ch_sq_meta_load(sq, &meta);
+
+	if (!rc)
+		rc = read_counters(sq, status);
+	if (!rc)
+		rc = read_waiting(sq, status);
+	if (!rc)
+		rc = read_expiry(sq, arena, status);
+	if (!rc)
+		rc = next_due(sq, &due);
+	if (!rc)
+		rc = ch_sq_get_i64(sq, &schema, "PRAGMA user_version", "");
+	if (rc)
+		return rc;
+	memcpy(status->epoch, meta.epoch, sizeof(status->epoch));
+	status->head = meta.head;
+	status->schema = (unsigned)schema;
+	status->next_due_ms = due == INT64_MAX ? 0 : due;
+	return CH_OK;
+}
+
+int ch_sqlite_get_status(
+	struct ch_store *base, struct ch_arena *arena, struct ch_store_status *ret_status)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_store_status status = {0};
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = read_status(sq, arena, &status);
+	ch_sqlite_read_end(store, sq);
+	if (!rc)
+		*ret_status = status;
+	return rc;
+}
+
+/* The count stops at LAG_MAX: an edge that is far behind must not make the page slow. */
+static int read_lag(
+	struct ch_sq *sq, const struct ch_store_edge *edge, bool same_epoch, uint64_t *ret_lag)
+{
+	int64_t lag;
+	int rc = ch_sq_get_i64(sq, &lag,
+		"SELECT count(*) FROM (SELECT 1 FROM edge_record WHERE pool = ? AND seq > ? "
+		"LIMIT ?)",
+		"tii", edge->pool, same_epoch ? edge->seq : 0, (int64_t)LAG_MAX);
+
+	if (!rc)
+		*ret_lag = (uint64_t)lag;
+	return rc;
+}
+
+static int read_edge(struct ch_sq *sq, sqlite3_stmt *stmt, struct ch_arena *arena,
+	struct ch_store_edge *edge)
+{
+	struct ch_sq_meta meta;
+	int rc = ch_sq_meta_load(sq, &meta);
+
+	edge->pool = ch_sq_text(arena, stmt, 0, &rc);
+	edge->id = ch_arena_fmt(arena, "edge/%s/%s", (const char *)sqlite3_column_text(stmt, 0),
+		(const char *)sqlite3_column_text(stmt, 1));
+	if (!edge->id)
+		rc = CH_ENOMEM;
+	ch_sq_bytes(stmt, 2, edge->epoch, sizeof(edge->epoch), &rc);
+	edge->seq = ch_sq_u64(stmt, 3);
+	edge->names = ch_sq_u64(stmt, 4);
+	edge->software = ch_sq_text(arena, stmt, 5, &rc);
+	edge->error = ch_sq_text(arena, stmt, 6, &rc);
+	edge->seen_at_ms = sqlite3_column_int64(stmt, 7);
+	if (rc)
+		return rc;
+	return read_lag(
+		sq, edge, memcmp(edge->epoch, meta.epoch, sizeof(meta.epoch)) == 0, &edge->lag);
+}
+
+static int read_edges(struct ch_sq *sq, struct ch_arena *arena, int64_t live_since,
+	struct ch_store_edge **ret_edges, size_t *ret_n)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_store_edge *edges;
+	int64_t total;
+	size_t n = 0;
+	int rc = ch_sq_get_i64(sq, &total, "SELECT count(*) FROM edge", "");
+
+	if (rc)
+		return rc;
+	total = total < EDGES_MAX ? total : EDGES_MAX;
+	edges = ch_arena_array(arena, (size_t)total, sizeof(*edges));
+	if (!edges)
+		return CH_ENOMEM;
+	rc = ch_sq_query(sq, &stmt,
+		"SELECT pool, id, epoch, seq, names, software, error, seen_at FROM edge "
+		"ORDER BY pool, id LIMIT ?",
+		"i", total);
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		rc = read_edge(sq, stmt, arena, &edges[n]);
+		edges[n].live = edges[n].seen_at_ms >= live_since;
+		n++;
+	}
+	if (rc)
+		return rc;
+	*ret_edges = edges;
+	*ret_n = n;
+	return CH_OK;
+}
+
+int ch_sqlite_list_edges(struct ch_store *base, struct ch_arena *arena,
+	struct ch_store_edge **ret_edges, size_t *ret_n)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_sq *sq;
+	int rc = ch_sqlite_read_begin(store, &sq);
+
+	if (rc)
+		return rc;
+	rc = read_edges(sq, arena, ch_now_ms() - store->edge_timeout_ms, ret_edges, ret_n);
+	ch_sqlite_read_end(store, sq);
+	return rc;
+}
+
+/* One row more than the page holds tells whether there is a next one. */
+static int read_audit(struct ch_sq *sq, uint64_t before, size_t limit, struct ch_arena *arena,
+	struct ch_store_audit *entries, size_t *ret_n)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	size_t n = 0;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT id, at, who, action, target FROM audit WHERE id < ? "
+		"ORDER BY id DESC LIMIT ?",
+		"ii", before ? before : CH_STORE_ID_MAX, (int64_t)limit + 1);
+
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
+		struct ch_store_audit *entry = &entries[n++];
+
+		rc = CH_OK;
+		entry->id = ch_sq_u64(stmt, 0);
+		entry->at_ms = sqlite3_column_int64(stmt, 1);
+		entry->who = ch_sq_text(arena, stmt, 2, &rc);
+		entry->action = ch_sq_text(arena, stmt, 3, &rc);
+		entry->target = ch_sq_text(arena, stmt, 4, &rc);
+	}
+	if (!rc)
+		*ret_n = n;
+	return rc;
+}
+
+int ch_sqlite_list_audit(struct ch_store *base, uint64_t before, size_t limit,
+	struct ch_arena *arena, struct ch_store_audit **ret_entries, size_t *ret_n,
+	uint64_t *ret_before)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct ch_store_audit *entries = ch_arena_array(arena, limit + 1, sizeof(*entries));
+	struct ch_sq *sq;
+	size_t n;
+	int rc;
+
+	if (!entries)
+		return CH_ENOMEM;
+	rc = ch_sqlite_read_begin(store, &sq);
+	if (rc)
+		return rc;
+	rc = read_audit(sq, before, limit, arena, entries, &n);
+	ch_sqlite_read_end(store, sq);
+	if (rc)
+		return rc;
+	*ret_before = n > limit ? entries[limit - 1].id : 0;
+	*ret_n = n > limit ? limit : n;
+	*ret_entries = entries;
+	return CH_OK;
+}

@@ -1,0 +1,137 @@
+/* What one operation works with on the writer thread, and the steps that several share. */
+#ifndef CH_STORE_SQLITE_WORK_H
+#define CH_STORE_SQLITE_WORK_H
+
+#include "store/sqlite_store.h"
+
+/* Counters and notes of the open transaction: kept here, written once before the commit, and
+ * put back when an operation's savepoint is rolled back. */
+struct ch_work_tx {
+	uint64_t last_id;
+	uint64_t head;
+	uint64_t floor;
+	bool changed;
+	struct ch_store_change change;
+};
+
+struct ch_work_edges; /* the edges of one pool, read once per operation */
+
+struct ch_work {
+	struct ch_sq *sq;
+	struct ch_store_op *op;
+	int64_t now;
+	int64_t edge_timeout_ms;
+	uint8_t epoch[CH_EPOCH_B];
+	struct ch_work_tx tx;
+	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
+};
+
+/* The operations; each fills op->err when it fails in a way that is the caller's to mend. */
+CH_MUST int ch_work_put(struct ch_work *w, struct ch_op_put *put);
+CH_MUST int ch_work_delete(struct ch_work *w, const char *name);
+CH_MUST int ch_work_retry(struct ch_work *w, const char *name);
+CH_MUST int ch_work_pause(struct ch_work *w, const char *name);
+CH_MUST int ch_work_resume(struct ch_work *w, const char *name);
+CH_MUST int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease);
+CH_MUST int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch);
+CH_MUST int ch_work_publish(struct ch_work *w, struct ch_op_publish *publish);
+CH_MUST int ch_work_edge_ack(struct ch_work *w, struct ch_op_edge_ack *ack);
+CH_MUST int ch_work_edge_forget(struct ch_work *w, const struct ch_op_edge_forget *forget);
+CH_MUST int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house);
+
+/* ---- sqlite_work.c ---- */
+/* The next id: higher than every order's and every record's version so far. */
+uint64_t ch_work_id(struct ch_work *w);
+/* Something can be leased from at_ms on. */
+void ch_work_due(struct ch_work *w, int64_t at_ms);
+CH_MUST int ch_work_history(struct ch_work *w, const char *name, const char *event,
+	const char *detail, enum ch_actor actor);
+/* Nothing when the operation has no `who`. */
+CH_MUST int ch_work_audit(struct ch_work *w, const char *action, const char *target);
+/* Cut at the limit of details, so that it ends in whole UTF-8 characters. */
+const char *ch_work_cut(struct ch_work *w, const char *text, size_t max_b);
+
+/* ---- sqlite_feed_write.c ---- */
+/* Makes this the newest record of the name in the pool, with the next sequence number. */
+CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
+	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
+	const uint8_t *chain_id);
+/* A NAME or TOMBSTONE record under a fresh version. */
+CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
+	enum ch_record_kind kind, uint64_t *ret_version);
+
+/* ---- sqlite_row.c: what the operations need of a name's and an order's row ---- */
+struct ch_name_row {
+	char name[CH_NAME_MAX + 1];
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	char pool[CH_STORE_LABEL_MAX + 1];
+	bool www;
+	char www_of[CH_NAME_MAX + 1]; /* "": none */
+	enum ch_name_state state;
+	int64_t next_at; /* 0: none */
+	uint64_t failures;
+	uint64_t version;
+	uint64_t order_id; /* 0: none */
+	bool solo;
+	uint64_t cert; /* 0: none */
+	uint64_t prev_cert;
+};
+/* CH_ENOTFOUND. */
+CH_MUST int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row);
+/* The other name of its group: "" when it has none. */
+void ch_name_row_mate(const struct ch_name_row *row, char ret_name[CH_NAME_MAX + 1]);
+
+struct ch_order_row {
+	uint64_t id;
+	enum ch_order_state state;
+	char pool[CH_STORE_LABEL_MAX + 1];
+	uint64_t fence;
+	int64_t ended_at; /* 0: open */
+	bool has_csr;
+	bool has_leaf;
+	uint8_t leaf_sha256[32];
+};
+CH_MUST int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_row);
+
+struct ch_order_name_row {
+	char name[CH_NAME_MAX + 1];
+	bool had_cert;
+	enum ch_name_state prev_state;
+	bool gone;
+};
+struct ch_order_names {
+	struct ch_order_name_row rows[CH_STORE_ORDER_NAMES_MAX];
+	size_t n;
+};
+CH_MUST int ch_order_names_load(
+	struct ch_sq *sq, uint64_t id, struct ch_order_names *ret_names);
+
+/* What a name's state is while its order is in this state. */
+enum ch_name_state ch_name_state_during(enum ch_order_state order, bool had_cert);
+
+/* ---- sqlite_cancel.c ---- */
+/* Takes a name that is removed, moved or paused out of its open order, if it has one.  An order
+ * before `finalizing`, or left without names, is canceled; its other name begins again. */
+CH_MUST int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_id);
+
+/* ---- sqlite_certs_write.c ---- */
+/* Forgets all certificates of the name; a certificate goes with its last name. */
+CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
+/* Forgets those of the name that are neither of the two. */
+CH_MUST int ch_work_trim_certs(
+	struct ch_work *w, const char *name, uint64_t cert, uint64_t prev_cert);
+
+/* ---- sqlite_edges_write.c ---- */
+/* How far the edges are with the names of the order that are not gone. */
+CH_MUST int ch_work_edges_state(struct ch_work *w, const char *pool,
+	const struct ch_order_names *names, struct ch_store_edges_state *ret_state);
+/* The answer of a patch or publication. */
+CH_MUST int ch_work_order_answer(
+	struct ch_work *w, uint64_t id, struct ch_store_order_answer *ret_answer);
+
+/* ---- sqlite_order_load.c: for reads and operations ---- */
+/* Everything of an order but its edges; private_parts: acme, csr, sealed, leaf. */
+CH_MUST int ch_sq_order_load(struct ch_sq *sq, uint64_t id, int64_t now, bool private_parts,
+	struct ch_arena *arena, struct ch_store_order *ret_order);
+
+#endif

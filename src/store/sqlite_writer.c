@@ -1,0 +1,243 @@
+/* The one thread that writes.  It takes what is queued, runs each operation in a savepoint of
+ * one transaction, commits, and only then reports: an fsync is shared by all that waited. */
+#include "base/clock.h"
+#include "store/sqlite_work.h"
+
+#define BATCH_OPS 256
+#define BATCH_MS 50
+
+static int run_op(struct ch_work *w, struct ch_store_op *op)
+{
+	switch (op->type) {
+	case CH_OP_PUT:
+		return ch_work_put(w, &op->u.put);
+	case CH_OP_DELETE:
+		return ch_work_delete(w, op->u.name.name);
+	case CH_OP_RETRY:
+		return ch_work_retry(w, op->u.name.name);
+	case CH_OP_PAUSE:
+		return ch_work_pause(w, op->u.name.name);
+	case CH_OP_RESUME:
+		return ch_work_resume(w, op->u.name.name);
+	case CH_OP_LEASE:
+		return ch_work_lease(w, &op->u.lease);
+	case CH_OP_PATCH:
+		return ch_work_patch(w, &op->u.patch);
+	case CH_OP_PUBLISH:
+		return ch_work_publish(w, &op->u.publish);
+	case CH_OP_EDGE_ACK:
+		return ch_work_edge_ack(w, &op->u.edge_ack);
+	case CH_OP_EDGE_FORGET:
+		return ch_work_edge_forget(w, &op->u.edge_forget);
+	case CH_OP_HOUSEKEEP:
+		return ch_work_housekeep(w, &op->u.housekeep);
+	default:
+		return ch_err_set(&op->err, CH_EINVAL, "internal", "no such operation");
+	}
+}
+
+static void fail_op(struct ch_store_op *op, int rc, const char *sqlite_text)
+{
+	op->rc = rc;
+	if (op->err.rc != rc || !op->err.problem[0]) /* else it said so itself */
+		ch_err_set(&op->err, rc, rc == CH_EAGAIN ? "store-busy" : "internal",
+			"%s: %.300s", ch_rc_str(rc), sqlite_text);
+}
+
+/* Returns false when SQLite has given up the whole transaction. */
+static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
+{
+	struct ch_work_tx before = w->tx;
+	int rc = ch_sq_run(w->sq, "SAVEPOINT op", "");
+
+	w->op = op;
+	w->edges = NULL;
+	w->now = ch_now_ms();
+	if (!rc)
+		rc = run_op(w, op);
+	if (rc)
+		fail_op(op, rc, sqlite3_errmsg(w->sq->db));
+	if (sqlite3_get_autocommit(w->sq->db))
+		return false;
+	if (rc) {
+		w->tx = before;
+		if (ch_sq_run(w->sq, "ROLLBACK TO op", ""))
+			return false;
+	}
+	return ch_sq_run(w->sq, "RELEASE op", "") == CH_OK;
+}
+
+static struct ch_store_op *take_op(struct ch_sqlite *store, bool wait)
+{
+	struct ch_store_op *op;
+
+	pthread_mutex_lock(&store->lock);
+	while (wait && !store->queue_head && !store->closing)
+		pthread_cond_wait(&store->queue_cond, &store->lock);
+	op = store->queue_head;
+	if (op) {
+		store->queue_head = op->backend_next;
+		if (!store->queue_head)
+			store->queue_tail = &store->queue_head;
+		store->queue_len--;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return op;
+}
+
+static int load_meta(struct ch_work *w)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(
+		w->sq, &stmt, "SELECT last_id, head, floor, epoch FROM meta WHERE one = 1", "");
+
+	if (!rc)
+		rc = ch_sq_step(w->sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	w->tx.last_id = ch_sq_u64(stmt, 0);
+	w->tx.head = ch_sq_u64(stmt, 1);
+	w->tx.floor = ch_sq_u64(stmt, 2);
+	ch_sq_bytes(stmt, 3, w->epoch, CH_EPOCH_B, &rc);
+	w->tx.changed = false;
+	w->tx.change = (struct ch_store_change){.feed_head = w->tx.head, .due_ms = INT64_MAX};
+	return rc;
+}
+
+static int save_meta(struct ch_work *w, const struct ch_work_tx *before)
+{
+	if (before->last_id == w->tx.last_id && before->head == w->tx.head &&
+		before->floor == w->tx.floor)
+		return CH_OK;
+	return ch_sq_run(w->sq,
+		"UPDATE meta SET last_id = ?, head = ?, floor = ? WHERE one = 1", "iii",
+		w->tx.last_id, w->tx.head, w->tx.floor);
+}
+
+struct batch {
+	struct ch_store_op *ops[BATCH_OPS];
+	size_t n;
+};
+
+/* Runs first and what follows it in the queue; the transaction stays open on success. */
+static int run_ops(struct ch_sqlite *store, struct ch_work *w, struct ch_store_op *first,
+	struct batch *batch)
+{
+	int64_t began_ms = ch_mono_ms();
+	struct ch_store_op *op = first;
+	struct ch_work_tx before;
+	int rc = ch_sq_run(w->sq, "BEGIN IMMEDIATE", "");
+
+	batch->ops[batch->n++] = first;
+	if (!rc)
+		rc = load_meta(w);
+	before = w->tx;
+	while (!rc) {
+		if (!run_in_savepoint(w, op)) {
+			rc = op->rc ? op->rc : ch_sq_rc(w->sq);
+			return rc ? rc : CH_EIO;
+		}
+		if (batch->n == BATCH_OPS || ch_mono_ms() - began_ms >= BATCH_MS)
+			break;
+		op = take_op(store, false);
+		if (!op)
+			break;
+		batch->ops[batch->n++] = op;
+	}
+	return rc ? rc : save_meta(w, &before);
+}
+
+static void announce(struct ch_sqlite *store, const struct ch_work *w)
+{
+	void (*fn)(const struct ch_store_change *change, void *arg);
+	void *arg;
+
+	if (!w->tx.changed)
+		return;
+	pthread_mutex_lock(&store->lock);
+	fn = store->on_commit;
+	arg = store->on_commit_arg;
+	pthread_mutex_unlock(&store->lock);
+	if (fn)
+		fn(&w->tx.change, arg);
+}
+
+static void run_batch(struct ch_sqlite *store, struct ch_store_op *first)
+{
+	struct ch_work w = {.sq = store->writer, .edge_timeout_ms = store->edge_timeout_ms};
+	struct batch batch = {.n = 0};
+	char text[256] = "";
+	int rc = run_ops(store, &w, first, &batch);
+
+	if (!rc)
+		rc = ch_sq_run(w.sq, "COMMIT", "");
+	if (rc) {
+		sqlite3_snprintf(sizeof(text), text, "%s", sqlite3_errmsg(w.sq->db));
+		if (!sqlite3_get_autocommit(w.sq->db))
+			(void)!ch_sq_run(w.sq, "ROLLBACK", "");
+	} else {
+		announce(store, &w);
+	}
+	for (size_t i = 0; i < batch.n; i++) {
+		if (rc) /* what it saw of its neighbours' changes is gone as well */
+			fail_op(batch.ops[i], rc, text);
+		batch.ops[i]->done(batch.ops[i], batch.ops[i]->user);
+	}
+}
+
+static void *writer_main(void *arg)
+{
+	struct ch_sqlite *store = arg;
+	struct ch_store_op *op;
+
+	while ((op = take_op(store, true)))
+		run_batch(store, op);
+	return NULL;
+}
+
+int ch_sqlite_writer_start(struct ch_sqlite *store)
+{
+	if (pthread_create(&store->thread, NULL, writer_main, store))
+		return CH_EIO;
+	store->thread_runs = true;
+	return CH_OK;
+}
+
+void ch_sqlite_writer_stop(struct ch_sqlite *store)
+{
+	if (!store->thread_runs)
+		return;
+	pthread_mutex_lock(&store->lock);
+	store->closing = true;
+	pthread_cond_broadcast(&store->queue_cond);
+	pthread_mutex_unlock(&store->lock);
+	pthread_join(store->thread, NULL);
+	store->thread_runs = false;
+}
+
+int ch_sqlite_submit(struct ch_store *base, struct ch_store_op *op)
+{
+	struct ch_sqlite *store = ch_sqlite_of(base);
+	int rc = CH_OK;
+
+	pthread_mutex_lock(&store->lock);
+	if (store->closing) {
+		rc = CH_ECANCELED;
+	} else if (store->queue_len >= store->queue_max) {
+		rc = CH_EAGAIN;
+	} else {
+		op->backend_next = NULL;
+		*store->queue_tail = op;
+		store->queue_tail = &op->backend_next;
+		store->queue_len++;
+		pthread_cond_signal(&store->queue_cond);
+	}
+	pthread_mutex_unlock(&store->lock);
+	if (!rc)
+		return CH_OK;
+	op->rc = ch_err_set(&op->err, rc, "store-busy",
+		rc == CH_EAGAIN ? "too many changes are waiting to be written; try again"
+				: "the store is closing");
+	return rc;
+}

@@ -1,0 +1,164 @@
+/* Chooses the backend and hands every call to it. */
+#include "store/store.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "store/backend.h"
+
+int ch_store_open(
+	const struct ch_store_options *options, struct ch_store **ret_store, struct ch_err *err)
+{
+	const char *database = options->database;
+
+	if (strncmp(database, "sqlite:", 7) == 0 && database[7])
+		return ch_sqlite_open(database + 7, options, ret_store, err);
+	return ch_err_set(err, CH_EUNSUPPORTED, "bad-database",
+		"the database \"%.200s\" is not of the form sqlite:PATH", database);
+}
+
+void ch_store_close(struct ch_store *store)
+{
+	if (store)
+		store->backend->close(store);
+}
+
+void ch_store_on_commit(struct ch_store *store,
+	void (*fn)(const struct ch_store_change *change, void *arg), void *arg)
+{
+	store->backend->on_commit(store, fn, arg);
+}
+
+int ch_store_submit(struct ch_store *store, struct ch_store_op *op)
+{
+	memset(&op->err, 0, sizeof(op->err));
+	op->rc = CH_OK;
+	return store->backend->submit(store, op);
+}
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool done;
+};
+
+static void wake(struct ch_store_op *op, void *user)
+{
+	struct waiter *waiter = user;
+
+	pthread_mutex_lock(&waiter->lock);
+	waiter->done = true;
+	pthread_cond_signal(&waiter->cond);
+	pthread_mutex_unlock(&waiter->lock);
+}
+
+int ch_store_run(struct ch_store *store, struct ch_store_op *op)
+{
+	struct waiter waiter = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+	int rc;
+
+	op->done = wake;
+	op->user = &waiter;
+	rc = ch_store_submit(store, op);
+	if (rc == CH_OK) {
+		pthread_mutex_lock(&waiter.lock);
+		while (!waiter.done)
+			pthread_cond_wait(&waiter.cond, &waiter.lock);
+		pthread_mutex_unlock(&waiter.lock);
+		rc = op->rc;
+	}
+	pthread_cond_destroy(&waiter.cond);
+	pthread_mutex_destroy(&waiter.lock);
+	return rc;
+}
+
+int ch_store_get_domain(struct ch_store *store, const char *name, struct ch_arena *arena,
+	struct ch_store_domain *ret_domain)
+{
+	return store->backend->get_domain(store, name, arena, ret_domain);
+}
+
+int ch_store_list_domains(struct ch_store *store, const struct ch_store_domain_filter *filter,
+	struct ch_arena *arena, struct ch_store_domain_page *ret_page)
+{
+	if (!filter->limit || filter->limit > CH_STORE_LIST_MAX)
+		return CH_EINVAL;
+	return store->backend->list_domains(store, filter, arena, ret_page);
+}
+
+int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
+	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n)
+{
+	if (!limit || limit > CH_STORE_LIST_MAX)
+		return CH_EINVAL;
+	return store->backend->get_history(store, name, limit, arena, ret_events, ret_n);
+}
+
+int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
+	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous)
+{
+	return store->backend->get_certs(store, name, arena, ret_current, ret_previous);
+}
+
+int ch_store_get_order(struct ch_store *store, uint64_t id, struct ch_arena *arena,
+	struct ch_store_order *ret_order)
+{
+	return store->backend->get_order(store, id, arena, ret_order);
+}
+
+int ch_store_list_orders(struct ch_store *store, const struct ch_store_order_filter *filter,
+	struct ch_arena *arena, struct ch_store_order_page *ret_page)
+{
+	if (!filter->limit || filter->limit > CH_STORE_LIST_MAX)
+		return CH_EINVAL;
+	return store->backend->list_orders(store, filter, arena, ret_page);
+}
+
+int ch_store_read_feed(struct ch_store *store, const char *pool, uint64_t after,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_feed_info *ret_info)
+{
+	return store->backend->read_feed(store, pool, after, row, arg, ret_info);
+}
+
+int ch_store_read_records(struct ch_store *store, const struct ch_store_records_filter *filter,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_records_info *ret_info)
+{
+	if (!filter->limit || filter->limit > CH_STORE_RECORDS_MAX)
+		return CH_EINVAL;
+	return store->backend->read_records(store, filter, row, arg, ret_info);
+}
+
+int ch_store_pool_head(struct ch_store *store, const char *pool, uint64_t *ret_seq)
+{
+	return store->backend->pool_head(store, pool, ret_seq);
+}
+
+int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,
+	struct ch_store_edge **ret_edges, size_t *ret_n)
+{
+	return store->backend->list_edges(store, arena, ret_edges, ret_n);
+}
+
+int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms)
+{
+	return store->backend->next_due(store, ret_at_ms);
+}
+
+int ch_store_get_status(
+	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status)
+{
+	return store->backend->get_status(store, arena, ret_status);
+}
+
+int ch_store_list_audit(struct ch_store *store, uint64_t before, size_t limit,
+	struct ch_arena *arena, struct ch_store_audit **ret_entries, size_t *ret_n,
+	uint64_t *ret_before)
+{
+	if (!limit || limit > CH_STORE_LIST_MAX)
+		return CH_EINVAL;
+	return store->backend->list_audit(
+		store, before, limit, arena, ret_entries, ret_n, ret_before);
+}

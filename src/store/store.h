@@ -1,0 +1,526 @@
+/* Persistence: everything that the API (doc/api.md) reads and writes, over any database.
+ *
+ * Writes are operations: fill a struct ch_store_op, submit it, and done() is called once it is
+ * committed to disk, or has failed and changed nothing.  A backend may commit many operations
+ * together; one operation's failure does not harm the others.  Operations of one store process
+ * take effect in the order of submission; those of several processes in any order.
+ *
+ * Reads run on the calling thread, see one consistent state per call, and see everything whose
+ * done() has been called.
+ *
+ * Time is the store's: the backend takes the time of an operation itself (base/clock.h, or the
+ * database's clock where several stores share one).  All *_ms are Unix milliseconds, 0 = none.
+ *
+ * Memory: inputs are borrowed, until done() for an operation, until the return for a read.
+ * Outputs live in the arena that the caller gave (the operation's, or the read's argument),
+ * which the caller frees; an operation's arena is the backend's from submit until done().
+ * Optional text is NULL where there is none.  Names are normalized (wire/name.h) and are not
+ * checked again here.
+ *
+ * Errors of all calls, beside those named: CH_ENOMEM (also: arena full), CH_EIO, CH_EFULL (no
+ * space left), CH_ECORRUPT, CH_EAGAIN (busy: try again), CH_ECANCELED (the store is closing).
+ * err->problem is the stable code of doc/api.md. */
+#ifndef CH_STORE_STORE_H
+#define CH_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "wire/feed.h"
+#include "wire/record.h"
+#include "wire/state.h"
+
+#define CH_STORE_LABEL_MAX 63	     /* tenant, pool, edge id: 1 … 63 bytes */
+#define CH_STORE_PUT_MAX 1000	     /* items of one CH_OP_PUT; split longer batches */
+#define CH_STORE_LEASE_MAX 256	     /* orders of one CH_OP_LEASE */
+#define CH_STORE_LIST_MAX 1000	     /* rows of one page */
+#define CH_STORE_RECORDS_MAX 5000    /* rows that one ch_store_read_records looks at */
+#define CH_STORE_ORDER_NAMES_MAX 2   /* a name and its www name */
+#define CH_STORE_ACME_MAX_B 32768u   /* the issuer's notes */
+#define CH_STORE_CSR_MAX_B 8192u     /* DER */
+#define CH_STORE_SEALED_MAX_B 16384u /* the sealed key copies, opaque here */
+#define CH_STORE_CODE_MAX 63	     /* bytes of a reason's code */
+#define CH_STORE_DETAIL_MAX 1000     /* bytes of a reason's or event's detail; longer: cut */
+#define CH_STORE_BEHIND_MAX 8	     /* edges named in ch_store_edges_state.behind */
+#define CH_STORE_ID_MAX ((1ULL << 53) - 1)
+
+struct ch_store;
+
+struct ch_store_change {
+	uint64_t feed_head; /* newest sequence number */
+	bool feed;	    /* edge records changed: feed_head has moved */
+	bool acks;	    /* an edge acknowledged */
+	int64_t due_ms;	    /* earliest time at which touched names or orders are due;
+			     * INT64_MAX: nothing that can be leased was touched */
+};
+
+struct ch_store_options {
+	const char *database;	 /* "sqlite:PATH", made with mode 0600 when missing */
+	int64_t edge_timeout_ms; /* an edge not seen for so long holds nothing up */
+	size_t queue_max;	 /* operations waiting to be written; 0: 4,096 */
+	unsigned readers;	 /* reads at once, further ones wait; 0: 8 */
+};
+
+/* Migrates the schema first; two processes may start at once.  CH_EUNSUPPORTED: the schema is
+ * of a newer program, or another kind of database; CH_ECONFLICT: another process uses a
+ * database that allows only one. */
+CH_MUST int ch_store_open(const struct ch_store_options *options, struct ch_store **ret_store,
+	struct ch_err *err);
+/* Writes what is queued, calls the done() of each, then releases everything.  No other thread
+ * may be inside the store any more.  NULL allowed. */
+void ch_store_close(struct ch_store *store);
+
+/* fn(change, arg) after each commit that changed something, before the done() of its
+ * operations, on a backend's thread: it must be short and must not call ch_store_run.  With
+ * several stores on one database also for the commits of the others (then fields may say more
+ * than changed).  Set it once, before the first submit. */
+void ch_store_on_commit(struct ch_store *store,
+	void (*fn)(const struct ch_store_change *change, void *arg), void *arg);
+
+/* ---- what is read ---- */
+
+struct ch_store_reason {
+	const char *code;   /* "ok", "dns-not-pointed", … */
+	const char *detail; /* one sentence */
+	enum ch_actor actor;
+};
+
+struct ch_store_cert {
+	uint64_t version; /* id of the order that brought it */
+	const char *serial;
+	const char *issuer;
+	int64_t not_before_ms;
+	int64_t not_after_ms;
+	int64_t renew_at_ms;
+	int64_t published_at_ms;
+	const char *const *names; /* names it was published for, sorted */
+	size_t n_names;
+	uint8_t spki_sha256[32];
+	uint8_t leaf_sha256[32];
+	/* Only from ch_store_get_certs, else NULL: */
+	const uint8_t *leaf; /* DER */
+	size_t leaf_len;
+	const uint8_t *chain; /* chain block (wire/record.h), NULL: no intermediates */
+	size_t chain_len;
+	const uint8_t (*recipients)[CH_RECIPIENT_ID_B]; /* who can open this name's key */
+	size_t n_recipients;
+};
+
+struct ch_store_domain {
+	const char *name;
+	const char *tenant;
+	const char *pool;
+	bool www;	    /* shares its certificate with its www name */
+	const char *www_of; /* on a www name: the first name; else NULL */
+	enum ch_name_state state;
+	struct ch_store_reason reason;
+	int64_t next_at_ms;		  /* the next try, step or renewal */
+	uint64_t failures;		  /* failed attempts in a row */
+	uint64_t version;		  /* of its newest edge record */
+	uint64_t order_id;		  /* the open order, 0 = none */
+	const struct ch_store_cert *cert; /* NULL: none is live */
+	int64_t created_at_ms;
+	int64_t updated_at_ms;
+};
+
+struct ch_store_event {
+	int64_t at_ms;
+	const char *event; /* "created", "order", "published", "failed", … */
+	const char *detail;
+	enum ch_actor actor;
+};
+
+struct ch_store_edges_state {
+	bool ready; /* all known edges have the newest record of each name; false if known is 0
+		     */
+	size_t known; /* edges of the pool seen within edge_timeout with the right epoch or not
+		       */
+	const char *const *behind; /* "edge/<pool>/<id>" of the first CH_STORE_BEHIND_MAX */
+	size_t n_behind;
+};
+
+struct ch_store_order_name {
+	const char *name;
+	uint64_t failures;
+	bool gone; /* removed or moved meanwhile: left out of the publication */
+};
+
+struct ch_store_order {
+	uint64_t id;
+	uint64_t fence;
+	enum ch_order_state state;
+	const char *pool;
+	struct ch_store_order_name names[CH_STORE_ORDER_NAMES_MAX];
+	size_t n_names;
+	uint64_t attempts;
+	bool renewal; /* every name had a live certificate when the order was made */
+	int64_t next_at_ms;
+	struct ch_store_reason reason; /* code NULL: none yet */
+	const char *lease_issuer;      /* NULL: not leased (or the lease ran out) */
+	int64_t lease_until_ms;
+	int64_t created_at_ms;
+	int64_t updated_at_ms;
+	/* Only in leased orders: */
+	struct ch_store_edges_state edges;
+	const char *acme; /* as written; NULL: none */
+	const uint8_t *csr;
+	size_t csr_len;
+	const uint8_t *sealed;
+	size_t sealed_len;
+	bool has_leaf; /* published */
+	uint8_t leaf_sha256[32];
+};
+
+struct ch_store_edge {
+	const char *id; /* "edge/<pool>/<id>" */
+	const char *pool;
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t seq;
+	uint64_t lag;	/* records of its pool behind, counted up to 1,000,000 */
+	uint64_t names; /* as it reports */
+	const char *software;
+	const char *error; /* NULL: none */
+	int64_t seen_at_ms;
+	bool live; /* seen within edge_timeout */
+};
+
+struct ch_store_audit {
+	uint64_t id;
+	int64_t at_ms;
+	const char *who;    /* "operator/default/admin" */
+	const char *action; /* "domain.create", "domain.change", "domain.delete", … */
+	const char *target;
+};
+
+/* ---- writes ---- */
+
+enum ch_store_op_type {
+	CH_OP_PUT,
+	CH_OP_DELETE,
+	CH_OP_RETRY,
+	CH_OP_PAUSE,
+	CH_OP_RESUME,
+	CH_OP_LEASE,
+	CH_OP_PATCH,
+	CH_OP_PUBLISH,
+	CH_OP_EDGE_ACK,
+	CH_OP_EDGE_FORGET,
+	CH_OP_HOUSEKEEP,
+	CH_OP_TYPE_COUNT
+};
+
+enum ch_store_tri { CH_TRI_KEEP, CH_TRI_NO, CH_TRI_YES };
+enum ch_store_put_result { CH_PUT_CREATED, CH_PUT_EXISTS, CH_PUT_REJECTED };
+
+struct ch_store_put_item {
+	const char *name;
+	const char *tenant; /* NULL: keep; "default" for a new name */
+	const char *pool;   /* NULL: keep; "default" for a new name */
+	enum ch_store_tri
+		www; /* CH_TRI_YES registers the www name too (or takes in one that is
+		      * there); CH_TRI_NO parts them: the www name stays, on its own */
+	/* out: */
+	enum ch_store_put_result result;
+	const char *problem; /* rejected: code, static; else NULL */
+	const char *detail;  /* rejected: sentence; else NULL */
+};
+
+/* CH_OP_PUT.  A new name is pending and due now, with a NAME record in its pool's feed.
+ * Changing the pool of a name removes it from the old pool's edges (tombstone) and begins again
+ * in the new one: keys are sealed for a pool.  The www name follows its first name's tenant and
+ * pool.  The operation succeeds when items are rejected; look at each.  Rejections: "bad-field"
+ * (www of a www or wildcard name; a www name that would be too long; tenant or pool of a www
+ * name, other than its first name's). */
+struct ch_op_put {
+	struct ch_store_put_item *items; /* in and out; the backend's until done() */
+	size_t n_items;			 /* 1 … CH_STORE_PUT_MAX, else CH_ETOOBIG */
+};
+
+/* CH_OP_DELETE, CH_OP_RETRY, CH_OP_PAUSE, CH_OP_RESUME.  CH_ENOTFOUND "domain-not-found".
+ * DELETE: tombstone, history stays; a first name takes its www name along.  Orders that have
+ * not reached `finalizing` are canceled (the other name begins again at once); later ones go on
+ * without the name.
+ * RETRY: due now, failures = 0.  CH_ECONFLICT "domain-paused".
+ * PAUSE: cancels as DELETE does; a live certificate stays.  RESUME: due now, or at the renewal
+ * of its certificate.  Both succeed when there is nothing to do. */
+struct ch_op_name {
+	const char *name;
+};
+
+/* CH_OP_LEASE: first open orders whose next_at has come, the longest due first; when those are
+ * fewer than max, new orders for names that are due. */
+struct ch_op_lease {
+	const char *issuer; /* "issuer/default/i1" */
+	size_t max;	    /* 1 … CH_STORE_LEASE_MAX */
+	int64_t lease_ms;
+	/* out: */
+	struct ch_store_order *orders;
+	size_t n_orders; /* 0: nothing is due */
+	int64_t now_ms;
+};
+
+struct ch_store_outcome {
+	const char *name;
+	int64_t next_at_ms;	  /* not used with CH_NAME_PAUSED */
+	bool failed;		  /* at fault: one more failure in a row */
+	enum ch_name_state state; /* CH_NAME_FAILED or CH_NAME_PAUSED */
+	struct ch_store_reason reason;
+};
+
+struct ch_store_order_answer {
+	uint64_t id;
+	uint64_t fence;
+	enum ch_order_state state;
+	struct ch_store_edges_state edges;
+};
+
+/* CH_OP_PATCH.  CH_ENOTFOUND "order-not-found"; CH_ECONFLICT "fence-lost" or "order-state"
+ * (backwards; `new` after publication; done before it; sealed without csr and sealed or these
+ * with another state; failed without an outcome for each name that is not gone; a finished
+ * order, unless the same final state is written again: then answered as the first time);
+ * CH_ETOOBIG "bad-field".
+ * With state failed: a name that failed counts it and waits for its next_at.  A name with
+ * failed = false: if none of the order's names failed (the CA's fault, say), it waits for the
+ * given next_at; else, without a live certificate or with its own renewal due, it gets an order
+ * for itself alone now.  In both cases, a name with a live certificate that is not due keeps
+ * its state and next_at. */
+struct ch_op_patch {
+	uint64_t id;
+	uint64_t fence;
+	bool has_state;
+	enum ch_order_state state;
+	int64_t next_at_ms; /* 0: now */
+	bool keep_lease;    /* then next_at_ms is not used */
+	const char *acme;   /* NULL: keep */
+	const uint8_t *csr; /* NULL: keep; as sealed */
+	size_t csr_len;
+	const uint8_t *sealed;
+	size_t sealed_len;
+	bool has_attempts;
+	uint64_t attempts;
+	bool has_reason;
+	struct ch_store_reason reason;
+	const struct ch_store_outcome *outcomes;
+	size_t n_outcomes;
+	/* out: */
+	struct ch_store_order_answer answer;
+};
+
+struct ch_store_record_bytes {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+/* CH_OP_PUBLISH.  Gives the lease back; the order is `confirming`.  Only from
+ * `sealed` or `finalizing`, else CH_ECONFLICT "order-state".  CH_EINVAL "bad-record": see
+ * doc/api.md; also when a name of the order that is still there has no record.  Signatures are
+ * for the edges to check.  The same leaf again: answered as the first time, whatever the
+ * fence. */
+struct ch_op_publish {
+	uint64_t id;
+	uint64_t fence;
+	const uint8_t *leaf; /* DER */
+	size_t leaf_len;
+	const uint8_t *chain; /* chain block; NULL: none */
+	size_t chain_len;
+	const struct ch_store_record_bytes *records;
+	size_t n_records;
+	int64_t renew_at_ms;
+	int64_t next_at_ms; /* when the order is due again; 0: now */
+	const char *serial;
+	const char *issuer;
+	int64_t not_before_ms;
+	int64_t not_after_ms;
+	uint8_t spki_sha256[32];
+	/* out: */
+	struct ch_store_order_answer answer;
+};
+
+/* CH_OP_EDGE_ACK.  CH_EINVAL "bad-cursor": ahead of the head in the current epoch. */
+struct ch_op_edge_ack {
+	const char *pool;
+	const char *id; /* without "edge/<pool>/" */
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t seq;
+	uint64_t names;
+	const char *software;
+	const char *error; /* NULL: none */
+};
+
+/* CH_OP_EDGE_FORGET.  CH_ENOTFOUND "edge-not-found". */
+struct ch_op_edge_forget {
+	const char *pool;
+	const char *id;
+};
+
+/* CH_OP_HOUSEKEEP: removes what is older; at most max_rows of each kind per call. */
+struct ch_op_housekeep {
+	int64_t tombstone_keep_ms; /* removing one raises the floor of the feed */
+	int64_t history_keep_ms;
+	int64_t orders_keep_ms; /* done and failed ones */
+	int64_t audit_keep_ms;
+	size_t max_rows; /* 0: 1,000 */
+	/* out: */
+	size_t removed;
+	bool more; /* call again soon */
+};
+
+struct ch_store_op {
+	enum ch_store_op_type type;
+	const char *who; /* for the audit log, written in the same commit; NULL: not logged */
+	struct ch_arena *arena; /* for outputs */
+	/* Called exactly once per accepted submit, on a backend's thread; must be short, must
+	 * not call ch_store_run; may submit and may free the operation. */
+	void (*done)(struct ch_store_op *op, void *user);
+	void *user;
+	union {
+		struct ch_op_put put;
+		struct ch_op_name name; /* DELETE RETRY PAUSE RESUME */
+		struct ch_op_lease lease;
+		struct ch_op_patch patch;
+		struct ch_op_publish publish;
+		struct ch_op_edge_ack edge_ack;
+		struct ch_op_edge_forget edge_forget;
+		struct ch_op_housekeep housekeep;
+	} u;
+	/* out: valid in done() and after */
+	int rc;
+	struct ch_err err;
+	struct ch_store_op *backend_next; /* the backend's, while queued */
+};
+
+/* CH_EAGAIN "store-busy": the queue is full, done() will not be called.  On 0 it will. */
+CH_MUST int ch_store_submit(struct ch_store *store, struct ch_store_op *op);
+/* Submits and waits; op->done and op->user are overwritten.  Returns op->rc.  Never from
+ * done() or an on_commit function. */
+CH_MUST int ch_store_run(struct ch_store *store, struct ch_store_op *op);
+
+/* ---- reads ---- */
+
+/* CH_ENOTFOUND. */
+CH_MUST int ch_store_get_domain(struct ch_store *store, const char *name,
+	struct ch_arena *arena, struct ch_store_domain *ret_domain);
+
+struct ch_store_domain_filter {
+	bool has_state;
+	enum ch_name_state state;
+	bool has_actor;
+	enum ch_actor actor;
+	const char *tenant; /* NULL: any */
+	const char *pool;   /* NULL: any */
+	const char *prefix; /* NULL: any */
+	const char *after;  /* cursor: names above this; NULL: from the beginning */
+	size_t limit;	    /* 1 … CH_STORE_LIST_MAX */
+};
+struct ch_store_domain_page {
+	struct ch_store_domain *domains;
+	size_t n_domains;  /* may be below the limit, even 0, while there is more */
+	const char *after; /* cursor of the next page; NULL: this was the last */
+};
+CH_MUST int ch_store_list_domains(struct ch_store *store,
+	const struct ch_store_domain_filter *filter, struct ch_arena *arena,
+	struct ch_store_domain_page *ret_page);
+
+/* Newest first, at most limit.  An empty list for a name never seen. */
+CH_MUST int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
+	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
+
+/* Either may be NULL.  CH_ENOTFOUND: no such name. */
+CH_MUST int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
+	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous);
+
+CH_MUST int ch_store_get_order(struct ch_store *store, uint64_t id, struct ch_arena *arena,
+	struct ch_store_order *ret_order);
+
+struct ch_store_order_filter {
+	const char *name; /* NULL: any */
+	bool has_state;
+	enum ch_order_state state;
+	uint64_t before; /* cursor: ids below this; 0: from the newest */
+	size_t limit;	 /* 1 … CH_STORE_LIST_MAX */
+};
+struct ch_store_order_page {
+	struct ch_store_order *orders; /* newest first */
+	size_t n_orders;
+	uint64_t before; /* cursor of the next page; 0: this was the last */
+};
+CH_MUST int ch_store_list_orders(struct ch_store *store,
+	const struct ch_store_order_filter *filter, struct ch_arena *arena,
+	struct ch_store_order_page *ret_page);
+
+struct ch_store_feed_row {
+	uint64_t seq;
+	const uint8_t *record; /* wire/record.h; borrowed until the callback returns */
+	size_t record_len;
+	/* Set in the first row of the call that needs this chain, else NULL: */
+	const uint8_t *chain_id;
+	const uint8_t *chain;
+	size_t chain_len;
+};
+struct ch_store_feed_info {
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t head;	/* newest sequence number of all pools */
+	uint64_t floor; /* removals up to here may be forgotten: max(base, after) below it
+			 * cannot be continued */
+	bool more;	/* rows of the pool remain that were not handed out */
+};
+/* Hands the rows of the pool with seq > after to row(), ascending, until row() returns 1 (the
+ * row was not taken and comes again next time) or none is left.  A negative return value ends
+ * the call and is its result.  Whoever has read up to a row has missed none that became
+ * visible with a lower seq.  row NULL: only *ret_info. */
+CH_MUST int ch_store_read_feed(struct ch_store *store, const char *pool, uint64_t after,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_feed_info *ret_info);
+struct ch_store_records_filter {
+	const char *pool;
+	const char *after; /* names above this; NULL: from the beginning */
+	const char *until; /* names up to this, itself included; NULL: to the end */
+	size_t limit;	   /* 1 … CH_STORE_RECORDS_MAX names that are looked at */
+};
+struct ch_store_records_info {
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t head; /* newest sequence number of this pool, 0: it is empty */
+	bool more;
+	char last[CH_NAME_MAX + 1]; /* with more: what to go on after */
+};
+/* Hands the pool's records that are no tombstones to row(), in the order of the bytes of their
+ * names; its seq is 0, its chain NULL.  A page may be short, even empty, while there is more:
+ * names of other pools and tombstones are looked at too.  A value of row() other than 0 ends
+ * the call and is its result. */
+CH_MUST int ch_store_read_records(struct ch_store *store,
+	const struct ch_store_records_filter *filter,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_records_info *ret_info);
+/* The newest sequence number in the feed of one pool, 0 when it is empty; cheap. */
+CH_MUST int ch_store_pool_head(struct ch_store *store, const char *pool, uint64_t *ret_seq);
+
+CH_MUST int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,
+	struct ch_store_edge **ret_edges, size_t *ret_n);
+
+/* When something can be leased next: INT64_MAX when nothing ever. */
+CH_MUST int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms);
+
+struct ch_store_status {
+	uint64_t names[CH_NAME_STATE_COUNT];
+	uint64_t names_total;
+	int64_t next_due_ms;	 /* 0: nothing */
+	const char *expiry_name; /* the live certificate that ends first; NULL: none is live */
+	int64_t expiry_ms;
+	uint64_t orders_open;
+	uint64_t orders_waiting; /* open, not leased, not due yet */
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t head;
+	unsigned schema;
+};
+CH_MUST int ch_store_get_status(
+	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status);
+
+/* Newest first; before as in ch_store_order_filter. */
+CH_MUST int ch_store_list_audit(struct ch_store *store, uint64_t before, size_t limit,
+	struct ch_arena *arena, struct ch_store_audit **ret_entries, size_t *ret_n,
+	uint64_t *ret_before);
+
+#endif

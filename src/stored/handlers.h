@@ -1,0 +1,39 @@
+/* The handlers of the routes (stored/routes.c), by file. */
+#ifndef CH_STORED_HANDLERS_H
+#define CH_STORED_HANDLERS_H
+
+#include "stored/request.h"
+
+/* handlers_status.c */
+ch_req_fn ch_handle_health;
+ch_req_fn ch_handle_status;
+ch_req_fn ch_handle_audit;
+ch_req_fn ch_handle_edges_list;
+/* handlers_domains.c */
+ch_req_fn ch_handle_domain_put;
+ch_req_fn ch_handle_domain_get;
+ch_req_fn ch_handle_domain_delete;
+ch_req_fn ch_handle_domain_retry;
+ch_req_fn ch_handle_domain_pause;
+ch_req_fn ch_handle_domain_resume;
+ch_req_fn ch_handle_domains_list;
+/* handlers_batch.c */
+ch_req_fn ch_handle_domains_batch;
+/* handlers_orders.c */
+ch_req_fn ch_handle_certificate;
+ch_req_fn ch_handle_orders_list;
+ch_req_fn ch_handle_order_get;
+/* handlers_issuer.c */
+ch_req_fn ch_handle_leases;
+ch_req_fn ch_handle_order_patch;
+/* handlers_publish.c */
+ch_req_fn ch_handle_order_publish;
+/* handlers_feed.c */
+ch_req_fn ch_handle_feed;
+/* handlers_checksum.c */
+ch_req_fn ch_handle_feed_checksum;
+/* handlers_edge.c */
+ch_req_fn ch_handle_edge_ack;
+ch_req_fn ch_handle_edge_delete;
+
+#endif

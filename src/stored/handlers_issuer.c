@@ -1,0 +1,287 @@
+/* The issuer's side: leases and the results of steps. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "stored/handlers.h"
+#include "stored/present.h"
+#include "stored/service.h"
+
+#define WAIT_MAX_MS 60000
+/* When something is due but another issuer's lease was quicker: not at once again. */
+#define CONTENDED_MS 250
+#define LOOK_AGAIN_MAX 16
+#define ATTEMPTS_MAX 1000000
+
+struct leases {
+	struct ch_store_op op;
+	struct ch_poll poll;
+	size_t max;
+	int64_t lease_ms;
+	int64_t wait_ms;
+	const char *issuer;
+};
+
+static ch_req_fn lease_look;
+
+static void lease_answer(struct ch_req *req, const struct ch_op_lease *lease)
+{
+	json_t *orders = json_array();
+
+	for (size_t i = 0; i < lease->n_orders; i++)
+		if (json_array_append_new(orders, ch_present_leased(&lease->orders[i]))) {
+			json_decref(orders);
+			ch_req_fail_rc(req, CH_ENOMEM, "answer a lease");
+			return;
+		}
+	ch_req_json(req, 200,
+		json_pack("{s:o, s:o}", "orders", orders, "now",
+			ch_present_time(lease->now_ms ? lease->now_ms : ch_now_ms())));
+}
+
+static bool may_wait(const struct ch_req *req, const struct leases *l)
+{
+	return ch_mono_ms() - req->began_ms < l->wait_ms;
+}
+
+static void lease_done(struct ch_req *req)
+{
+	struct leases *l = req->own;
+	int rc;
+
+	if (!ch_service_written(req, &l->op))
+		return;
+	if (l->op.u.lease.n_orders || !may_wait(req, l)) {
+		lease_answer(req, &l->op.u.lease);
+		return;
+	}
+	l->poll.due_ms = ch_now_ms() + CONTENDED_MS;
+	rc = ch_polls_wait(req->service->polls, req, &l->poll,
+		ch_polls_seen(req->service->polls, CH_POLL_LEASES), lease_look);
+	if (rc == CH_ECONFLICT)
+		lease_answer(req, &l->op.u.lease);
+}
+
+static void lease_take(struct ch_req *req, struct leases *l)
+{
+	/* Nobody would make the steps of a lease that goes to a client that has died. */
+	if (ch_req_is_gone(req)) {
+		ch_req_problem(req, CH_ECANCELED, "stopping", NULL, "The client is gone.");
+		return;
+	}
+	memset(&l->op, 0, sizeof(l->op));
+	l->op.type = CH_OP_LEASE;
+	l->op.u.lease.issuer = l->issuer;
+	l->op.u.lease.max = l->max;
+	l->op.u.lease.lease_ms = l->lease_ms;
+	ch_service_write(req, &l->op, lease_done);
+}
+
+/* Leases are writes: only when something is due. */
+static void lease_look(struct ch_req *req)
+{
+	struct leases *l = req->own;
+	struct ch_polls *polls = req->service->polls;
+
+	for (int i = 0; i < LOOK_AGAIN_MAX; i++) {
+		uint64_t seen = ch_polls_seen(polls, CH_POLL_LEASES);
+		struct ch_op_lease none = {0};
+		int rc = ch_store_next_due(req->service->store, &l->poll.due_ms);
+
+		if (rc) {
+			ch_req_fail_rc(req, rc, "look for due orders");
+			return;
+		}
+		if (l->poll.due_ms <= ch_now_ms()) {
+			lease_take(req, l);
+			return;
+		}
+		if (!may_wait(req, l)) {
+			lease_answer(req, &none);
+			return;
+		}
+		rc = ch_polls_wait(polls, req, &l->poll, seen, lease_look);
+		if (rc != CH_ECONFLICT)
+			return;
+	}
+	lease_take(req, l);
+}
+
+void ch_handle_leases(struct ch_req *req)
+{
+	struct leases *l = ch_arena_alloc(req->arena, sizeof(*l));
+	struct ch_json_in in;
+
+	if (!l) {
+		ch_req_fail_rc(req, CH_ENOMEM, "lease");
+		return;
+	}
+	ch_json_in_init(&in, req->json, "");
+	l->max = (size_t)ch_json_in_int(&in, "max", CH_JSON_REQUIRED, 1, CH_STORE_LEASE_MAX);
+	l->lease_ms = ch_json_in_int(&in, "lease_ms", CH_JSON_REQUIRED, 1000, 3600000);
+	l->wait_ms = ch_json_in_int(&in, "wait_ms", CH_JSON_OPTIONAL, 0, WAIT_MAX_MS);
+	if (!ch_req_body_ok(req, &in))
+		return;
+	l->issuer = ch_service_who(req);
+	l->poll.kind = CH_POLL_LEASES;
+	l->poll.deadline_ms = req->began_ms + l->wait_ms;
+	req->own = l;
+	if (!l->issuer)
+		ch_req_fail_rc(req, CH_ENOMEM, "lease");
+	else
+		lease_look(req);
+}
+
+struct patch {
+	struct ch_store_op op;
+	struct ch_buf csr;
+	struct ch_buf sealed;
+	struct ch_store_outcome outcomes[CH_STORE_ORDER_NAMES_MAX];
+	char names[CH_STORE_ORDER_NAMES_MAX][CH_NAME_TEXT_B];
+};
+
+static void read_reason(struct ch_json_in *from, const char *prefix,
+	struct ch_store_reason *ret_reason, bool *has)
+{
+	json_t *value = ch_json_in_object(from, "reason", CH_JSON_OPTIONAL);
+	struct ch_json_in in;
+	const char *actor;
+
+	*has = value != NULL;
+	if (!value)
+		return;
+	ch_json_in_init(&in, value, prefix);
+	ret_reason->code = ch_json_in_str(&in, "code", CH_JSON_REQUIRED, CH_STORE_CODE_MAX);
+	ret_reason->detail =
+		ch_json_in_str(&in, "detail", CH_JSON_REQUIRED, 4 * CH_STORE_DETAIL_MAX);
+	actor = ch_json_in_str(&in, "actor", CH_JSON_REQUIRED, 16);
+	if (actor && ch_actor_parse(actor, &ret_reason->actor))
+		ch_json_in_fail(
+			&in, "actor", "The actor must be nobody, customer, platform or ca.");
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
+static void read_outcome(struct ch_req *req, struct ch_json_in *from, json_t *value,
+	struct ch_store_outcome *o, char name[CH_NAME_TEXT_B])
+{
+	struct ch_err err = {0};
+	struct ch_json_in in;
+	const char *text;
+	bool has_reason;
+
+	ch_json_in_init(&in, value, "names.");
+	text = ch_json_in_str(&in, "name", CH_JSON_REQUIRED, CH_NAME_TEXT_B);
+	if (text &&
+		ch_name_normalize(text, strlen(text), &req->service->name_rules, name, &err))
+		ch_json_in_fail_err(&in, "name", &err);
+	o->name = name;
+	o->next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
+	o->failed = ch_json_in_bool(&in, "failed", true);
+	o->state = CH_NAME_FAILED;
+	text = ch_json_in_str(&in, "state", CH_JSON_OPTIONAL, 16);
+	if (text && (ch_name_state_parse(text, &o->state) ||
+			    (o->state != CH_NAME_FAILED && o->state != CH_NAME_PAUSED)))
+		ch_json_in_fail(&in, "state", "The state must be failed or paused.");
+	read_reason(&in, "names.reason.", &o->reason, &has_reason);
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
+static void read_acme(struct ch_req *req, struct ch_json_in *in, struct ch_op_patch *patch)
+{
+	json_t *value = ch_json_in_object(in, "acme", CH_JSON_OPTIONAL);
+	CH_AUTO_FREE char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+
+	if (!value)
+		return;
+	if (!text || strlen(text) > CH_STORE_ACME_MAX_B) {
+		ch_json_in_fail(
+			in, "acme", "\"acme\" is longer than %u bytes.", CH_STORE_ACME_MAX_B);
+		return;
+	}
+	patch->acme = ch_arena_str(req->arena, text);
+	if (!patch->acme)
+		ch_json_in_fail(in, "acme", "Out of memory.");
+}
+
+static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *w)
+{
+	struct ch_op_patch *p = &w->op.u.patch;
+	json_t *names;
+	const char *state;
+
+	p->fence = (uint64_t)ch_json_in_int(in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
+	state = ch_json_in_str(in, "state", CH_JSON_OPTIONAL, 16);
+	p->has_state = state != NULL;
+	if (state && ch_order_state_parse(state, &p->state))
+		ch_json_in_fail(in, "state", "\"%s\" is not a state of an order.", state);
+	p->next_at_ms = ch_json_in_time(in, "next_at", CH_JSON_OPTIONAL);
+	p->keep_lease = ch_json_in_bool(in, "keep_lease", false);
+	p->has_attempts = ch_json_in_has(in, "attempts");
+	p->attempts =
+		(uint64_t)ch_json_in_int(in, "attempts", CH_JSON_OPTIONAL, 0, ATTEMPTS_MAX);
+	read_reason(in, "reason.", &p->reason, &p->has_reason);
+	read_acme(req, in, p);
+	ch_json_in_bytes(in, "csr", CH_JSON_OPTIONAL, &w->csr);
+	ch_json_in_bytes(in, "sealed", CH_JSON_OPTIONAL, &w->sealed);
+	names = ch_json_in_array(in, "names", CH_JSON_OPTIONAL, CH_STORE_ORDER_NAMES_MAX);
+	for (size_t i = 0; i < json_array_size(names); i++)
+		read_outcome(req, in, json_array_get(names, i), &w->outcomes[i], w->names[i]);
+	p->outcomes = w->outcomes;
+	p->n_outcomes = json_array_size(names);
+}
+
+/* The decoded bytes move to the arena, which outlives the operation. */
+static bool move_bytes(
+	struct ch_req *req, struct ch_buf *from, const uint8_t **ret_bytes, size_t *ret_len)
+{
+	*ret_len = from->len;
+	*ret_bytes = from->len ? ch_arena_copy(req->arena, from->data, from->len) : NULL;
+	return !from->len || *ret_bytes;
+}
+
+static void patch_done(struct ch_req *req)
+{
+	struct patch *w = req->own;
+
+	if (ch_service_written(req, &w->op))
+		ch_service_order_answer(req, &w->op.u.patch.answer);
+}
+
+static bool take_patch(struct ch_req *req, struct patch *w)
+{
+	struct ch_op_patch *p = &w->op.u.patch;
+	struct ch_json_in in;
+	bool ok;
+
+	ch_buf_init(&w->csr, CH_STORE_CSR_MAX_B);
+	ch_buf_init(&w->sealed, CH_STORE_SEALED_MAX_B);
+	ch_json_in_init(&in, req->json, "");
+	read_patch(req, &in, w);
+	ok = ch_req_body_ok(req, &in);
+	if (ok && !(move_bytes(req, &w->csr, &p->csr, &p->csr_len) &&
+			  move_bytes(req, &w->sealed, &p->sealed, &p->sealed_len))) {
+		ch_req_fail_rc(req, CH_ENOMEM, "patch an order");
+		ok = false;
+	}
+	ch_buf_done(&w->csr);
+	ch_buf_done(&w->sealed);
+	return ok;
+}
+
+void ch_handle_order_patch(struct ch_req *req)
+{
+	struct patch *w = ch_arena_alloc(req->arena, sizeof(*w));
+
+	if (!w) {
+		ch_req_fail_rc(req, CH_ENOMEM, "patch an order");
+		return;
+	}
+	w->op.type = CH_OP_PATCH;
+	if (!ch_service_order_id(req, &w->op.u.patch.id) || !take_patch(req, w))
+		return;
+	req->own = w;
+	ch_service_write(req, &w->op, patch_done);
+}

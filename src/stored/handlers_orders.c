@@ -1,0 +1,104 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "stored/handlers.h"
+#include "stored/present.h"
+#include "stored/service.h"
+
+void ch_handle_certificate(struct ch_req *req)
+{
+	const struct ch_store_cert *current = NULL;
+	const struct ch_store_cert *previous = NULL;
+	char name[CH_NAME_TEXT_B];
+	json_t *a;
+	json_t *b;
+	int rc;
+
+	if (!ch_service_name(req, 0, name))
+		return;
+	rc = ch_store_get_certs(req->service->store, name, req->arena, &current, &previous);
+	if (rc == CH_ENOTFOUND) {
+		ch_req_problem(req, rc, "domain-not-found", NULL,
+			"\"%s\" is not registered here.", name);
+		return;
+	}
+	if (rc) {
+		ch_req_fail_rc(req, rc, "read certificates");
+		return;
+	}
+	a = ch_present_cert(current);
+	b = ch_present_cert(previous);
+	ch_req_json(req, 200,
+		json_pack("{s:s, s:o, s:o}", "name", name, "current", a, "previous", b));
+}
+
+void ch_handle_order_get(struct ch_req *req)
+{
+	struct ch_store_order order;
+	uint64_t id;
+	int rc;
+
+	if (!ch_service_order_id(req, &id))
+		return;
+	rc = ch_store_get_order(req->service->store, id, req->arena, &order);
+	if (rc == CH_ENOTFOUND)
+		ch_req_problem(
+			req, rc, "order-not-found", NULL, "There is no order %" PRIu64 ".", id);
+	else if (rc)
+		ch_req_fail_rc(req, rc, "read an order");
+	else
+		ch_req_json(req, 200, ch_present_order(&order));
+}
+
+/* False: the answer is given. */
+static bool read_filter(
+	struct ch_req *req, struct ch_store_order_filter *filter, char name[CH_NAME_TEXT_B])
+{
+	const char *state = ch_query_get(&req->query, "state");
+	const char *given = ch_query_get(&req->query, "name");
+	struct ch_err err = {0};
+
+	if (!ch_service_page(req, &filter->limit, &filter->before))
+		return false;
+	filter->has_state = state != NULL;
+	if (state && ch_order_state_parse(state, &filter->state)) {
+		ch_req_problem(req, CH_EINVAL, "bad-query", "state",
+			"\"%s\" is not a state of an order.", state);
+		return false;
+	}
+	if (!given)
+		return true;
+	if (ch_name_normalize(given, strlen(given), &req->service->name_rules, name, &err)) {
+		ch_req_fail(req, &err, "name");
+		return false;
+	}
+	filter->name = name;
+	return true;
+}
+
+void ch_handle_orders_list(struct ch_req *req)
+{
+	struct ch_store_order_filter filter = {0};
+	struct ch_store_order_page page;
+	char name[CH_NAME_TEXT_B];
+	json_t *array;
+	int rc;
+
+	if (!read_filter(req, &filter, name))
+		return;
+	rc = ch_store_list_orders(req->service->store, &filter, req->arena, &page);
+	if (rc) {
+		ch_req_fail_rc(req, rc, "list orders");
+		return;
+	}
+	array = json_array();
+	for (size_t i = 0; i < page.n_orders; i++)
+		if (json_array_append_new(array, ch_present_order(&page.orders[i]))) {
+			json_decref(array);
+			ch_req_fail_rc(req, CH_ENOMEM, "list orders");
+			return;
+		}
+	ch_req_json(req, 200,
+		json_pack("{s:o, s:o}", "orders", array, "next_cursor",
+			ch_service_cursor(req, page.before)));
+}

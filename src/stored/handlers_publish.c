@@ -1,0 +1,162 @@
+/* POST /v1/orders/{id}/publish.  The edges check signatures; what is checked here is that the
+ * records say what the rest of the request says, so that a confused issuer is refused before
+ * anything is live. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/mem.h"
+#include "stored/handlers.h"
+#include "stored/service.h"
+#include "wire/record.h"
+
+#define SERIAL_MAX_B 80
+#define ISSUER_MAX_B 512
+
+struct publish {
+	struct ch_store_op op;
+	struct ch_store_record_bytes records[CH_STORE_ORDER_NAMES_MAX];
+	uint8_t chain_id[CH_CHAIN_ID_B]; /* zero: no chain */
+};
+
+/* base64url into the arena; NULL with *ret_len 0 when the text is empty or was wrong. */
+static const uint8_t *read_bytes(struct ch_req *req, struct ch_json_in *in, const char *key,
+	size_t max_b, size_t *ret_len)
+{
+	CH_AUTO_BUF struct ch_buf bytes;
+	const uint8_t *copy = NULL;
+
+	ch_buf_init(&bytes, max_b);
+	ch_json_in_bytes(in, key, CH_JSON_REQUIRED, &bytes);
+	*ret_len = bytes.len;
+	if (bytes.len)
+		copy = ch_arena_copy(req->arena, bytes.data, bytes.len);
+	if (bytes.len && !copy)
+		ch_json_in_fail(in, key, "Out of memory.");
+	return copy;
+}
+
+static void read_records(struct ch_req *req, struct ch_json_in *in, struct publish *w)
+{
+	json_t *list =
+		ch_json_in_array(in, "records", CH_JSON_REQUIRED, CH_STORE_ORDER_NAMES_MAX);
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		CH_AUTO_FREE uint8_t *bytes = NULL;
+		size_t len;
+
+		if (!text || ch_b64u_decode_alloc(text, CH_RECORD_MAX_B, &bytes, &len)) {
+			ch_json_in_fail(in, "records",
+				"Each record must be base64url of at most %u bytes.",
+				CH_RECORD_MAX_B);
+			return;
+		}
+		w->records[i].bytes = ch_arena_copy(req->arena, bytes, len);
+		w->records[i].len = len;
+		if (!w->records[i].bytes)
+			ch_json_in_fail(in, "records", "Out of memory.");
+	}
+	w->op.u.publish.records = w->records;
+	w->op.u.publish.n_records = json_array_size(list);
+}
+
+static void read_publish(struct ch_req *req, struct ch_json_in *in, struct publish *w)
+{
+	struct ch_op_publish *p = &w->op.u.publish;
+
+	p->fence = (uint64_t)ch_json_in_int(in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
+	p->leaf = read_bytes(req, in, "leaf", CH_RECORD_LEAF_MAX_B, &p->leaf_len);
+	if (!p->leaf)
+		ch_json_in_fail(in, "leaf", "\"leaf\" must not be empty.");
+	p->chain = read_bytes(req, in, "chain", CH_CHAIN_MAX_B, &p->chain_len);
+	read_records(req, in, w);
+	p->renew_at_ms = ch_json_in_time(in, "renew_at", CH_JSON_REQUIRED);
+	p->next_at_ms = ch_json_in_time(in, "next_at", CH_JSON_OPTIONAL);
+	p->serial = ch_json_in_str(in, "serial", CH_JSON_REQUIRED, SERIAL_MAX_B);
+	p->issuer = ch_json_in_str(in, "issuer", CH_JSON_REQUIRED, ISSUER_MAX_B);
+	p->not_before_ms = ch_json_in_time(in, "not_before", CH_JSON_REQUIRED);
+	p->not_after_ms = ch_json_in_time(in, "not_after", CH_JSON_REQUIRED);
+	ch_json_in_hex(
+		in, "spki_sha256", CH_JSON_REQUIRED, p->spki_sha256, sizeof(p->spki_sha256));
+}
+
+static int check_record(const struct publish *w, size_t i, struct ch_err *err)
+{
+	const struct ch_op_publish *p = &w->op.u.publish;
+	struct ch_record r;
+	const char *wrong = NULL;
+	int rc = ch_record_decode(w->records[i].bytes, w->records[i].len, &r);
+
+	if (rc)
+		wrong = "cannot be decoded";
+	else if (r.kind != CH_RECORD_CERT)
+		wrong = "is not the record of a certificate";
+	else if (r.version != p->id || r.key_version != p->id)
+		wrong = "has a version that is not the order's id";
+	else if (r.leaf_len != p->leaf_len || memcmp(r.leaf, p->leaf, r.leaf_len) != 0)
+		wrong = "has another leaf";
+	else if (memcmp(r.chain_id, w->chain_id, CH_CHAIN_ID_B) != 0)
+		wrong = "has another chain";
+	else if (r.not_before_s != p->not_before_ms / 1000 ||
+		 r.not_after_s != p->not_after_ms / 1000)
+		wrong = "has other dates";
+	if (!wrong)
+		return CH_OK;
+	return ch_err_set(err, CH_EINVAL, "bad-record", "Record %zu %s.", i + 1, wrong);
+}
+
+static int check_publish(struct publish *w, struct ch_err *err)
+{
+	const struct ch_op_publish *p = &w->op.u.publish;
+	struct ch_chain chain;
+
+	if (p->not_after_ms <= p->not_before_ms)
+		return ch_err_set(
+			err, CH_EINVAL, "bad-record", "The certificate ends before it begins.");
+	if (p->n_records == 0)
+		return ch_err_set(err, CH_EINVAL, "bad-record", "There is no record.");
+	if (p->chain && (ch_chain_decode(p->chain, p->chain_len, &chain) ||
+				ch_chain_id(p->chain, p->chain_len, w->chain_id)))
+		return ch_err_set(err, CH_EINVAL, "bad-record", "The chain cannot be decoded.");
+	for (size_t i = 0; i < p->n_records; i++) {
+		int rc = check_record(w, i, err);
+
+		if (rc)
+			return rc;
+	}
+	return CH_OK;
+}
+
+static void publish_done(struct ch_req *req)
+{
+	struct publish *w = req->own;
+
+	if (ch_service_written(req, &w->op))
+		ch_service_order_answer(req, &w->op.u.publish.answer);
+}
+
+void ch_handle_order_publish(struct ch_req *req)
+{
+	struct publish *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_err err = {0};
+	struct ch_json_in in;
+
+	if (!w) {
+		ch_req_fail_rc(req, CH_ENOMEM, "publish");
+		return;
+	}
+	w->op.type = CH_OP_PUBLISH;
+	if (!ch_service_order_id(req, &w->op.u.publish.id))
+		return;
+	ch_json_in_init(&in, req->json, "");
+	read_publish(req, &in, w);
+	if (!ch_req_body_ok(req, &in))
+		return;
+	if (check_publish(w, &err)) {
+		ch_req_fail(req, &err, NULL);
+		return;
+	}
+	req->own = w;
+	ch_service_write(req, &w->op, publish_done);
+}

@@ -1,0 +1,107 @@
+#include "stored/house.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "stored/sync.h"
+
+#define HISTORY_KEEP_MS (400 * CH_DAY_MS)
+#define ORDERS_KEEP_MS (90 * CH_DAY_MS)
+#define AUDIT_KEEP_MS (400 * CH_DAY_MS)
+#define EVERY_MAX_MS (10 * CH_MINUTE_MS)
+/* Between the parts of a large cleaning, so that other writes get their turn. */
+#define BREATH_MS 100
+
+struct ch_house {
+	struct ch_store *store;
+	int64_t tombstone_keep_ms;
+	pthread_t thread;
+	struct ch_sync sync;
+	bool stopping;
+};
+
+/* Returns how long to wait for the next turn. */
+static int64_t clean(struct ch_house *house)
+{
+	CH_AUTO_ARENA struct ch_arena *arena = NULL;
+	int64_t every_ms = house->tombstone_keep_ms / 10;
+	struct ch_store_op op = {
+		.type = CH_OP_HOUSEKEEP,
+		.u.housekeep = {.tombstone_keep_ms = house->tombstone_keep_ms,
+			.history_keep_ms = HISTORY_KEEP_MS,
+			.orders_keep_ms = ORDERS_KEEP_MS,
+			.audit_keep_ms = AUDIT_KEEP_MS},
+	};
+	int rc = ch_arena_new(0, &arena);
+
+	op.arena = arena;
+	if (!rc)
+		rc = ch_store_run(house->store, &op);
+	if (rc)
+		ch_log_warn("housekeeping failed: %s",
+			op.err.detail[0] ? op.err.detail : ch_rc_str(rc));
+	else if (op.u.housekeep.removed)
+		ch_log_debug("housekeeping removed %zu rows", op.u.housekeep.removed);
+	if (!rc && op.u.housekeep.more)
+		return BREATH_MS;
+	if (every_ms > EVERY_MAX_MS)
+		every_ms = EVERY_MAX_MS;
+	return every_ms < CH_SECOND_MS ? CH_SECOND_MS : every_ms;
+}
+
+static void *run(void *arg)
+{
+	struct ch_house *house = arg;
+
+	pthread_mutex_lock(&house->sync.lock);
+	while (!house->stopping) {
+		int64_t wait_ms;
+		int64_t until_ms;
+
+		pthread_mutex_unlock(&house->sync.lock);
+		wait_ms = clean(house);
+		pthread_mutex_lock(&house->sync.lock);
+		until_ms = ch_mono_ms() + wait_ms;
+		while (!house->stopping && ch_mono_ms() < until_ms)
+			ch_sync_wait(&house->sync, until_ms - ch_mono_ms());
+	}
+	pthread_mutex_unlock(&house->sync.lock);
+	return NULL;
+}
+
+int ch_house_start(struct ch_store *store, int64_t tombstone_keep_ms,
+	struct ch_house **ret_house, struct ch_err *err)
+{
+	struct ch_house *house = calloc(1, sizeof(*house));
+
+	if (!house || ch_sync_init(&house->sync)) {
+		free(house);
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	}
+	house->store = store;
+	house->tombstone_keep_ms = tombstone_keep_ms;
+	if (pthread_create(&house->thread, NULL, run, house)) {
+		ch_sync_done(&house->sync);
+		free(house);
+		return ch_err_set(err, CH_EAGAIN, "threads", "cannot start a thread");
+	}
+	*ret_house = house;
+	return CH_OK;
+}
+
+void ch_house_stop(struct ch_house *house)
+{
+	if (!house)
+		return;
+	pthread_mutex_lock(&house->sync.lock);
+	house->stopping = true;
+	pthread_cond_signal(&house->sync.changed);
+	pthread_mutex_unlock(&house->sync.lock);
+	pthread_join(house->thread, NULL);
+	ch_sync_done(&house->sync);
+	free(house);
+}

@@ -1,0 +1,260 @@
+#include "stored/present.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/mem.h"
+#include "wire/name.h"
+
+#define PEM_MAX_B (128u * 1024u)
+#define PEM_LINE_B 48 /* 64 characters */
+
+CH_DEFINE_CLEANUP(json_t *, json_decref)
+
+json_t *ch_present_time(int64_t at_ms)
+{
+	char text[CH_TIME_STR_B];
+
+	return at_ms == 0 || at_ms == INT64_MAX ? json_null()
+						: json_string(ch_time_str(at_ms, text));
+}
+
+json_t *ch_present_bytes(const uint8_t *bytes, size_t len)
+{
+	CH_AUTO_FREE char *text = NULL;
+
+	if (!bytes)
+		return json_null();
+	text = malloc(CH_B64U_TEXT_B(len));
+	if (!text)
+		return NULL;
+	ch_b64u_encode(bytes, len, text);
+	return json_string(text);
+}
+
+json_t *ch_present_hex(const uint8_t *bytes, size_t len)
+{
+	CH_AUTO_FREE char *text = malloc(2 * len + 1);
+
+	if (!text)
+		return NULL;
+	ch_hex_encode(bytes, len, text);
+	return json_string(text);
+}
+
+/* Text of the database may be cut inside a character: show what is UTF-8. */
+static json_t *text_or_null(const char *text)
+{
+	json_t *value;
+
+	if (!text)
+		return json_null();
+	value = json_string(text);
+	for (size_t len = strlen(text); !value && len > 0; len--)
+		value = json_stringn(text, len - 1);
+	return value;
+}
+
+static json_t *strings(const char *const *list, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < n; i++)
+		if (json_array_append_new(array, text_or_null(list[i]))) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+static json_t *reason(const struct ch_store_reason *r)
+{
+	return json_pack("{s:s, s:o, s:s}", "code", r->code ? r->code : "ok", "detail",
+		text_or_null(r->detail ? r->detail : ""), "actor", ch_actor_str(r->actor));
+}
+
+static json_t *cert_summary(const struct ch_store_cert *cert)
+{
+	if (!cert)
+		return json_null();
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "version", (json_int_t)cert->version,
+		"serial", text_or_null(cert->serial), "issuer", text_or_null(cert->issuer),
+		"not_before", ch_present_time(cert->not_before_ms), "not_after",
+		ch_present_time(cert->not_after_ms), "names",
+		strings(cert->names, cert->n_names));
+}
+
+json_t *ch_present_domain(const struct ch_store_domain *d)
+{
+	char display[512];
+	json_t *json;
+
+	ch_name_display(d->name, display, sizeof(display));
+	json = json_pack(
+		"{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"name", d->name, "display", display, "tenant", d->tenant, "pool", d->pool,
+		"www", d->www, "state", ch_name_state_str(d->state), "reason",
+		reason(&d->reason), "next_at", ch_present_time(d->next_at_ms), "failures",
+		(json_int_t)d->failures, "version", (json_int_t)d->version, "order",
+		d->order_id ? json_integer((json_int_t)d->order_id) : json_null(),
+		"certificate", cert_summary(d->cert), "created_at",
+		ch_present_time(d->created_at_ms), "updated_at",
+		ch_present_time(d->updated_at_ms));
+	if (json && d->www_of && json_object_set_new(json, "www_of", json_string(d->www_of))) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
+json_t *ch_present_history(const struct ch_store_event *events, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < n; i++) {
+		const struct ch_store_event *e = &events[i];
+
+		if (json_array_append_new(
+			    array, json_pack("{s:o, s:s, s:o, s:s}", "at",
+					   ch_present_time(e->at_ms), "event", e->event,
+					   "detail", text_or_null(e->detail ? e->detail : ""),
+					   "actor", ch_actor_str(e->actor)))) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+/* RFC 7468: base64 in lines of 64 characters between the markers. */
+static void add_pem(struct ch_buf *out, const uint8_t *der, size_t len)
+{
+	(void)ch_buf_add_str(out, "-----BEGIN CERTIFICATE-----\n");
+	for (size_t at = 0; at < len; at += PEM_LINE_B) {
+		size_t n = len - at < PEM_LINE_B ? len - at : PEM_LINE_B;
+		char line[PEM_LINE_B / 3 * 4 + 1];
+
+		EVP_EncodeBlock((unsigned char *)line, der + at, (int)n);
+		(void)ch_buf_addf(out, "%s\n", line);
+	}
+	(void)ch_buf_add_str(out, "-----END CERTIFICATE-----\n");
+}
+
+static json_t *pem(const struct ch_store_cert *cert)
+{
+	CH_AUTO_BUF struct ch_buf out;
+	struct ch_chain chain = {.n = 0};
+
+	ch_buf_init(&out, PEM_MAX_B);
+	if (!cert->leaf)
+		return json_null();
+	add_pem(&out, cert->leaf, cert->leaf_len);
+	if (cert->chain && ch_chain_decode(cert->chain, cert->chain_len, &chain))
+		return NULL;
+	for (size_t i = 0; i < chain.n; i++)
+		add_pem(&out, chain.der[i], chain.der_len[i]);
+	return out.rc ? NULL : json_string(ch_buf_str(&out));
+}
+
+json_t *ch_present_cert(const struct ch_store_cert *cert)
+{
+	CH_CLEANUP(json_decref_p) json_t *recipients = json_array();
+	CH_CLEANUP(json_decref_p) json_t *json = cert_summary(cert);
+
+	if (!cert)
+		return json_null();
+	for (size_t i = 0; i < cert->n_recipients; i++)
+		if (json_array_append_new(
+			    recipients, ch_present_hex(cert->recipients[i], CH_RECIPIENT_ID_B)))
+			return NULL;
+	if (!json ||
+		json_object_set_new(json, "spki_sha256",
+			ch_present_hex(cert->spki_sha256, sizeof(cert->spki_sha256))) ||
+		json_object_set_new(json, "pem", pem(cert)) ||
+		json_object_set(json, "recipients", recipients) ||
+		json_object_set_new(
+			json, "published_at", ch_present_time(cert->published_at_ms)))
+		return NULL;
+	return TAKE_PTR(json);
+}
+
+static json_t *order_names(const struct ch_store_order *order)
+{
+	const char *names[CH_STORE_ORDER_NAMES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < order->n_names; i++)
+		if (!order->names[i].gone)
+			names[n++] = order->names[i].name;
+	return strings(names, n);
+}
+
+json_t *ch_present_order(const struct ch_store_order *order)
+{
+	json_t *lease = json_null();
+
+	if (order->lease_issuer)
+		lease = json_pack("{s:s, s:o}", "issuer", order->lease_issuer, "until",
+			ch_present_time(order->lease_until_ms));
+	return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "id",
+		(json_int_t)order->id, "state", ch_order_state_str(order->state), "names",
+		order_names(order), "attempts", (json_int_t)order->attempts, "next_at",
+		ch_present_time(order->next_at_ms), "reason", reason(&order->reason),
+		"created_at", ch_present_time(order->created_at_ms), "updated_at",
+		ch_present_time(order->updated_at_ms), "lease", lease);
+}
+
+json_t *ch_present_edges_state(const struct ch_store_edges_state *edges)
+{
+	return json_pack("{s:b, s:o, s:I}", "ready", edges->ready, "behind",
+		strings(edges->behind, edges->n_behind), "known", (json_int_t)edges->known);
+}
+
+static json_t *failures(const struct ch_store_order *order)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < order->n_names; i++) {
+		const struct ch_store_order_name *n = &order->names[i];
+
+		if (!n->gone && json_object_set_new(
+					json, n->name, json_integer((json_int_t)n->failures))) {
+			json_decref(json);
+			return NULL;
+		}
+	}
+	return json;
+}
+
+static json_t *notes(const char *acme)
+{
+	return acme ? json_loads(acme, JSON_REJECT_DUPLICATES, NULL) : json_null();
+}
+
+json_t *ch_present_leased(const struct ch_store_order *order)
+{
+	return json_pack(
+		"{s:I, s:I, s:s, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+		(json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
+		ch_order_state_str(order->state), "names", order_names(order), "pool",
+		order->pool, "attempts", (json_int_t)order->attempts, "renewal", order->renewal,
+		"created_at", ch_present_time(order->created_at_ms), "failures",
+		failures(order), "edges", ch_present_edges_state(&order->edges), "acme",
+		notes(order->acme), "csr", ch_present_bytes(order->csr, order->csr_len),
+		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
+		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null());
+}
+
+json_t *ch_present_edge(const struct ch_store_edge *e)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:b}", "id", e->id, "pool",
+		e->pool, "seq", (json_int_t)e->seq, "lag", (json_int_t)e->lag, "names",
+		(json_int_t)e->names, "software", text_or_null(e->software), "error",
+		text_or_null(e->error), "seen_at", ch_present_time(e->seen_at_ms), "live",
+		e->live);
+}

@@ -1,0 +1,125 @@
+#include "stored/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "stored/house.h"
+#include "stored/polls.h"
+#include "stored/service.h"
+
+#define CONNECTIONS_MAX 4096
+#define IDLE_S 75
+#define PATIENCE_MS_DEFAULT 20000
+
+struct ch_server {
+	struct ch_auth *auth;
+	struct ch_store *store;
+	struct ch_polls *polls;
+	struct ch_house *house;
+	struct ch_httpd *httpd;
+	struct ch_service service;
+};
+
+static int open_store(
+	struct ch_server *server, const struct ch_server_options *options, struct ch_err *err)
+{
+	struct ch_store_options store = {
+		.database = options->database,
+		.edge_timeout_ms = options->edge_timeout_ms,
+	};
+	int rc = ch_store_open(&store, &server->store, err);
+
+	if (!rc)
+		rc = ch_polls_new(server->store, &server->polls, err);
+	if (rc)
+		return rc;
+	ch_store_on_commit(server->store, ch_polls_on_commit, server->polls);
+	return ch_house_start(server->store, options->tombstone_keep_ms, &server->house, err);
+}
+
+static int open_http(
+	struct ch_server *server, const struct ch_server_options *options, struct ch_err *err)
+{
+	struct ch_httpd_options http = {
+		.listen = options->listen,
+		.n_listen = options->n_listen,
+		.cert_file = options->cert_file,
+		.key_file = options->key_file,
+		.auth = server->auth,
+		.service = &server->service,
+		.threads = options->threads,
+		.connections_max = CONNECTIONS_MAX,
+		.idle_s = IDLE_S,
+		.patience_ms =
+			options->patience_ms ? options->patience_ms : PATIENCE_MS_DEFAULT,
+	};
+
+	server->service.store = server->store;
+	server->service.polls = server->polls;
+	return ch_httpd_start(&http, &server->httpd, err);
+}
+
+static int write_port(
+	struct ch_server *server, const struct ch_server_options *options, struct ch_err *err)
+{
+	char text[16];
+
+	if (!options->port_file || !*options->port_file)
+		return CH_OK;
+	snprintf(text, sizeof(text), "%u\n", ch_httpd_port(server->httpd));
+	return ch_file_write_atomic(options->port_file, text, strlen(text), 0644, err);
+}
+
+int ch_server_start(const struct ch_server_options *options, struct ch_server **ret_server,
+	struct ch_err *err)
+{
+	struct ch_server *server = calloc(1, sizeof(*server));
+	int rc;
+
+	if (!server)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	rc = ch_auth_new(&options->auth, &server->auth, err);
+	if (!rc)
+		rc = open_store(server, options, err);
+	if (!rc)
+		rc = open_http(server, options, err);
+	if (!rc)
+		rc = write_port(server, options, err);
+	if (rc) {
+		ch_server_stop(server);
+		return rc;
+	}
+	*ret_server = server;
+	return CH_OK;
+}
+
+void ch_server_stop(struct ch_server *server)
+{
+	if (!server)
+		return;
+	/* Nobody is parked any more, then nobody uses the store, then it closes. */
+	if (server->httpd)
+		ch_httpd_begin_stop(server->httpd);
+	if (server->polls)
+		ch_polls_begin_stop(server->polls);
+	ch_httpd_stop(server->httpd);
+	if (server->polls)
+		ch_polls_stop(server->polls);
+	ch_house_stop(server->house);
+	ch_store_close(server->store);
+	ch_polls_free(server->polls);
+	ch_auth_free(server->auth);
+	free(server);
+}
+
+const char *ch_server_addresses(const struct ch_server *server)
+{
+	return ch_httpd_addresses(server->httpd);
+}
+
+unsigned ch_server_port(const struct ch_server *server)
+{
+	return ch_httpd_port(server->httpd);
+}

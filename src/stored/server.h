@@ -1,0 +1,37 @@
+/* The whole store process but for configuration and signals, so that tests can run it. */
+#ifndef CH_STORED_SERVER_H
+#define CH_STORED_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "stored/auth.h"
+#include "stored/httpd.h"
+
+struct ch_server_options {
+	const char *listen[CH_HTTPD_LISTEN_MAX];
+	size_t n_listen;
+	const char *port_file; /* "" or NULL: none */
+	const char *database;  /* as in store/store.h */
+	const char *cert_file;
+	const char *key_file;
+	struct ch_auth_options auth;
+	int64_t edge_timeout_ms;
+	int64_t tombstone_keep_ms;
+	unsigned threads;
+	int64_t patience_ms; /* stored/httpd.h; 0: 20 s */
+};
+
+struct ch_server;
+
+/* Serves when it returns.  Options need not outlive the call. */
+CH_MUST int ch_server_start(const struct ch_server_options *options,
+	struct ch_server **ret_server, struct ch_err *err);
+/* Finishes what is under way.  NULL allowed. */
+void ch_server_stop(struct ch_server *server);
+
+const char *ch_server_addresses(const struct ch_server *server);
+unsigned ch_server_port(const struct ch_server *server);
+
+#endif

@@ -1,0 +1,133 @@
+#include "stored/service.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stored/present.h"
+
+#define LIMIT_DEFAULT 100
+
+const char *ch_service_who(struct ch_req *req)
+{
+	const struct ch_identity_uri *uri = &req->who.uri;
+
+	return ch_arena_fmt(req->arena, "%s/%s/%s", uri->role, uri->scope, uri->id);
+}
+
+static void on_done(struct ch_store_op *op, void *user)
+{
+	ch_req_wake(user);
+}
+
+void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *next)
+{
+	enum ch_role role = req->who.role;
+	int rc;
+
+	op->arena = req->arena;
+	op->done = on_done;
+	op->user = req;
+	op->who = NULL;
+	op->rc = CH_OK;
+	if (role == CH_ROLE_OPERATOR || role == CH_ROLE_PLATFORM) {
+		op->who = ch_service_who(req);
+		if (!op->who) {
+			ch_req_fail_rc(req, CH_ENOMEM, "write");
+			return;
+		}
+	}
+	if (!ch_req_park(req, next))
+		return;
+	rc = ch_store_submit(req->service->store, op);
+	if (rc == CH_OK)
+		return; /* op is the store's, and may be done already */
+	op->rc = rc;
+	ch_req_wake(req);
+}
+
+bool ch_service_written(struct ch_req *req, const struct ch_store_op *op)
+{
+	if (op->rc == CH_OK)
+		return true;
+	if (op->err.rc && op->err.problem[0])
+		ch_req_fail(req, &op->err, NULL);
+	else
+		ch_req_fail_rc(req, op->rc, "write to the store");
+	return false;
+}
+
+bool ch_service_name(struct ch_req *req, size_t param, char ret_name[CH_NAME_TEXT_B])
+{
+	const char *text = req->match.params[param];
+	struct ch_err err = {0};
+
+	if (ch_name_normalize(text, strlen(text), &req->service->name_rules, ret_name, &err) ==
+		CH_OK)
+		return true;
+	ch_req_fail(req, &err, "name");
+	return false;
+}
+
+/* Plain decimal, 1 … 2^53 - 1. */
+static int parse_id(const char *text, uint64_t *ret_id)
+{
+	size_t n = strspn(text, "0123456789");
+	uint64_t id = 0;
+
+	if (n == 0 || n > 16 || text[n])
+		return CH_EINVAL;
+	for (size_t i = 0; i < n; i++)
+		id = id * 10 + (uint64_t)(text[i] - '0');
+	if (id == 0 || id > CH_STORE_ID_MAX)
+		return CH_EINVAL;
+	*ret_id = id;
+	return CH_OK;
+}
+
+bool ch_service_order_id(struct ch_req *req, uint64_t *ret_id)
+{
+	if (parse_id(req->match.params[0], ret_id) == CH_OK)
+		return true;
+	ch_req_problem(req, CH_ENOTFOUND, "order-not-found", NULL, "There is no such order.");
+	return false;
+}
+
+bool ch_service_page(struct ch_req *req, size_t *ret_limit, uint64_t *ret_before)
+{
+	const char *cursor = ch_query_get(&req->query, "cursor");
+	struct ch_err err = {0};
+	int64_t limit;
+
+	if (ch_query_int(
+		    &req->query, "limit", LIMIT_DEFAULT, 1, CH_STORE_LIST_MAX, &limit, &err)) {
+		ch_req_fail(req, &err, "limit");
+		return false;
+	}
+	*ret_before = 0;
+	if (cursor && parse_id(cursor, ret_before)) {
+		ch_req_problem(req, CH_EINVAL, "bad-query", "cursor",
+			"The cursor must be the next_cursor of an earlier answer.");
+		return false;
+	}
+	*ret_limit = (size_t)limit;
+	return true;
+}
+
+json_t *ch_service_cursor(struct ch_req *req, uint64_t before)
+{
+	char text[24];
+
+	if (before == 0)
+		return json_null();
+	snprintf(text, sizeof(text), "%" PRIu64, before);
+	return json_string(text);
+}
+
+void ch_service_order_answer(struct ch_req *req, const struct ch_store_order_answer *answer)
+{
+	ch_req_json(req, 200,
+		json_pack("{s:I, s:I, s:s, s:o}", "id", (json_int_t)answer->id, "fence",
+			(json_int_t)answer->fence, "state", ch_order_state_str(answer->state),
+			"edges", ch_present_edges_state(&answer->edges)));
+}

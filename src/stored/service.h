@@ -1,0 +1,38 @@
+/* What the handlers work with. */
+#ifndef CH_STORED_SERVICE_H
+#define CH_STORED_SERVICE_H
+
+#include "store/store.h"
+#include "stored/polls.h"
+#include "stored/request.h"
+#include "wire/name.h"
+
+struct ch_service {
+	struct ch_store *store;
+	struct ch_polls *polls;
+	struct ch_name_rules name_rules;
+};
+
+/* A write: parks the request, submits op, and next runs when it is committed or has failed
+ * (op->rc).  op lies in the request's arena; its arena, done, user and who are set here (who
+ * only for people and the platform, whose changes are audited).  When it cannot be submitted
+ * next runs all the same, with op->rc. */
+void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *next);
+/* Answers with op's error; true when there was none. */
+CH_MUST bool ch_service_written(struct ch_req *req, const struct ch_store_op *op);
+
+/* "role/scope/id" in the request's arena; NULL when out of memory. */
+const char *ch_service_who(struct ch_req *req);
+
+/* The request's path parameter as a normalized name; false: the answer is given. */
+CH_MUST bool ch_service_name(struct ch_req *req, size_t param, char ret_name[CH_NAME_TEXT_B]);
+/* A decimal id in the path; false: answered with `order-not-found`. */
+CH_MUST bool ch_service_order_id(struct ch_req *req, uint64_t *ret_id);
+/* 200 with the state of an order after a write of the issuer's. */
+void ch_service_order_answer(struct ch_req *req, const struct ch_store_order_answer *answer);
+/* limit and cursor of lists by id. */
+CH_MUST bool ch_service_page(struct ch_req *req, size_t *ret_limit, uint64_t *ret_before);
+/* The cursor of the next page as JSON; null for 0. */
+json_t *ch_service_cursor(struct ch_req *req, uint64_t before);
+
+#endif

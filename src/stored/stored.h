@@ -1,0 +1,8 @@
+/* `certherd store`: the API server over the database. */
+#ifndef CH_STORED_STORED_H
+#define CH_STORED_STORED_H
+
+/* argv[0] is "store".  Returns the exit status. */
+int ch_store_main(int argc, char **argv);
+
+#endif

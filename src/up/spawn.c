@@ -1,0 +1,70 @@
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "up/supervisor.h"
+
+static int drop_rights(const struct ch_user *user)
+{
+	uid_t r;
+	uid_t e;
+	uid_t s;
+
+	if (!user->separate)
+		return CH_OK;
+	if (setgroups(user->n_groups, user->groups) < 0 ||
+		setresgid(user->gid, user->gid, user->gid) < 0 ||
+		setresuid(user->uid, user->uid, user->uid) < 0)
+		return CH_EIO;
+	/* No way back, and none through a set-uid program either. */
+	if (getresuid(&r, &e, &s) < 0 || r != user->uid || e != user->uid || s != user->uid ||
+		setuid(0) == 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return CH_EAUTH;
+	return CH_OK;
+}
+
+_Noreturn static void become(const struct ch_sup_role *role, pid_t parent)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	/* Ctrl-C at a terminal is for the supervisor, which stops the roles in order. */
+	(void)setpgid(0, 0);
+	if (drop_rights(&role->user)) {
+		ch_log_error("%s: cannot become its user: %s", role->name, strerror(errno));
+		_exit(CH_SUP_EXIT_NO_EXEC);
+	}
+	if (role->must_read && access(role->must_read, R_OK) < 0) {
+		ch_log_error(
+			"%s: its user (uid %u) cannot read %s: %s; may others pass through "
+			"the folders above it?",
+			role->name, (unsigned)geteuid(), role->must_read, strerror(errno));
+		_exit(CH_SUP_EXIT_CONFIG);
+	}
+	/* Changing the user forgets this, so it comes after; and the parent may be gone by now.
+	 * SIGKILL, because nobody is left who would wait for anything gentler. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
+		_exit(CH_SUP_EXIT_NO_EXEC);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	execv(role->program, role->argv);
+	ch_log_error("%s: cannot start %s: %s", role->name, role->program, strerror(errno));
+	_exit(CH_SUP_EXIT_NO_EXEC);
+}
+
+int ch_sup_spawn(const struct ch_sup_role *role, pid_t *ret_pid)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return CH_EIO;
+	if (pid == 0)
+		become(role, parent);
+	*ret_pid = pid;
+	return CH_OK;
+}

@@ -1,0 +1,222 @@
+#include "wire/record.h"
+
+#include <string.h>
+
+#include "crypto/keys.h"
+#include "crypto/sign.h"
+
+#define RECORD_LABEL "certherd record v1"
+
+_Static_assert(CH_RECORD_MAX_B > CH_RECORD_LEAF_MAX_B +
+					 CH_RECORD_SEALED_MAX * (CH_RECORD_CT_MAX_B + 80u) +
+					 CH_NAME_MAX + 256u,
+	"a record with everything at its limit fits");
+
+static int name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+	       c == '.';
+}
+
+/* Only what keeps keys and logs sane; the rules of names are in wire/name.c. */
+static int check_name(const char *name, size_t len)
+{
+	size_t at = len > 2 && name[0] == '*' && name[1] == '.' ? 2 : 0;
+
+	if (len == 0 || len > CH_NAME_MAX)
+		return CH_EPROTO;
+	for (; at < len; at++)
+		if (!name_char(name[at]))
+			return CH_EPROTO;
+	return CH_OK;
+}
+
+static void read_sealed(struct ch_reader *r, struct ch_sealed_view *ret)
+{
+	ret->recipient_id = ch_read_bytes(r, CH_RECIPIENT_ID_B);
+	ret->kem_id = ch_read_u16(r);
+	ret->enc_len = ch_read_u8(r);
+	ret->enc = ch_read_bytes(r, ret->enc_len);
+	ret->ct_len = ch_read_u16(r);
+	ret->ct = ch_read_bytes(r, ret->ct_len);
+	if ((ret->enc_len != 32 && ret->enc_len != 65) || ret->ct_len == 0 ||
+		ret->ct_len > CH_RECORD_CT_MAX_B)
+		r->rc = CH_EPROTO;
+}
+
+static void read_cert(struct ch_reader *r, const uint8_t *start, struct ch_record *ret)
+{
+	ret->key_version = ch_read_u64(r);
+	ret->not_before_s = (int64_t)ch_read_u64(r);
+	ret->not_after_s = (int64_t)ch_read_u64(r);
+	ret->chain_id = ch_read_bytes(r, CH_CHAIN_ID_B);
+	ret->leaf_len = ch_read_u16(r);
+	ret->leaf = ch_read_bytes(r, ret->leaf_len);
+	ret->n_sealed = ch_read_u8(r);
+	if (ret->leaf_len == 0 || ret->leaf_len > CH_RECORD_LEAF_MAX_B || ret->n_sealed == 0 ||
+		ret->n_sealed > CH_RECORD_SEALED_MAX) {
+		r->rc = CH_EPROTO;
+		return;
+	}
+	for (size_t i = 0; i < ret->n_sealed; i++)
+		read_sealed(r, &ret->sealed[i]);
+	ret->signer_id = ch_read_bytes(r, CH_SIGNER_ID_B);
+	ret->signed_len = (size_t)(r->at - start);
+	ret->signature = ch_read_bytes(r, CH_SIGNATURE_B);
+}
+
+int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_record)
+{
+	struct ch_record rec = {0};
+	struct ch_reader r;
+	uint8_t format;
+	uint8_t kind;
+
+	if (len > CH_RECORD_MAX_B)
+		return CH_EPROTO;
+	ch_reader_init(&r, bytes, len);
+	format = ch_read_u8(&r);
+	kind = ch_read_u8(&r);
+	if (r.rc)
+		return r.rc;
+	if (format != CH_RECORD_FORMAT || kind < CH_RECORD_NAME || kind > CH_RECORD_TOMBSTONE)
+		return CH_EUNSUPPORTED;
+	rec.kind = (enum ch_record_kind)kind;
+	rec.flags = ch_read_u16(&r);
+	rec.version = ch_read_u64(&r);
+	rec.account_hint = ch_read_u64(&r);
+	rec.name_len = ch_read_u8(&r);
+	rec.name = (const char *)ch_read_bytes(&r, rec.name_len);
+	if (r.rc || check_name(rec.name, rec.name_len))
+		return CH_EPROTO;
+	if (rec.kind == CH_RECORD_CERT)
+		read_cert(&r, bytes, &rec);
+	if (r.rc || r.left)
+		return CH_EPROTO;
+	*ret_record = rec;
+	return CH_OK;
+}
+
+static void add_sealed(struct ch_buf *out, const struct ch_sealed_view *sealed)
+{
+	(void)ch_buf_add(out, sealed->recipient_id, CH_RECIPIENT_ID_B);
+	(void)ch_buf_add_u16(out, sealed->kem_id);
+	(void)ch_buf_add_u8(out, (uint8_t)sealed->enc_len);
+	(void)ch_buf_add(out, sealed->enc, sealed->enc_len);
+	(void)ch_buf_add_u16(out, (uint16_t)sealed->ct_len);
+	(void)ch_buf_add(out, sealed->ct, sealed->ct_len);
+}
+
+static int check_cert_fields(const struct ch_record *rec)
+{
+	if (rec->leaf_len == 0 || rec->leaf_len > CH_RECORD_LEAF_MAX_B || rec->n_sealed == 0 ||
+		rec->n_sealed > CH_RECORD_SEALED_MAX)
+		return CH_EINVAL;
+	for (size_t i = 0; i < rec->n_sealed; i++) {
+		const struct ch_sealed_view *s = &rec->sealed[i];
+
+		if ((s->enc_len != 32 && s->enc_len != 65) || s->ct_len == 0 ||
+			s->ct_len > CH_RECORD_CT_MAX_B)
+			return CH_EINVAL;
+	}
+	return CH_OK;
+}
+
+int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
+{
+	static const uint8_t no_chain[CH_CHAIN_ID_B];
+
+	if (check_name(rec->name, rec->name_len) ||
+		(rec->kind == CH_RECORD_CERT && check_cert_fields(rec)))
+		return CH_EINVAL;
+	(void)ch_buf_add_u8(out, CH_RECORD_FORMAT);
+	(void)ch_buf_add_u8(out, (uint8_t)rec->kind);
+	(void)ch_buf_add_u16(out, rec->flags);
+	(void)ch_buf_add_u64(out, rec->version);
+	(void)ch_buf_add_u64(out, rec->account_hint);
+	(void)ch_buf_add_u8(out, (uint8_t)rec->name_len);
+	(void)ch_buf_add(out, rec->name, rec->name_len);
+	if (rec->kind != CH_RECORD_CERT)
+		return out->rc;
+	(void)ch_buf_add_u64(out, rec->key_version);
+	(void)ch_buf_add_u64(out, (uint64_t)rec->not_before_s);
+	(void)ch_buf_add_u64(out, (uint64_t)rec->not_after_s);
+	(void)ch_buf_add(out, rec->chain_id ? rec->chain_id : no_chain, CH_CHAIN_ID_B);
+	(void)ch_buf_add_u16(out, (uint16_t)rec->leaf_len);
+	(void)ch_buf_add(out, rec->leaf, rec->leaf_len);
+	(void)ch_buf_add_u8(out, (uint8_t)rec->n_sealed);
+	for (size_t i = 0; i < rec->n_sealed; i++)
+		add_sealed(out, &rec->sealed[i]);
+	return ch_buf_add(out, rec->signer_id, CH_SIGNER_ID_B);
+}
+
+int ch_record_sign(
+	const struct ch_record *record, const struct ch_sign_key *key, struct ch_buf *out)
+{
+	struct ch_record rec = *record;
+	uint8_t sig[CH_SIGNATURE_B];
+	size_t start = out->len;
+	int rc;
+
+	if (rec.kind != CH_RECORD_CERT)
+		return CH_EINVAL;
+	rec.signer_id = ch_sign_key_id(key);
+	rc = ch_record_encode(&rec, out);
+	if (rc)
+		return rc;
+	rc = ch_sign(key, RECORD_LABEL, out->data + start, out->len - start, sig);
+	if (rc)
+		return rc;
+	return ch_buf_add(out, sig, sizeof(sig));
+}
+
+int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
+	const struct ch_verify_set *pinned)
+{
+	if (record->kind != CH_RECORD_CERT)
+		return CH_EINVAL;
+	return ch_verify(pinned, record->signer_id, RECORD_LABEL, bytes, record->signed_len,
+		record->signature);
+}
+
+int ch_chain_decode(const uint8_t *bytes, size_t len, struct ch_chain *ret_chain)
+{
+	struct ch_chain chain = {0};
+	struct ch_reader r;
+
+	if (len > CH_CHAIN_MAX_B)
+		return CH_EPROTO;
+	ch_reader_init(&r, bytes, len);
+	chain.n = ch_read_u8(&r);
+	if (r.rc || chain.n == 0 || chain.n > CH_CHAIN_CERTS_MAX)
+		return CH_EPROTO;
+	for (size_t i = 0; i < chain.n; i++) {
+		chain.der_len[i] = ch_read_u16(&r);
+		chain.der[i] = ch_read_bytes(&r, chain.der_len[i]);
+		if (r.rc || chain.der_len[i] == 0)
+			return CH_EPROTO;
+	}
+	if (r.left)
+		return CH_EPROTO;
+	*ret_chain = chain;
+	return CH_OK;
+}
+
+int ch_chain_encode(const struct ch_chain *chain, struct ch_buf *out)
+{
+	if (chain->n == 0 || chain->n > CH_CHAIN_CERTS_MAX)
+		return CH_EINVAL;
+	(void)ch_buf_add_u8(out, (uint8_t)chain->n);
+	for (size_t i = 0; i < chain->n; i++) {
+		if (chain->der_len[i] == 0 || chain->der_len[i] > UINT16_MAX)
+			return CH_EINVAL;
+		(void)ch_buf_add_u16(out, (uint16_t)chain->der_len[i]);
+		(void)ch_buf_add(out, chain->der[i], chain->der_len[i]);
+	}
+	return out->rc;
+}
+
+int ch_chain_id(const uint8_t *block, size_t len, uint8_t ret_id[CH_CHAIN_ID_B])
+{
+	return ch_sha256(block, len, ret_id);
+}

@@ -1,0 +1,119 @@
+/* Edge records: what the feed carries and the replica stores, one per name.
+ *
+ * All integers big-endian.  Layout of a record (format 1):
+ *
+ *   u8  format            1
+ *   u8  kind              enum ch_record_kind
+ *   u16 flags             0; readers ignore bits they do not know
+ *   u64 version           grows with every change of the name; only a higher one is applied
+ *   u64 account_hint      first 8 bytes of the ACME account thumbprint that answers challenges
+ *                         for this name; 0 = the first pinned one
+ *   u8  name_len, name    1 … 253 bytes: lower-case A-labels, "*." allowed in front
+ *   kind CH_RECORD_NAME and CH_RECORD_TOMBSTONE end here.  kind CH_RECORD_CERT goes on:
+ *   u64 key_version       the version that is bound into the sealed key's AAD
+ *   i64 not_before_s, not_after_s          Unix seconds, as in the leaf
+ *   u8  chain_id[32]      SHA-256 of the chain block (below); all zero: no intermediates
+ *   u16 leaf_len, leaf    DER, 1 … 8,192 bytes
+ *   u8  n_sealed          1 … 8 copies of the key, one per recipient:
+ *       u8  recipient_id[8]    first 8 bytes of SHA-256 of the serialized public key
+ *       u16 kem_id             RFC 9180 section 7.1
+ *       u8  enc_len, enc       32 or 65 bytes
+ *       u16 ct_len, ct         1 … 1,024 bytes
+ *   u8  signer_id[8]      first 8 bytes of SHA-256 of the signer's 65-byte public point
+ *   u8  signature[64]     ECDSA P-256 SHA-256, r || s, over "certherd record v1\0" followed by
+ *                         every byte before signature
+ *
+ * A chain block is: u8 n (1 … 8), then n times u16 len, DER certificate; leaf's issuer first.
+ * The store can make NAME and TOMBSTONE records (they give nobody a key); CERT records only the
+ * issuer can make. */
+#ifndef CH_WIRE_RECORD_H
+#define CH_WIRE_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define CH_RECORD_FORMAT 1
+#define CH_NAME_MAX 253
+#define CH_RECORD_LEAF_MAX_B 8192u
+#define CH_RECORD_CT_MAX_B 1024u
+#define CH_RECORD_SEALED_MAX 8
+#define CH_RECORD_MAX_B 24576u
+#define CH_CHAIN_ID_B 32
+#define CH_CHAIN_CERTS_MAX 8
+#define CH_CHAIN_MAX_B 65536u
+#define CH_RECIPIENT_ID_B 8
+#define CH_SIGNER_ID_B 8
+#define CH_SIGNATURE_B 64
+
+enum ch_record_kind {
+	CH_RECORD_NAME = 1,	 /* registered, no certificate yet */
+	CH_RECORD_CERT = 2,	 /* a certificate is live */
+	CH_RECORD_TOMBSTONE = 3, /* removed */
+};
+
+struct ch_sealed_view {
+	const uint8_t *recipient_id; /* CH_RECIPIENT_ID_B bytes */
+	uint16_t kem_id;
+	const uint8_t *enc;
+	size_t enc_len;
+	const uint8_t *ct;
+	size_t ct_len;
+};
+
+/* A decoded record; every pointer borrows from the bytes that were decoded. */
+struct ch_record {
+	enum ch_record_kind kind;
+	uint16_t flags;
+	uint64_t version;
+	uint64_t account_hint;
+	const char *name; /* NOT NUL-terminated */
+	size_t name_len;
+	/* CH_RECORD_CERT only: */
+	uint64_t key_version;
+	int64_t not_before_s;
+	int64_t not_after_s;
+	const uint8_t *chain_id;
+	const uint8_t *leaf;
+	size_t leaf_len;
+	struct ch_sealed_view sealed[CH_RECORD_SEALED_MAX];
+	size_t n_sealed;
+	const uint8_t *signer_id;
+	const uint8_t *signature;
+	size_t signed_len; /* the signature covers the first signed_len bytes */
+};
+
+/* CH_EPROTO when any length is out of range or bytes are left over; CH_EUNSUPPORTED for
+ * another format or kind (a newer sender: keep, skip, report).  Checks no signature and no
+ * rules of names beyond their length and characters (a-z 0-9 - _ . and a leading "*."). */
+CH_MUST int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_record);
+
+/* Appends a NAME or TOMBSTONE record, or a CERT record up to and including signer_id:
+ * the caller signs the bytes and appends the signature (ch_record_sign does both). */
+CH_MUST int ch_record_encode(const struct ch_record *record, struct ch_buf *out);
+
+struct ch_sign_key;   /* crypto/sign.h */
+struct ch_verify_set; /* crypto/sign.h */
+
+/* Encodes a CERT record (its signer_id and signature are ignored) and signs it. */
+CH_MUST int ch_record_sign(
+	const struct ch_record *record, const struct ch_sign_key *key, struct ch_buf *out);
+/* CH_EAUTH unless a pinned key signed it.  bytes: what record was decoded from. */
+CH_MUST int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
+	const struct ch_verify_set *pinned);
+
+/* A chain block <-> its certificates. */
+struct ch_chain {
+	const uint8_t *der[CH_CHAIN_CERTS_MAX]; /* borrowed */
+	size_t der_len[CH_CHAIN_CERTS_MAX];
+	size_t n;
+};
+
+CH_MUST int ch_chain_decode(const uint8_t *bytes, size_t len, struct ch_chain *ret_chain);
+CH_MUST int ch_chain_encode(const struct ch_chain *chain, struct ch_buf *out);
+/* SHA-256 of the block. */
+CH_MUST int ch_chain_id(const uint8_t *block, size_t len, uint8_t ret_id[CH_CHAIN_ID_B]);
+
+#endif

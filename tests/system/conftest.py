@@ -1,0 +1,115 @@
+"""Fixtures of the system tests: real nginx, real Pebble, the real binary, all on loopback.
+
+CERTHERD_BIN and CERTHERD_MODULE say what is tested (default: what is in build/).  Each test has
+a time limit (marker `timeout`, seconds); a failure shows the logs of everything that ran.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+
+import pytest
+
+from lab import herd, site as site_module
+
+TEST_SECONDS = 120
+# A sanitized build on a busy machine is several times slower.
+SLOWNESS = float(os.environ.get("CERTHERD_TEST_SLOWNESS", "1"))
+
+_sites = []
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timeout(seconds): the test's time limit")
+
+
+def pytest_sessionstart(session):
+    for path in (herd.binary(), herd.module()):
+        if not path.exists():
+            pytest.exit(f"{path} is not there: build first (`make`)", returncode=2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """The time limit covers fixtures too."""
+    marker = item.get_closest_marker("timeout")
+    seconds = (marker.args[0] if marker else TEST_SECONDS) * SLOWNESS
+
+    def expired(signum, frame):
+        raise AssertionError(f"the test took longer than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for site in _sites:
+            for path in sorted(site.folder.rglob("*.log")):
+                lines = path.read_text(errors="replace").splitlines()[-60:]
+                report.sections.append((f"{path}", "\n".join(lines)))
+
+
+@pytest.fixture
+def scratch():
+    """A folder for one test, gone afterwards."""
+    import shutil
+    folder = site_module.make_scratch("certherd-test-")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_site(**options):
+    made = site_module.Site(site_module.make_scratch("certherd-test-"), **options)
+    _sites.append(made)
+    return made
+
+
+def _end_site(made):
+    try:
+        made.stop()
+    finally:
+        _sites.remove(made)
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A whole platform shared by the tests of a file: everything runs."""
+    made = _new_site(pebble_options={"nonce_reject": 50})
+    try:
+        yield made.start()
+    finally:
+        _end_site(made)
+
+
+@pytest.fixture
+def make_site():
+    """A function that makes a platform of its own for one test; nothing is started yet."""
+    made = []
+
+    def make(**options):
+        made.append(_new_site(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        _end_site(one)
+
+
+@pytest.fixture(autouse=True)
+def nothing_died(request):
+    """After each test on a shared platform: Pebble still answers, nothing has ended."""
+    yield
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site").check()

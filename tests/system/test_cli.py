@@ -1,0 +1,257 @@
+"""The command line, as an operator uses it."""
+
+import json
+import re
+
+import pytest
+
+from bad_names import BAD_NAMES, short
+from lab import process, wait
+from lab import herd as lab_herd
+
+
+def test_every_command_has_help():
+    binary = lab_herd.binary()
+    text = process.run([binary, "--help"]).stdout
+    for command in ("init", "up", "store", "issuer", "agent", "domain", "status", "cert", "probe", "key"):
+        assert command in text
+        assert process.run([binary, command, "--help"]).stdout.strip(), command
+
+
+@pytest.mark.parametrize("words", [
+    ["nonsense"], [], ["domain"], ["domain", "nonsense"], ["domain", "add"], ["status", "--nonsense"],
+    ["cert", "show"], ["key", "new"]])
+def test_wrong_use_exits_with_2(words):
+    done = process.run([lab_herd.binary(), *words], check=False)
+    assert done.returncode == 2, done
+    assert done.stderr
+
+
+def test_version_is_printed():
+    assert process.run([lab_herd.binary(), "--version"]).stdout.strip()
+
+
+def test_add_show_list_and_remove(site):
+    cli = site.herd.cli
+    assert cli("domain", "add", "cli.example.com").returncode == 0
+    site.herd.wait_state("cli.example.com", "active")
+    assert "active" in cli("domain", "show", "cli.example.com").stdout
+    shown = json.loads(cli("domain", "show", "cli.example.com", "--json").stdout)
+    assert shown["name"] == "cli.example.com" and shown["state"] == "active"
+    assert "cli.example.com" in cli("domain", "list").stdout
+    listed = json.loads(cli("domain", "list", "--json").stdout)
+    assert "cli.example.com" in json.dumps(listed)
+    assert cli("domain", "rm", "cli.example.com").returncode == 0
+    done = cli("domain", "show", "cli.example.com", check=False)
+    assert done.returncode == 1 and "cli.example.com" in done.stderr
+
+
+def test_what_is_missing_is_named():
+    for words, missing in ((["domain", "add"], "NAME"), (["domain", "import"], "FILE"), (["init"], "DIR")):
+        done = process.run([lab_herd.binary(), *words], check=False)
+        assert f"certherd {' '.join(words)}: {missing} is missing" in done.stderr
+
+
+def test_help_of_a_subcommand():
+    binary = lab_herd.binary()
+    assert process.run([binary, "help", "domain", "add"]).stdout == \
+        process.run([binary, "domain", "add", "--help"]).stdout
+    assert process.run([binary, "help", "domain"]).stdout.startswith("Usage: certherd domain COMMAND")
+
+
+def test_json_of_several_names_is_one_document(site):
+    for names in (["json1.example.com"], ["json1.example.com", "json2.example.com"]):
+        made = json.loads(site.herd.cli("domain", "add", "--json", *names).stdout)
+        assert [domain["name"] for domain in made] == names
+    waited = json.loads(site.herd.cli("domain", "add", "--json", "--wait", *names).stdout)
+    assert [domain["state"] for domain in waited] == ["active", "active"]
+
+
+def test_a_wait_that_is_over_says_so(site):
+    done = site.herd.cli("domain", "add", "slow.example.com", "--wait", "--timeout", "1ms", check=False)
+    assert done.returncode == 1
+    assert re.search(r"^slow\.example\.com: still \w+ after 1ms: ", done.stdout, re.MULTILINE)
+
+
+def test_a_prefix_is_of_the_ascii_form(site):
+    site.herd.cli("domain", "add", "präfix.example.com")
+    for prefix in ("xn--prfix", "XN--PRFIX"):
+        assert "xn--prfix-hra" in site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout
+    done = site.herd.cli("domain", "list", "--prefix", "prä", check=False)
+    assert done.returncode == 2 and "ASCII form" in done.stderr
+
+
+def test_the_list_has_the_beginning_of_a_reason_only(site):
+    name = "longreason.example.com"
+    site.pebble.break_name(name)
+    site.herd.cli("domain", "add", name)
+    site.herd.wait_state(name, "failed")
+    detail = site.herd.domain(name)["reason"]["detail"]
+    assert len(detail) > 80
+    listed = site.herd.cli("domain", "list", "--prefix", name).stdout
+    assert detail[:80] + " ...\n" in listed and detail[:82] not in listed
+    shown = site.herd.cli("domain", "show", name).stdout
+    assert detail in shown and "MUST ACT" in shown
+    site.herd.cli("domain", "rm", name)
+
+
+def test_names_may_be_written_as_people_write_them(site):
+    site.herd.cli("domain", "add", "Müller.Example.com")
+    assert site.herd.domain("xn--mller-kva.example.com")["display"] == "müller.example.com"
+    assert "xn--mller-kva" in site.herd.cli("domain", "show", "müller.example.com").stdout
+
+
+def test_cert_show(site):
+    site.go_live("certshow.example.com")
+    text = site.herd.cli("cert", "show", "certshow.example.com").stdout
+    serial = site.herd.domain("certshow.example.com")["certificate"]["serial"]
+    assert serial in text and "certshow.example.com" in text
+    assert "PRIVATE" not in text
+    json.loads(site.herd.cli("cert", "show", "certshow.example.com", "--json").stdout)
+
+
+def test_probe_compares_what_is_served_with_what_should_be(site):
+    site.go_live("probe.example.com")
+    site.go_live("other-probe.example.com")
+    edge = f"127.0.0.1:{site.nginx.https_port}"
+    done = site.herd.cli("probe", "probe.example.com", "--connect", edge)
+    serial = site.herd.domain("probe.example.com")["certificate"]["serial"]
+    assert serial in done.stdout and "the certificate that should be served" in done.stdout
+    said = json.loads(site.herd.cli("probe", "probe.example.com", "--connect", edge, "--json").stdout)
+    assert said["ok"] is True and said["results"][0]["verdict"] == "ok"
+    wrong = site.herd.cli("probe", "probe.example.com", "--connect", f"127.0.0.1:{site.nginx.http_port}",
+                          check=False)
+    assert wrong.returncode == 1 and "no-tls" in wrong.stdout
+    nobody = site.herd.cli("probe", "probe.example.com", "--connect", "127.0.0.1:1", check=False)
+    assert nobody.returncode == 1 and "unreachable" in nobody.stdout
+    # DNS of the test names leads nowhere near the edge: that is a failure, not a crash.
+    assert site.herd.cli("probe", "probe.example.com", check=False).returncode in (1, 2, 4)
+
+
+def test_status(site):
+    site.go_live("status.example.com")
+    text = site.herd.cli("status").stdout
+    assert "active" in text and "edge/default/e1" in text
+    status = json.loads(site.herd.cli("status", "--json").stdout)
+    assert status["names"]["active"] >= 1
+    assert status["edges"][0]["live"] is True
+
+
+def test_pause_resume_and_retry(site):
+    cli = site.herd.cli
+    site.pebble.break_name("clipause.example.com")
+    cli("domain", "add", "clipause.example.com")
+    site.herd.wait_state("clipause.example.com", "failed")
+    cli("domain", "pause", "clipause.example.com")
+    assert site.herd.domain("clipause.example.com")["state"] == "paused"
+    assert cli("domain", "retry", "clipause.example.com", check=False).returncode == 1
+    site.pebble.mend_name("clipause.example.com")
+    cli("domain", "resume", "clipause.example.com")
+    site.herd.wait_state("clipause.example.com", "active")
+    assert cli("domain", "retry", "clipause.example.com").returncode == 0
+
+
+def test_import_tells_of_each_rejected_line(site, tmp_path):
+    listing = tmp_path / "names.txt"
+    listing.write_text("# customers\nimp1.example.com\n\nimp2.example.com\nnot a name\n"
+                       "imp1.example.com\n192.0.2.1\nimp3.example.com\n")
+    done = site.herd.cli("domain", "import", listing, check=False)
+    assert done.returncode == 3, done
+    said = done.stdout + done.stderr
+    assert "not a name" in said and "192.0.2.1" in said and "name-ip-literal" in said
+    for name in ("imp1", "imp2", "imp3"):
+        site.herd.wait_state(f"{name}.example.com", "active")
+
+
+def test_import_without_a_fault_exits_with_0_and_may_be_repeated(site, tmp_path):
+    listing = tmp_path / "names.txt"
+    listing.write_text("rep1.example.com\nrep2.example.com\n")
+    assert site.herd.cli("domain", "import", listing).returncode == 0
+    assert site.herd.cli("domain", "import", listing).returncode == 0
+
+
+def test_import_of_a_folder_names_it(site, tmp_path):
+    done = site.herd.cli("domain", "import", tmp_path, check=False)
+    assert done.returncode == 1 and f"{tmp_path}: cannot read: Is a directory" in done.stderr
+
+
+def test_import_from_standard_input(site):
+    done = site.herd.cli("domain", "import", "-", input="stdin.example.com\n")
+    assert done.returncode == 0
+    assert site.herd.domain("stdin.example.com")["name"] == "stdin.example.com"
+
+
+def test_import_of_csv(site, tmp_path):
+    listing = tmp_path / "names.csv"
+    listing.write_text("name,www,tenant\ncsv1.example.com,yes,acme\ncsv2.example.com,no,other\n")
+    site.herd.cli("domain", "import", listing)
+    first = site.herd.domain("csv1.example.com")
+    assert (first["www"], first["tenant"]) == (True, "acme")
+    assert site.herd.domain("csv2.example.com")["tenant"] == "other"
+
+
+@pytest.mark.parametrize("name,code", [entry for entry in BAD_NAMES if "\0" not in entry[0]],
+                         ids=short)
+def test_a_bad_name_is_refused(site, name, code):
+    done = site.herd.cli("domain", "add", "--", name, check=False)
+    assert done.returncode == 2, done
+    assert done.stderr.strip()
+    if code and name not in ("", "."):
+        assert code in done.stderr
+
+
+def test_a_store_that_is_not_there_gives_4(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    done = made.cli("status", check=False)
+    assert done.returncode == 4, done
+
+
+def test_a_missing_configuration_gives_2(scratch):
+    done = process.run([lab_herd.binary(), "status", "--config", scratch / "absent.conf"], check=False)
+    assert done.returncode == 2 and "absent.conf" in done.stderr
+
+
+def test_an_identity_that_is_not_there_gives_2(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.pki("operator.key").unlink()
+    done = made.cli("status", check=False)
+    assert done.returncode == 2 and "operator.key: No such file" in done.stderr
+
+
+def test_a_section_that_nobody_reads_gives_2(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.config.write_text(made.config.read_text() + "[agents]\nstore = https://127.0.0.1:1\n")
+    done = made.cli("status", check=False)
+    assert done.returncode == 2 and "no section [agents]" in done.stderr
+
+
+def test_an_issuer_whose_directory_ca_is_not_there_gives_2(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("issuer", directory_ca="absent.pem")
+    done = made.cli("issuer", check=False)
+    assert done.returncode == 2 and "absent.pem" in done.stderr
+
+
+def test_a_store_whose_key_others_can_read_gives_2(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.pki("store.key").chmod(0o644)
+    done = made.cli("store", check=False)
+    assert done.returncode == 2 and "chmod 600" in done.stderr
+
+
+@pytest.mark.parametrize("agreed", ["no", "yes"])
+def test_an_issuer_that_may_make_no_account_says_so_at_the_start(scratch, agreed):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("issuer", terms_agreed=agreed)
+    child = made.start("issuer")
+    wait.until(lambda: "ready" in child.log(), "the issuer is ready")
+    made.stop()
+    assert ("terms_agreed is not yes" in child.log()) == (agreed == "no")
+
+
+def test_a_foreign_identity_gives_4(site, scratch):
+    other = lab_herd.Herd(scratch / "other").init()
+    other.set("cli", store=f"https://127.0.0.1:{site.herd.store_port}",
+              identity_ca=site.herd.pki("ca.pem"))
+    done = other.cli("status", check=False)
+    assert done.returncode == 4, done

@@ -1,0 +1,196 @@
+"""A store in an attacker's hands gets no certificate and makes no edge serve a key of its own."""
+
+import os
+
+import pytest
+from cryptography import x509
+
+import forge
+import identities
+from lab import tls, wait
+
+PATH = "/.well-known/acme-challenge/"
+
+
+class Edge:
+    """An agent and nginx behind a store that the attacker runs."""
+
+    def __init__(self, site):
+        self.site = site
+        self.herd = site.herd
+        self.store = forge.HostileStore(site.herd).start()
+        self.recipient = forge.recipient_of(site.herd)
+        self.signing = forge.signing_key_of(site.herd)
+        self.ca_key = identities.new_key()
+        self.version = 0
+
+    def certificate(self, *names):
+        """A leaf for the names, self-signed: the edge serves what the issuer has signed for."""
+        folder = self.site.folder / "leaves"
+        folder.mkdir(exist_ok=True)
+        self.version += 1
+        paths = identities.make(folder, f"leaf{self.version}", (), usages=(identities.SERVER,), dns=names)
+        certificate = x509.load_pem_x509_certificate(paths[0].read_bytes())
+        key = forge.serialization.load_pem_private_key(paths[1].read_bytes(), None)
+        return certificate, key
+
+    def record(self, name, *names, version=None, **options):
+        certificate, key = self.certificate(*(names or (name,)))
+        options.setdefault("signing_key", self.signing)
+        return forge.cert_record(version or self.version, name, certificate, key, self.recipient, **options)
+
+    def feed(self, *records):
+        """Feeds them and waits until the agent has read beyond them, or has stopped at them."""
+        self.store.feed(*records)
+        seq, reads = len(self.store.records), self.store.reads
+        wait.until(lambda: self.herd.check() and
+                   (self.store.acknowledged >= seq or self.store.reads >= reads + 3),
+                   "the agent has seen the records", 20)
+
+    def serves(self, sni):
+        try:
+            with self.site.connect(sni, tls.context()) as visit:
+                return visit.der
+        except tls.Refused:
+            return None
+
+    def answer(self, name, token="token"):
+        status, _, body = tls.plain_get(self.site.nginx.http_port, name, PATH + token)
+        return body.decode() if status == 200 else None
+
+
+@pytest.fixture
+def edge(make_site):
+    site = make_site()
+    site.prepare()
+    made = Edge(site)
+    try:
+        site.herd.set("agent", poll_wait="500ms")
+        site.herd.start("agent")
+        site.nginx.start()
+        yield made
+    finally:
+        made.store.stop()
+
+
+def test_the_control_a_rightly_made_record_is_served(edge):
+    """Made by an implementation of the formats that shares no code with certherd's."""
+    record = edge.record("control.example.com")
+    edge.feed(record)
+    assert wait.until(lambda: edge.serves("control.example.com"), "it is served", 10)
+
+
+def test_wildcard_records_serve_the_names_below_them(edge):
+    edge.feed(edge.record("*.wild.example.com"), edge.record("exact.wild.example.com"))
+    wait.until(lambda: edge.serves("a.wild.example.com"), "the wildcard is served", 10)
+
+    def names_of(sni):
+        der = edge.serves(sni)
+        if der is None:
+            return None
+        extension = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName)
+        return extension.value.get_values_for_type(x509.DNSName)
+
+    assert names_of("b.wild.example.com") == ["*.wild.example.com"]
+    assert names_of("B.WILD.example.com") == ["*.wild.example.com"]
+    assert names_of("exact.wild.example.com") == ["exact.wild.example.com"]
+    assert names_of("wild.example.com") is None
+    assert names_of("a.b.wild.example.com") is None
+
+
+FORGERIES = {
+    "another signing key": lambda edge, name: edge.record(name, signing_key=identities.new_key()),
+    "another key that claims the pinned one's id": lambda edge, name: edge.record(
+        name, signing_key=identities.new_key(), claimed_signer=edge.signing),
+    "a record altered after signing": lambda edge, name: edge.record(
+        name, spoil=lambda body: body[:4] + b"\x7f" + body[5:]),
+    "a leaf altered after signing": lambda edge, name: edge.record(
+        name, spoil=lambda body: body[:200] + bytes([body[200] ^ 1]) + body[201:]),
+    "a name put over another's": lambda edge, name: edge.record(
+        "x" * len(name), spoil=lambda body: body.replace(b"x" * len(name), name.encode(), 1)),
+    "no signature": lambda edge, name: edge.record(name)[:-64],
+    "a signature of zeros": lambda edge, name: edge.record(name)[:-64] + b"\0" * 64,
+    "random bytes": lambda edge, name: os.urandom(500),
+    "a cut record": lambda edge, name: edge.record(name)[:300],
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda text: text.replace(" ", "-"))
+def test_a_forged_record_is_never_served(edge, forgery):
+    good = edge.record("good.example.com")
+    edge.feed(good)
+    serial = wait.until(lambda: edge.serves("good.example.com"), "the good one is served", 10)
+    edge.feed(FORGERIES[forgery](edge, "victim.example.com"))
+    edge.feed(FORGERIES[forgery](edge, "good.example.com"))
+    assert edge.serves("victim.example.com") is None
+    assert edge.serves("good.example.com") == serial
+
+
+def test_a_key_sealed_for_another_name_cannot_be_moved(edge):
+    """Even signed rightly, as a broken issuer might: the binding is inside the sealing."""
+    edge.feed(edge.record("moved.example.com", bound_name="origin.example.com"))
+    assert edge.serves("moved.example.com") is None
+
+
+def test_an_older_version_does_not_come_back(edge):
+    edge.feed(edge.record("replay.example.com", version=10))
+    wait.until(lambda: edge.serves("replay.example.com"), "it is served", 10)
+    new = edge.record("replay.example.com", version=20)
+    edge.feed(new)
+    served = wait.until(lambda: edge.serves("replay.example.com"), "it is served", 10)
+    edge.feed(edge.record("replay.example.com", version=15))
+    assert edge.serves("replay.example.com") == served
+
+
+def test_a_foreign_accounts_challenge_is_not_answered(edge):
+    """All that a record can say of accounts is which of the pinned ones to use."""
+    own = (edge.herd.folder / "edge/nginx-certherd.conf").read_text()
+    edge.feed(forge.name_record(1, "victim.example.com"),
+              forge.name_record(2, "hinted.example.com", hint=0x0123456789abcdef))
+    answer = wait.until(lambda: edge.answer("victim.example.com"), "the challenge is answered", 10)
+    assert answer.split(".")[0] == "token" and answer.split(".")[1] in own
+    hinted = edge.answer("hinted.example.com")
+    assert hinted is None or hinted.split(".")[1] in own
+
+
+def test_an_attackers_own_issuer_gets_nothing_for_a_registered_name(edge, make_site):
+    """The name is registered and answers challenges, but under the platform's account alone."""
+    edge.feed(forge.name_record(1, "victim.example.com"))
+    wait.until(lambda: edge.answer("victim.example.com"), "the challenge is answered", 10)
+    attacker = make_site()
+    attacker.herd.init()
+    attacker.herd.set("issuer", directory=edge.site.pebble.directory, probe="off",
+                      directory_ca=edge.site.pebble.api_ca, roots=edge.site.root, terms_agreed="yes",
+                      retry_ladder="1s,2s,4s", poll_interval="100ms", lease="5s")
+    for role in ("store", "issuer", "agent"):
+        attacker.herd.start(role)
+    attacker.herd.api().put("/v1/domains/victim.example.com")
+    attacker.herd.wait_state("victim.example.com", "failed", 30, also=lambda now: now["failures"] >= 2)
+    assert attacker.herd.domain("victim.example.com")["certificate"] is None
+
+
+@pytest.mark.parametrize("raw", [
+    b"", b"CHF1", b"nonsense" * 100, b"CHF2" + b"\0" * 36, b"CHF1" + b"\0" * 36 + b"\xff" * 13,
+    b"CHF1" + b"\0" * 36 + b"\0\0\0\1\1" + b"\0" * 8, b"CHF1" + b"\xff" * 36,
+    b"CHF1" + b"\0" * 36 + b"\0" * (5 * 1024 * 1024)], ids=lambda raw: f"{len(raw)}-{raw[:5]!r}")
+def test_a_feed_that_is_no_feed_changes_nothing(edge, raw):
+    edge.feed(edge.record("steady.example.com"))
+    served = wait.until(lambda: edge.serves("steady.example.com"), "it is served", 10)
+    reads = edge.store.reads
+    edge.store.raw = raw
+    wait.until(lambda: edge.herd.check() and edge.store.reads > reads, "the agent has read it", 20)
+    edge.store.raw = None
+    edge.feed(edge.record("after.example.com"))
+    wait.until(lambda: edge.herd.check() and edge.serves("after.example.com"), "the agent goes on", 30)
+    assert edge.serves("steady.example.com") == served
+
+
+def test_a_mass_removal_waits_for_an_operator(edge):
+    names = [f"n{number}.example.com" for number in range(30)]
+    edge.feed(*(edge.record(name) for name in names))
+    wait.until(lambda: edge.serves(names[-1]), "they are served", 20)
+    edge.store.feed(*(forge.tombstone(1000 + at, name) for at, name in enumerate(names)))
+    wait.until(lambda: edge.store.error, "the agent tells the store why it waits", 20)
+    alive = [name for name in names if edge.serves(name)]
+    assert len(alive) >= 19, f"{len(alive)} of 30 are left"

@@ -1,0 +1,154 @@
+"""`certherd init` and `certherd up`."""
+
+import os
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from lab import herd, process, wait
+
+
+def test_init_makes_a_folder_with_private_keys_kept_private(scratch):
+    made = herd.Herd(scratch / "certherd").init()
+    for path in ("certherd.conf", "pki/ca.pem", "pki/edge-ca.pem", "offline/ca.key", "pki/store.pem",
+                 "pki/issuer.pem", "pki/edge.pem", "pki/operator.pem", "pki/platform.pem",
+                 "issuer/account.key", "issuer/signing.key", "issuer/recipients",
+                 "edge/recipient.key", "edge/signers", "edge/nginx-certherd.conf"):
+        assert (made.folder / path).is_file(), path
+    for path in made.folder.rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert not mode & 0o002, f"{path} may be written by everybody"
+        if path.suffix == ".key":
+            assert mode & 0o077 == 0, f"{path}: {mode:o}"
+
+
+def test_init_refuses_to_overwrite(scratch):
+    made = herd.Herd(scratch / "certherd").init()
+    before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
+    done = process.run([herd.binary(), "init", made.folder], check=False)
+    assert done.returncode in (1, 2) and done.stderr
+    assert {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()} == before
+
+
+def test_init_refuses_a_folder_with_anything_in_it(scratch):
+    (scratch / "mine").mkdir()
+    (scratch / "mine/notes").write_text("keep")
+    done = process.run([herd.binary(), "init", scratch / "mine"], check=False)
+    assert done.returncode in (1, 2) and done.stderr
+    assert os.listdir(scratch / "mine") == ["notes"]
+
+
+def test_a_key_pair_is_made_and_shown(scratch):
+    path = scratch / "recipient.key"
+    made = process.run([herd.binary(), "key", "new", path])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    shown = process.run([herd.binary(), "key", "pub", path]).stdout.strip()
+    assert shown.splitlines()[-1].startswith("certherd-pub-")
+    assert "SECRET" not in made.stdout + made.stderr + shown
+    again = process.run([herd.binary(), "key", "new", path], check=False)
+    assert again.returncode != 0
+
+
+def roles_of(up):
+    found = {}
+    for pid in process.children_of(up.pid):
+        words = process.command_line(pid).split()
+        for role in ("store", "issuer", "agent"):
+            if role in words:
+                found[role] = pid
+    return found
+
+
+@pytest.mark.parametrize("role", ["store", "issuer", "agent"])
+def test_up_restarts_a_killed_child(make_site, role):
+    made = make_site()
+    made.start()
+    up = made.herd.running[0]
+    made.go_live("before.example.com")
+    before = wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run")
+    os.kill(before[role], signal.SIGKILL)
+    after = wait.until(lambda: roles_of(up).get(role, before[role]) != before[role] and roles_of(up),
+                       lambda: f"the {role} is back\n{up.log_tail()}", 20)
+    assert {name: pid for name, pid in after.items() if name != role} == \
+        {name: pid for name, pid in before.items() if name != role}
+    wait.until(made.herd.is_healthy, "the store is healthy", 20)
+    made.go_live("after.example.com", 40)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_up_stops_cleanly_and_leaves_nothing(make_site, how):
+    made = make_site()
+    made.start()
+    up = made.herd.running.pop()
+    children = wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run")
+    os.kill(up.pid, how)
+    assert up.wait_exit(20) == 0, up.log_tail()
+    assert not [pid for pid in children.values() if process.exists(pid)]
+
+
+def test_children_end_with_a_killed_up(make_site):
+    made = make_site()
+    made.start()
+    up = made.herd.running.pop()
+    children = wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run")
+    os.kill(up.pid, signal.SIGKILL)
+    up.wait_exit(5)
+    wait.until(lambda: not [pid for pid in children.values() if process.exists(pid)],
+               "the children have ended", 20)
+
+
+def test_up_begins_again_where_it_stopped(make_site):
+    made = make_site()
+    made.start()
+    first = made.go_live("again.example.com")
+    assert set(made.herd.stop().values()) == {0}
+    made.herd.start("up")
+    second = made.herd.domain("again.example.com")
+    assert second["certificate"] == first["certificate"]
+    made.go_live("later.example.com")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="separation needs root")
+def test_as_root_each_role_has_its_own_user(make_site):
+    made = make_site(nginx_options={"user": "www-data"},
+                     settings={"up": {"store_user": "64101", "issuer_user": "64102", "agent_user": "64103"},
+                               "agent": {"replica_group": "www-data"}})
+    made.start()
+    up = made.herd.running[0]
+    children = wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run")
+
+    def user(pid):
+        with open(f"/proc/{pid}/status") as status:
+            line = next(line for line in status if line.startswith("Uid:"))
+        return set(line.split()[1:])
+
+    assert {role: user(pid) for role, pid in children.items()} == {
+        "store": {"64101"}, "issuer": {"64102"}, "agent": {"64103"}}
+    made.go_live("separate.example.com")
+    with made.connect("separate.example.com") as visit:
+        assert visit.names == ["separate.example.com"]
+
+    def may_read(uid, path):
+        code = f"import os; os.setgroups([]); os.setgid({uid}); os.setuid({uid}); open({str(path)!r}, 'rb')"
+        return subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True).returncode == 0
+
+    folder = made.herd.folder
+    secrets = {"store": ["pki/store.key", "store/certherd.db"],
+               "issuer": ["pki/issuer.key", "issuer/account.key", "issuer/signing.key"],
+               "agent": ["pki/edge.key"], None: ["offline/ca.key", "pki/edge-ca.key", "edge/recipient.key",
+                                                 "pki/operator.key"]}
+    users = {"store": 64101, "issuer": 64102, "agent": 64103, "nobody else": 64999}
+    for owner, paths in secrets.items():
+        for path in paths:
+            readers = {role for role, uid in users.items() if may_read(uid, folder / path)}
+            assert readers == ({owner} if owner else set()), path
+
+
+def test_a_misspelt_key_is_an_error(scratch):
+    made = herd.Herd(scratch / "certherd").init()
+    made.set("store", lissten="127.0.0.1:1")
+    done = process.run([herd.binary(), "store"], check=False, timeout=20, env={**os.environ, **made.env})
+    assert done.returncode == 2
+    assert "lissten" in done.stderr

@@ -1,0 +1,573 @@
+"""The store and doc/openapi.yaml say the same: routes, roles, fields, statuses, codes."""
+
+import json
+import re
+import sqlite3
+import time
+import urllib.parse
+
+import jsonschema
+import pytest
+
+import openapi
+from api_fixture import ROOT, Answer, Later, b64u, chain_block, running_store, time_text, until
+from bad_names import BAD_NAMES
+from cryptography.hazmat.primitives.serialization import Encoding
+from openapi import Judged, changed, objects, places, wrong_values
+from test_api_orders import lease, new_order, publication, publish, sealed_order, step
+
+ROLES = ("operator", "platform", "viewer", "issuer", "edge")
+# Happen only when something breaks; each is provoked once, not on every route.
+RARE = {"internal", "store-busy", "stopping"}
+ABSENT_ORDER = 2**53 - 1
+
+DOCUMENT = openapi.Document()
+each_operation = pytest.mark.parametrize("operation", DOCUMENT.operations, ids=str)
+
+
+@pytest.fixture(scope="module")
+def store():
+    with running_store(edge_timeout="1h") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def clients(store):
+    """role -> a client whose answers are judged; None: without a certificate"""
+    made = {role: Judged(DOCUMENT, store, store.identity(role)) for role in ROLES}
+    made[None] = Judged(DOCUMENT, store, None)
+    yield made
+    for client in made.values():
+        client.close()
+
+
+@pytest.fixture
+def operator(clients):
+    return clients["operator"]
+
+
+@pytest.fixture
+def issuer(clients):
+    return clients["issuer"]
+
+
+def path_of(operation, **values):
+    known = {"name": "walk.example.com", "id": ABSENT_ORDER, "pool": "default", **values}
+    return operation.path.format(**known)
+
+
+def one_of(clients, operation):
+    """A client that may call the operation."""
+    return clients[operation.roles[0] if operation.roles else None]
+
+
+def call(client, operation, body=None, query="", **values):
+    if body is None and operation.body:
+        body = operation.example()
+    return client.request(operation.method, path_of(operation, **values) + query, body=body)
+
+
+# ---- the document alone, and against the server's own description
+
+
+def test_the_document_is_sound():
+    spec = DOCUMENT.yaml
+    assert spec["openapi"] == "3.1.0"
+    for reference in re.findall(r'\$ref: "([^"]+)"', openapi.PATH.read_text()):
+        assert DOCUMENT.at(reference) is not None, reference
+    for schema in spec["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    ids = [operation.content["operationId"] for operation in DOCUMENT.operations]
+    assert len(ids) == len(set(ids))
+    for operation in DOCUMENT.operations:
+        declared = {p["name"] for p in operation.parameters if p["in"] == "path"}
+        assert declared == set(re.findall(r"\{(\w+)\}", operation.path)), operation
+        if operation.body:
+            DOCUMENT.judge_json(operation.body_schema(), operation.example(), str(operation))
+
+
+def test_no_object_is_open():
+    """But for what is free on purpose: the issuer's notes, and counts by name."""
+    free = {"#/components/schemas/LeasedOrder/properties/acme",
+            "#/components/schemas/LeasedOrder/properties/failures"}
+    for place, schema in DOCUMENT.schemas_of_answers().items():
+        if "object" in (schema.get("type"), *schema.get("type", [])) and place not in free:
+            assert schema["additionalProperties"] is False, place
+            assert set(schema.get("required", [])) <= set(schema["properties"]), place
+
+
+def test_the_servers_routes_are_the_documents():
+    body = {"none": None, "optional": False, "required": True}
+    served = {
+        (route["method"], route["path"]): (
+            set(route["roles"]), set(route["query"]), body[route["body"]],
+            route["body_max"] or None, route["summary"])
+        for route in openapi.described()["routes"]
+    }
+    documented = {
+        (operation.method, operation.path): (
+            set(operation.roles), set(operation.query()),
+            operation.body["required"] if operation.body else None,
+            operation.content.get("x-certherd-body-max"), operation.content["summary"])
+        for operation in DOCUMENT.operations
+    }
+    assert not served.keys() - documented.keys(), "these are not documented"
+    assert not documented.keys() - served.keys(), "these are not served"
+    for route, said in documented.items():
+        assert said == served[route], route
+
+
+def test_the_servers_words_are_the_documents():
+    schemas = DOCUMENT.yaml["components"]["schemas"]
+    words = openapi.described()["words"]
+    assert schemas["DomainState"]["enum"] == words["domain_state"]
+    assert schemas["OrderState"]["enum"] == words["order_state"]
+    assert schemas["Actor"]["enum"] == words["actor"]
+    assert set(ROLES) == set(words["role"]) - {"store"}
+    states = schemas["Status"]["properties"]["names"]["required"]
+    assert states == words["domain_state"] + ["total"]
+
+
+def name_codes():
+    source = (ROOT / "src/wire/name.c").read_text()
+    return set(re.findall(r'"((?:name|label)-[a-z0-9-]+)"', source))
+
+
+def test_the_servers_codes_are_the_documents():
+    served = {(p["code"], p["status"]) for p in openapi.described()["problems"]}
+    served |= {(code, 400) for code in name_codes()}
+    documented = {(code, status) for status, codes in DOCUMENT.outside().items() for code in codes}
+    for operation in DOCUMENT.operations:
+        for status in operation.answers():
+            documented |= {(code, status) for code in operation.codes(status)}
+    assert documented == served
+
+
+def test_the_reference_for_people_has_every_route_and_code():
+    text = (ROOT / "doc/api.md").read_text()
+    for operation in DOCUMENT.operations:
+        assert re.search(rf"`{operation.method} {re.escape(operation.path)}[?`]", text), operation
+    for problem in openapi.described()["problems"]:
+        assert f"`{problem['code']}`" in text, problem
+
+
+def test_the_versions_agree(operator):
+    assert operator.get("/v1/status").json["version"] == DOCUMENT.yaml["info"]["version"]
+
+
+def names_that_handlers_ask_for():
+    asked = set()
+    for path in (ROOT / "src/stored").glob("*.c"):
+        source = path.read_text()
+        asked |= set(re.findall(r'ch_json_in_(?!fail)\w+\(\s*&?\w+,\s*"(\w+)"', source))
+        asked |= set(re.findall(r'read_(?:label|bytes)\([^")]*"(\w+)"', source))
+    return asked
+
+
+def test_every_field_that_the_server_reads_is_documented():
+    """Somewhere; where exactly, test_no_other_field_is_taken asks the server."""
+    documented = set()
+    for operation in DOCUMENT.operations:
+        if operation.body:
+            documented |= {path[-1] for path, _, _ in
+                           places(DOCUMENT, operation.body_schema(), operation.example())}
+    assert names_that_handlers_ask_for() == documented
+
+
+HEALTH = ("GET", "/v1/health")
+NOT_FOUND = {"type": "urn:certherd:error:domain-not-found", "title": "t", "status": 404,
+             "detail": "d", "code": "domain-not-found"}
+
+
+@pytest.mark.parametrize("route,status,kind,body", [
+    (HEALTH, 200, "application/json", {"status": "ok", "more": 1}),
+    (HEALTH, 200, "application/json", {}),
+    (HEALTH, 200, "application/json", {"status": "fine"}),
+    (HEALTH, 200, "text/plain", {"status": "ok"}),
+    (HEALTH, 201, "application/json", {"status": "ok"}),
+    (HEALTH, 404, openapi.PROBLEM, NOT_FOUND),
+    (("GET", "/v1/audit"), 404, openapi.PROBLEM, NOT_FOUND),
+    (("GET", "/v1/orders/1"), 404, openapi.PROBLEM, NOT_FOUND),
+    (("GET", "/v1/domains/a.example.com"), 404, openapi.PROBLEM, {**NOT_FOUND, "more": 1}),
+    (("GET", "/v1/new"), 200, "application/json", {}),
+    (("PATCH", "/v1/health"), 200, "application/json", {"status": "ok"})],
+    ids=lambda value: value[1] if isinstance(value, tuple) else None)
+def test_the_judge_notices_what_is_not_documented(route, status, kind, body):
+    headers = {"Cache-Control": "no-store", "Content-Type": kind}
+    judge = openapi.Document()
+    with pytest.raises(AssertionError):
+        judge.judge(*route, Answer(status, headers, json.dumps(body).encode()))
+    assert not judge.answers
+
+
+def test_the_judge_lets_pass_what_is_documented():
+    judge = openapi.Document()
+    headers = {"Cache-Control": "no-store", "Content-Type": "application/json"}
+    judge.judge(*HEALTH, Answer(200, headers, b'{"status":"ok"}'))
+    headers["Content-Type"] = openapi.PROBLEM
+    body = json.dumps(NOT_FOUND).encode()
+    judge.judge("GET", "/v1/domains/a.example.com", Answer(404, headers, body))
+    assert len(judge.answers) == 2
+
+
+# ---- every route, every role
+
+
+@each_operation
+def test_who_may(clients, operation):
+    for role, client in clients.items():
+        answer = call(client, operation)
+        if not operation.roles:
+            assert answer.status == 200, role
+        elif role is None:
+            assert (answer.status, answer.code) == (401, "not-authenticated")
+        elif role in operation.roles:
+            assert answer.status not in (401, 403), (role, answer.body)
+        else:
+            assert (answer.status, answer.code) == (403, "not-allowed"), role
+
+
+@each_operation
+def test_what_is_wrong_with_any_request(clients, operation):
+    client = one_of(clients, operation)
+    path = path_of(operation)
+    assert client.request(operation.method, path + "?" + "x" * 7000).code == "uri-too-long"
+    assert call(client, operation, query="?nonsense=1").code == "bad-query"
+    if "{" in operation.path:
+        broken = re.sub(r"\{\w+\}", "%zz", operation.path)
+        assert client.request(operation.method, broken).code == "bad-path"
+    if not operation.body:
+        assert client.request(operation.method, path, body={}).code == "body-too-large"
+        return
+    most = operation.content["x-certherd-body-max"]
+
+    def send(raw, **more):
+        return client.request(operation.method, path, raw=raw, **more).code
+
+    assert send(b" " * (most + 1)) == "body-too-large"
+    assert send(b"{}", headers={"Content-Type": "text/plain"}) == "content-type"
+    assert send(b"{") == send(b"[]") == send(b'{"a":1,"a":2}') == "body-not-json"
+    assert send(b'{"a":' * 17 + b"1" + b"}" * 17) == "json-too-deep"
+    if operation.body["required"]:
+        assert client.request(operation.method, path).code == "body-not-json"
+
+
+@each_operation
+def test_what_is_wrong_with_a_parameter(clients, operation):
+    for name, parameter in operation.query().items():
+        schema = DOCUMENT.resolve(parameter["schema"])
+        for value in wrong_values(DOCUMENT, schema):
+            if isinstance(value, (int, float)) and "type" in schema and schema["type"] == "string":
+                continue  # a query has only text
+            answer = call(one_of(clients, operation), operation, query=f"?{name}={value}")
+            assert answer.status == 400, (name, value, answer.body)
+
+
+def test_a_cursor_is_one_of_this_list(operator):
+    for path in ("/v1/domains", "/v1/orders", "/v1/audit"):
+        answer = operator.get(path + "?cursor=nonsense")
+        assert (answer.code, answer.json["field"]) == ("bad-query", "cursor")
+
+
+def test_what_is_no_route(clients, operator):
+    assert operator.get("/v1/nothing").code == "no-such-route"
+    assert operator.get("/").code == "no-such-route"
+    assert clients[None].get("/v1/nothing").code == "not-authenticated"
+    for path in DOCUMENT.yaml["paths"]:
+        known = {op.method for op in DOCUMENT.operations if op.path == path}
+        answer = operator.request("OPTIONS", path.format(name="a.example.com", id=1, pool="p"))
+        assert answer.code == "method-not-allowed"
+        assert set(answer.headers["Allow"].split(", ")) == known
+
+
+# ---- what request bodies may be
+
+
+bodied = pytest.mark.parametrize(
+    "operation", [operation for operation in DOCUMENT.operations if operation.body], ids=str)
+
+
+def complaint(client, operation, body):
+    """(code, field) of what the store says about a body; None when the fields are good."""
+    answer = call(client, operation, body)
+    if operation.path == "/v1/domains" and answer.status == 200 and body["domains"]:
+        return answer.json["results"][0].get("code"), None
+    if answer.status == 400 and answer.code != "bad-record":
+        return answer.code, answer.json.get("field")
+    return None, None
+
+
+def field_name(operation, path):
+    if operation.path == "/v1/domains" and len(path) > 1:
+        return None  # an item's own result names no field
+    return ".".join(str(part) for part in path if part != 0)
+
+
+@bodied
+def test_fields_are_what_the_document_says(clients, operation):
+    client = one_of(clients, operation)
+    schema, good = operation.body_schema(), operation.example()
+    assert complaint(client, operation, good) == (None, None)
+    for path, part, required in places(DOCUMENT, schema, good):
+        name = field_name(operation, path)
+        for wrong in wrong_values(DOCUMENT, part):
+            told = complaint(client, operation, changed(good, path, wrong))
+            assert told == ("bad-field", name), (path, wrong)
+        for empty in (changed(good, path, remove=True), changed(good, path, None)):
+            told = complaint(client, operation, empty)
+            assert told == (("missing-field", name) if required else (None, None)), path
+
+
+@bodied
+def test_no_other_field_is_taken(clients, operation):
+    """Above all none that is known elsewhere."""
+    client = one_of(clients, operation)
+    schema, good = operation.body_schema(), operation.example()
+    for path, known in objects(DOCUMENT, schema, good):
+        for name in (names_that_handlers_ask_for() | {"x-unknown"}) - set(known):
+            inner = path + (name,)
+            told = complaint(client, operation, changed(good, inner, 1))
+            assert told == ("unknown-field", field_name(operation, inner)), inner
+
+
+def test_a_batch_has_a_size(operator):
+    too_many = [{"name": f"n{n}.example.com"} for n in range(10001)]
+    assert operator.post("/v1/domains", {"domains": too_many}).code == "batch-too-large"
+
+
+def test_a_bad_name_is_told_everywhere(clients, operator, issuer):
+    named = [op for op in DOCUMENT.operations if "{name}" in op.path]
+    spellings = {code: name for name, code in BAD_NAMES if code and name not in ("", ".")}
+    # In Unicode it is short enough for every limit of a field.
+    spellings.update({"name-reserved": "a.localhost", "name-idna": "xn--0.example.com",
+                      "name-too-long": ".".join(["\u00fc"] * 60) + ".com"})
+    assert set(spellings) >= name_codes() - {"name-empty", "name-not-utf8"}
+    for code, name in spellings.items():
+        quoted = urllib.parse.quote(name, safe="")
+        for operation in named:
+            assert call(one_of(clients, operation), operation, name=quoted).code == code
+        assert operator.get(f"/v1/orders?name={quoted}").code == code
+    for operation in named:
+        assert call(one_of(clients, operation), operation, name="%ff").code == "name-not-utf8"
+    assert operator.get("/v1/orders?name=%ff").code == "name-not-utf8"
+    assert operator.get("/v1/orders?name=").code == "name-empty"
+    for code, name in {**spellings, "name-empty": ""}.items():
+        body = {"fence": 1, "names": [{"name": name}]}
+        assert issuer.patch(f"/v1/orders/{ABSENT_ORDER}", body).code == code
+        batch = operator.post("/v1/domains", {"domains": [{"name": name}]}).json
+        assert batch["results"][0]["code"] == code
+    mixed = [{"name": 1}, {}, {"name": "a.example.com", "x": 1}, {"name": "mix.example.com"},
+             {"name": "mix.example.com"}]
+    batch = operator.post("/v1/domains", {"domains": mixed}).json
+    assert (batch["created"], batch["exists"], batch["rejected"]) == (1, 1, 3)
+
+
+# ---- the life of domains and orders, so that every field and word of an answer is seen
+
+
+def test_what_is_not_there(clients):
+    for operation in DOCUMENT.operations:
+        missing = {"domain-not-found", "order-not-found", "edge-not-found"}
+        if 404 in operation.answers():
+            answer = call(one_of(clients, operation), operation, name="absent.example.com")
+            if answer.code == "bad-record":  # judged before the order is looked for
+                body = publication({"fence": 1, "id": ABSENT_ORDER, "names": ["a.example.com"]})
+                answer = call(one_of(clients, operation), operation, body=body)
+            assert answer.code in missing, operation
+
+
+def test_an_order_from_new_to_renewed(store, clients, operator, issuer):
+    edge = clients["edge"]
+    epoch = operator.get("/v1/status").json["feed"]["epoch"]
+    ack = {"epoch": epoch, "seq": 0, "names": 0, "software": "certherd 0", "error": "disk full"}
+    assert edge.put("/v1/edges/self", ack).status == 204
+    order = new_order(operator, issuer, "life.example.com", www=True)
+    assert order["edges"]["behind"] == ["edge/default/t1"]
+    for state in ("ordered", "validating", "valid"):
+        assert step(issuer, order, state=state, acme={"url": "https://ca/1"}).status == 200
+        operator.get("/v1/domains/life.example.com")
+    sealed = {"csr": b64u(b"csr"), "sealed": b64u(b"sealed")}
+    answer = issuer.patch(f"/v1/orders/{order['id']}",
+                          {"fence": order["fence"], "state": "sealed", **sealed})
+    assert answer.status == 200
+    operator.get("/v1/domains/life.example.com")
+    again = lease(issuer, "life.example.com")
+    assert again["csr"] and again["acme"]
+    assert step(issuer, again, state="finalizing").status == 200
+    assert operator.get(f"/v1/orders/{order['id']}").json["lease"]["issuer"]
+    leaf = store.identity("viewer").cert.public_bytes(Encoding.DER)
+    chain = chain_block(store.ca.cert.public_bytes(Encoding.DER))
+    body = publication(again, leaf=leaf, chain=chain, renew_at=time_text(time.time() - 60))
+    assert publish(issuer, again, body).json["state"] == "confirming"
+    confirming = lease(issuer, "life.example.com")
+    assert confirming["leaf_sha256"]
+    done = issuer.patch(f"/v1/orders/{order['id']}", {"fence": confirming["fence"], "state": "done"})
+    assert done.status == 200
+    shown = operator.get("/v1/domains/www.life.example.com").json
+    assert shown["www_of"] == "life.example.com"
+    listed = operator.get("/v1/domains?prefix=www.life.").json["domains"]
+    assert [domain["www_of"] for domain in listed] == ["life.example.com"]
+    assert operator.get("/v1/status").json["next_expiry"]["name"]
+    renewal = lease(issuer, "life.example.com")
+    assert renewal["renewal"]
+    assert step(issuer, renewal, state="ordered").status == 200
+    assert operator.get("/v1/domains/life.example.com").json["state"] == "renewing"
+    assert step(issuer, renewal, state="sealed", **sealed).status == 200
+    leaf = store.identity("viewer", ident="t2").cert.public_bytes(Encoding.DER)
+    assert publish(issuer, renewal, leaf=leaf, chain=chain).status == 200
+    both = operator.get("/v1/certificates/life.example.com").json
+    assert both["current"]["recipients"] and both["previous"]["pem"]
+    assert operator.get("/v1/edges").json["edges"][0]["error"] == "disk full"
+    assert edge.get("/v1/feed").status == 200
+
+
+def test_an_order_that_fails(operator, issuer):
+    order = new_order(operator, issuer, "fails.example.com", www=True)
+    reason = {"code": "dns-not-pointed", "detail": "Elsewhere.", "actor": "customer"}
+    later = time_text(time.time() + 3600)
+    names = [{"name": order["names"][0], "next_at": later, "reason": reason},
+             {"name": order["names"][1], "failed": False, "next_at": later, "reason": reason}]
+    assert step(issuer, order, state="failed", names=names, reason=reason).status == 200
+    failed = operator.get("/v1/domains/fails.example.com").json
+    assert (failed["state"], failed["reason"]["actor"]) == ("failed", "customer")
+    assert {e["event"] for e in failed["history"]} >= {"failed", "order"}
+    other = operator.get("/v1/domains/www.fails.example.com").json
+    assert "set-back" in {e["event"] for e in other["history"]}
+    new = lease(issuer, "www.fails.example.com")
+    blame = {"code": "ca-down", "detail": "The CA is down.", "actor": "ca"}
+    assert step(issuer, new, reason=blame).status == 200
+    assert operator.get("/v1/domains/www.fails.example.com").json["reason"]["actor"] == "ca"
+    assert "failed" in {o["state"] for o in operator.get("/v1/orders").json["orders"]}
+
+
+def test_what_people_do_to_a_domain(operator, issuer):
+    path = "/v1/domains/people.example.com"
+    assert operator.put(path).status == 201
+    assert operator.put(path, {"tenant": "t2"}).status == 200
+    assert operator.put(path, {"pool": "other"}).json["pool"] == "other"
+    assert operator.post(path + "/retry").json["state"] == "pending"
+    assert operator.post(path + "/pause").json["state"] == "paused"
+    assert operator.post(path + "/retry").code == "domain-paused"
+    assert operator.post(path + "/resume").json["state"] == "pending"
+    assert operator.delete(path).status == 204
+    assert operator.put(path).status == 201
+    events = [event["event"] for event in operator.get(path).json["history"]]
+    assert {"created", "changed", "moved", "retry", "paused", "resumed", "deleted"} <= set(events)
+    assert operator.put("/v1/domains/www.people.example.com", {"www": True}).code == "bad-field"
+    first = operator.get("/v1/domains?limit=1").json
+    assert operator.get("/v1/domains?limit=1&cursor=" + first["next_cursor"]).status == 200
+    for each in ("orders", "audit"):
+        cursor = operator.get(f"/v1/{each}?limit=1").json["next_cursor"]
+        assert operator.get(f"/v1/{each}?limit=1&cursor={cursor}").status == 200
+
+
+def test_what_an_order_refuses(operator, issuer):
+    order = new_order(operator, issuer, "refused.example.com")
+    path = f"/v1/orders/{order['id']}"
+    assert step(issuer, order, state="done").code == "order-state"
+    assert issuer.patch(path, {"fence": order["fence"] + 1}).code == "fence-lost"
+    assert publish(issuer, order).code == "order-state"
+    assert publish(issuer, {**order, "fence": order["fence"] + 1}).code == "fence-lost"
+    sealed = sealed_order(operator, issuer, "refused2.example.com")
+    assert publish(issuer, sealed, names=["refused3.example.com"]).code == "bad-record"
+
+
+def test_what_an_edge_is_refused(clients):
+    edge = clients["edge"]
+    assert edge.get("/v1/feed?epoch=zz").code == "bad-cursor"
+    epoch = clients["operator"].get("/v1/status").json["feed"]["epoch"]
+    ahead = {"epoch": epoch, "seq": 2**40, "names": 0, "software": "x"}
+    assert edge.put("/v1/edges/self", ahead).code == "bad-cursor"
+
+
+def test_what_a_replica_is_compared_with(clients, operator):
+    for name in ("sum1.example.com", "sum2.example.com"):
+        assert operator.put(f"/v1/domains/{name}").status == 201
+    first = operator.get("/v1/feed/checksum?limit=1&list=1").json
+    assert first["count"] == len(first["records"]) and first["last"]
+    edge = clients["edge"]
+    assert edge.get(f"/v1/feed/checksum?after={first['last']}").json["count"] >= 1
+    assert edge.get("/v1/feed/checksum?pool=other").code == "not-allowed"
+
+
+def test_an_edge_is_forgotten(store, operator):
+    gone = Judged(DOCUMENT, store, store.identity("edge", ident="gone"))
+    body = {"epoch": "00" * 16, "seq": 0, "names": 0, "software": "certherd 0"}
+    assert gone.put("/v1/edges/self", body).status == 204
+    assert operator.delete("/v1/edges/default/gone").status == 204
+    assert operator.get("/v1/audit").json["entries"][0]["action"] == "edge.forget"
+
+
+# ---- what happens when it is too much, or something breaks
+
+
+def judged(later, method, path):
+    answer = later.result()
+    DOCUMENT.judge(method, path, answer)
+    return answer
+
+
+@pytest.fixture
+def frail():
+    """A store that a test may break."""
+    with running_store() as made:
+        yield made
+
+
+LEASE = {"max": 1, "lease_ms": 1000, "wait_ms": 60000}
+
+
+def test_too_many_wait_and_all_are_told_when_the_store_stops(frail):
+    feed = "/v1/feed?wait_ms=60000"
+    edge, issuer = frail.identity("edge"), frail.identity("issuer")
+    waiting = [(Later(frail, edge, "GET", feed), "GET", feed) for _ in range(16)]
+    waiting += [(Later(frail, issuer, "POST", "/v1/leases", LEASE), "POST", "/v1/leases")
+                for _ in range(16)]
+    until(lambda: Judged(DOCUMENT, frail, edge).get("/v1/feed?wait_ms=1").status == 429, "full")
+    until(lambda: Judged(DOCUMENT, frail, issuer).post(
+        "/v1/leases", {**LEASE, "wait_ms": 1}).status == 429, "full")
+    assert frail.stop() == 0
+    frail.start()
+    assert {judged(*each).code for each in waiting} == {"stopping"}
+
+
+def test_a_database_that_is_held_by_another_program(frail):
+    other = sqlite3.connect(frail.dir / "store/certherd.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    operator = Judged(DOCUMENT, frail, frail.identity("operator"))
+    assert operator.put("/v1/domains/busy.example.com").code == "store-busy"
+    other.execute("ROLLBACK")
+    other.close()
+    assert operator.put("/v1/domains/busy.example.com").status == 201
+
+
+def test_a_database_that_is_broken(frail):
+    other = sqlite3.connect(frail.dir / "store/certherd.db", isolation_level=None)
+    other.execute("DROP TABLE audit")
+    other.close()
+    answer = Judged(DOCUMENT, frail, frail.identity("operator")).get("/v1/audit")
+    assert answer.code == "internal"
+    assert "audit" not in answer.json["detail"], "what is inside stays inside"
+
+
+# ---- and the other way round
+
+
+def test_everything_that_is_documented_was_seen(request):
+    mine = [item for item in request.session.items if item.fspath == request.node.fspath]
+    if len({item.originalname for item in mine}) < len(
+            [name for name in globals() if name.startswith("test_")]):
+        pytest.skip("needs the other tests of this file")
+    missing = []
+    for operation in DOCUMENT.operations:
+        for status in operation.answers():
+            for code in operation.codes(status) or [None]:
+                if code not in RARE and (str(operation), status, code) not in DOCUMENT.answers:
+                    missing.append(f"{operation}: {status} {code}")
+    missing += sorted(RARE - {code for _, _, code in DOCUMENT.answers})
+    for place, schema in DOCUMENT.schemas_of_answers().items():
+        missing += [f"{place}: {name}" for name in schema.get("properties", {})
+                    if (place, name) not in DOCUMENT.properties]
+        missing += [f"{place}: {word}" for word in schema.get("enum", [])
+                    if (place, word) not in DOCUMENT.values and word not in RARE]
+    assert not missing, "\n".join(missing)

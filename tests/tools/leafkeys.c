@@ -1,0 +1,87 @@
+/* The leaf keys of a replica, opened with the recipient's key as an edge would: for the test
+ * that looks for them where they must not be.
+ *
+ *   leafkeys RECIPIENT-KEY-FILE REPLICA     prints "NAME SCALAR-IN-HEX" lines */
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/mem.h"
+#include "crypto/keys.h"
+#include "crypto/seal.h"
+#include "edge/replica.h"
+
+#define SCALAR_B 32
+
+static void need(int rc, const char *what)
+{
+	if (rc < 0) {
+		fprintf(stderr, "leafkeys: %s: %s\n", what, ch_rc_str(rc));
+		exit(1);
+	}
+}
+
+static const struct ch_sealed_view *my_copy(
+	const struct ch_record *record, const struct ch_recipient_key *key)
+{
+	for (size_t i = 0; i < record->n_sealed; i++)
+		if (memcmp(record->sealed[i].recipient_id, key->pub.id, CH_RECIPIENT_ID_B) == 0)
+			return &record->sealed[i];
+	return NULL;
+}
+
+static void print_key(const struct ch_record *record, const struct ch_recipient_key *key)
+{
+	const struct ch_sealed_view *copy = my_copy(record, key);
+	struct ch_seal_binding binding = {.name = record->name,
+		.name_len = record->name_len,
+		.key_version = record->key_version};
+	CH_AUTO_SECRET struct ch_secret *block = NULL;
+	CH_AUTO_PKEY EVP_PKEY *leaf_key = NULL;
+	char hex[2 * SCALAR_B + 1];
+	uint8_t spki[CH_SHA256_B];
+	const unsigned char *der = record->leaf;
+	X509 *x509 = d2i_X509(NULL, &der, (long)record->leaf_len);
+
+	need(copy && x509 ? CH_OK : CH_ENOTFOUND, "a copy for this recipient");
+	need(ch_key_spki_sha256(X509_get0_pubkey(x509), spki), "public key");
+	X509_free(x509);
+	binding.spki_sha256 = spki;
+	need(ch_seal_open_key(key, &binding, copy->enc, copy->enc_len, copy->ct, copy->ct_len,
+		     &leaf_key),
+		"opening");
+	need(ch_key_to_block(leaf_key, &block), "key block");
+	ch_hex_encode(ch_secret_bytes(block) + 1, SCALAR_B, hex);
+	printf("%.*s %s\n", (int)record->name_len, record->name, hex);
+}
+
+int main(int argc, char **argv)
+{
+	struct ch_replica_reader *reader;
+	struct ch_replica_entry entry;
+	struct ch_recipient_key *key;
+	struct ch_record record;
+	char after[CH_NAME_MAX + 1] = "";
+	struct ch_err err;
+	int rc;
+
+	if (argc != 3) {
+		fprintf(stderr, "leafkeys RECIPIENT-KEY-FILE REPLICA\n");
+		return 2;
+	}
+	need(ch_recipient_key_load(argv[1], &key, &err), "recipient key");
+	need(ch_replica_reader_open(argv[2], &reader, &err), "replica");
+	need(ch_replica_begin(reader), "replica");
+	while ((rc = ch_replica_next(reader, after, strlen(after), &entry)) == CH_OK) {
+		need(ch_record_decode(entry.bytes, entry.len, &record), "record");
+		if (record.kind == CH_RECORD_CERT)
+			print_key(&record, key);
+		snprintf(after, sizeof(after), "%.*s", (int)entry.name_len, entry.name);
+	}
+	need(rc == CH_ENOTFOUND ? CH_OK : rc, "replica");
+	ch_replica_reader_free(reader);
+	ch_recipient_key_free(key);
+	return 0;
+}

@@ -1,0 +1,325 @@
+/* What one transaction does, and what a reader sees of it. */
+#include "replica_fixture.h"
+
+static const char *shop = "shop.example.com";
+
+static void a_new_folder_has_an_empty_live_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	struct ch_cursor cursor;
+	uint64_t names = 1;
+
+	assert_false(ch_replica_writer_is_rebuilding(writer));
+	assert_int_equal(ch_replica_writer_cursor(writer, &cursor), CH_OK);
+	assert_false(cursor.valid);
+	assert_int_equal(ch_replica_writer_count(writer, &names), CH_OK);
+	assert_int_equal(names, 0);
+	assert_int_equal(in_child(open_rc, f), 0);
+	ch_replica_writer_free(writer);
+}
+
+static void only_a_higher_version_is_applied(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	CH_AUTO_BUF struct ch_buf buf;
+	struct ch_record record;
+
+	assert_int_equal(apply(writer, shop, 5, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(apply(writer, shop, 5, CH_RECORD_NAME), CH_APPLY_STALE);
+	assert_int_equal(apply(writer, shop, 4, CH_RECORD_TOMBSTONE), CH_APPLY_STALE);
+	assert_int_equal(apply(writer, shop, 6, CH_RECORD_NAME), CH_APPLY_CHANGED);
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_replica_writer_get(writer, shop, strlen(shop), &buf), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &record), CH_OK);
+	assert_int_equal(record.version, 6);
+	assert_int_equal(record.kind, CH_RECORD_NAME);
+	assert_int_equal(
+		ch_replica_writer_get(writer, "other.example", 13, &buf), CH_ENOTFOUND);
+	ch_replica_writer_free(writer);
+}
+
+static int shop_is_gone(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL))
+		return 50;
+	if (find(reader, shop, 2) != -CH_ENOTFOUND)
+		return 51;
+	if (find(reader, "kept.example.com", 3) != 0)
+		return 52;
+	ch_replica_reader_free(reader);
+	return 0;
+}
+
+static void a_tombstone_removes_a_name_and_keeps_older_versions_out(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	uint64_t names;
+
+	assert_int_equal(apply(writer, shop, 1, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(apply(writer, shop, 4, CH_RECORD_TOMBSTONE), CH_APPLY_REMOVED);
+	assert_int_equal(apply(writer, shop, 2, CH_RECORD_NAME), CH_APPLY_STALE);
+	assert_int_equal(
+		apply(writer, "never.example", 9, CH_RECORD_TOMBSTONE), CH_APPLY_STALE);
+	assert_int_equal(apply(writer, "never.example", 8, CH_RECORD_NAME), CH_APPLY_STALE);
+	assert_int_equal(apply(writer, "kept.example.com", 3, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(ch_replica_writer_count(writer, &names), CH_OK);
+	assert_int_equal(names, 1);
+	assert_int_equal(in_child(shop_is_gone, f), 0);
+	assert_int_equal(apply(writer, shop, 10, CH_RECORD_NAME), CH_APPLY_ADDED);
+	ch_replica_writer_free(writer);
+}
+
+static void chains_are_stored_once_and_found_by_their_id(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	struct ch_cursor cursor = cursor_at(1);
+	struct ch_replica_reader *reader;
+	const uint8_t id[CH_CHAIN_ID_B] = {1};
+	const uint8_t other[CH_CHAIN_ID_B] = {2};
+	const uint8_t *block;
+	size_t len;
+	bool there = true;
+
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(ch_replica_has_chain(writer, id, &there), CH_OK);
+	assert_false(there);
+	assert_int_equal(ch_replica_put_chain(writer, id, (const uint8_t *)"block", 5), CH_OK);
+	assert_int_equal(ch_replica_has_chain(writer, id, &there), CH_OK);
+	assert_true(there);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
+	ch_replica_writer_free(writer);
+
+	assert_int_equal(ch_replica_reader_open(f->dir, &reader, NULL), CH_OK);
+	assert_int_equal(ch_replica_begin(reader), CH_OK);
+	assert_int_equal(ch_replica_get_chain(reader, id, &block, &len), CH_OK);
+	assert_int_equal(len, 5);
+	assert_memory_equal(block, "block", 5);
+	assert_int_equal(ch_replica_get_chain(reader, other, &block, &len), CH_ENOTFOUND);
+	ch_replica_end(reader);
+	ch_replica_reader_free(reader);
+}
+
+static void an_aborted_transaction_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	enum ch_apply_effect effect;
+	struct ch_cursor cursor;
+	uint64_t names;
+
+	apply(writer, shop, 1, CH_RECORD_NAME);
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(put_name(writer, "b.example", 2, CH_RECORD_NAME, &effect), CH_OK);
+	ch_replica_apply_abort(writer);
+	assert_int_equal(ch_replica_writer_cursor(writer, &cursor), CH_OK);
+	assert_int_equal(cursor.seq, 1);
+	assert_int_equal(ch_replica_writer_count(writer, &names), CH_OK);
+	assert_int_equal(names, 1);
+	ch_replica_writer_free(writer);
+}
+
+static void without_a_transaction_nothing_can_be_put(void **state)
+{
+	struct ch_replica_writer *writer = open_writer(*state);
+	struct ch_cursor cursor = cursor_at(1);
+	enum ch_apply_effect effect;
+
+	assert_int_equal(put_name(writer, shop, 1, CH_RECORD_NAME, &effect), CH_EINVAL);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_EINVAL);
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(ch_replica_apply_begin(writer), CH_EINVAL);
+	cursor.valid = false;
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_EINVAL);
+	ch_replica_writer_free(writer);
+}
+
+static int lookups_have_an_end(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	struct ch_record record;
+	const uint8_t *bytes;
+	size_t len;
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL))
+		return 50;
+	if (ch_replica_get(reader, shop, strlen(shop), &record, &bytes, &len) != CH_EINVAL)
+		return 51;
+	if (ch_replica_begin(reader) || ch_replica_begin(reader) != CH_EINVAL)
+		return 52;
+	if (ch_replica_reader_poll(reader, NULL) != CH_EINVAL)
+		return 53;
+	if (ch_replica_get(reader, "", 0, &record, &bytes, &len) != CH_ENOTFOUND)
+		return 54;
+	ch_replica_end(reader);
+	ch_replica_end(reader);
+	ch_replica_reader_free(reader);
+	return 0;
+}
+
+static void a_lookup_is_between_begin_and_end(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+
+	assert_int_equal(in_child(lookups_have_an_end, f), 0);
+	ch_replica_writer_free(writer);
+}
+
+static void a_full_map_is_told_and_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer;
+	struct ch_cursor cursor = cursor_at(2);
+	static uint8_t block[CH_CHAIN_MAX_B];
+	uint8_t id[CH_CHAIN_ID_B] = {0};
+	int rc;
+
+	f->options.map_b = (size_t)1 << 20;
+	writer = open_writer(f);
+	apply(writer, shop, 1, CH_RECORD_NAME);
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	do {
+		rc = ch_replica_put_chain(writer, id, block, sizeof(block));
+		id[0]++;
+	} while (rc == CH_OK && id[0]);
+	assert_int_equal(rc, CH_EFULL);
+	/* The first error stays, whatever is put afterwards. */
+	assert_int_equal(ch_replica_put_chain(writer, id, block, 1), CH_EFULL);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, &f->err), CH_EFULL);
+	assert_int_equal(f->err.rc, CH_EFULL);
+	assert_int_equal(ch_replica_writer_cursor(writer, &cursor), CH_OK);
+	assert_int_equal(cursor.seq, 1);
+	/* And there is still room for little things. */
+	assert_int_equal(apply(writer, "b.example", 3, CH_RECORD_NAME), CH_APPLY_ADDED);
+	ch_replica_writer_free(writer);
+}
+
+/* The child applies transaction after transaction; each sets two names and the cursor to the
+ * same number. */
+static int apply_until_killed(struct fixture *f)
+{
+	struct ch_replica_writer *writer = open_writer(f);
+	struct ch_cursor cursor;
+	enum ch_apply_effect effect;
+
+	if (ch_replica_writer_cursor(writer, &cursor))
+		return 50;
+	for (uint64_t n = cursor.seq + 1;; n++) {
+		cursor = cursor_at(n);
+		if (ch_replica_apply_begin(writer) ||
+			put_name(writer, "a.example", n, CH_RECORD_NAME, &effect) ||
+			put_name(writer, "b.example", n, CH_RECORD_NAME, &effect) ||
+			ch_replica_apply_commit(writer, &cursor, NULL))
+			return 51;
+	}
+}
+
+static uint64_t version_of(struct ch_replica_writer *writer, const char *name)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+	struct ch_record record;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	if (ch_replica_writer_get(writer, name, strlen(name), &buf))
+		return 0;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &record), CH_OK);
+	return record.version;
+}
+
+static void a_writer_that_is_killed_leaves_data_and_cursor_in_step(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seen = 0;
+
+	for (int round = 0; round < 16; round++) {
+		struct ch_replica_writer *writer;
+		struct ch_cursor cursor;
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(apply_until_killed(f));
+		/* The first rounds end it while it makes the folder. */
+		usleep((useconds_t)(round * round * 250));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		assert_true(WIFSIGNALED(status));
+
+		writer = open_writer(f);
+		assert_int_equal(f->err.rc, CH_OK); /* nothing was found damaged */
+		assert_false(ch_replica_writer_is_rebuilding(writer));
+		assert_int_equal(ch_replica_writer_cursor(writer, &cursor), CH_OK);
+		assert_true(cursor.seq >= seen);
+		seen = cursor.seq;
+		assert_int_equal(version_of(writer, "a.example"), seen);
+		assert_int_equal(version_of(writer, "b.example"), seen);
+		ch_replica_writer_free(writer);
+	}
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+
+/* Which entry comes first above a name, as one letter; '-': none; '!': an error. */
+static char next_letter(struct ch_replica_reader *reader, const char *after)
+{
+	struct ch_replica_entry entry;
+	int rc = ch_replica_next(reader, after, strlen(after), &entry);
+
+	return rc == CH_ENOTFOUND ? '-' : rc ? '!' : entry.name[0];
+}
+
+static int walk_in_order(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	int ok;
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL))
+		return 50;
+	if (next_letter(reader, "") != '!') /* outside of a lookup */
+		return 51;
+	if (ch_replica_begin(reader))
+		return 52;
+	ok = next_letter(reader, "") == 'a' && next_letter(reader, "a.example") == 'b' &&
+	     next_letter(reader, "a") == 'a' && next_letter(reader, "a.examplf") == 'b' &&
+	     next_letter(reader, "b.example") == 'c' && next_letter(reader, "c.example") == '-';
+	ch_replica_end(reader);
+	ch_replica_reader_free(reader);
+	return ok ? 0 : 53;
+}
+
+static void a_reader_walks_through_all_entries_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+
+	assert_int_equal(apply(writer, "c.example", 1, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(apply(writer, "a.example", 1, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(apply(writer, "b.example", 1, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(apply(writer, "b.example", 2, CH_RECORD_TOMBSTONE), CH_APPLY_REMOVED);
+	assert_int_equal(in_child(walk_in_order, f), 0);
+	ch_replica_writer_free(writer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_new_folder_has_an_empty_live_generation),
+		TEST(only_a_higher_version_is_applied),
+		TEST(a_tombstone_removes_a_name_and_keeps_older_versions_out),
+		TEST(chains_are_stored_once_and_found_by_their_id),
+		TEST(an_aborted_transaction_changes_nothing),
+		TEST(without_a_transaction_nothing_can_be_put),
+		TEST(a_lookup_is_between_begin_and_end),
+		TEST(a_reader_walks_through_all_entries_in_order),
+		TEST(a_full_map_is_told_and_changes_nothing),
+		TEST(a_writer_that_is_killed_leaves_data_and_cursor_in_step),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

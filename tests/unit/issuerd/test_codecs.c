@@ -1,0 +1,404 @@
+/* The sealed blob, the notes, leased orders and writes as JSON, and the configuration. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/mem.h"
+#include "issuerd/config.h"
+#include "issuerd/sealed.h"
+#include "issuerd/write.h"
+
+static const char *const names[] = {"shop.test", "www.shop.test"};
+
+static const uint8_t csr[] = {0x30, 0x03, 0x01, 0x02, 0x03};
+
+struct sealed_kit {
+	struct ch_recipient_key *keys[2];
+	struct ch_recipients recipients;
+	struct ch_secret *block;
+	EVP_PKEY *key;
+	struct ch_sign_key *notary;
+	uint8_t spki[CH_SHA256_B];
+	struct ch_buf blob;
+};
+
+static int kit_new(void **state)
+{
+	struct sealed_kit *kit = calloc(1, sizeof(*kit));
+
+	assert_int_equal(ch_recipient_key_generate(CH_KEM_X25519, &kit->keys[0]), CH_OK);
+	assert_int_equal(ch_recipient_key_generate(CH_KEM_P256, &kit->keys[1]), CH_OK);
+	kit->recipients.n = 2;
+	for (int i = 0; i < 2; i++)
+		kit->recipients.list[i] = kit->keys[i]->pub;
+	assert_int_equal(ch_key_generate(&kit->key), CH_OK);
+	assert_int_equal(ch_key_to_block(kit->key, &kit->block), CH_OK);
+	assert_int_equal(ch_key_spki_sha256(kit->key, kit->spki), CH_OK);
+	ch_buf_init(&kit->blob, 16384);
+	assert_int_equal(ch_sealed_make(&kit->recipients, kit->block, kit->spki, 34, names, 2,
+				 &kit->blob),
+		CH_OK);
+	assert_int_equal(ch_sign_key_from(kit->key, &kit->notary), CH_OK);
+	assert_int_equal(ch_sealed_sign(kit->notary, 34, csr, sizeof(csr), &kit->blob), CH_OK);
+	*state = kit;
+	return 0;
+}
+
+static int kit_free(void **state)
+{
+	struct sealed_kit *kit = *state;
+
+	ch_recipient_key_free(kit->keys[0]);
+	ch_recipient_key_free(kit->keys[1]);
+	ch_secret_free(kit->block);
+	EVP_PKEY_free(kit->key);
+	ch_sign_key_free(kit->notary);
+	ch_buf_done(&kit->blob);
+	free(kit);
+	return 0;
+}
+
+static int open_copy(struct sealed_kit *kit, const char *name, uint64_t version, int who,
+	const struct ch_sealed_view *copy)
+{
+	struct ch_seal_binding binding = {.name = name,
+		.name_len = strlen(name),
+		.key_version = version,
+		.spki_sha256 = kit->spki};
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+	int rc = ch_seal_open_key(kit->keys[who], &binding, copy->enc, copy->enc_len, copy->ct,
+		copy->ct_len, &key);
+
+	if (rc == CH_OK)
+		assert_int_equal(EVP_PKEY_eq(key, kit->key), 1);
+	return rc;
+}
+
+static void every_recipient_can_open_its_copy_of_every_name(void **state)
+{
+	struct sealed_kit *kit = *state;
+	struct ch_sealed_set set;
+
+	assert_int_equal(ch_sealed_read(kit->blob.data, kit->blob.len, &set), CH_OK);
+	assert_int_equal(set.n_names, 2);
+	assert_memory_equal(set.spki_sha256, kit->spki, CH_SHA256_B);
+	for (int n = 0; n < 2; n++) {
+		const struct ch_sealed_name *found = ch_sealed_find(&set, names[n]);
+
+		assert_non_null(found);
+		assert_int_equal(found->n_copies, 2);
+		for (int i = 0; i < 2; i++) {
+			const struct ch_sealed_view *copy = &found->copies[i];
+
+			assert_memory_equal(copy->recipient_id, kit->keys[i]->pub.id, 8);
+			assert_int_equal(open_copy(kit, names[n], 34, i, copy), CH_OK);
+			/* Bound to the name, the version and the reader. */
+			assert_int_equal(open_copy(kit, names[!n], 34, i, copy), CH_EAUTH);
+			assert_int_equal(open_copy(kit, names[n], 35, i, copy), CH_EAUTH);
+			assert_int_not_equal(open_copy(kit, names[n], 34, !i, copy), CH_OK);
+		}
+	}
+	assert_null(ch_sealed_find(&set, "shop.tes"));
+	assert_null(ch_sealed_find(&set, "other.test"));
+}
+
+static void the_blob_has_no_plaintext(void **state)
+{
+	struct sealed_kit *kit = *state;
+
+	assert_null(memmem(kit->blob.data, kit->blob.len, ch_secret_bytes(kit->block) + 1, 32));
+}
+
+static void cut_or_lengthened_blobs_are_refused(void **state)
+{
+	struct sealed_kit *kit = *state;
+	struct ch_sealed_set set;
+	CH_AUTO_FREE uint8_t *longer = malloc(kit->blob.len + 1);
+
+	for (size_t len = 0; len < kit->blob.len; len++) {
+		/* A copy of its own, so that a sanitizer sees a read past the end. */
+		CH_AUTO_FREE uint8_t *cut = malloc(len ? len : 1);
+
+		memcpy(cut, kit->blob.data, len);
+		assert_int_equal(ch_sealed_read(cut, len, &set), CH_ECORRUPT);
+	}
+	memcpy(longer, kit->blob.data, kit->blob.len);
+	longer[kit->blob.len] = 0;
+	assert_int_equal(ch_sealed_read(longer, kit->blob.len + 1, &set), CH_ECORRUPT);
+	longer[3] = '1';
+	assert_int_equal(ch_sealed_read(longer, kit->blob.len, &set), CH_EUNSUPPORTED);
+}
+
+static void altered_bytes_never_read_out_of_bounds(void **state)
+{
+	struct sealed_kit *kit = *state;
+	struct ch_sealed_set set;
+
+	for (size_t i = 0; i < kit->blob.len; i++) {
+		CH_AUTO_FREE uint8_t *copy = malloc(kit->blob.len);
+
+		memcpy(copy, kit->blob.data, kit->blob.len);
+		copy[i] ^= 0xFF;
+		if (ch_sealed_read(copy, kit->blob.len, &set) == CH_OK)
+			assert_true(set.n_names == 2);
+	}
+}
+
+static void a_blob_is_good_for_its_order_and_csr_only(void **state)
+{
+	struct sealed_kit *kit = *state;
+	uint8_t other_csr[sizeof(csr)] = {0x30};
+	struct ch_work work = {.id = 34,
+		.csr = (uint8_t *)csr,
+		.csr_len = sizeof(csr),
+		.sealed = kit->blob.data,
+		.sealed_len = kit->blob.len};
+	struct ch_sign_key *stranger;
+	EVP_PKEY *key;
+	struct ch_sealed_set set;
+
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_OK);
+	work.id = 35;
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_EAUTH);
+	work.id = 34;
+	work.csr_len--;
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_EAUTH);
+	work.csr_len++;
+	work.csr = other_csr;
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_EAUTH);
+	work.csr = (uint8_t *)csr;
+	for (size_t i = 4; i < kit->blob.len; i++) {
+		kit->blob.data[i] ^= 1;
+		assert_int_not_equal(ch_sealed_open(kit->notary, &work, &set), CH_OK);
+		kit->blob.data[i] ^= 1;
+	}
+	assert_int_equal(ch_key_generate(&key), CH_OK);
+	assert_int_equal(ch_sign_key_from(key, &stranger), CH_OK);
+	assert_int_equal(ch_sealed_open(stranger, &work, &set), CH_EAUTH);
+	ch_sign_key_free(stranger);
+	EVP_PKEY_free(key);
+}
+
+static void sealing_without_recipients_is_refused(void **state)
+{
+	struct sealed_kit *kit = *state;
+	CH_AUTO_BUF struct ch_buf out;
+
+	ch_buf_init(&out, 16384);
+	kit->recipients.n = 0;
+	assert_int_equal(
+		ch_sealed_make(&kit->recipients, kit->block, kit->spki, 34, names, 2, &out),
+		CH_EINVAL);
+}
+
+static void notes_round_trip(void **state)
+{
+	struct ch_notes notes = {.order = "https://ca/o/1",
+		.finalize = "https://ca/f/1",
+		.authz = {"https://ca/z/1", "https://ca/z/2"},
+		.n_authz = 2,
+		.expires_ms = 1800000000000,
+		.since_ms = 5,
+		.polls = 3,
+		.waits = 2,
+		.probes = 1};
+	struct ch_notes back;
+	json_auto_t *doc = ch_notes_json(&notes);
+
+	assert_int_equal(ch_notes_read(doc, &back), CH_OK);
+	assert_string_equal(back.order, notes.order);
+	assert_string_equal(back.authz[1], notes.authz[1]);
+	assert_int_equal(back.expires_ms, notes.expires_ms);
+	assert_int_equal(back.polls * 100 + back.waits * 10 + back.probes, 321);
+	assert_int_equal(ch_notes_read(NULL, &back), CH_OK);
+	assert_int_equal(back.n_authz, 0);
+}
+
+static void notes_that_are_not_ours_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"{}",
+		"{\"order\":\"http://x/\",\"finalize\":\"\"}",
+		"{\"order\":\"\",\"finalize\":5}",
+		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[\"a\"]}",
+		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[1,2,3]}",
+		"[]",
+	};
+	struct ch_notes notes;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
+		json_auto_t *doc = json_loads(bad[i], 0, NULL);
+
+		assert_int_equal(ch_notes_read(doc, &notes), CH_ECORRUPT);
+	}
+}
+
+#define LEASED                                                                                 \
+	"{\"id\":34,\"fence\":7,\"state\":\"sealed\",\"names\":[\"shop.test\","                \
+	"\"www.shop.test\"],\"pool\":\"default\",\"attempts\":2,\"renewal\":false,"            \
+	"\"failures\":{\"shop.test\":3,\"www.shop.test\":0},\"edges\":{\"ready\":false,"       \
+	"\"behind\":[\"edge/default/e1\",\"edge/default/e2\"],\"known\":2},\"acme\":null,"     \
+	"\"csr\":\"AQID\",\"sealed\":\"BAU\",\"leaf_sha256\":null}"
+
+static void leased_orders_are_read(void **state)
+{
+	json_auto_t *doc = json_loads(LEASED, 0, NULL);
+	CH_AUTO_WORK struct ch_work *work = NULL;
+	struct ch_err err;
+
+	assert_int_equal(ch_work_read(doc, 1000, &work, &err), CH_OK);
+	assert_int_equal(work->id, 34);
+	assert_int_equal(work->state, CH_ORDER_SEALED);
+	assert_int_equal(work->n_names, 2);
+	assert_string_equal(work->name_list[1], "www.shop.test");
+	assert_int_equal(work->failures[0], 3);
+	assert_int_equal(work->attempts, 2);
+	assert_int_equal(work->csr_len, 3);
+	assert_int_equal(work->sealed_len, 2);
+	assert_false(work->edges.ready);
+	assert_string_equal(work->edges.behind, "edge/default/e1, edge/default/e2");
+	assert_false(work->has_leaf);
+	assert_false(work->fresh);
+}
+
+static void broken_leased_orders_are_refused(void **state)
+{
+	static const struct {
+		const char *key;
+		const char *value;
+	} bad[] = {{"id", "\"x\""}, {"fence", "null"}, {"state", "\"odd\""}, {"names", "[]"},
+		{"names", "[1]"}, {"names", "[\"a\",\"b\",\"c\"]"}, {"csr", "\"*\""},
+		{"sealed", "5"}, {"id", "0"}, {"id", "-1"}, {"id", "9007199254740992"},
+		{"fence", "-1"}, {"attempts", "-1"}, {"attempts", "9007199254740992"},
+		{"acme", "{\"order\":\"\",\"finalize\":\"\",\"since\":-1}"},
+		{"acme", "{\"order\":1}"}, {"leaf_sha256", "\"00\""}};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
+		json_auto_t *doc = json_loads(LEASED, 0, NULL);
+		struct ch_work *work = NULL;
+		struct ch_err err;
+
+		json_object_set_new(
+			doc, bad[i].key, json_loads(bad[i].value, JSON_DECODE_ANY, NULL));
+		assert_int_not_equal(ch_work_read(doc, 0, &work, &err), CH_OK);
+		assert_null(work);
+	}
+}
+
+static void writes_say_only_what_changes(void **state)
+{
+	json_auto_t *row = json_loads(LEASED, 0, NULL);
+	CH_AUTO_WORK struct ch_work *work = NULL;
+	CH_AUTO_WRITE struct ch_write w;
+	struct ch_err err;
+	const json_t *list;
+	json_t *doc;
+
+	assert_int_equal(ch_work_read(row, 0, &work, &err), CH_OK);
+	ch_write_init(&w);
+	doc = ch_write_json(&w, work);
+	assert_int_equal(json_object_size(doc), 1);
+	assert_int_equal(json_integer_value(json_object_get(doc, "fence")), 7);
+	json_decref(doc);
+	w.has_state = true;
+	w.state = CH_ORDER_FAILED;
+	w.verdicts[0].failed = true;
+	w.verdicts[0].paused = true;
+	ch_reason_set(&w.verdicts[0].reason, "x", CH_ACTOR_CA, "%s", "why");
+	ch_reason_set(&w.verdicts[1].reason, "y", CH_ACTOR_NOBODY, "bad \xff utf-8");
+	doc = ch_write_json(&w, work);
+	list = json_object_get(doc, "names");
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(list, 0), "state")), "paused");
+	assert_true(json_is_object(json_object_get(json_array_get(list, 1), "reason")));
+	json_decref(doc);
+}
+
+static int read_config(const char *text, struct ch_issuer_config *config, struct ch_err *err)
+{
+	struct ch_conf *conf = NULL;
+	int rc = ch_conf_parse(text, strlen(text), "/etc/x", &conf, err);
+
+	assert_int_equal(rc, CH_OK);
+	rc = ch_issuer_config_read(conf, config, err);
+	if (rc == CH_OK && config->signup.n_contacts)
+		assert_string_equal(config->signup.contacts[0], "mailto:a@b.test");
+	ch_conf_free(conf);
+	return rc;
+}
+
+static void the_configuration_has_its_defaults(void **state)
+{
+	CH_AUTO_FREE struct ch_issuer_config *config = calloc(1, sizeof(*config));
+	struct ch_err err;
+
+	assert_int_equal(
+		read_config("[issuer]\ndirectory = https://ca/dir\n", config, &err), CH_OK);
+	assert_int_equal(config->workers, 8);
+	assert_int_equal(config->n_ladder, 4);
+	assert_int_equal(config->lease_ms, 60000);
+	assert_int_equal(config->probe, CH_PROBE_DNS);
+	assert_false(config->terms_agreed);
+	assert_int_equal(read_config("[issuer]\ndirectory = https://ca/dir\n"
+				     "probe = [::1]:8443\nretry_ladder = 1s, 2s\n"
+				     "contact = mailto:a@b.test, mailto:c@d.test\n",
+				 config, &err),
+		CH_OK);
+	assert_int_equal(config->probe, CH_PROBE_FIXED);
+	assert_int_equal(config->probe_port, 8443);
+	assert_int_equal(config->n_ladder, 2);
+	assert_int_equal(config->signup.n_contacts, 2);
+}
+
+static void mistakes_in_the_configuration_are_refused(void **state)
+{
+	static const char *const bad[] = {"", "directory = http://ca/dir\n",
+		"directory = https://ca/d\nprobe = sometimes\n",
+		"directory = https://ca/d\nretry_ladder = ,\n",
+		"directory = https://ca/d\nretry_ladder = 1 fortnight\n",
+		"directory = https://ca/d\neab_kid = x\n",
+		"directory = https://ca/d\nworkers = 0\n",
+		"directory = https://ca/d\nlog_level = loud\n",
+		"directory = https://ca/d\ndirectry = x\n"};
+	CH_AUTO_FREE struct ch_issuer_config *config = calloc(1, sizeof(*config));
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
+		struct ch_err err = {0};
+		char text[200];
+
+		snprintf(text, sizeof(text), "[issuer]\n%s", bad[i]);
+		assert_int_not_equal(read_config(text, config, &err), CH_OK);
+		assert_true(err.detail[0] != 0);
+	}
+}
+
+#define KIT(fn) cmocka_unit_test_setup_teardown(fn, kit_new, kit_free)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		KIT(every_recipient_can_open_its_copy_of_every_name),
+		KIT(the_blob_has_no_plaintext),
+		KIT(cut_or_lengthened_blobs_are_refused),
+		KIT(altered_bytes_never_read_out_of_bounds),
+		KIT(a_blob_is_good_for_its_order_and_csr_only),
+		KIT(sealing_without_recipients_is_refused),
+		cmocka_unit_test(notes_round_trip),
+		cmocka_unit_test(notes_that_are_not_ours_are_refused),
+		cmocka_unit_test(leased_orders_are_read),
+		cmocka_unit_test(broken_leased_orders_are_refused),
+		cmocka_unit_test(writes_say_only_what_changes),
+		cmocka_unit_test(the_configuration_has_its_defaults),
+		cmocka_unit_test(mistakes_in_the_configuration_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+/* The step after publication: what the edges and a probe say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "bench.h"
+
+static struct bench *b;
+
+static int set_up(void **state)
+{
+	b = bench_new("shop.test", NULL);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	bench_free(b);
+	return 0;
+}
+
+static void a_probe_that_fails_ends_as_active_with_the_reason(void **state)
+{
+	b->probe_rc = CH_ECONFLICT;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->probes, 3);
+	assert_string_equal(b->last.reason.code, "probe-mismatch");
+	assert_int_equal(b->last.reason.actor, CH_ACTOR_CUSTOMER);
+}
+
+static void an_unreachable_name_is_told_apart_and_may_come_back(void **state)
+{
+	b->probe_rc = CH_ETIMEOUT;
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	bench_step(b, true);
+	assert_string_equal(b->last.reason.code, "probe-unreachable");
+	assert_int_equal(b->row.state, CH_ORDER_CONFIRMING);
+	b->probe_rc = 0;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_string_equal(b->last.reason.code, "ok");
+}
+
+static void edges_are_waited_for_before_the_probe(void **state)
+{
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	b->row.edges.ready = false;
+	bench_step(b, true);
+	assert_string_equal(b->last.reason.code, "edges-behind");
+	assert_int_equal(b->probes, 0);
+	b->row.edges.ready = true;
+	bench_run_to(b, CH_ORDER_DONE);
+}
+
+static void probes_leave_workers_for_other_work(void **state)
+{
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	b->config.workers = 8;
+	b->issuer->probing = 5;
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_CONFIRMING);
+	assert_int_equal(b->probes, 0);
+	assert_int_equal(b->issuer->probing, 5);
+	b->issuer->probing = 4;
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_DONE);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_probe_that_fails_ends_as_active_with_the_reason),
+		T(an_unreachable_name_is_told_apart_and_may_come_back),
+		T(edges_are_waited_for_before_the_probe),
+		T(probes_leave_workers_for_other_work),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,309 @@
+#include "fixture.h"
+
+#include <dirent.h>
+
+#include "base/buf.h"
+
+int64_t test_now_ms = START_MS;
+
+static int64_t test_clock(void *arg)
+{
+	return __atomic_load_n(&test_now_ms, __ATOMIC_RELAXED);
+}
+
+static void open_store(struct fixture *fx)
+{
+	struct ch_store_options options = {
+		.database = fx->database, .edge_timeout_ms = EDGE_TIMEOUT_MS};
+
+	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
+}
+
+int fx_setup(void **state)
+{
+	struct fixture *fx = calloc(1, sizeof(*fx));
+
+	assert_non_null(fx);
+	snprintf(fx->dir, sizeof(fx->dir), "/tmp/certherd-store-XXXXXX");
+	assert_non_null(mkdtemp(fx->dir));
+	snprintf(fx->database, sizeof(fx->database), "sqlite:%s/test.db", fx->dir);
+	test_now_ms = START_MS;
+	ch_clock_set(test_clock, NULL);
+	assert_ok(ch_arena_new(0, &fx->arena));
+	open_store(fx);
+	*state = fx;
+	return 0;
+}
+
+void fx_remove_dir(const char *dir)
+{
+	DIR *entries = opendir(dir);
+	struct dirent *entry;
+	char path[512];
+
+	while (entries && (entry = readdir(entries))) {
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		if (entry->d_name[0] != '.')
+			unlink(path);
+	}
+	if (entries)
+		closedir(entries);
+	rmdir(dir);
+}
+
+int fx_teardown(void **state)
+{
+	struct fixture *fx = *state;
+
+	ch_store_close(fx->store);
+	ch_arena_free(fx->arena);
+	fx_remove_dir(fx->dir);
+	free(fx);
+	return 0;
+}
+
+void fx_reopen(struct fixture *fx)
+{
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	open_store(fx);
+}
+
+int fx_run(struct fixture *fx, struct ch_store_op *op)
+{
+	int rc;
+
+	op->arena = fx->arena;
+	rc = ch_store_run(fx->store, op);
+	fx->err = op->err;
+	assert_int_equal(rc, op->rc);
+	if (rc)
+		assert_string_not_equal(op->err.problem, "");
+	return rc;
+}
+
+int fx_put(struct fixture *fx, const char *name, enum ch_store_tri www, const char *tenant,
+	const char *pool, struct ch_store_put_item *ret_item)
+{
+	struct ch_store_put_item item = {
+		.name = name, .www = www, .tenant = tenant, .pool = pool};
+	struct ch_store_op op = {.type = CH_OP_PUT, .who = "operator/default/admin"};
+	int rc;
+
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	rc = fx_run(fx, &op);
+	if (ret_item)
+		*ret_item = item;
+	return rc;
+}
+
+int fx_name_op(struct fixture *fx, enum ch_store_op_type type, const char *name)
+{
+	struct ch_store_op op = {.type = type, .who = "operator/default/admin"};
+
+	op.u.name.name = name;
+	return fx_run(fx, &op);
+}
+
+int fx_patch(struct fixture *fx, struct ch_op_patch *patch)
+{
+	struct ch_store_op op = {.type = CH_OP_PATCH};
+	int rc;
+
+	op.u.patch = *patch;
+	rc = fx_run(fx, &op);
+	patch->answer = op.u.patch.answer;
+	return rc;
+}
+
+int fx_ack(struct fixture *fx, const char *pool, const char *id, uint64_t seq)
+{
+	struct ch_store_op op = {.type = CH_OP_EDGE_ACK};
+
+	op.u.edge_ack = (struct ch_op_edge_ack){
+		.pool = pool, .id = id, .seq = seq, .names = 3, .software = "test"};
+	memcpy(op.u.edge_ack.epoch, fx_feed_info(fx).epoch, CH_EPOCH_B);
+	return fx_run(fx, &op);
+}
+
+void fx_add(struct fixture *fx, const char *name)
+{
+	struct ch_store_put_item item;
+
+	assert_ok(fx_put(fx, name, CH_TRI_KEEP, NULL, NULL, &item));
+	assert_int_equal(item.result, CH_PUT_CREATED);
+}
+
+void fx_add_pair(struct fixture *fx, const char *name)
+{
+	struct ch_store_put_item item;
+
+	assert_ok(fx_put(fx, name, CH_TRI_YES, NULL, NULL, &item));
+	assert_int_equal(item.result, CH_PUT_CREATED);
+}
+
+struct ch_store_domain fx_get(struct fixture *fx, const char *name)
+{
+	struct ch_store_domain domain;
+
+	assert_ok(ch_store_get_domain(fx->store, name, fx->arena, &domain));
+	return domain;
+}
+
+struct ch_store_order *fx_lease(struct fixture *fx, size_t max, size_t *ret_n)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+
+	op.u.lease = (struct ch_op_lease){
+		.issuer = "issuer/default/i1", .max = max, .lease_ms = LEASE_MS};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(op.u.lease.now_ms, test_now_ms);
+	*ret_n = op.u.lease.n_orders;
+	return op.u.lease.orders;
+}
+
+struct ch_store_order *fx_lease_one(struct fixture *fx)
+{
+	struct ch_store_order *orders;
+	size_t n;
+
+	orders = fx_lease(fx, 10, &n);
+	assert_int_equal(n, 1);
+	return orders;
+}
+
+void fx_lease_none(struct fixture *fx)
+{
+	size_t n;
+
+	fx_lease(fx, 10, &n);
+	assert_int_equal(n, 0);
+}
+
+void fx_seal(struct fixture *fx, const struct ch_store_order *order)
+{
+	struct ch_op_patch patch = {.id = order->id,
+		.fence = order->fence,
+		.has_state = true,
+		.state = CH_ORDER_SEALED,
+		.keep_lease = true,
+		.csr = (const uint8_t *)"csr",
+		.csr_len = 3,
+		.sealed = (const uint8_t *)"sealed",
+		.sealed_len = 6};
+
+	assert_ok(fx_patch(fx, &patch));
+}
+
+void fx_finish(struct fixture *fx, const struct ch_store_order *order)
+{
+	struct ch_op_patch patch = {.id = order->id,
+		.fence = order->fence,
+		.has_state = true,
+		.state = CH_ORDER_DONE};
+
+	assert_ok(fx_patch(fx, &patch));
+}
+
+void fx_issue(struct fixture *fx, const struct ch_store_order *order)
+{
+	fx_seal(fx, order);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->id)));
+	fx_finish(fx, order);
+}
+
+struct ch_store_feed_info fx_feed_info(struct fixture *fx)
+{
+	struct ch_store_feed_info info;
+
+	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &info));
+	return info;
+}
+
+static void make_record(struct fixture *fx, const struct ch_op_publish *publish,
+	const char *name, struct ch_store_record_bytes *ret_bytes)
+{
+	static const uint8_t zeros[CH_SIGNATURE_B];
+	static const uint8_t recipient[CH_RECIPIENT_ID_B] = "recipien";
+	uint8_t chain_id[CH_CHAIN_ID_B];
+	struct ch_record record = {.kind = CH_RECORD_CERT,
+		.version = publish->id,
+		.key_version = publish->id,
+		.name = name,
+		.name_len = strlen(name),
+		.chain_id = chain_id,
+		.leaf = publish->leaf,
+		.leaf_len = publish->leaf_len,
+		.signer_id = zeros,
+		.n_sealed = 1};
+	CH_CLEANUP(ch_buf_done) struct ch_buf buf;
+
+	record.sealed[0] = (struct ch_sealed_view){.recipient_id = recipient,
+		.kem_id = 32,
+		.enc = zeros,
+		.enc_len = 32,
+		.ct = zeros,
+		.ct_len = 48};
+	assert_ok(ch_chain_id(publish->chain, publish->chain_len, chain_id));
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_ok(ch_record_encode(&record, &buf));
+	assert_ok(ch_buf_add(&buf, zeros, sizeof(zeros)));
+	ret_bytes->bytes = ch_arena_copy(fx->arena, buf.data, buf.len);
+	ret_bytes->len = buf.len;
+}
+
+struct ch_op_publish *fx_publication(
+	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte)
+{
+	static const uint8_t chain[] = {1, 0, 4, 'c', 'e', 'r', 't'};
+	struct ch_op_publish *publish = ch_arena_alloc(fx->arena, sizeof(*publish));
+	uint8_t *leaf = ch_arena_alloc(fx->arena, 100);
+	struct ch_store_record_bytes *records =
+		ch_arena_array(fx->arena, order->n_names, sizeof(*records));
+
+	assert_non_null(publish);
+	memset(leaf, leaf_byte, 100);
+	*publish = (struct ch_op_publish){.id = order->id,
+		.fence = order->fence,
+		.leaf = leaf,
+		.leaf_len = 100,
+		.chain = chain,
+		.chain_len = sizeof(chain),
+		.records = records,
+		.n_records = order->n_names,
+		.renew_at_ms = test_now_ms + RENEW_MS,
+		.serial = "0a0b",
+		.issuer = "CN=Test",
+		.not_before_ms = test_now_ms,
+		.not_after_ms = test_now_ms + LIFETIME_MS};
+	for (size_t i = 0; i < order->n_names; i++)
+		make_record(fx, publish, order->names[i].name, &records[i]);
+	return publish;
+}
+
+int fx_publish(struct fixture *fx, const struct ch_op_publish *publish)
+{
+	struct ch_store_op op = {.type = CH_OP_PUBLISH};
+	int rc;
+
+	op.u.publish = *publish;
+	rc = fx_run(fx, &op);
+	if (!rc)
+		assert_int_equal(op.u.publish.answer.id, publish->id);
+	return rc;
+}
+
+struct ch_op_patch fx_step(const struct ch_store_order *order, enum ch_order_state state)
+{
+	return (struct ch_op_patch){
+		.id = order->id, .fence = order->fence, .has_state = true, .state = state};
+}
+
+struct ch_store_order fx_get_order(struct fixture *fx, uint64_t id)
+{
+	struct ch_store_order order;
+
+	assert_ok(ch_store_get_order(fx->store, id, fx->arena, &order));
+	return order;
+}

@@ -1,0 +1,286 @@
+/* Orders that fail or lose their names. */
+#include "fixture.h"
+
+static void fail_order(struct fixture *fx, const struct ch_store_order *order,
+	const struct ch_store_outcome *outcomes, size_t n)
+{
+	struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
+
+	patch.outcomes = outcomes;
+	patch.n_outcomes = n;
+	assert_ok(fx_patch(fx, &patch));
+	assert_int_equal(patch.answer.state, CH_ORDER_FAILED);
+}
+
+#define OUTCOME(who, when, at_fault)                                                           \
+	{                                                                                      \
+		.name = (who), .next_at_ms = (when), .failed = (at_fault),                     \
+		.state = CH_NAME_FAILED,                                                       \
+		.reason = {"dns-not-pointed", "Point it.", CH_ACTOR_CUSTOMER},                 \
+	}
+
+static void a_failed_name_waits_and_counts(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_outcome outcome = OUTCOME("a.example", START_MS + 60000, true);
+	struct ch_store_domain domain;
+	struct ch_store_order *order;
+
+	fx_add(fx, "a.example");
+	order = fx_lease_one(fx);
+	fail_order(fx, order, &outcome, 1);
+	assert_string_equal(fx_get_order(fx, order->id).reason.code, "dns-not-pointed");
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_FAILED);
+	assert_int_equal(domain.failures, 1);
+	assert_int_equal(domain.next_at_ms, START_MS + 60000);
+	assert_int_equal(domain.order_id, 0);
+	assert_string_equal(domain.reason.code, "dns-not-pointed");
+	assert_int_equal(domain.reason.actor, CH_ACTOR_CUSTOMER);
+	fx_lease_none(fx);
+	test_now_ms += 60000;
+	order = fx_lease_one(fx);
+	assert_int_equal(order->names[0].failures, 1);
+	fx_issue(fx, order);
+	assert_int_equal(fx_get(fx, "a.example").failures, 0);
+}
+
+static void retry_is_now_and_begins_the_ladder_again(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_outcome outcome = OUTCOME("a.example", START_MS + 60000, true);
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	fx_add(fx, "a.example");
+	fail_order(fx, fx_lease_one(fx), &outcome, 1);
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "a.example"));
+	assert_int_equal(fx_get(fx, "a.example").failures, 0);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_PENDING);
+	order = fx_lease_one(fx);
+	patch = fx_step(order, CH_ORDER_ORDERED);
+	patch.next_at_ms = START_MS + CH_DAY_MS;
+	assert_ok(fx_patch(fx, &patch));
+	fx_lease_none(fx);
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "a.example"));
+	assert_int_equal(fx_lease_one(fx)->id, order->id);
+	/* Held by somebody: goes on at its own pace. */
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "a.example"));
+	fx_lease_none(fx);
+}
+
+static void a_failure_may_pause_the_name(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcome = OUTCOME("a.example", START_MS, true);
+
+	outcome.state = CH_NAME_PAUSED;
+	fx_add(fx, "a.example");
+	fail_order(fx, fx_lease_one(fx), &outcome, 1);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_PAUSED);
+	assert_int_equal(fx_get(fx, "a.example").next_at_ms, 0);
+	test_now_ms += CH_DAY_MS;
+	fx_lease_none(fx);
+}
+
+static void a_pair_splits_when_one_fails_and_is_tried_together_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcomes[] = {
+		OUTCOME("a.example", START_MS + 90000, false),
+		OUTCOME("www.a.example", START_MS + 60000, true),
+	};
+	struct ch_store_domain domain;
+	struct ch_store_order *order;
+
+	fx_add_pair(fx, "a.example");
+	fail_order(fx, fx_lease_one(fx), outcomes, 2);
+	/* The good one gets its own at once. */
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_PENDING);
+	assert_int_equal(domain.failures, 0);
+	assert_int_equal(domain.next_at_ms, START_MS);
+	order = fx_lease_one(fx);
+	assert_int_equal(order->n_names, 1);
+	assert_string_equal(order->names[0].name, "a.example");
+	fx_issue(fx, order);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	assert_int_equal(fx_get(fx, "www.a.example").state, CH_NAME_FAILED);
+	assert_null(fx_get(fx, "www.a.example").cert);
+	/* Later the pair is tried together; the good one keeps what it has when that fails. */
+	test_now_ms += 60000;
+	order = fx_lease_one(fx);
+	assert_int_equal(order->n_names, 2);
+	assert_false(order->renewal);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
+	outcomes[1].next_at_ms = test_now_ms + 60000;
+	fail_order(fx, order, outcomes, 2);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_int_equal(domain.next_at_ms, START_MS + RENEW_MS);
+	assert_int_equal(domain.failures, 0);
+	assert_int_equal(fx_get(fx, "www.a.example").failures, 2);
+	fx_lease_none(fx);
+	/* And at last it works. */
+	test_now_ms += 60000;
+	order = fx_lease_one(fx);
+	assert_int_equal(order->n_names, 2);
+	fx_issue(fx, order);
+	assert_int_equal(fx_get(fx, "a.example").cert->version, order->id);
+	assert_int_equal(fx_get(fx, "www.a.example").cert->version, order->id);
+	assert_int_equal(fx_get(fx, "www.a.example").failures, 0);
+}
+
+static void a_pair_due_for_renewal_splits_too(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcomes[2];
+	struct ch_store_order *order;
+
+	fx_add_pair(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	test_now_ms += RENEW_MS;
+	order = fx_lease_one(fx);
+	assert_true(order->renewal);
+	assert_int_equal(order->n_names, 2);
+	outcomes[0] = (struct ch_store_outcome)OUTCOME("a.example", test_now_ms + 5000, false);
+	outcomes[1] =
+		(struct ch_store_outcome)OUTCOME("www.a.example", test_now_ms + 5000, true);
+	fail_order(fx, order, outcomes, 2);
+	assert_int_equal(fx_get(fx, "www.a.example").state, CH_NAME_FAILED);
+	assert_non_null(fx_get(fx, "www.a.example").cert);
+	order = fx_lease_one(fx);
+	assert_int_equal(order->n_names, 1);
+	assert_true(order->renewal);
+	fx_issue(fx, order);
+}
+
+static void when_nobody_failed_all_wait_for_their_time(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_outcome outcomes[] = {
+		OUTCOME("a.example", START_MS + 9000, false),
+		OUTCOME("www.a.example", START_MS + 9000, false),
+	};
+
+	fx_add_pair(fx, "a.example");
+	fail_order(fx, fx_lease_one(fx), outcomes, 2);
+	assert_int_equal(fx_get(fx, "a.example").failures, 0);
+	fx_lease_none(fx);
+	test_now_ms += 9000;
+	assert_int_equal(fx_lease_one(fx)->n_names, 2);
+}
+
+static void deleting_a_name_cancels_its_order(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order, *next;
+	struct ch_op_patch patch;
+
+	fx_add_pair(fx, "a.example");
+	order = fx_lease_one(fx);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "www.a.example"));
+	assert_int_equal(fx_get_order(fx, order->id).state, CH_ORDER_FAILED);
+	assert_string_equal(fx_get_order(fx, order->id).reason.code, "canceled");
+	patch = fx_step(order, CH_ORDER_ORDERED);
+	assert_refused(fx, fx_patch(fx, &patch), CH_ECONFLICT, "fence-lost");
+	/* The other one begins again, alone. */
+	next = fx_lease_one(fx);
+	assert_int_not_equal(next->id, order->id);
+	assert_int_equal(next->n_names, 1);
+	assert_string_equal(next->names[0].name, "a.example");
+}
+
+static void a_name_that_leaves_late_is_left_out_of_the_publication(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+	struct ch_store_domain www;
+
+	fx_add_pair(fx, "a.example");
+	order = fx_lease_one(fx);
+	fx_seal(fx, order);
+	patch = fx_step(order, CH_ORDER_FINALIZING);
+	patch.keep_lease = true;
+	assert_ok(fx_patch(fx, &patch));
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "www.a.example"));
+	fx_add(fx, "www.a.example"); /* another one under the same name */
+	assert_true(fx_get_order(fx, order->id).names[1].gone);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, 1)));
+	fx_finish(fx, order);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	www = fx_get(fx, "www.a.example");
+	assert_null(www.cert);
+	assert_int_equal(www.state, CH_NAME_PENDING);
+	assert_true(www.version > order->id);
+	assert_string_equal(fx_lease_one(fx)->names[0].name, "www.a.example");
+}
+
+static void an_order_that_lost_all_names_is_canceled_at_any_time(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_store_status status;
+
+	fx_add(fx, "a.example");
+	order = fx_lease_one(fx);
+	fx_seal(fx, order);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, 1)));
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	assert_int_equal(fx_get_order(fx, order->id).state, CH_ORDER_FAILED);
+	test_now_ms += CH_DAY_MS;
+	fx_lease_none(fx);
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.orders_open, 0);
+	assert_int_equal(status.names_total, 0);
+	assert_null(status.expiry_name);
+}
+
+static void pausing_cancels_an_order(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+
+	fx_add(fx, "a.example");
+	order = fx_lease_one(fx);
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "a.example"));
+	assert_int_equal(fx_get_order(fx, order->id).state, CH_ORDER_FAILED);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_PAUSED);
+	test_now_ms += CH_DAY_MS;
+	fx_lease_none(fx);
+}
+
+static void a_canceled_renewal_of_the_other_name_waits_for_its_time(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add_pair(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "www.a.example"));
+	assert_int_equal(fx_lease_one(fx)->n_names, 2);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "www.a.example"));
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	assert_int_equal(fx_get(fx, "a.example").next_at_ms, START_MS + RENEW_MS);
+	fx_lease_none(fx);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_failed_name_waits_and_counts),
+		T(retry_is_now_and_begins_the_ladder_again),
+		T(a_failure_may_pause_the_name),
+		T(a_pair_splits_when_one_fails_and_is_tried_together_again),
+		T(a_pair_due_for_renewal_splits_too),
+		T(when_nobody_failed_all_wait_for_their_time),
+		T(deleting_a_name_cancels_its_order),
+		T(a_name_that_leaves_late_is_left_out_of_the_publication),
+		T(an_order_that_lost_all_names_is_canceled_at_any_time),
+		T(pausing_cancels_an_order),
+		T(a_canceled_renewal_of_the_other_name_waits_for_its_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

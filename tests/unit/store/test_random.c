@@ -1,0 +1,321 @@
+/* Random operations on a few names; after each, what must hold always holds. */
+#include "fixture.h"
+
+#define ROUNDS 2500
+#define DOMAINS 4 /* each with a www name beside it */
+
+struct walk {
+	struct fixture *fx;
+	uint64_t seed;
+	uint64_t versions[2 * DOMAINS]; /* highest seen per name, across deletions */
+	struct ch_store_order held[8];	/* leased lately, perhaps lost since */
+	size_t n_held;
+};
+
+static uint64_t roll(struct walk *walk, uint64_t sides)
+{
+	walk->seed ^= walk->seed << 13;
+	walk->seed ^= walk->seed >> 7;
+	walk->seed ^= walk->seed << 17;
+	return walk->seed % sides;
+}
+
+static const char *name_of(size_t i)
+{
+	static const char *const names[2 * DOMAINS] = {"a.example", "www.a.example",
+		"b.example", "www.b.example", "c.example", "www.c.example", "d.example",
+		"www.d.example"};
+
+	return names[i];
+}
+
+static void walk_put(struct walk *walk)
+{
+	static const char *const pools[] = {NULL, NULL, NULL, NULL, "default", "eu"};
+	enum ch_store_tri www = (enum ch_store_tri)roll(walk, 3);
+
+	assert_ok(fx_put(walk->fx, name_of(roll(walk, 2 * DOMAINS)), www, NULL,
+		pools[roll(walk, CH_ARRAY_LEN(pools))], NULL));
+}
+
+static void walk_name(struct walk *walk, enum ch_store_op_type type)
+{
+	int rc = fx_name_op(walk->fx, type, name_of(roll(walk, 2 * DOMAINS)));
+
+	assert_true(rc == CH_OK || rc == CH_ENOTFOUND ||
+		    (rc == CH_ECONFLICT && type == CH_OP_RETRY));
+}
+
+static void walk_lease(struct walk *walk)
+{
+	struct ch_store_order *orders;
+	size_t n;
+
+	orders = fx_lease(walk->fx, 1 + roll(walk, 4), &n);
+	for (size_t i = 0; i < n; i++)
+		walk->held[walk->n_held++ % CH_ARRAY_LEN(walk->held)] = orders[i];
+}
+
+static const struct ch_store_order *any_held(struct walk *walk)
+{
+	size_t n = walk->n_held < CH_ARRAY_LEN(walk->held) ? walk->n_held
+							   : CH_ARRAY_LEN(walk->held);
+
+	return n ? &walk->held[roll(walk, n)] : NULL;
+}
+
+static void walk_patch(struct walk *walk)
+{
+	const struct ch_store_order *order = any_held(walk);
+	struct ch_store_outcome outcomes[2];
+	struct ch_op_patch patch;
+	int rc;
+
+	if (!order)
+		return;
+	patch = fx_step(order, (enum ch_order_state)roll(walk, CH_ORDER_STATE_COUNT));
+	patch.keep_lease = roll(walk, 2);
+	patch.next_at_ms = test_now_ms + (int64_t)roll(walk, 5000);
+	if (patch.state == CH_ORDER_SEALED) {
+		patch.csr = patch.sealed = (const uint8_t *)"x";
+		patch.csr_len = patch.sealed_len = 1;
+	}
+	for (size_t i = 0; i < order->n_names; i++)
+		outcomes[i] = (struct ch_store_outcome){.name = order->names[i].name,
+			.next_at_ms = test_now_ms + (int64_t)roll(walk, 5000),
+			.failed = roll(walk, 2),
+			.state = roll(walk, 8) ? CH_NAME_FAILED : CH_NAME_PAUSED,
+			.reason = {"walk", "A walk.", CH_ACTOR_CA}};
+	patch.outcomes = outcomes;
+	patch.n_outcomes = order->n_names;
+	rc = fx_patch(walk->fx, &patch);
+	assert_true(rc == CH_OK || rc == CH_ECONFLICT || rc == CH_ENOTFOUND);
+}
+
+static void walk_publish(struct walk *walk)
+{
+	const struct ch_store_order *order = any_held(walk);
+	int rc;
+
+	if (!order)
+		return;
+	rc = fx_publish(walk->fx, fx_publication(walk->fx, order, (uint8_t)roll(walk, 2)));
+	assert_true(rc == CH_OK || rc == CH_ECONFLICT || rc == CH_ENOTFOUND);
+}
+
+static void walk_step(struct walk *walk)
+{
+	switch (roll(walk, 12)) {
+	case 0:
+	case 1:
+		walk_put(walk);
+		break;
+	case 2:
+		walk_name(walk, CH_OP_DELETE);
+		break;
+	case 3:
+		walk_name(walk, CH_OP_RETRY);
+		break;
+	case 4:
+		walk_name(walk, CH_OP_PAUSE);
+		break;
+	case 5:
+		walk_name(walk, CH_OP_RESUME);
+		break;
+	case 6:
+	case 7:
+		walk_lease(walk);
+		break;
+	case 8:
+		walk_publish(walk);
+		break;
+	case 9:
+		test_now_ms += (int64_t)roll(walk, roll(walk, 20) ? 3000 : RENEW_MS);
+		break;
+	default:
+		walk_patch(walk);
+	}
+}
+
+/* The open order of a name names it, and it is not among those that have gone. */
+static void check_order_of(struct fixture *fx, const struct ch_store_domain *domain)
+{
+	struct ch_store_order order = fx_get_order(fx, domain->order_id);
+	bool found = false;
+
+	assert_true(order.state != CH_ORDER_DONE && order.state != CH_ORDER_FAILED);
+	assert_string_equal(order.pool, domain->pool);
+	for (size_t i = 0; i < order.n_names; i++)
+		found |= strcmp(order.names[i].name, domain->name) == 0 && !order.names[i].gone;
+	assert_true(found);
+	assert_true(order.next_at_ms > 0);
+}
+
+static void check_pair(struct fixture *fx, const struct ch_store_domain *domain)
+{
+	if (domain->www) {
+		struct ch_store_domain www =
+			fx_get(fx, ch_arena_fmt(fx->arena, "www.%s", domain->name));
+
+		assert_string_equal(www.www_of, domain->name);
+		assert_string_equal(www.pool, domain->pool);
+	}
+	if (domain->www_of)
+		assert_true(fx_get(fx, domain->www_of).www);
+}
+
+static void check_domain(struct walk *walk, size_t i, struct ch_store_status *counted)
+{
+	struct fixture *fx = walk->fx;
+	struct ch_store_domain domain;
+
+	if (ch_store_get_domain(fx->store, name_of(i), fx->arena, &domain) == CH_ENOTFOUND)
+		return;
+	counted->names[domain.state]++;
+	counted->names_total++;
+	assert_true(domain.version >= walk->versions[i]);
+	walk->versions[i] = domain.version;
+	assert_int_equal(domain.state == CH_NAME_PAUSED, domain.next_at_ms == 0);
+	if (domain.order_id)
+		check_order_of(fx, &domain);
+	if (domain.cert)
+		assert_int_equal(domain.version, domain.cert->version);
+	assert_true(domain.cert ||
+		    (domain.state != CH_NAME_ACTIVE && domain.state != CH_NAME_RENEWING));
+	check_pair(fx, &domain);
+}
+
+static int find_newest(const struct ch_store_feed_row *row, void *arg)
+{
+	struct walk *walk = arg;
+	struct ch_record record;
+
+	assert_ok(ch_record_decode(row->record, row->record_len, &record));
+	for (size_t i = 0; i < 2 * DOMAINS; i++)
+		if (strlen(name_of(i)) == record.name_len &&
+			memcmp(name_of(i), record.name, record.name_len) == 0 &&
+			record.kind == CH_RECORD_TOMBSTONE &&
+			record.version > walk->versions[i])
+			walk->versions[i] = record.version;
+	return 0;
+}
+
+static void check_all(struct walk *walk)
+{
+	struct fixture *fx = walk->fx;
+	struct ch_store_order_filter filter = {.limit = CH_STORE_LIST_MAX};
+	struct ch_store_status counted = {0}, status;
+	struct ch_store_order_page page;
+	struct ch_store_feed_info info;
+	uint64_t open = 0;
+
+	for (size_t i = 0; i < 2 * DOMAINS; i++)
+		check_domain(walk, i, &counted);
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_memory_equal(status.names, counted.names, sizeof(counted.names));
+	assert_int_equal(status.names_total, counted.names_total);
+	assert_ok(ch_store_list_orders(fx->store, &filter, fx->arena, &page));
+	for (size_t i = 0; i < page.n_orders; i++) {
+		bool is_open = page.orders[i].state < CH_ORDER_DONE;
+
+		open += is_open;
+		for (size_t k = 0; is_open && k < page.orders[i].n_names; k++)
+			if (!page.orders[i].names[k].gone)
+				assert_int_equal(
+					fx_get(fx, page.orders[i].names[k].name).order_id,
+					page.orders[i].id);
+	}
+	assert_int_equal(status.orders_open, open);
+	/* Removals are versions too. */
+	assert_ok(ch_store_read_feed(fx->store, "default", 0, find_newest, walk, &info));
+	assert_ok(ch_store_read_feed(fx->store, "eu", 0, find_newest, walk, &info));
+}
+
+static struct ch_op_housekeep forget_ended_orders(struct fixture *fx)
+{
+	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
+
+	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS * 10000,
+		.history_keep_ms = 1000,
+		.orders_keep_ms = 1000,
+		.audit_keep_ms = 1000};
+	assert_ok(fx_run(fx, &op));
+	return op.u.housekeep;
+}
+
+static void new_arena(struct walk *walk)
+{
+	struct ch_arena *arena;
+
+	assert_ok(ch_arena_new(0, &arena));
+	/* What is held may still be looked at: its strings move along. */
+	for (size_t i = 0; i < CH_ARRAY_LEN(walk->held); i++)
+		for (size_t k = 0; k < walk->held[i].n_names; k++)
+			walk->held[i].names[k].name =
+				ch_arena_str(arena, walk->held[i].names[k].name);
+	ch_arena_free(walk->fx->arena);
+	walk->fx->arena = arena;
+}
+
+/* Whatever happened: when all goes well from here on, every name gets its certificate. */
+static void finish_all(struct walk *walk)
+{
+	struct fixture *fx = walk->fx;
+
+	for (size_t i = 0; i < 2 * DOMAINS; i++)
+		assert_true(fx_name_op(fx, CH_OP_RESUME, name_of(i)) != CH_EIO);
+	for (int turn = 0; turn < 10; turn++) {
+		struct ch_store_order *orders;
+		size_t n;
+
+		test_now_ms += LEASE_MS;
+		orders = fx_lease(fx, CH_STORE_LEASE_MAX, &n);
+		for (size_t i = 0; i < n; i++) {
+			if (!orders[i].has_leaf) {
+				if (orders[i].state < CH_ORDER_SEALED)
+					fx_seal(fx, &orders[i]);
+				assert_ok(fx_publish(fx, fx_publication(fx, &orders[i], 77)));
+			}
+			fx_finish(fx, &orders[i]);
+		}
+		check_all(walk);
+	}
+	for (size_t i = 0; i < 2 * DOMAINS; i++) {
+		struct ch_store_domain domain;
+
+		if (ch_store_get_domain(fx->store, name_of(i), fx->arena, &domain) ==
+			CH_ENOTFOUND)
+			continue;
+		assert_int_equal(domain.state, CH_NAME_ACTIVE);
+		assert_non_null(domain.cert);
+	}
+}
+
+static void random_walks_break_no_rule(void **state)
+{
+	struct walk walk = {.fx = *state, .seed = UINT64_C(0x9e3779b97f4a7c15)};
+	const char *seed = getenv("CH_TEST_SEED");
+
+	if (seed)
+		walk.seed = strtoull(seed, NULL, 0);
+	print_message("CH_TEST_SEED=%#llx\n", (unsigned long long)walk.seed);
+	for (int round = 0; round < ROUNDS; round++) {
+		walk_step(&walk);
+		check_all(&walk);
+		if (round % 100 == 0) {
+			forget_ended_orders(walk.fx);
+			new_arena(&walk);
+		}
+	}
+	finish_all(&walk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			random_walks_break_no_rule, fx_setup, fx_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,309 @@
+/* What is particular to the SQLite backend: the file, its lock, its schema, a full disk. */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static const char *file_of(const struct fixture *fx)
+{
+	return fx->database + strlen("sqlite:");
+}
+
+static int open_again(struct fixture *fx)
+{
+	struct ch_store_options options = {.database = fx->database};
+
+	return ch_store_open(&options, &fx->store, &fx->err);
+}
+
+static void close_store(struct fixture *fx)
+{
+	ch_store_close(fx->store);
+	fx->store = NULL;
+}
+
+static void run_sql(struct fixture *fx, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(file_of(fx), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void files_are_private(void **state)
+{
+	struct fixture *fx = *state;
+	static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+
+	fx_add(fx, "a.example");
+	for (size_t i = 0; i < CH_ARRAY_LEN(suffixes); i++) {
+		struct stat st;
+		char path[256];
+
+		snprintf(path, sizeof(path), "%s%s", file_of(fx), suffixes[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	close_store(fx);
+	assert_int_equal(chmod(file_of(fx), 0644), 0);
+	assert_ok(open_again(fx));
+	fx_add(fx, "b.example");
+	for (size_t i = 0; i < CH_ARRAY_LEN(suffixes); i++) {
+		struct stat st;
+		char path[256];
+
+		snprintf(path, sizeof(path), "%s%s", file_of(fx), suffixes[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+}
+
+static void a_second_process_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_options options = {.database = fx->database};
+	struct ch_store *second;
+
+	assert_refused(fx, ch_store_open(&options, &second, &fx->err), CH_ECONFLICT,
+		"database-in-use");
+	fx_add(fx, "a.example");
+}
+
+static void only_one_of_two_that_start_at_once_makes_the_schema(void **state)
+{
+	struct fixture *fx = *state;
+	pid_t children[4];
+	int fds[2], served = 0;
+	char go;
+
+	close_store(fx);
+	assert_int_equal(unlink(file_of(fx)), 0);
+	assert_int_equal(pipe(fds), 0);
+	for (size_t i = 0; i < CH_ARRAY_LEN(children); i++) {
+		children[i] = fork();
+		assert_true(children[i] >= 0);
+		if (children[i])
+			continue;
+		close(fds[1]);
+		if (read(fds[0], &go, 1) != 0)
+			_exit(9);
+		_exit(open_again(fx) == CH_OK ? 0 : fx->err.rc == CH_ECONFLICT ? 1 : 2);
+	}
+	close(fds[1]);
+	close(fds[0]);
+	for (size_t i = 0; i < CH_ARRAY_LEN(children); i++) {
+		int status;
+
+		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_true(WIFEXITED(status));
+		assert_true(WEXITSTATUS(status) <= 1);
+		served += WEXITSTATUS(status) == 0;
+	}
+	assert_true(served >= 1);
+	assert_ok(open_again(fx));
+	fx_add(fx, "a.example");
+}
+
+static void a_newer_schema_is_refused_with_a_reason(void **state)
+{
+	struct fixture *fx = *state;
+
+	close_store(fx);
+	run_sql(fx, "PRAGMA user_version = 999");
+	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
+	assert_non_null(strstr(fx->err.detail, "999"));
+	run_sql(fx, "PRAGMA user_version = 1");
+	assert_ok(open_again(fx));
+}
+
+static void a_database_of_another_program_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+
+	close_store(fx);
+	assert_int_equal(unlink(file_of(fx)), 0);
+	run_sql(fx, "CREATE TABLE cooking (recipe TEXT)");
+	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "bad-database");
+	run_sql(fx, "SELECT recipe FROM cooking");
+}
+
+static void another_kind_of_database_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	static const char *const urls[] = {"", "sqlite:", "postgresql://db/x", "test.db"};
+
+	close_store(fx);
+	for (size_t i = 0; i < CH_ARRAY_LEN(urls); i++) {
+		struct ch_store_options options = {.database = urls[i]};
+
+		assert_refused(fx, ch_store_open(&options, &fx->store, &fx->err),
+			CH_EUNSUPPORTED, "bad-database");
+	}
+	snprintf(fx->database, sizeof(fx->database), "sqlite:%s/none/test.db", fx->dir);
+	assert_refused(fx, open_again(fx), CH_EIO, "internal");
+}
+
+static void overwrite(struct fixture *fx, off_t from, size_t len)
+{
+	int fd = open(file_of(fx), O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(pwrite(fd, "\xa5", 1, from + (off_t)i), 1);
+	close(fd);
+}
+
+static void a_file_that_is_no_database_is_called_corrupt(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	close_store(fx);
+	overwrite(fx, 0, 4096);
+	assert_int_equal(open_again(fx), CH_ECORRUPT);
+	assert_string_not_equal(fx->err.detail, "");
+}
+
+static void damage_inside_is_called_corrupt(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain_filter filter = {.limit = 1000};
+	struct ch_store_domain_page page;
+	struct stat st;
+
+	for (int i = 0; i < 1000; i++)
+		fx_add(fx, ch_arena_fmt(fx->arena, "n%d.example", i));
+	close_store(fx);
+	assert_int_equal(stat(file_of(fx), &st), 0);
+	overwrite(fx, 131072, (size_t)st.st_size - 131072);
+	assert_ok(open_again(fx));
+	assert_int_equal(
+		ch_store_list_domains(fx->store, &filter, fx->arena, &page), CH_ECORRUPT);
+	assert_int_equal(fx_put(fx, "new.example", CH_TRI_KEEP, NULL, NULL, NULL), CH_ECORRUPT);
+}
+
+/* The limit on the size of files stands in for a full disk. */
+static int fill_up(struct fixture *fx)
+{
+	struct rlimit small = {.rlim_cur = 1 << 20, .rlim_max = RLIM_INFINITY};
+	struct rlimit large = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+	int rc = CH_OK;
+	int added = 0;
+	struct ch_store_domain domain;
+	char name[32];
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &small))
+		return 10;
+	while (!rc && added < 100000) {
+		snprintf(name, sizeof(name), "n%d.example", added);
+		rc = fx_put(fx, name, CH_TRI_KEEP, NULL, NULL, NULL);
+		added += rc == CH_OK;
+	}
+	if (rc != CH_EFULL)
+		return 11;
+	if (ch_store_get_domain(fx->store, "n0.example", fx->arena, &domain))
+		return 12;
+	if (ch_store_get_domain(fx->store, name, fx->arena, &domain) != CH_ENOTFOUND)
+		return 13;
+	if (setrlimit(RLIMIT_FSIZE, &large))
+		return 14;
+	if (fx_put(fx, name, CH_TRI_KEEP, NULL, NULL, NULL))
+		return 15;
+	ch_store_close(fx->store);
+	return 0;
+}
+
+static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
+{
+	struct fixture *fx = *state;
+	int status;
+	pid_t child;
+
+	close_store(fx);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(open_again(fx) ? 9 : fill_up(fx));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_ok(open_again(fx));
+	fx_get(fx, "n0.example");
+}
+
+/* A plan that reads a whole table of a million rows must not creep in. */
+static void no_frequent_query_scans_a_table(void **state)
+{
+	struct fixture *fx = *state;
+	static const char *const queries[] = {
+		"SELECT id FROM orders WHERE ended_at IS NULL AND next_at <= 1 ORDER BY "
+		"next_at "
+		"LIMIT 5",
+		"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
+		"AND next_at <= 1 ORDER BY next_at LIMIT 5",
+		"SELECT name, state, actor, pool FROM name INDEXED BY name_state "
+		"WHERE state = 'x' AND name > 'a' AND name >= 'b' ORDER BY name",
+		"SELECT name, state, actor, pool FROM name INDEXED BY name_tenant "
+		"WHERE tenant = 'x' AND name > 'a' AND name >= 'b' ORDER BY name",
+		"SELECT name, state, actor, pool FROM name INDEXED BY name_actor "
+		"WHERE actor = ? AND actor <> 'nobody' AND name > 'a' ORDER BY name",
+		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
+		"WHERE pool = 'x' AND seq > 1 ORDER BY seq",
+		"SELECT max(seq) FROM edge_record WHERE pool = 'x'",
+		"SELECT min(next_at) FROM orders WHERE ended_at IS NULL",
+		"SELECT min(next_at) FROM name WHERE order_id IS NULL AND next_at IS NOT NULL",
+		"SELECT count(*) FROM orders WHERE lease_until IS NOT NULL AND lease_until > 1",
+		"SELECT name, not_after FROM name WHERE not_after IS NOT NULL "
+		"ORDER BY not_after LIMIT 1",
+		"SELECT id FROM orders WHERE state = 'x' AND id < 9 ORDER BY id DESC LIMIT 1",
+		"SELECT order_id FROM order_name WHERE name = 'x' AND order_id < 9 "
+		"ORDER BY order_id DESC LIMIT 1",
+		"SELECT seq FROM edge_record WHERE kind = 3 AND at < 1 ORDER BY at LIMIT 1",
+		"SELECT at, event FROM history WHERE name = 'x' ORDER BY id DESC LIMIT 1",
+	};
+	sqlite3 *db;
+
+	close_store(fx);
+	assert_int_equal(sqlite3_open(file_of(fx), &db), SQLITE_OK);
+	for (size_t i = 0; i < CH_ARRAY_LEN(queries); i++) {
+		char *explain = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", queries[i]);
+		sqlite3_stmt *stmt;
+
+		assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &stmt, NULL), SQLITE_OK);
+		while (sqlite3_step(stmt) == SQLITE_ROW) {
+			const char *plan = (const char *)sqlite3_column_text(stmt, 3);
+
+			if (strstr(plan, "TEMP B-TREE") ||
+				(strstr(plan, "SCAN") && !strstr(plan, "USING")))
+				fail_msg("%s: %s", queries[i], plan);
+		}
+		sqlite3_finalize(stmt);
+		sqlite3_free(explain);
+	}
+	sqlite3_close(db);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(files_are_private),
+		T(a_second_process_is_refused),
+		T(only_one_of_two_that_start_at_once_makes_the_schema),
+		T(a_newer_schema_is_refused_with_a_reason),
+		T(a_database_of_another_program_is_refused),
+		T(another_kind_of_database_is_refused),
+		T(a_file_that_is_no_database_is_called_corrupt),
+		T(damage_inside_is_called_corrupt),
+		T(a_full_disk_refuses_writes_and_keeps_reading),
+		T(no_frequent_query_scans_a_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,239 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "crypto/sign.h"
+#include "wire/checksum.h"
+#include "wire/record.h"
+
+static const uint8_t chain_id[CH_CHAIN_ID_B] = {9, 9};
+static const uint8_t bytes65[65] = {4, 1};
+
+static struct ch_record sample(void)
+{
+	struct ch_record rec = {.kind = CH_RECORD_CERT,
+		.version = 12,
+		.account_hint = 3,
+		.name = "shop.example.com",
+		.name_len = 16,
+		.key_version = 12,
+		.not_before_s = -5,
+		.not_after_s = 1795342320,
+		.chain_id = chain_id,
+		.leaf = (const uint8_t *)"leaf",
+		.leaf_len = 4,
+		.n_sealed = 2};
+
+	rec.sealed[0] = (struct ch_sealed_view){
+		(const uint8_t *)"recipie1", 0x20, bytes65, 32, (const uint8_t *)"ct", 2};
+	rec.sealed[1] = (struct ch_sealed_view){
+		(const uint8_t *)"recipie2", 0x10, bytes65, 65, (const uint8_t *)"ct!", 3};
+	return rec;
+}
+
+struct keys {
+	char dir[32];
+	char path[64];
+	struct ch_sign_key *key;
+	struct ch_verify_set *pinned;
+};
+
+static int make_keys(void **state)
+{
+	struct keys *k = calloc(1, sizeof(*k));
+	char text[160];
+	struct ch_err err;
+
+	strcpy(k->dir, "/tmp/certherd-rec-XXXXXX");
+	assert_non_null(mkdtemp(k->dir));
+	snprintf(k->path, sizeof(k->path), "%s/key", k->dir);
+	assert_int_equal(ch_sign_key_create(k->path, &err), CH_OK);
+	assert_int_equal(ch_sign_key_load(k->path, &k->key, &err), CH_OK);
+	assert_int_equal(ch_sign_key_print_public(k->key, text), CH_OK);
+	assert_int_equal(ch_verify_set_parse(text, &k->pinned, &err), CH_OK);
+	*state = k;
+	return 0;
+}
+
+static int free_keys(void **state)
+{
+	struct keys *k = *state;
+
+	ch_sign_key_free(k->key);
+	ch_verify_set_free(k->pinned);
+	unlink(k->path);
+	rmdir(k->dir);
+	free(k);
+	return 0;
+}
+
+static void signed_records_round_trip(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = sample();
+	struct ch_record back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_true(back.version == 12 && back.account_hint == 3 && back.not_before_s == -5);
+	assert_int_equal(back.n_sealed, 2);
+	assert_memory_equal(back.sealed[1].ct, "ct!", 3);
+	assert_memory_equal(back.name, "shop.example.com", back.name_len);
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_OK);
+	ch_buf_done(&buf);
+}
+
+static void any_altered_byte_is_noticed(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = sample();
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_OK);
+	for (size_t i = 0; i < buf.len; i++) {
+		struct ch_record back;
+
+		buf.data[i] ^= 0x41;
+		if (ch_record_decode(buf.data, buf.len, &back) == CH_OK)
+			assert_int_not_equal(
+				ch_record_verify(&back, buf.data, k->pinned), CH_OK);
+		buf.data[i] ^= 0x41;
+	}
+	ch_buf_done(&buf);
+}
+
+static void cut_or_longer_records_are_refused(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = sample();
+	struct ch_buf buf;
+	struct ch_record back;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_OK);
+	for (size_t len = 0; len < buf.len; len++) {
+		CH_AUTO_FREE uint8_t *cut = malloc(len + 1);
+
+		memcpy(cut, buf.data, len);
+		assert_int_equal(ch_record_decode(cut, len, &back), CH_EPROTO);
+	}
+	assert_int_equal(ch_buf_add_u8(&buf, 0), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	ch_buf_done(&buf);
+}
+
+static void names_and_tombstones_are_unsigned_and_short(void **state)
+{
+	struct ch_record rec = {
+		.kind = CH_RECORD_TOMBSTONE, .version = 9, .name = "*.a.b", .name_len = 5};
+	struct ch_record back;
+	struct ch_buf buf;
+	struct keys *k = *state;
+
+	ch_buf_init(&buf, 100);
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_int_equal(back.kind, CH_RECORD_TOMBSTONE);
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_EINVAL);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_EINVAL);
+	buf.data[1] = 7;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EUNSUPPORTED);
+	buf.data[0] = 2;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EUNSUPPORTED);
+	ch_buf_done(&buf);
+}
+
+static void bad_fields_are_not_encoded(void **state)
+{
+	struct ch_buf buf;
+	struct ch_record rec = sample();
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	rec.name = "UPPER.example.com";
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	rec = sample();
+	rec.n_sealed = 0;
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	rec = sample();
+	rec.sealed[0].enc_len = 33;
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	rec = sample();
+	rec.leaf_len = CH_RECORD_LEAF_MAX_B + 1;
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	assert_int_equal(buf.len, 0);
+	ch_buf_done(&buf);
+}
+
+static void chains_round_trip(void **state)
+{
+	struct ch_chain chain = {.der = {(const uint8_t *)"one", (const uint8_t *)"three"},
+		.der_len = {3, 5},
+		.n = 2};
+	struct ch_chain back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, 100);
+	assert_int_equal(ch_chain_encode(&chain, &buf), CH_OK);
+	assert_int_equal(ch_chain_decode(buf.data, buf.len, &back), CH_OK);
+	assert_int_equal(back.n, 2);
+	assert_memory_equal(back.der[1], "three", 5);
+	assert_int_equal(ch_chain_decode(buf.data, buf.len - 1, &back), CH_EPROTO);
+	chain.n = 0;
+	assert_int_equal(ch_chain_encode(&chain, &buf), CH_EINVAL);
+	buf.data[0] = 9;
+	assert_int_equal(ch_chain_decode(buf.data, buf.len, &back), CH_EPROTO);
+	ch_buf_done(&buf);
+}
+
+static void checksums_depend_on_every_byte_and_on_the_order(void **state)
+{
+	/* printf abc | sha256sum; then 32 zero bytes and that, hashed again */
+	static const uint8_t abc[CH_CHECKSUM_B] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf,
+		0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3,
+		0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+	static const uint8_t first[CH_CHECKSUM_B] = {0x58, 0x9f, 0x9f, 0xfe, 0xd4, 0xc4, 0x77,
+		0x96, 0x6b, 0xfb, 0x8d, 0x41, 0xf3, 0x78, 0x95, 0xb0, 0x8c, 0x69, 0x04, 0x7d,
+		0xf8, 0xf9, 0x11, 0xd6, 0xf3, 0xb5, 0x7f, 0xbe, 0x08, 0xfa, 0xee, 0x8d};
+	const uint8_t *a = (const uint8_t *)"abc";
+	const uint8_t *b = (const uint8_t *)"abd";
+	struct ch_checksum ab = {.count = 0};
+	struct ch_checksum ba = {.count = 0};
+	uint8_t digest[CH_CHECKSUM_B];
+
+	assert_int_equal(ch_checksum_add(&ab, a, 3, digest), CH_OK);
+	assert_memory_equal(digest, abc, sizeof(abc));
+	assert_memory_equal(ab.digest, first, sizeof(first));
+	assert_int_equal(ch_checksum_add(&ab, b, 3, NULL), CH_OK);
+	assert_int_equal(ch_checksum_add(&ba, b, 3, NULL), CH_OK);
+	assert_memory_not_equal(ba.digest, first, sizeof(first));
+	assert_int_equal(ch_checksum_add(&ba, a, 3, NULL), CH_OK);
+	assert_int_equal(ab.count, 2);
+	assert_int_equal(ba.count, 2);
+	assert_memory_not_equal(ab.digest, ba.digest, CH_CHECKSUM_B);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(signed_records_round_trip),
+		cmocka_unit_test(any_altered_byte_is_noticed),
+		cmocka_unit_test(cut_or_longer_records_are_refused),
+		cmocka_unit_test(names_and_tombstones_are_unsigned_and_short),
+		cmocka_unit_test(bad_fields_are_not_encoded),
+		cmocka_unit_test(chains_round_trip),
+		cmocka_unit_test(checksums_depend_on_every_byte_and_on_the_order),
+	};
+
+	return cmocka_run_group_tests(tests, make_keys, free_keys);
+}

@@ -1,0 +1,119 @@
+#!/bin/bash
+# Builds and tests, once for each kind given:
+#
+#   plain     build/        the default compiler, warnings are errors, style, unit, system, recipes
+#   clang     build-clang/  clang, warnings are errors, unit
+#   sanitize  build-asan/   ASan and UBSan, unit and system; nginx and the module too, where there
+#                           is a source of nginx to be had (tools/sanitized-nginx.sh)
+#
+# Goes on after a failure, so that one run tells everything; exits with 1 if anything failed.
+# tools/count-results.py adds up what the runs left behind.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+python=/usr/bin/python3
+meson=${MESON:-meson}
+jobs=${JOBS:-$(nproc)}
+failed=()
+
+note() {
+	printf '\n== %s\n' "$*"
+}
+
+# configure DIR OPTIONS…: makes the build folder, or brings an old one to these options.
+configure() {
+	local dir=$1
+	shift
+	rm -f "$dir/meson-logs/testlog.json" "$dir/system.xml"
+	if [ -f "$dir/build.ninja" ]; then
+		"$meson" configure "$dir" "$@"
+	else
+		"$meson" setup "$dir" "$@"
+	fi
+}
+
+compile() {
+	"$meson" compile -C "$1" -j "$jobs"
+}
+
+# unit_tests DIR [MESON TEST OPTIONS…]
+unit_tests() {
+	local dir=$1
+	shift
+	"$meson" test -C "$dir" --num-processes "$jobs" --print-errorlogs "$@"
+}
+
+# Without a source of nginx, what needs it is skipped.
+sanitized_nginx() {
+	local status=0
+	tools/sanitized-nginx.sh || status=$?
+	[ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+}
+
+# system_tests DIR [MORE TESTS…]: the binary of DIR; the module of build/ and Debian's nginx, or
+# what the caller has put into CERTHERD_MODULE and CERTHERD_NGINX.
+system_tests() {
+	CERTHERD_BIN=$PWD/$1/src/certherd \
+	CERTHERD_MODULE=${CERTHERD_MODULE:-$PWD/build/nginx/ngx_http_certherd_module.so} \
+		"$python" -m pytest -p no:cacheprovider -q tests/system "${@:2}" --junitxml="$1/system.xml" ${PYTEST_ARGS:-}
+}
+
+step() {
+	note "$*"
+	"$@" || failed+=("$*")
+}
+
+plain() {
+	step configure build -Dwerror=true
+	step compile build
+	step unit_tests build
+	step sanitized_nginx
+	step system_tests build tests/recipes
+}
+
+clang() {
+	CC=clang step configure build-clang -Dwerror=true
+	step compile build-clang
+	step unit_tests build-clang --no-suite style
+}
+
+sanitize() {
+	# One report is one failed test: nothing goes on after a finding.
+	export ASAN_OPTIONS=halt_on_error=1:abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+	# The daemons refuse to be traced, and then only root can look for leaks.
+	[ "$(id -u)" -eq 0 ] || ASAN_OPTIONS+=:detect_leaks=0
+	export CERTHERD_TEST_SLOWNESS=4
+	export CERTHERD_KILL_ROUNDS=1
+	export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+	[ -f build/nginx/ngx_http_certherd_module.so ] || {
+		step configure build -Dwerror=true
+		step compile build
+	}
+	step configure build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+	step compile build-asan
+	step unit_tests build-asan --no-suite style
+	step sanitized_nginx
+	local watched=$PWD/build/nginx-sanitized
+	if [ -x "$watched/nginx" ]; then
+		export CERTHERD_NGINX=$watched/nginx CERTHERD_MODULE=$watched/ngx_http_certherd_module.so
+	fi
+	step system_tests build-asan
+	unset ASAN_OPTIONS UBSAN_OPTIONS CERTHERD_TEST_SLOWNESS CERTHERD_KILL_ROUNDS CERTHERD_NGINX CERTHERD_MODULE
+}
+
+for kind in "${@:-plain}"; do
+	case $kind in
+	plain | clang | sanitize) "$kind" ;;
+	*)
+		echo "check.sh: no such kind: $kind" >&2
+		exit 2
+		;;
+	esac
+done
+
+if [ ${#failed[@]} -gt 0 ]; then
+	note "failed:"
+	printf '   %s\n' "${failed[@]}"
+	exit 1
+fi
+note "all passed: ${*:-plain}"

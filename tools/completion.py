@@ -1,0 +1,103 @@
+"""Completion for bash, from the command line's own description (tools/surface.py)."""
+
+HEAD = """\
+# bash completion for certherd; made from its --help, so that every command and option is here
+
+_certherd()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local command="" words="" kind="" i
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case "$command ${COMP_WORDS[i]}" in
+"""
+MIDDLE = """\
+			command="${command:+$command }${COMP_WORDS[i]}"
+			;;
+		esac
+	done
+	# --option=VALUE comes as three words.
+	if [[ $before == "=" ]]; then
+		before=${COMP_WORDS[COMP_CWORD - 2]}
+	elif [[ $cur == "=" ]]; then
+		cur=""
+	fi
+	case "$command $before" in
+"""
+OPTIONS = """\
+	*)
+		if [[ $cur == -* ]]; then
+			case "$command" in
+"""
+ARGUMENTS = """\
+			esac
+		else
+			case "$command" in
+"""
+TAIL = """\
+			esac
+		fi
+		;;
+	esac
+	[[ -z $words ]] || mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	if [[ $kind ]]; then
+		compopt -o filenames 2>/dev/null
+		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen "$kind" -- "$cur")
+	fi
+}
+complete -F _certherd certherd
+"""
+
+
+def name(command):
+    return " ".join(command.path)
+
+
+def kind(text):
+    """How compgen lists what a placeholder stands for."""
+    if "DIR" in text:
+        return "-d"
+    return "-f" if "FILE" in text or "PREFIX" in text else ""
+
+
+def patterns(indent, texts):
+    return " | \\\n".join("\t" * indent + text for text in texts) + ")\n"
+
+
+def case(indent, texts, words, files):
+    """One branch; nothing to offer is a branch too."""
+    tabs = "\t" * indent
+    made = patterns(indent, texts)
+    if words:
+        made += f'{tabs}\twords="{" ".join(words)}"\n'
+    if files:
+        made += f"{tabs}\tkind={files}\n"
+    return made + (f"{tabs}\t;;\n" if words or files else f"{tabs}\treturn\n{tabs}\t;;\n")
+
+
+def bash(root):
+    commands = list(root.all())
+    steps = [f'"{name(child).rpartition(" ")[0]} {child.path[-1]}"'
+             for child in commands if child.path]
+    made = HEAD + patterns(2, steps) + MIDDLE
+    free = []
+    for command in commands:
+        for option in command.options:
+            before = f'"{name(command)} {option.name}"'
+            if option.words() or kind(option.value):
+                made += case(1, [before], option.words(), kind(option.value))
+            elif option.value:
+                free.append(before)
+    made += case(1, free, [], "")
+    made += OPTIONS
+    for command in commands:
+        names = [option.name for option in command.options] or ["--help"]
+        made += case(3, [f'"{name(command)}"'], names, "")
+    made += ARGUMENTS
+    for command in commands:
+        below = [child.path[-1] for child in command.children]
+        if command.path == ["help"]:
+            below = [child.path[-1] for child in root.children]
+        made += case(3, [f'"{name(command)}"'], below, kind(command.usage.partition("[")[0]))
+    return made + TAIL

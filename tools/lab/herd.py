@@ -1,0 +1,187 @@
+"""certherd itself: a folder made by `certherd init`, its programs, its API."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import ssl
+
+from . import conffile, ports, process, wait
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def binary():
+    return pathlib.Path(os.environ.get("CERTHERD_BIN", ROOT / "build/src/certherd")).resolve()
+
+
+def module():
+    default = ROOT / "build/nginx/ngx_http_certherd_module.so"
+    return pathlib.Path(os.environ.get("CERTHERD_MODULE", default)).resolve()
+
+
+def nginx():
+    """Its program: Debian's, or one that a sanitizer watches (tools/sanitized-nginx.sh)."""
+    return pathlib.Path(os.environ.get("CERTHERD_NGINX", "/usr/sbin/nginx"))
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        """The problem's code, or None."""
+        try:
+            return self.json.get("code")
+        except (ValueError, AttributeError):
+            return None
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:500]!r}>"
+
+
+class Api:
+    """A client of the store with one identity; cert None: without a certificate."""
+
+    def __init__(self, port, ca, cert=None, key=None, verify=True):
+        self.port = port
+        self.context = ssl.create_default_context(cafile=str(ca))
+        if not verify:
+            self.context.check_hostname = False
+            self.context.verify_mode = ssl.CERT_NONE
+        if cert:
+            self.context.load_cert_chain(str(cert), str(key))
+
+    def call(self, method, path, body=None, raw=None, headers=None, timeout=30):
+        """body: sent as JSON; raw: bytes sent as they are."""
+        headers = dict(headers or {})
+        data = raw
+        if body is not None:
+            data = json.dumps(body).encode()
+        if data is not None:
+            headers.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout,
+                                                 context=self.context)
+        try:
+            connection.request(method, path, body=data, headers=headers)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **options):
+        return self.call("GET", path, **options)
+
+    def put(self, path, body=None, **options):
+        return self.call("PUT", path, {} if body is None else body, **options)
+
+    def post(self, path, body=None, **options):
+        return self.call("POST", path, body, **options)
+
+    def delete(self, path, **options):
+        return self.call("DELETE", path, **options)
+
+
+class Herd:
+    """folder: does not exist yet; its parent does."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.config = self.folder / "certherd.conf"
+        self.store_port = ports.free_port()
+        self.running = []
+        self.companions = []  # checks of what certherd cannot do without, such as the CA
+
+    def init(self, *arguments):
+        process.run([binary(), "init", *arguments, self.folder])
+        url = f"https://127.0.0.1:{self.store_port}"
+        self.set("store", listen=f"127.0.0.1:{self.store_port}")
+        for section in ("issuer", "agent", "cli"):
+            self.set(section, store=url)
+        return self
+
+    def set(self, section, **keys):
+        text = self.config.read_text()
+        for key, value in keys.items():
+            text = conffile.set_key(text, section, key, value)
+        self.config.write_text(text)
+
+    @property
+    def env(self):
+        return {"CERTHERD_CONFIG": str(self.config)}
+
+    def start(self, program):
+        """program: up, store, issuer or agent.  Its log is <folder>/<program>.log."""
+        child = process.Process(f"certherd {program}", [binary(), program],
+                                self.folder / f"{program}.log", env=self.env).start()
+        self.running.append(child)
+        if program in ("up", "store"):
+            process.wait_listening(child, self.store_port)
+            wait.until(lambda: child.check_alive() and self.is_healthy(),
+                       lambda: f"the store is healthy\n{child.log_tail()}")
+        return child
+
+    def is_healthy(self):
+        try:
+            return Api(self.store_port, self.pki("ca.pem")).get("/v1/health").status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        """Stops what runs; returns the exit codes by name.  Raises when a sanitizer had
+        something to say: `certherd up` restarts what died of it."""
+        codes = {}
+        for child in reversed(self.running):
+            codes[child.name] = child.stop()
+        self.running.clear()
+        self.check_sanitizers()
+        return codes
+
+    def check_sanitizers(self):
+        for path in self.folder.glob("*.log"):
+            text = path.read_text(errors="replace")
+            found = re.search(r"(ERROR: \w+Sanitizer|SUMMARY: \w+Sanitizer|runtime error:)", text)
+            if found:
+                raise AssertionError(f"{path}: {text[found.start():found.start() + 6000]}")
+
+    def check(self):
+        """Fails with a clear message when something that should run does not."""
+        for companion in self.companions:
+            companion()
+        return all(child.check_alive() for child in self.running)
+
+    def cli(self, *arguments, check=True, **options):
+        return process.run([binary(), *arguments], check=check,
+                           env={**os.environ, **self.env}, **options)
+
+    def pki(self, name):
+        return self.folder / "pki" / name
+
+    def api(self, identity="operator"):
+        return Api(self.store_port, self.pki("ca.pem"), self.pki(f"{identity}.pem"),
+                   self.pki(f"{identity}.key"))
+
+    def domain(self, name):
+        return self.api().get(f"/v1/domains/{name}").json
+
+    def wait_state(self, name, state, timeout=30, also=lambda domain: True):
+        """Waits until the name has the state (one, or several), and returns the domain."""
+        states = {state} if isinstance(state, str) else set(state)
+        last = {}
+
+        def reached():
+            self.check()
+            last.clear()
+            last.update(self.domain(name))
+            return last if last.get("state") in states and also(last) else None
+
+        return dict(wait.until(reached, lambda: f"{name} is {state}: {json.dumps(last)}\n" +
+                               "\n".join(c.log_tail(25) for c in self.running), timeout))
