@@ -41,8 +41,6 @@ int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block)
 	at = ch_secret_bytes(block);
 	at[0] = BLOCK_TYPE_P256;
 	rc = ch_p256_scalar(key, at + 1);
-	if (rc == CH_OK)
-		rc = ch_p256_point(key, at + 33);
 	if (rc)
 		return rc;
 	*ret_block = TAKE_PTR(block);
@@ -51,11 +49,17 @@ int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block)
 
 int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key)
 {
+	uint8_t point[65];
+	int rc;
+
 	if (len == 0 || block[0] != BLOCK_TYPE_P256)
 		return CH_EUNSUPPORTED;
 	if (len != CH_KEY_BLOCK_B)
 		return CH_ECRYPTO;
-	return ch_p256_from_pair(block + 1, block + 33, ret_key);
+	rc = ch_p256_public(block + 1, point);
+	if (rc)
+		return rc == CH_EINVAL ? CH_ECRYPTO : rc;
+	return ch_p256_from_pair(block + 1, point, ret_key);
 }
 
 int ch_key_spki_sha256(EVP_PKEY *key, uint8_t ret_digest[CH_SHA256_B])

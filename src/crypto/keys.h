@@ -1,7 +1,8 @@
 /* Leaf keys and recipient keys.
  *
- * A leaf key travels sealed as "key block" (98 bytes): u8 1 (P-256), 32-byte scalar, 65-byte
- * uncompressed point: EVP_PKEY_fromdata on it is twenty times cheaper than parsing PKCS#8.
+ * A leaf key travels sealed as "key block" (33 bytes): u8 1 (P-256), 32-byte scalar: making the
+ * public half anew and EVP_PKEY_fromdata is ten times cheaper than parsing PKCS#8, and the
+ * record stays small.
  *
  * Recipient key pairs in the style of age:
  *   public:  certherd-pub-x25519-<base64url of key || first 4 bytes of SHA-256 of it>
@@ -22,7 +23,7 @@
 CH_DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 #define CH_AUTO_PKEY CH_CLEANUP(EVP_PKEY_free_p)
 
-#define CH_KEY_BLOCK_B 98
+#define CH_KEY_BLOCK_B 33
 #define CH_SHA256_B 32
 
 CH_MUST int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA256_B]);
@@ -30,8 +31,7 @@ CH_MUST int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA25
 /* A fresh P-256 key. */
 CH_MUST int ch_key_generate(EVP_PKEY **ret_key);
 CH_MUST int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block);
-/* Checks that the point is the scalar's only as far as the type and the curve go; the caller
- * binds the key to a certificate by the AAD.  CH_ECRYPTO, CH_EUNSUPPORTED. */
+/* CH_ECRYPTO; CH_EUNSUPPORTED: another kind of block. */
 CH_MUST int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key);
 /* SHA-256 of the DER SubjectPublicKeyInfo. */
 CH_MUST int ch_key_spki_sha256(EVP_PKEY *key, uint8_t ret_digest[CH_SHA256_B]);

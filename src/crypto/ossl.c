@@ -1,5 +1,6 @@
 #include "crypto/ossl.h"
 
+#include <openssl/obj_mac.h>
 #include <pthread.h>
 
 static struct ch_ossl shared;
@@ -27,8 +28,10 @@ static void make_shared(void)
 	shared.sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
 	shared.aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	shared.p256 = make_p256();
+	shared.p256_group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	shared.x25519 = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, some_public, 32);
-	shared_ok = shared.sha256 && shared.aes_256_gcm && shared.p256 && shared.x25519;
+	shared_ok = shared.sha256 && shared.aes_256_gcm && shared.p256 && shared.p256_group &&
+		    shared.x25519;
 	ERR_pop_to_mark();
 }
 

@@ -5,6 +5,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -28,7 +29,8 @@ struct ch_ossl {
 	EVP_MD *sha256;
 	EVP_CIPHER *aes_256_gcm;
 	/* Only to be duplicated. */
-	EVP_PKEY *p256;	  /* the curve's parameters without a key */
+	EVP_PKEY *p256; /* the curve's parameters without a key */
+	EC_GROUP *p256_group;
 	EVP_PKEY *x25519; /* some public key */
 };
 /* NULL when OpenSSL lacks one of them. */

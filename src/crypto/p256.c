@@ -1,6 +1,5 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/obj_mac.h>
 #include <openssl/params.h>
 #include <string.h>
 
@@ -8,7 +7,6 @@
 #include "crypto/keys.h"
 #include "crypto/ossl.h"
 
-CH_DEFINE_CLEANUP(EC_GROUP *, EC_GROUP_free)
 CH_DEFINE_CLEANUP(EC_POINT *, EC_POINT_free)
 
 static int is_p256(EVP_PKEY *key)
@@ -94,11 +92,13 @@ int ch_p256_from_pair(const uint8_t scalar[32], const uint8_t point[65], EVP_PKE
 
 int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65])
 {
-	CH_CLEANUP(EC_GROUP_free_p)
-	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	const struct ch_ossl *ossl = ch_ossl();
+	const EC_GROUP *group = ossl ? ossl->p256_group : NULL;
 	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = BN_secure_new();
 
+	if (!group)
+		return CH_EUNSUPPORTED;
 	if (!point || !d || !BN_bin2bn(scalar, 32, d))
 		return ch_ossl_fail(CH_ENOMEM);
 	BN_set_flags(d, BN_FLG_CONSTTIME);

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "crypto/jws.h"
 #include "crypto/keys.h"
+#include "crypto/ossl.h"
 
 /* The P-256 key of RFC 7515 appendix A.3.1. */
 static EVP_PKEY *known_key(void)
@@ -21,14 +22,18 @@ static EVP_PKEY *known_key(void)
 	static const char x[] = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
 	static const char y[] = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
 	static const char d[] = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";
-	uint8_t block[CH_KEY_BLOCK_B] = {1, [33] = 4};
+	uint8_t block[CH_KEY_BLOCK_B] = {1};
+	uint8_t point[65] = {4};
+	uint8_t got[65];
 	EVP_PKEY *key;
 	size_t len;
 
 	assert_int_equal(ch_b64u_decode(d, strlen(d), block + 1, 32, &len), CH_OK);
-	assert_int_equal(ch_b64u_decode(x, strlen(x), block + 34, 32, &len), CH_OK);
-	assert_int_equal(ch_b64u_decode(y, strlen(y), block + 66, 32, &len), CH_OK);
+	assert_int_equal(ch_b64u_decode(x, strlen(x), point + 1, 32, &len), CH_OK);
+	assert_int_equal(ch_b64u_decode(y, strlen(y), point + 33, 32, &len), CH_OK);
 	assert_int_equal(ch_key_from_block(block, sizeof(block), &key), CH_OK);
+	assert_int_equal(ch_p256_point(key, got), CH_OK);
+	assert_memory_equal(got, point, sizeof(got));
 	return key;
 }
 
