@@ -1,7 +1,8 @@
 /* Makes replicas for tests and benchmarks, without a store, an issuer or a CA.
  *
  *   mkreplica --make-key x25519|p256 SECRET PUBLIC
- *   mkreplica --pki DIR --recipients FILE [--group GID] [--map BYTES] REPLICA OPERATION…
+ *   mkreplica --pki DIR --recipients FILE [--group GID] [--map BYTES] [--shape public]
+ *             REPLICA OPERATION…
  *
  * --pki DIR holds ca.pem, intermediate.pem, chain.pem and their keys, and the key that signs
  * records; what is missing is made.  One call is one transaction (but for `publish`):
@@ -10,7 +11,11 @@
  *   cert:NAME:VERSION[:OPTION…]        a certificate for NAME, its key sealed
  *   gone:NAME:VERSION                  a tombstone
  *   many:SUFFIX:COUNT:VERSION          certificates for n<number>.SUFFIX
+ *   pem:NAME:FILE                      such a certificate, its chain and its key into a file
  *   rebuild | publish                  begin a generation, make it live
+ *
+ * --shape public: certificates as large as a public CA's (shape.h), an intermediate with P-384
+ * under a root with RSA-4096.
  *
  * Options of cert: names=a+b (SANs), days=N (negative: expired), hint=…, sealed-for=NAME (the
  * copy is bound to that name), other-key (of no certificate), no-chain, lost-chain (its chain
@@ -30,6 +35,7 @@
 #include "crypto/seal.h"
 #include "crypto/sign.h"
 #include "edge/replica.h"
+#include "shape.h"
 #include "wire/record.h"
 
 #define DAY_S 86400L
@@ -65,6 +71,7 @@ struct tool {
 	struct ch_replica_writer *writer;
 	struct ch_cursor cursor;
 	bool in_txn;
+	bool public_shape;
 };
 
 struct wish { /* of one certificate */
@@ -89,17 +96,41 @@ static void add_ext(X509 *x509, int nid, const char *value)
 	X509_EXTENSION_free(ext);
 }
 
-static X509 *make_x509(const char *cn, EVP_PKEY *key, long days, X509 *issuer,
-	EVP_PKEY *issuer_key, const char *san)
+/* san NULL: of an authority; issuer NULL: the root. */
+static void add_extensions(const struct tool *tool, X509 *x509, X509 *issuer, const char *san)
+{
+	if (tool->public_shape) {
+		need_ssl(san ? shape_leaf(x509, issuer, san)
+			     : shape_authority(x509, issuer ? issuer : x509),
+			"extensions");
+		return;
+	}
+	add_ext(x509, NID_basic_constraints, san ? "critical,CA:FALSE" : "critical,CA:TRUE");
+	if (san) {
+		add_ext(x509, NID_ext_key_usage, "serverAuth");
+		add_ext(x509, NID_subject_alt_name, san);
+	}
+}
+
+static bool set_serial(const struct tool *tool, X509 *x509)
 {
 	static long serial;
+
+	serial = serial ? serial + 1 : (long)time(NULL) * 1000 + getpid() % 1000;
+	return tool->public_shape ? shape_serial(x509)
+				  : ASN1_INTEGER_set(X509_get_serialNumber(x509), serial) == 1;
+}
+
+static X509 *make_x509(const struct tool *tool, const char *cn, EVP_PKEY *key, long days,
+	X509 *issuer, EVP_PKEY *issuer_key, const char *san)
+{
 	X509 *x509 = X509_new();
 	X509_NAME *name = x509 ? X509_get_subject_name(x509) : NULL;
 	time_t now = time(NULL);
 
-	serial = serial ? serial + 1 : (long)now * 1000 + getpid() % 1000;
 	need_ssl(x509 && X509_set_version(x509, X509_VERSION_3) == 1 &&
-			 ASN1_INTEGER_set(X509_get_serialNumber(x509), serial) == 1 &&
+			 set_serial(tool, x509) &&
+			 (san || !tool->public_shape || shape_subject(x509)) &&
 			 X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
 				 (const unsigned char *)cn, -1, -1, 0) == 1,
 		"certificate");
@@ -110,11 +141,7 @@ static X509 *make_x509(const char *cn, EVP_PKEY *key, long days, X509 *issuer,
 			 ASN1_TIME_set(X509_getm_notAfter(x509), now + days * DAY_S) &&
 			 X509_set_pubkey(x509, key) == 1,
 		"certificate");
-	add_ext(x509, NID_basic_constraints, san ? "critical,CA:FALSE" : "critical,CA:TRUE");
-	if (san) {
-		add_ext(x509, NID_ext_key_usage, "serverAuth");
-		add_ext(x509, NID_subject_alt_name, san);
-	}
+	add_extensions(tool, x509, issuer, san);
 	need_ssl(X509_sign(x509, issuer_key, EVP_sha256()) > 0, "signing a certificate");
 	return x509;
 }
@@ -162,12 +189,12 @@ static void save(const struct tool *tool, const char *file, X509 *a, X509 *b, EV
 static void make_pki(struct tool *tool)
 {
 	mkdir(tool->pki, 0755);
-	tool->ca_key = EVP_EC_gen("P-256");
-	tool->intermediate_key = EVP_EC_gen("P-256");
+	tool->ca_key = tool->public_shape ? EVP_RSA_gen(4096) : EVP_EC_gen("P-256");
+	tool->intermediate_key = EVP_EC_gen(tool->public_shape ? "P-384" : "P-256");
 	need_ssl(tool->ca_key && tool->intermediate_key, "keys");
-	tool->ca = make_x509("test root", tool->ca_key, 365, NULL, tool->ca_key, NULL);
-	tool->intermediate = make_x509(
-		"test intermediate", tool->intermediate_key, 365, tool->ca, tool->ca_key, NULL);
+	tool->ca = make_x509(tool, "test root", tool->ca_key, 365, NULL, tool->ca_key, NULL);
+	tool->intermediate = make_x509(tool, "test intermediate", tool->intermediate_key, 365,
+		tool->ca, tool->ca_key, NULL);
 	save(tool, "ca.pem", tool->ca, NULL, NULL);
 	save(tool, "ca.key", NULL, NULL, tool->ca_key);
 	save(tool, "intermediate.pem", tool->intermediate, NULL, NULL);
@@ -263,8 +290,9 @@ static X509 *make_leaf(struct tool *tool, const struct wish *wish, EVP_PKEY *key
 		ch_buf_addf(&san, "%sDNS:%.*s", at == names ? "" : ",", (int)len, at);
 		at += len + (at[len] == '+');
 	}
-	return make_x509("leaf", key, wish->days, tool->intermediate, tool->intermediate_key,
-		ch_buf_str(&san));
+	return make_x509(tool,
+		tool->public_shape && strlen(names) <= ub_common_name ? names : "leaf", key,
+		wish->days, tool->intermediate, tool->intermediate_key, ch_buf_str(&san));
 }
 
 static void load_given(const struct wish *wish, X509 **ret_leaf, EVP_PKEY **ret_key)
@@ -428,6 +456,23 @@ static void put_many(struct tool *tool, const char *suffix, unsigned count, uint
 	}
 }
 
+static void put_pem(struct tool *tool, const struct wish *wish, const char *path)
+{
+	FILE *out = fopen(path, "w");
+	EVP_PKEY *key = NULL;
+	X509 *leaf;
+
+	need(ch_key_generate(&key), "key");
+	leaf = make_leaf(tool, wish, key);
+	need_ssl(out && PEM_write_X509(out, leaf) == 1 &&
+			 PEM_write_X509(out, tool->intermediate) == 1 &&
+			 PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+			 fclose(out) == 0,
+		path);
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+}
+
 static void rebuild_or_publish(struct tool *tool, bool publish)
 {
 	struct ch_err err = {.rc = 0};
@@ -457,6 +502,10 @@ static void run(struct tool *tool, char *text)
 	}
 	if (!wish.name || !text)
 		die("NAME:VERSION is missing", verb);
+	if (strcmp(verb, "pem") == 0) {
+		put_pem(tool, &wish, text);
+		return;
+	}
 	wish.version = strtoull(strsep(&text, ":"), NULL, 10);
 	while ((option = strsep(&text, ":")))
 		parse_option(&wish, option);
@@ -517,6 +566,8 @@ int main(int argc, char **argv)
 			options.reader_gid = atol(argv[at + 1]);
 		else if (strcmp(argv[at], "--map") == 0)
 			options.map_b = strtoull(argv[at + 1], NULL, 10);
+		else if (strcmp(argv[at], "--shape") == 0)
+			tool.public_shape = strcmp(argv[at + 1], "public") == 0;
 		else if (strcmp(argv[at], "--recipients") != 0)
 			die("unknown option", argv[at]);
 		else if (ch_recipients_load(argv[at + 1], &tool.recipients, &err))

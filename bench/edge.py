@@ -1,0 +1,153 @@
+"""Two nginx with the same settings and one worker each: "herd" serves NAMES names by the module,
+"plain" one static certificate of the same shape.  What the suites handshake and start compare."""
+
+import atexit
+import grp
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from lab import herd, ports, process
+
+NAMES = 10_000
+SUFFIX = "shops.customers.example.net"
+EXPECTED = f"n{NAMES}.{SUFFIX}"  # what plain serves, whatever name is asked for
+USER = "www-data"
+CACHE = "256m"  # keeps all names: 12 KiB each
+
+_CONFIG = """\
+daemon off;
+%(user)s
+worker_processes 1;
+error_log %(folder)s/error.log info;
+pid %(folder)s/nginx.pid;
+%(load)s
+events { worker_connections 1024; }
+http {
+	access_log off;
+	client_body_temp_path %(folder)s/tmp-body;
+	proxy_temp_path %(folder)s/tmp-proxy;
+	fastcgi_temp_path %(folder)s/tmp-fastcgi;
+	uwsgi_temp_path %(folder)s/tmp-uwsgi;
+	scgi_temp_path %(folder)s/tmp-scgi;
+	ssl_protocols TLSv1.3;
+	ssl_ecdh_curve X25519;
+	ssl_session_tickets off;
+	ssl_session_cache off;
+	ssl_conf_command NumTickets 0;
+%(http)s
+	server {
+		listen 127.0.0.1:%(port)d ssl;
+%(server)s
+		location / { return 204; }
+	}
+}
+"""
+
+_HERD_HTTP = """\
+	certherd_replica %(common)s/replica;
+	certherd_recipient_key %(common)s/recipient.key;
+	certherd_account_thumbprint AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE;
+	certherd_cache %(cache)s;
+"""
+
+_PLAIN_SERVER = """\
+		ssl_certificate %(common)s/plain.pem;
+		ssl_certificate_key %(common)s/plain.pem;
+"""
+
+
+class Nginx:
+    def __init__(self, common, kind):
+        self.folder = common / kind
+        self.folder.mkdir()
+        self.port = ports.free_port()
+        self.kind = kind
+        self.process = None
+        is_herd = kind == "herd"
+        values = {"common": common, "cache": CACHE}
+        (self.folder / "nginx.conf").write_text(_CONFIG % {
+            "folder": self.folder, "port": self.port,
+            "user": f"user {USER};" if os.geteuid() == 0 else "",
+            "load": f"load_module {herd.module()};" if is_herd else "",
+            "http": _HERD_HTTP % values if is_herd else "",
+            "server": "\t\tcertherd on;" if is_herd else _PLAIN_SERVER % values})
+
+    def spawn(self):
+        self.process = process.Process(
+            "nginx", [herd.nginx(), "-p", self.folder, "-c", self.folder / "nginx.conf"],
+            self.folder / "stderr.log").start()
+        return self
+
+    def start(self):
+        self.spawn()
+        process.wait_listening(self.process, self.port)
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.stop()
+            self.process = None
+
+    @property
+    def worker(self):
+        worker, = process.children_of(self.process.pid)
+        return worker
+
+    def load_arguments(self, **options):
+        """Of bench/tools/hsload.c."""
+        if self.kind == "plain":
+            options["expect"] = EXPECTED
+        words = [f"--{word}={value}" for word, value in options.items()]
+        return [f"--port={self.port}", f"--suffix={SUFFIX}", f"--names={NAMES}", *words]
+
+
+class Pair:
+    """Folder, replica and configurations, made once for all suites of a run."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="certherd-bench-"))
+        atexit.register(self.remove)
+        self.folder.chmod(0o755)
+        print(f"making a replica of {NAMES:,} names", flush=True)
+        self._make_replica()
+        self.herd, self.plain = Nginx(self.folder, "herd"), Nginx(self.folder, "plain")
+
+    def _make_replica(self):
+        group = []
+        if os.geteuid() == 0:
+            group = ["--group", str(grp.getgrnam(USER).gr_gid)]
+        self._mkreplica("--make-key", "x25519", "recipient.key", "recipients")
+        self._mkreplica("--pki", "pki", "--recipients", "recipients", *group, "--map", str(64 << 30),
+                        "--shape", "public", "replica", f"many:{SUFFIX}:{NAMES}:1",
+                        f"pem:{EXPECTED}:plain.pem")
+
+    def _mkreplica(self, *words):
+        subprocess.run([self.bench.mkreplica, *words], cwd=self.folder, check=True, timeout=600)
+
+    def load(self, nginx, **options):
+        """Handshakes with one of the two; what hsload says."""
+        found = json.loads(self.bench.tool("hsload", *nginx.load_arguments(**options))[-1])
+        nginx.process.check_alive()
+        return found
+
+    def stop(self):
+        self.herd.stop()
+        self.plain.stop()
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_pair = None
+
+
+def pair(bench):
+    global _pair
+    _pair = _pair or Pair(bench)
+    return _pair
