@@ -99,7 +99,7 @@ def tombstone(version, name):
 
 
 def key_block(key):
-    return b"\1" + key.private_numbers().private_value.to_bytes(32, "big") + point(key)
+    return b"\1" + key.private_numbers().private_value.to_bytes(32, "big")
 
 
 def sign(signing_key, body):
