@@ -40,9 +40,9 @@ ci: ## everything: style, gcc and clang without warnings, all tests, plain and s
 	tools/install-deps.sh
 	JOBS=$(JOBS) tools/check.sh plain clang sanitize
 
-fuzz: ## fuzz every target for SECONDS=60 each
+fuzz: ## fuzz every target for SECONDS=60 each; TARGETS="api seal": only these
 	tools/install-deps.sh
-	tools/fuzz.sh $(or $(SECONDS),60)
+	tools/fuzz.sh $(or $(SECONDS),60) $(TARGETS)
 
 bench: all ## figures and their limits; SUITE="seal start": some; results in bench/results/
 	tools/install-deps.sh build demo

@@ -63,6 +63,19 @@ static enum ch_acme_fate by_status(int status, struct ch_acme_answer *ans)
 	return set(ans, CH_ACME_LATER, CH_ACTOR_CA);
 }
 
+/* How much of the text that begins with a URL is the URL. */
+static size_t page_len(const char *page)
+{
+	size_t len = 0;
+
+	while (page[len] > ' ' && page[len] <= '~' && !strchr("\"<>\\", page[len]))
+		len++;
+	/* What ends the sentence. */
+	while (len > 0 && strchr(".,;:)", page[len - 1]))
+		len--;
+	return len;
+}
+
 /* A limit without a time whose detail shows a page: the CA has paused the name for this
  * account, and waiting changes nothing.  The page goes to ans->page: it may be longer than an
  * err.detail. */
@@ -70,13 +83,15 @@ static bool is_pause(struct ch_acme_answer *ans)
 {
 	const char *detail = ch_acme_json_str(ans->doc, "detail");
 	const char *page = detail ? strstr(detail, "https://") : NULL;
-	size_t len = page ? strcspn(page, " \t\r\n\"<>") : 0;
+	char url[CH_ACME_URL_B];
 
 	if (ans->fate != CH_ACME_LIMITED || ans->retry_at_ms != 0 || !page)
 		return false;
-	while (len > 0 && strchr(".,;:)", page[len - 1]))
-		len--;
-	snprintf(ans->page, sizeof(ans->page), "%.*s", (int)len, page);
+	snprintf(url, sizeof(url), "%.*s", (int)page_len(page), page);
+	/* Without a page that can be visited it is a limit like any other. */
+	if (!ch_acme_url_ok(url))
+		return false;
+	strcpy(ans->page, url);
 	return true;
 }
 

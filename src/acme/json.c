@@ -53,6 +53,7 @@ int ch_acme_json_load(const void *bytes, size_t len, json_t **ret_doc, struct ch
 bool ch_acme_url_ok(const char *url)
 {
 	static const char scheme[] = "https://";
+	const char *host;
 	size_t len;
 
 	if (!url)
@@ -63,7 +64,8 @@ bool ch_acme_url_ok(const char *url)
 	for (size_t i = 0; i < len; i++)
 		if (url[i] <= ' ' || url[i] > '~' || url[i] == '\\' || url[i] == '"')
 			return false;
-	return url[sizeof(scheme) - 1] != '/' && url[sizeof(scheme) - 1] != 0;
+	host = url + sizeof(scheme) - 1;
+	return !strchr("/?#:", host[0]); /* nor the end */
 }
 
 /* What stands between "https://" and the path, without the default port. */

@@ -79,7 +79,7 @@ static json_t *present_line(struct batch *b, const struct line *line, json_t *va
 		(void)json_object_set_new(
 			json, "code", json_string(problem ? problem : "internal"));
 		(void)json_object_set_new(json, "detail",
-			json_string(detail ? detail : "See the log of the store."));
+			ch_problem_text_json(detail ? detail : "See the log of the store."));
 	}
 	return json;
 }

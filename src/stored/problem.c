@@ -67,8 +67,7 @@ static const struct ch_problem_kind *judge(const struct ch_err *err)
 	return find("internal");
 }
 
-/* Parts of a request may be quoted in it, cut anywhere or never UTF-8 at all. */
-static json_t *text_json(const char *text)
+json_t *ch_problem_text_json(const char *text)
 {
 	json_t *value = json_string(text);
 	char plain[sizeof(((struct ch_err *)0)->detail)];
@@ -97,8 +96,9 @@ json_t *ch_problem_json(const struct ch_err *err, const char *field)
 
 	snprintf(type, sizeof(type), "urn:certherd:error:%s", code);
 	doc = json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", type, "title", p->title, "status",
-		p->status, "detail", text_json(detail), "code", code);
-	if (doc && field && *field && json_object_set_new(doc, "field", text_json(field))) {
+		p->status, "detail", ch_problem_text_json(detail), "code", code);
+	if (doc && field && *field &&
+		json_object_set_new(doc, "field", ch_problem_text_json(field))) {
 		json_decref(doc);
 		return NULL;
 	}

@@ -21,6 +21,10 @@ CH_MUST int ch_problem_kind(size_t i, struct ch_problem_kind *ret_kind);
  * its rc (whose details stay inside: 500 `internal`). */
 int ch_problem_status(const struct ch_err *err);
 
+/* An error's text as JSON.  It may quote a part of a request, cut anywhere or never UTF-8 at
+ * all: then what is not ASCII becomes '?'.  NULL when out of memory. */
+json_t *ch_problem_text_json(const char *text);
+
 /* The document; field NULL or "" where no field is at fault.  NULL when out of memory. */
 json_t *ch_problem_json(const struct ch_err *err, const char *field);
 

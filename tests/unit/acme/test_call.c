@@ -389,6 +389,33 @@ static void a_limit_without_time_but_with_a_page_is_a_pause(void **state)
 	assert_int_equal(ans.err.actor, CH_ACTOR_PLATFORM);
 }
 
+static void a_limit_whose_page_cannot_be_visited_is_only_a_limit(void **state)
+{
+	static const char *const details[] = {"see https://.", "https://?x", "http://ca/x"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(details); i++) {
+		char body[200];
+		struct script_turn turn = {.status = 429, .headers = {PROBLEM}, .body = body};
+
+		snprintf(body, sizeof(body),
+			"{\"type\":\"" URN "rateLimited\",\"detail\":\"%s\"}", details[i]);
+		assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
+		assert_string_equal(ans.page, "");
+		assert_true(ans.retry_at_ms > 0);
+	}
+}
+
+static void the_page_to_visit_is_a_url_and_nothing_else(void **state)
+{
+	struct script_turn turn = {.status = 429,
+		.headers = {PROBLEM},
+		.body = "{\"type\":\"" URN "rateLimited\",\"detail\":"
+			"\"https://ca/x\\u001b[31m\"}"};
+
+	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_PAUSED);
+	assert_string_equal(ans.page, "https://ca/x");
+}
+
 static void objects_that_are_gone_are_told_from_refusals(void **state)
 {
 	struct script_turn turn = {.status = 404,
@@ -534,6 +561,8 @@ int main(void)
 		T(an_internal_error_waits_a_minute),
 		T(a_rate_limit_waits_for_its_time),
 		T(a_limit_without_time_but_with_a_page_is_a_pause),
+		T(a_limit_whose_page_cannot_be_visited_is_only_a_limit),
+		T(the_page_to_visit_is_a_url_and_nothing_else),
 		T(objects_that_are_gone_are_told_from_refusals),
 		T(content_types_are_not_held_against_a_good_object),
 		T(certificates_must_be_pem),

@@ -55,7 +55,8 @@ static void json_is_bounded_in_size_depth_and_shape(void **state)
 static void urls_are_https_and_bounded(void **state)
 {
 	static const char *const bad[] = {"http://ca/", "https://", "https:///x", "ftp://x", "",
-		"https://ca/a b", "https://ca/\n", "https://ca/\"", "/relative", "HTTPS:/x"};
+		"https://ca/a b", "https://ca/\n", "https://ca/\"", "/relative", "HTTPS:/x",
+		"https://?x", "https://#x", "https://:443/x"};
 	char longer[CH_ACME_URL_B + 8];
 
 	assert_true(ch_acme_url_ok("https://ca.example/acme/1?x=y#z"));
