@@ -27,17 +27,20 @@ static void on_signal(int signo)
 	stopping = 1;
 }
 
-static int is_stopping(void *arg)
+/* For the HTTP client. */
+static int is_wanted(void *arg)
 {
-	return stopping;
+	return stopping || ch_follow_is_lost(arg);
 }
 
-static void wait_for(int64_t wait_ms)
+/* follow: what may cut the wait short; NULL: nothing. */
+static void wait_for(int64_t wait_ms, struct ch_follow *follow)
 {
 	int64_t until_ms = ch_mono_ms() + wait_ms;
 	int64_t left_ms;
 
-	while (!stopping && (left_ms = until_ms - ch_mono_ms()) > 0)
+	while (!stopping && !(follow && ch_follow_is_lost(follow)) &&
+		(left_ms = until_ms - ch_mono_ms()) > 0)
 		(void)!poll(NULL, 0, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
 }
 
@@ -47,15 +50,47 @@ static void run(struct ch_follow *follow)
 		int64_t wait_ms;
 
 		ch_follow_step(follow, &wait_ms);
-		wait_for(wait_ms);
+		wait_for(wait_ms, follow);
 	}
 	ch_log_info("stopped");
 }
 
-static int fail(const struct ch_err *err)
+/* Whether starting it again helps nothing before somebody changes a file or a setting. */
+static bool is_setup(int rc)
+{
+	return rc == CH_EINVAL || rc == CH_EAUTH || rc == CH_ETOOBIG;
+}
+
+static int fail(const struct ch_err *err, bool setup)
 {
 	ch_log_error("%s", err->detail);
-	return err->rc == CH_EINVAL ? 2 : 1;
+	return setup ? 2 : 1;
+}
+
+/* Returns an exit code, or -1 to go on; also without a replica when that may pass. */
+static int open_replica(struct ch_follow *follow, const struct ch_agent_config *config)
+{
+	struct ch_err err = {0};
+	uint64_t names = 0;
+	int rc = ch_follow_open(follow, &config->limits, &err);
+
+	if (rc == CH_ECONFLICT || is_setup(rc)) {
+		ch_err_prefix(&err, "[agent] replica = %s", config->replica);
+		return fail(&err, is_setup(rc));
+	}
+	if (rc) {
+		ch_log_error("%s: tried again", err.detail);
+		return -1;
+	}
+	if (err.rc)
+		ch_log_warn("%s: the replica is fetched anew", err.detail);
+	else if (ch_replica_writer_is_rebuilding(follow->writer))
+		ch_log_info("no whole replica is there yet: it is fetched");
+	if (ch_replica_writer_live_count(follow->writer, &names))
+		ch_log_warn("the replica's names cannot be counted");
+	ch_log_info("ready replica=%s names=%" PRIu64 " store=%s", config->replica, names,
+		ch_api_url(follow->api));
+	return -1;
 }
 
 static int agent(const struct ch_agent_config *config)
@@ -69,23 +104,21 @@ static int agent(const struct ch_agent_config *config)
 		.poll_wait_ms = config->poll_wait_ms,
 	};
 	struct ch_err err = {0};
-	uint64_t names = 0;
+	int code;
 
-	if (ch_verify_set_load(config->signers, &signers, &err))
-		return fail(&err);
-	options.http.canceled = is_stopping;
+	if (ch_verify_set_load(config->signers, &signers, &err)) {
+		ch_err_prefix(&err, "[agent] signers");
+		return fail(&err, err.rc != CH_ENOMEM);
+	}
+	options.http.canceled = is_wanted;
+	options.http.canceled_arg = &follow;
 	if (ch_api_new(&options, &api, &err))
-		return fail(&err);
+		return fail(&err, err.rc != CH_ENOMEM);
 	follow.api = api;
 	follow.signers = signers;
-	if (ch_follow_open(&follow, &config->limits, &err))
-		return fail(&err);
-	if (err.rc)
-		ch_log_warn("%s: the replica is fetched anew", err.detail);
-	if (ch_replica_writer_live_count(follow.writer, &names))
-		ch_log_warn("the replica's names cannot be counted");
-	ch_log_info("ready replica=%s names=%" PRIu64 " store=%s", config->replica, names,
-		ch_api_url(api));
+	code = open_replica(&follow, config);
+	if (code >= 0)
+		return code;
 	run(&follow);
 	return 0;
 }
@@ -97,7 +130,7 @@ static int outcome_of(const struct ch_agent_config *config, const char id[CH_BRA
 	int rc = CH_EAGAIN;
 
 	for (int i = 0; i < CONFIRM_WAIT_MS / LOOK_MS && rc == CH_EAGAIN; i++) {
-		wait_for(LOOK_MS);
+		wait_for(LOOK_MS, NULL);
 		rc = ch_brake_outcome(config->replica, id, &more);
 	}
 	if (rc == CH_OK) {
@@ -136,6 +169,8 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ,
+		SIG_IGN); /* a limit on the size of files is an error like a full disk */
 }
 
 int ch_agent_main(int argc, char **argv)

@@ -23,10 +23,10 @@ int ch_follow_open(
 {
 	int rc = ch_replica_writer_open(&follow->replica, &follow->writer, err);
 
-	if (rc)
-		return rc;
-	ch_brake_init(&follow->brake, limits, follow->replica.dir);
-	return CH_OK;
+	/* What another agent has refused is not for us to take back. */
+	if (rc != CH_ECONFLICT)
+		ch_brake_init(&follow->brake, limits, follow->replica.dir);
+	return rc;
 }
 
 void ch_follow_close(struct ch_follow *follow)
@@ -102,6 +102,7 @@ static int reset(struct ch_follow *f, const struct ch_feed_header *header,
 		return ch_err_set(err, CH_EPROTO, "feed-reset",
 			"the store asks to begin again at the beginning");
 	ch_log_info("the store cannot continue from here: beginning again beside what is live");
+	ch_follow_note_restart(f);
 	rc = ch_follow_rebuild(f, err);
 	if (rc)
 		return rc;
@@ -157,20 +158,6 @@ static int take_answer(struct ch_follow *f, const struct ch_http_resp *resp,
 	return CH_OK;
 }
 
-/* A replica that was found damaged at work: what is live is left alone, a new one is made. */
-static void reopen(struct ch_follow *f)
-{
-	struct ch_err err = {0};
-	int rc;
-
-	ch_follow_close(f);
-	rc = ch_replica_writer_open(&f->replica, &f->writer, &err);
-	if (rc || err.rc) {
-		ch_log_error("replica: %s", err.detail);
-		snprintf(f->trouble, sizeof(f->trouble), "Replica: %.450s", err.detail);
-	}
-}
-
 static int64_t on_failure(struct ch_follow *f, int rc, const struct ch_err *err)
 {
 	bool is_mine = strncmp(err->problem, "replica", 7) == 0;
@@ -185,18 +172,20 @@ static int64_t on_failure(struct ch_follow *f, int rc, const struct ch_err *err)
 		return 0;
 	}
 	/* A store that is just being started, as beside us by `certherd up`, is no trouble. */
-	ch_log(rc == CH_ENETWORK && f->failures == 0 ? CH_LOG_INFO : CH_LOG_WARN, "%s",
-		err->detail);
+	if (!is_mine || rc != CH_ECORRUPT)
+		ch_log(rc == CH_ENETWORK && f->failures == 0 ? CH_LOG_INFO : CH_LOG_WARN, "%s",
+			err->detail);
 	if (is_mine || rc == CH_EFULL)
 		snprintf(f->trouble, sizeof(f->trouble), "Replica not written: %.450s",
 			err->detail);
 	if (is_mine && rc == CH_ECORRUPT)
-		reopen(f);
+		ch_follow_reopen(f, err->detail);
 	/* Our cursor is ahead of the store: it was restored and does not know that it was. */
 	if (strcmp(err->problem, "bad-cursor") == 0 && f->writer &&
 		!ch_replica_writer_is_rebuilding(f->writer)) {
 		struct ch_err again;
 
+		ch_follow_note_restart(f);
 		if (ch_follow_rebuild(f, &again))
 			ch_log_warn("no new generation: %s", again.detail);
 	}
@@ -263,15 +252,16 @@ void ch_follow_step(struct ch_follow *f, int64_t *ret_wait_ms)
 	int rc = CH_OK;
 
 	*ret_wait_ms = 0;
+	if (!f->writer)
+		ch_follow_reopen(f, NULL);
+	else if (ch_follow_is_lost(f))
+		ch_follow_reopen(f, f->trouble);
 	if (!f->writer) {
-		reopen(f);
-		if (!f->writer) {
-			*ret_wait_ms = backoff(f);
-			return;
-		}
+		*ret_wait_ms = backoff(f);
+		return;
 	}
 	ch_follow_check_readers(f);
-	if (wait_for_confirmation(f)) {
+	if (wait_for_confirmation(f) || ch_follow_is_resting(f)) {
 		ch_follow_ack(f);
 		*ret_wait_ms = BRAKE_LOOK_MS;
 		return;

@@ -26,9 +26,14 @@ struct ch_follow {
 	uint64_t released;	    /* … and so many of them are still to come */
 	uint64_t refused_head;	    /* the feed's head when the brake went on */
 	int64_t brake_ask_ms;	    /* while the brake is on: when to ask the store again */
+	int64_t look_ms;	    /* when the replica's files were looked at last */
+	bool lost;		    /* … and were not as they should be: for the next step */
 	int64_t readers_ms;	    /* when readers were looked at last */
 	int64_t stuck_ms;	    /* when a stuck reader made a new generation last */
 	unsigned failures;	    /* in a row */
+	unsigned restarts;	    /* of the feed from its beginning, lately */
+	int64_t restart_ms;	    /* when the last one was */
+	int64_t restart_wait_ms;    /* how long to leave the store alone after it */
 	bool answered;		    /* by the store, since the start */
 	char trouble[CH_TROUBLE_B]; /* of the replica: disk full, …; "" when well */
 	bool epoch_known;	    /* the store has said in which epoch it is */
@@ -40,9 +45,10 @@ struct ch_follow {
 	char ack_error[2 * CH_TROUBLE_B];
 };
 
-/* Opens the replica, making an empty one at a first start.  What is borrowed must outlive it.
- * CH_ECONFLICT, CH_EAUTH, …: it cannot be written.  *err may tell of damage with CH_OK: see
- * ch_replica_writer_open. */
+/* Opens the replica; at a first start one is begun, for which see ch_replica_writer_open.  What
+ * is borrowed must outlive it.  CH_ECONFLICT: another agent has it; CH_EAUTH, CH_EINVAL,
+ * CH_ETOOBIG: somebody must put that right; whatever else is returned, ch_follow_step tries
+ * again.  *err may tell of damage with CH_OK. */
 CH_MUST int ch_follow_open(
 	struct ch_follow *follow, const struct ch_brake_limits *limits, struct ch_err *err);
 void ch_follow_close(struct ch_follow *follow);
@@ -50,5 +56,9 @@ void ch_follow_close(struct ch_follow *follow);
 /* One step.  Never gives up: logs what is wrong and sets *ret_wait_ms, how long to wait before
  * the next step (0: at once). */
 void ch_follow_step(struct ch_follow *follow, int64_t *ret_wait_ms);
+
+/* True when the replica's files are not what they were: the next step should be made now. Looks
+ * once a second, so that waiting for the store or between steps can be cut short. */
+bool ch_follow_is_lost(struct ch_follow *follow);
 
 #endif

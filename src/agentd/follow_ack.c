@@ -23,6 +23,11 @@ static void describe(const struct ch_follow *f, char *ret_text, size_t text_b)
 			"agent "
 			"--confirm-removal` on this edge. ",
 			f->brake.removing, f->brake.live);
+	if (ch_follow_is_circling(f))
+		ch_buf_addf(&buf,
+			"The store has made this edge begin again %u times: it is asked less "
+			"often. ",
+			f->restarts);
 	if (f->trouble[0])
 		ch_buf_addf(&buf, "%s. ", f->trouble);
 	ch_refused_describe(&f->refused, &buf);

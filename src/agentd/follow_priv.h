@@ -8,6 +8,18 @@
  * and made good by the next one. */
 void ch_follow_ack(struct ch_follow *follow);
 
+/* Closes the replica and opens it again, after damage or loss: what can be read on goes on, and
+ * what cannot is made anew beside it.  why: for the log; NULL: it was not open. */
+void ch_follow_reopen(struct ch_follow *follow, const char *why);
+/* For when the store does not go on from where we are.  It can say so again and again, and each
+ * time costs it and us the whole list: so from the second time on it is left alone for longer
+ * and longer. */
+void ch_follow_note_restart(struct ch_follow *follow);
+/* True: the store is to be left alone for now. */
+bool ch_follow_is_resting(const struct ch_follow *follow);
+/* True when it has been started over often enough for people to hear of it. */
+bool ch_follow_is_circling(const struct ch_follow *follow);
+
 /* Begins a new empty generation that is filled from the beginning of the feed. */
 CH_MUST int ch_follow_rebuild(struct ch_follow *follow, struct ch_err *err);
 /* Publishes the generation under construction once it is complete and lacks too little for the

@@ -32,6 +32,10 @@ int ch_lmdb_fail(struct ch_err *err, int mdb_rc, const char *what, const char *g
 /* True for a name of this format, whatever file it came from. */
 bool ch_generation_name_ok(const char *name, size_t len);
 
+/* dir/a, or dir/a/b unless b is NULL.  CH_ETOOBIG. */
+CH_MUST int ch_generation_path(
+	char ret_path[CH_REPLICA_PATH_B], const char *dir, const char *a, const char *b);
+
 /* Reads DIR/file (`current` or `building`) and picks the line of our format.  CH_ENOTFOUND: no
  * such file; CH_EUNSUPPORTED: only other formats are named; CH_ECORRUPT. */
 CH_MUST int ch_generation_read_pointer(const char *dir, const char *file,
@@ -51,8 +55,9 @@ struct ch_generation {
 	MDB_dbi meta;
 	int fd;		 /* of data.mdb; borrowed from env */
 	uint64_t need_b; /* the file must be at least so long */
-	dev_t dev;	 /* of data.mdb: what the process-wide list of open ones goes by */
+	dev_t dev;	 /* of the folder: what the process-wide list of open ones goes by */
 	ino_t ino;
+	ino_t lock_ino; /* of lock.mdb */
 };
 
 struct ch_generation_open {
@@ -69,9 +74,15 @@ CH_MUST int ch_generation_open(const char *dir, const char *name,
 	struct ch_err *err);
 void ch_generation_close(struct ch_generation *gen);
 
-/* CH_ECORRUPT when the file is shorter than what the newest committed meta page speaks of: to
- * be called before pages are touched, since a read past the end of a file kills. */
+/* CH_ECORRUPT when the file is shorter than what the newest committed meta page speaks of, or
+ * its meta pages were overwritten: to be called before pages are touched, since a read past the
+ * end of a file kills, and so does what LMDB makes of zeroes. */
 CH_MUST int ch_generation_check_size(struct ch_generation *gen);
+
+/* CH_ECORRUPT (problem replica-lost) when the files that are open are not those that DIR/name
+ * leads to: removed, or others in their place. */
+CH_MUST int ch_generation_check_same(
+	const char *dir, const struct ch_generation *gen, struct ch_err *err);
 
 /* Within a transaction. */
 CH_MUST int ch_generation_cursor(

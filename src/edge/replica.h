@@ -1,7 +1,7 @@
 /* The replica on an edge's disk: one LMDB environment per generation.
  *
  *   DIR/current            text: names of the live generation, one line per format, newest
- *                          format first; replaced by rename
+ *                          format first; replaced by rename; only ever names a complete one
  *   DIR/building           text: the generation under construction, if there is one
  *   DIR/writer.lock        held by the one writer
  *   DIR/f1-<16 hex>/       a generation of format 1: data.mdb, lock.mdb
@@ -90,11 +90,13 @@ struct ch_replica_options {
 	size_t map_b;	      /* 0: 64 GiB */
 	unsigned max_readers; /* 0: 4,096 */
 };
-/* Opens the live generation, or makes an empty live one where there never was one.  A damaged
- * or newer one is left alone: a fresh generation is begun beside it (is_rebuilding is then
- * true: fill it, then publish), and *err tells why while the rc is CH_OK (err->rc is not).
- * CH_ECONFLICT: another writer has the folder.  Any function below may return CH_ECORRUPT when
- * the file was cut since: free the writer and open it again. */
+/* Opens the live generation, after reading all of it once.  Where there is none yet, or it is
+ * damaged, newer or somebody else's, a fresh generation is begun beside it (is_rebuilding is
+ * then true: fill it, then publish), and what was wrong is left alone; *err tells why while the
+ * rc is CH_OK (err->rc is not), unless there was none.
+ * CH_ECONFLICT: another writer has the folder.  CH_EAUTH, CH_EINVAL: the folder cannot be used,
+ * and somebody must change that.  CH_EFULL, …: try again later.  Any function below may return
+ * CH_ECORRUPT when the file was cut since: free the writer and open it again. */
 CH_MUST int ch_replica_writer_open(const struct ch_replica_options *options,
 	struct ch_replica_writer **ret_writer, struct ch_err *err);
 void ch_replica_writer_free(struct ch_replica_writer *writer);
@@ -115,6 +117,7 @@ CH_MUST int ch_replica_writer_get(struct ch_replica_writer *writer, const char *
  * under construction: that one is thrown away. */
 CH_MUST int ch_replica_writer_new_generation(
 	struct ch_replica_writer *writer, struct ch_err *err);
+/* True also until the first generation of a folder is published. */
 bool ch_replica_writer_is_rebuilding(const struct ch_replica_writer *writer);
 /* Makes the generation under construction the live one; older ones that nobody reads are
  * removed.  CH_EINVAL when none is under construction. */
@@ -144,6 +147,11 @@ CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t
  * chain.  CH_ENOTFOUND when there is none. */
 CH_MUST int ch_replica_carry_over(
 	struct ch_replica_writer *writer, const char *name, size_t name_len);
+/* Whether readers that come now find what this writer has open: a few system calls, for every
+ * second.  A lost or wrong `current` is put right; *err then says what was wrong while the rc
+ * is CH_OK (err->rc is not).  CH_ECORRUPT, CH_EAUTH: files were removed, replaced, damaged, or
+ * given to others; readers that have them open read on.  Free the writer and open it again. */
+CH_MUST int ch_replica_writer_look(struct ch_replica_writer *writer, struct ch_err *err);
 /* Of the live generation: removes readers of dead processes; *ret_stuck_ms: for how long, as
  * far as these calls saw, one and the same outdated snapshot has been read (0: none).  Also
  * removes old generations that nobody reads any more.  Call it every few seconds. */

@@ -209,7 +209,7 @@ int ch_replica_apply_commit(
 	mdb_rc = mdb_txn_commit(writer->txn); /* frees it in any case */
 	writer->txn = NULL;
 	if (mdb_rc)
-		return ch_lmdb_fail(err, mdb_rc, "commit to", gen->name);
+		return ch_lmdb_fail(err, mdb_rc, "commit a change", gen->name);
 	rc = keep_room(gen, 0);
 	return rc ? ch_err_set(err, rc, "replica", "cannot extend replica %s", gen->name)
 		  : CH_OK;

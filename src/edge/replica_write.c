@@ -14,6 +14,7 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "edge/generation_walk.h"
 #include "edge/replica_writer.h"
 
 static int fail_errno(struct ch_err *err, const char *what, const char *path)
@@ -30,7 +31,7 @@ static void path_of(const struct ch_replica_writer *writer, const char *a, const
 		ret_path, CH_REPLICA_PATH_B, "%s/%s%s%s", writer->dir, a, *b ? "/" : "", b);
 }
 
-static int write_pointer(struct ch_replica_writer *writer, const char *file,
+int ch_replica_write_pointer(struct ch_replica_writer *writer, const char *file,
 	const char *generation, struct ch_err *err)
 {
 	char path[CH_REPLICA_PATH_B];
@@ -112,9 +113,7 @@ static void closedir_p(DIR **dir)
 		closedir(*dir);
 }
 
-/* Removes the generations of our format that are neither live nor under construction and that
- * nobody reads. */
-static void sweep(struct ch_replica_writer *writer)
+void ch_replica_sweep(struct ch_replica_writer *writer)
 {
 	CH_CLEANUP(closedir_p) DIR *dir = opendir(writer->dir);
 	char current[CH_GENERATION_NAME_B] = "";
@@ -152,7 +151,9 @@ static int create_generation(
 	if (mkdir(path, 0750) < 0)
 		return fail_errno(err, "make", path);
 	how.create = true;
-	rc = ch_generation_open(writer->dir, name, &how, &gen, err);
+	rc = ch_generation_reserve_lock(writer->dir, name, how.max_readers, true, err);
+	if (rc == CH_OK)
+		rc = ch_generation_open(writer->dir, name, &how, &gen, err);
 	if (rc) {
 		remove_generation(writer, name);
 		return rc;
@@ -176,6 +177,11 @@ static int open_generation(struct ch_replica_writer *writer, const char *name,
 {
 	int rc = ch_generation_check(writer->dir, name, err);
 
+	if (rc == CH_OK)
+		rc = ch_generation_reserve_lock(
+			writer->dir, name, writer->how.max_readers, false, err);
+	if (rc == CH_OK)
+		rc = ch_generation_walk(writer->dir, name, err);
 	if (rc == CH_OK)
 		rc = ch_generation_open(writer->dir, name, &writer->how, ret_gen, err);
 	if (rc == CH_OK && (rc = give_generation(writer, name, err)))
@@ -204,7 +210,10 @@ static int make_folder(struct ch_replica_writer *writer, struct ch_err *err)
 	struct stat st;
 
 	if (mkdir(writer->dir, 0750) < 0 && errno != EEXIST)
-		return fail_errno(err, "make", writer->dir);
+		return ch_err_set(err, errno == ENOENT ? CH_EINVAL : ch_lmdb_rc(errno),
+			"replica",
+			"cannot make %s: %s; make it, owned by the agent's user (uid %ld)",
+			writer->dir, strerror(errno), (long)geteuid());
 	if (stat(writer->dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return ch_err_set(err, CH_EINVAL, "replica", "%s is not a folder", writer->dir);
 	if (st.st_uid != geteuid() && geteuid() != 0)
@@ -230,17 +239,17 @@ static int resume_building(struct ch_replica_writer *writer)
 	return CH_ENOTFOUND;
 }
 
-/* A folder's first generation, empty and live.  It is never called `building`: a kill in
- * between leaves a folder without any, and the next start begins again. */
-static int begin_first(struct ch_replica_writer *writer, struct ch_err *err)
+/* What another generation beside it helps against.  A lack of memory, of places for readers and
+ * the like will pass, and no disk is filled with copies meanwhile. */
+static bool is_replaceable(int rc)
 {
-	int rc = create_generation(writer, &writer->live, err);
-
-	if (rc == CH_OK)
-		rc = write_pointer(writer, CH_REPLICA_CURRENT, writer->live.name, err);
-	return rc;
+	return rc == CH_ENOTFOUND || rc == CH_ECORRUPT || rc == CH_EUNSUPPORTED ||
+	       rc == CH_EAUTH || rc == CH_EIO;
 }
 
+/* A folder's first generation too is made beside what is live, which is nothing: nginx may
+ * still serve from one that was here before the folder was emptied, and must not leave it for
+ * one that has no names yet. */
 static int open_or_begin(struct ch_replica_writer *writer, struct ch_err *err)
 {
 	char name[CH_GENERATION_NAME_B];
@@ -250,14 +259,13 @@ static int open_or_begin(struct ch_replica_writer *writer, struct ch_err *err)
 
 	if (rc == CH_OK)
 		rc = open_generation(writer, name, &writer->live, &reason);
-	if (rc && !first && rc != CH_ECORRUPT && rc != CH_EUNSUPPORTED) {
+	if (rc && !is_replaceable(rc)) {
 		if (err)
 			*err = reason;
-		return rc; /* a new generation would not help against that */
+		return rc;
 	}
 	if (resume_building(writer) && !writer->live.env) {
-		int new_rc = first ? begin_first(writer, err)
-				   : ch_replica_writer_new_generation(writer, err);
+		int new_rc = ch_replica_writer_new_generation(writer, err);
 
 		if (new_rc)
 			return new_rc;
@@ -299,7 +307,7 @@ int ch_replica_writer_open(const struct ch_replica_options *options,
 		rc = open_or_begin(writer, err);
 	if (rc)
 		return rc;
-	sweep(writer);
+	ch_replica_sweep(writer);
 	*ret_writer = TAKE_PTR(writer);
 	return CH_OK;
 }
@@ -327,7 +335,7 @@ int ch_replica_writer_new_generation(struct ch_replica_writer *writer, struct ch
 	rc = create_generation(writer, &gen, err);
 	if (rc)
 		return rc;
-	rc = write_pointer(writer, CH_REPLICA_BUILDING, gen.name, err);
+	rc = ch_replica_write_pointer(writer, CH_REPLICA_BUILDING, gen.name, err);
 	memcpy(old, rc ? gen.name : writer->build.name, sizeof(old));
 	ch_generation_close(rc ? &gen : &writer->build);
 	if (old[0])
@@ -349,7 +357,7 @@ int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *e
 
 	if (writer->txn || !writer->build.env)
 		return ch_err_set(err, CH_EINVAL, "replica", "no generation is ready");
-	rc = write_pointer(writer, CH_REPLICA_CURRENT, writer->build.name, err);
+	rc = ch_replica_write_pointer(writer, CH_REPLICA_CURRENT, writer->build.name, err);
 	if (rc)
 		return rc;
 	ch_generation_close(&writer->live);
@@ -358,55 +366,6 @@ int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *e
 	writer->stuck_txn = 0;
 	path_of(writer, CH_REPLICA_BUILDING, "", path);
 	(void)unlink(path);
-	sweep(writer);
-	return CH_OK;
-}
-
-struct oldest {
-	size_t newest_txn;
-	size_t txn; /* 0: nobody reads an outdated snapshot */
-};
-
-/* One line per reader: "pid thread txnid", "-" for one that holds nothing. */
-static int see_reader(const char *line, void *arg)
-{
-	struct oldest *oldest = arg;
-	unsigned long long txn;
-
-	if (sscanf(line, "%*d %*x %llu", &txn) == 1 && txn > 0 && txn < oldest->newest_txn &&
-		(oldest->txn == 0 || txn < oldest->txn))
-		oldest->txn = (size_t)txn;
-	return 0;
-}
-
-int ch_replica_check_readers(struct ch_replica_writer *writer, int64_t *ret_stuck_ms)
-{
-	struct oldest oldest = {.txn = 0};
-	MDB_envinfo info;
-	int dead;
-	int rc;
-	int mdb_rc;
-
-	if (!writer->live.env) {
-		*ret_stuck_ms = 0;
-		return CH_OK;
-	}
-	sweep(writer);
-	rc = ch_generation_check_size(&writer->live);
-	if (rc)
-		return rc;
-	mdb_rc = mdb_reader_check(writer->live.env, &dead);
-	if (mdb_rc == 0)
-		mdb_rc = mdb_env_info(writer->live.env, &info);
-	if (mdb_rc)
-		return ch_lmdb_rc(mdb_rc);
-	oldest.newest_txn = info.me_last_txnid;
-	mdb_rc = mdb_reader_list(writer->live.env, see_reader, &oldest);
-	if (mdb_rc < 0)
-		return ch_lmdb_rc(mdb_rc);
-	if (oldest.txn == 0 || oldest.txn != writer->stuck_txn)
-		writer->stuck_since_ms = ch_mono_ms();
-	writer->stuck_txn = oldest.txn;
-	*ret_stuck_ms = oldest.txn ? ch_mono_ms() - writer->stuck_since_ms : 0;
+	ch_replica_sweep(writer);
 	return CH_OK;
 }

@@ -1,5 +1,5 @@
-/* Internal to src/edge: the writer, shared by replica_write.c (generations) and
- * replica_apply.c (transactions). */
+/* Internal to src/edge: the writer, shared by replica_write.c (generations),
+ * replica_apply.c (transactions) and replica_watch.c (what becomes of them). */
 #ifndef CH_EDGE_REPLICA_WRITER_H
 #define CH_EDGE_REPLICA_WRITER_H
 
@@ -25,6 +25,13 @@ struct ch_replica_writer {
 	size_t stuck_txn; /* 0: none */
 	int64_t stuck_since_ms;
 };
+
+/* Makes `current` or `building` name a generation. */
+CH_MUST int ch_replica_write_pointer(struct ch_replica_writer *writer, const char *file,
+	const char *generation, struct ch_err *err);
+/* Removes the generations of our format that are neither live nor under construction and that
+ * nobody reads. */
+void ch_replica_sweep(struct ch_replica_writer *writer);
 
 /* Where puts go. */
 static inline struct ch_generation *ch_replica_target(struct ch_replica_writer *writer)

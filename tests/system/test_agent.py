@@ -64,7 +64,7 @@ def test_the_agent_starts_without_a_store_and_catches_up(herd):
     herd.stop()
     agent = herd.start("agent")
     wait.until(lambda: agent.check_alive() and "ready" in agent.log(), "the agent is ready")
-    assert (herd.folder / "edge/replica/current").exists()
+    assert not (herd.folder / "edge/replica/current").exists(), "nothing whole is there yet"
     herd.start("store")
     wait_edge(herd, lambda edge: edge["names"] == 2, "both names on the edge")
 

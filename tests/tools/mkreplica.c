@@ -12,7 +12,8 @@
  *   gone:NAME:VERSION                  a tombstone
  *   many:SUFFIX:COUNT:VERSION          certificates for n<number>.SUFFIX
  *   pem:NAME:FILE                      such a certificate, its chain and its key into a file
- *   rebuild | publish                  begin a generation, make it live
+ *   rebuild | publish                  begin a generation, make it live (the first of a folder
+ *                                      goes live by itself)
  *
  * --shape public: certificates as large as a public CA's (shape.h), an intermediate with P-384
  * under a root with RSA-4096.
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/codec.h"
@@ -550,11 +552,20 @@ static void done(struct tool *tool)
 	EVP_PKEY_free(tool->intermediate_key);
 }
 
+static bool has_current(const char *dir)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/current", dir);
+	return access(path, F_OK) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct tool tool = {.in_txn = false};
 	struct ch_replica_options options = {.reader_gid = -1, .map_b = (size_t)1 << 30};
 	struct ch_err err = {.rc = 0};
+	bool first;
 	int at = 1;
 
 	if (argc == 5 && strcmp(argv[1], "--make-key") == 0)
@@ -579,10 +590,13 @@ int main(int argc, char **argv)
 	options.dir = argv[at++];
 	if (ch_replica_writer_open(&options, &tool.writer, &err))
 		die("replica", err.detail);
+	first = err.rc == CH_OK && !has_current(options.dir);
 	need(ch_replica_writer_cursor(tool.writer, &tool.cursor), "cursor");
 	for (; at < argc; at++)
 		run(&tool, argv[at]);
 	commit(&tool);
+	if (first && ch_replica_writer_is_rebuilding(tool.writer))
+		rebuild_or_publish(&tool, true);
 	done(&tool);
 	return 0;
 }

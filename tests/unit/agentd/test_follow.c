@@ -363,18 +363,35 @@ static void without_a_store_it_waits_longer_each_time_and_goes_on(void **state)
 	assert_in_range(world_step(w), 250, 500);
 }
 
-static void a_first_start_without_a_store_leaves_an_empty_replica(void **state)
+static int reader_rc(struct world *w)
 {
-	struct world *w = *state;
 	struct ch_replica_reader *reader;
 	struct ch_err err;
+	int rc;
+
+	ch_follow_close(&w->follow);
+	rc = ch_replica_reader_open(w->replica, &reader, &err);
+	if (rc == CH_OK)
+		ch_replica_reader_free(reader);
+	world_open_follow(w);
+	return rc;
+}
+
+static void readers_get_a_first_replica_when_it_is_whole(void **state)
+{
+	struct world *w = *state;
 
 	w->store.down = true;
 	world_steps(w, 1);
-	ch_follow_close(&w->follow);
-	assert_int_equal(ch_replica_reader_open(w->replica, &reader, &err), CH_OK);
-	ch_replica_reader_free(reader);
-	world_open_follow(w);
+	assert_int_equal(reader_rc(w), CH_ENOTFOUND);
+	w->store.down = false;
+	world_put_many(w, 3, 1);
+	w->store.frames_max = 2;
+	world_steps(w, 1);
+	assert_int_equal(reader_rc(w), CH_ENOTFOUND);
+	world_steps(w, 1);
+	assert_int_equal(reader_rc(w), CH_OK);
+	assert_int_equal(world_live_names(w), 3);
 }
 
 static void a_full_disk_is_reported_and_tried_again(void **state)
@@ -454,7 +471,7 @@ int main(void)
 		TEST(a_cursor_that_is_too_old_starts_again),
 		TEST(a_cursor_ahead_of_the_store_starts_again),
 		TEST(without_a_store_it_waits_longer_each_time_and_goes_on),
-		TEST(a_first_start_without_a_store_leaves_an_empty_replica),
+		TEST(readers_get_a_first_replica_when_it_is_whole),
 		TEST(a_full_disk_is_reported_and_tried_again),
 		TEST(a_damaged_replica_is_fetched_anew),
 	};

@@ -66,11 +66,17 @@ static inline int fixture_teardown(void **state)
 static inline struct ch_replica_writer *open_writer(struct fixture *f)
 {
 	struct ch_replica_writer *writer = NULL;
+	char current[128];
 	int rc = ch_replica_writer_open(&f->options, &writer, &f->err);
 
 	if (rc)
 		print_message("writer_open: %s\n", f->err.detail);
 	assert_int_equal(rc, CH_OK);
+	/* A folder's first generation goes live empty, so that what is put into it can be read
+	 * at once. */
+	snprintf(current, sizeof(current), "%s/current", f->dir);
+	if (access(current, F_OK) < 0 && f->err.rc == CH_OK)
+		assert_int_equal(ch_replica_writer_publish(writer, &f->err), CH_OK);
 	return writer;
 }
 

@@ -1,0 +1,19 @@
+/* Internal to src/edge: what only the writer does with a generation, before it opens it.  This
+ * process must not have it open then: closing a descriptor of lock.mdb drops LMDB's locks. */
+#ifndef CH_EDGE_GENERATION_WALK_H
+#define CH_EDGE_GENERATION_WALK_H
+
+#include "edge/generation.h"
+
+/* Reads every page and record, in a child process, since damaged pages can crash LMDB; takes as
+ * long as reading the file.  CH_ECORRUPT; CH_EAGAIN and CH_EIO: no such process could be had.
+ * Whatever else is wrong is left to ch_generation_open. */
+CH_MUST int ch_generation_walk(const char *dir, const char *name, struct ch_err *err);
+
+/* Takes the disk's blocks for all of lock.mdb, which LMDB itself leaves as a hole: a reader
+ * that enters itself into a hole of a full disk's file is killed by SIGBUS.  With `create` the
+ * file is made, and CH_EFULL says that there is no room. */
+CH_MUST int ch_generation_reserve_lock(const char *dir, const char *name, unsigned max_readers,
+	bool create, struct ch_err *err);
+
+#endif

@@ -1,0 +1,165 @@
+/* What becomes of a replica that the writer finds unusable, and of a folder that has none yet.
+ */
+#include "replica_fixture.h"
+
+#include <stdlib.h>
+
+static const char *shop = "shop.example.com";
+
+static struct ch_replica_writer *open_as_it_is(struct fixture *f)
+{
+	struct ch_replica_writer *writer;
+
+	assert_int_equal(ch_replica_writer_open(&f->options, &writer, &f->err), CH_OK);
+	return writer;
+}
+
+static void a_folder_has_no_replica_before_its_first_one_is_published(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_as_it_is(f);
+	uint64_t names;
+
+	assert_int_equal(f->err.rc, CH_OK);
+	assert_true(ch_replica_writer_is_rebuilding(writer));
+	assert_int_equal(ch_replica_writer_live_count(writer, &names), CH_OK);
+	assert_int_equal(names, 0);
+	apply(writer, shop, 1, CH_RECORD_NAME);
+	assert_int_equal(in_child(open_rc, f), -CH_ENOTFOUND);
+	/* It goes on where it was. */
+	ch_replica_writer_free(writer);
+	writer = open_as_it_is(f);
+	assert_true(ch_replica_writer_is_rebuilding(writer));
+	assert_int_equal(ch_replica_writer_count(writer, &names), CH_OK);
+	assert_int_equal(names, 1);
+	assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
+	assert_int_equal(in_child(open_rc, f), 0);
+	ch_replica_writer_free(writer);
+}
+
+static void fill(struct fixture *f, int n)
+{
+	struct ch_replica_writer *writer = open_writer(f);
+	struct ch_cursor cursor = cursor_at(1);
+	enum ch_apply_effect effect;
+
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	for (int i = 0; i < n; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "n%05d.example.com", i);
+		assert_int_equal(put_name(writer, name, 9, CH_RECORD_NAME, &effect), CH_OK);
+	}
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
+	ch_replica_writer_free(writer);
+}
+
+static void expect_rebuilt(struct fixture *f, int rc)
+{
+	struct ch_replica_writer *writer = open_as_it_is(f);
+	char before[64];
+	char after[64];
+
+	assert_int_equal(f->err.rc, rc);
+	assert_true(strlen(f->err.detail) > 0);
+	assert_true(ch_replica_writer_is_rebuilding(writer));
+	read_current(f, before);
+	apply(writer, shop, 9, CH_RECORD_NAME);
+	assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
+	read_current(f, after);
+	assert_string_not_equal(before, after);
+	assert_int_equal(in_child(open_rc, f), 0);
+	assert_int_equal(ch_replica_writer_look(writer, &f->err), CH_OK);
+	assert_int_equal(f->err.rc, CH_OK);
+	ch_replica_writer_free(writer);
+}
+
+/* LMDB has no checksums: each of these might crash whoever reads on. */
+static void rubbish_in_the_pages_is_found_at_the_start(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+
+	srand(1);
+	for (int round = 0; round < 12; round++) {
+		int fd;
+
+		fill(f, 3000);
+		live_path(f, "data.mdb", path);
+		fd = open(path, O_RDWR);
+		for (off_t page = 2; page < 60; page++) {
+			uint8_t bytes[4096];
+
+			assert_int_equal(pread(fd, bytes, 4096, page * 4096), 4096);
+			for (int i = 0; i < (round % 2 ? 20 : 4096); i++)
+				bytes[round % 2 ? rand() % 4096 : i] = (uint8_t)rand();
+			assert_int_equal(pwrite(fd, bytes, 4096, page * 4096), 4096);
+		}
+		close(fd);
+		expect_rebuilt(f, CH_ECORRUPT);
+	}
+}
+
+static void what_others_could_have_written_is_made_anew(void **state)
+{
+	static const char *files[] = {"data.mdb", "lock.mdb", ""};
+	struct fixture *f = *state;
+	char path[256];
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(files); i++) {
+		fill(f, 3);
+		live_path(f, files[i], path);
+		assert_int_equal(chmod(path, 0777), 0);
+		expect_rebuilt(f, CH_EAUTH);
+		if (geteuid() != 0)
+			continue;
+		fill(f, 3);
+		live_path(f, files[i], path);
+		assert_int_equal(chown(path, 12345, (gid_t)-1), 0);
+		expect_rebuilt(f, CH_EAUTH);
+	}
+}
+
+static void a_folder_that_cannot_be_used_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/none/replica", f->top);
+	f->options.dir = path;
+	assert_int_equal(ch_replica_writer_open(&f->options, &writer, &f->err), CH_EINVAL);
+	assert_non_null(strstr(f->err.detail, "make it, owned by the agent's user"));
+	snprintf(path, sizeof(path), "%s/file", f->top);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(ch_replica_writer_open(&f->options, &writer, &f->err), CH_EINVAL);
+}
+
+static void the_lock_file_has_no_holes(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	char path[256];
+
+	f->options.max_readers = 0;
+	fill(f, 1);
+	live_path(f, "lock.mdb", path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size >= 64 * 4096);
+	assert_true(st.st_blocks * 512 >= st.st_size);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_folder_has_no_replica_before_its_first_one_is_published),
+		TEST(rubbish_in_the_pages_is_found_at_the_start),
+		TEST(what_others_could_have_written_is_made_anew),
+		TEST(a_folder_that_cannot_be_used_is_told),
+		TEST(the_lock_file_has_no_holes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
