@@ -21,6 +21,38 @@ static struct {
 } ngx_http_certherd_worker;
 
 
+/* What somebody can do about it, for the end of a log line. */
+
+static const char *
+ngx_http_certherd_advice(int rc)
+{
+    switch (rc) {
+
+    case CH_ENOTFOUND:
+        return "; is certherd agent running?";
+
+    case CH_ECORRUPT:
+    case CH_EIO:
+        return "; certherd agent makes a new one: is it running, and can it "
+               "reach the store?";
+
+    case CH_EAUTH:
+        return "; give it to the agent's user and nginx's group, or restart "
+               "certherd agent, which makes a new one";
+
+    case CH_EUNSUPPORTED:
+        return "; certherd agent and this module must be of the same version: "
+               "upgrade the older one";
+
+    case CH_EAGAIN:
+        return "; too many workers are reading";
+
+    default:
+        return "";
+    }
+}
+
+
 /* Returns 1 when another generation was opened. */
 
 static int
@@ -40,11 +72,12 @@ ngx_http_certherd_poll(ngx_log_t *log)
 
     } else if (rc < 0 && rc != ngx_http_certherd_worker.last_rc) {
         ngx_log_error((rc == CH_ENOTFOUND ? NGX_LOG_WARN : NGX_LOG_ERR), log, 0,
-                      "certherd: %s %s",
+                      "certherd: %s %s%s",
                       ch_replica_reader_is_open(ngx_http_certherd_worker.reader)
                       ? "keeping the last generation of the replica:"
                       : "all names are unknown as long as there is no replica:",
-                      err.detail[0] ? err.detail : ch_rc_str(rc));
+                      err.detail[0] ? err.detail : ch_rc_str(rc),
+                      ngx_http_certherd_advice(rc));
     }
 
     ngx_http_certherd_worker.last_rc = rc < 0 ? rc : 0;

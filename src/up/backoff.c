@@ -11,3 +11,9 @@ int64_t ch_backoff_next(struct ch_backoff *backoff, int64_t lived_ms)
 	backoff->wait_ms = wait_ms;
 	return wait_ms;
 }
+
+int64_t ch_backoff_longest(struct ch_backoff *backoff)
+{
+	backoff->wait_ms = 0;
+	return CH_BACKOFF_MOST_MS;
+}

@@ -14,5 +14,8 @@ struct ch_backoff {
 
 /* Doubles with each short life. */
 int64_t ch_backoff_next(struct ch_backoff *backoff, int64_t lived_ms);
+/* For an end that only a person can do something about: the longest wait, and the waits that
+ * follow it begin anew. */
+int64_t ch_backoff_longest(struct ch_backoff *backoff);
 
 #endif

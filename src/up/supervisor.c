@@ -100,6 +100,7 @@ static void ended(struct sup *s, struct child *c, int status)
 	bool config = WIFEXITED(status) && WEXITSTATUS(status) == CH_SUP_EXIT_CONFIG;
 	char wait[CH_TIME_STR_B];
 	char how[64];
+	int64_t wait_ms;
 
 	c->pid = 0;
 	describe(status, how, sizeof(how));
@@ -117,9 +118,12 @@ static void ended(struct sup *s, struct child *c, int status)
 		return;
 	}
 	c->restarted = true;
-	c->start_ms = ch_mono_ms() + ch_backoff_next(&c->backoff, lived_ms);
-	ch_log_warn("%s ended: %s; started again in %jd ms", c->role->name, how,
-		(intmax_t)c->backoff.wait_ms);
+	wait_ms = config ? ch_backoff_longest(&c->backoff)
+			 : ch_backoff_next(&c->backoff, lived_ms);
+	c->start_ms = ch_mono_ms() + wait_ms;
+	ch_log(config ? CH_LOG_ERROR : CH_LOG_WARN, "%s ended: %s%s; started again in %jd ms",
+		c->role->name, how, config ? ": see what it says above, and change that" : "",
+		(intmax_t)wait_ms);
 	ch_log_debug("%s lived %s", c->role->name, ch_duration_str(lived_ms, wait));
 }
 

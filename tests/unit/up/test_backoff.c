@@ -24,11 +24,22 @@ static void a_long_life_begins_again(void **state)
 	assert_int_equal(ch_backoff_next(&b, 0), 2 * CH_BACKOFF_FIRST_MS);
 }
 
+static void what_a_person_must_mend_waits_longest_and_then_it_begins_again(void **state)
+{
+	struct ch_backoff b = {.wait_ms = 1000};
+
+	assert_int_equal(ch_backoff_longest(&b), CH_BACKOFF_MOST_MS);
+	assert_int_equal(ch_backoff_longest(&b), CH_BACKOFF_MOST_MS);
+	assert_int_equal(ch_backoff_next(&b, 10), CH_BACKOFF_FIRST_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_double_up_to_the_most),
 		cmocka_unit_test(a_long_life_begins_again),
+		cmocka_unit_test(
+			what_a_person_must_mend_waits_longest_and_then_it_begins_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
