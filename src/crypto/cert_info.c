@@ -102,13 +102,27 @@ static int put_names(X509 *cert, struct ch_cert_info *info)
 	return rc;
 }
 
+/* Of the key as it stands in the certificate: that is what an edge computes, too. */
+static int put_spki(X509 *cert, struct ch_cert_info *info)
+{
+	unsigned char *der = NULL;
+	int len =
+		X509_get0_pubkey(cert) ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : 0;
+	int rc;
+
+	if (len <= 0)
+		return ch_ossl_fail(CH_EPROTO);
+	rc = ch_sha256(der, (size_t)len, info->spki_sha256);
+	OPENSSL_free(der);
+	return rc;
+}
+
 int ch_cert_info_x509(X509 *cert, struct ch_cert_info *ret_info, struct ch_err *err)
 {
 	struct ch_cert_info *info = ret_info;
-	EVP_PKEY *key = X509_get0_pubkey(cert);
 
 	info->n_names = 0;
-	if (!key || ch_key_spki_sha256(key, info->spki_sha256))
+	if (put_spki(cert, info))
 		return ch_ossl_err(err, CH_EPROTO, "cert-parse",
 			"the certificate's public key is not understood");
 	if (ch_cert_time(X509_get0_notBefore(cert), &info->not_before_s) ||
@@ -132,6 +146,12 @@ int ch_cert_info_der(
 	int rc = ch_cert_from_der(der, len, &cert, err);
 
 	return rc ? rc : ch_cert_info_x509(cert, ret_info, err);
+}
+
+int ch_cert_chain_leaf_info(
+	const struct ch_cert_chain *chain, struct ch_cert_info *ret_info, struct ch_err *err)
+{
+	return ch_cert_info_x509(chain->list[0].x509, ret_info, err);
 }
 
 /* RFC 6125 section 6.4.3: '*' only as the whole left-most label, for exactly one label. */

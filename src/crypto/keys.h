@@ -33,7 +33,7 @@ CH_MUST int ch_key_generate(EVP_PKEY **ret_key);
 CH_MUST int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block);
 /* CH_ECRYPTO; CH_EUNSUPPORTED: another kind of block. */
 CH_MUST int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key);
-/* SHA-256 of the DER SubjectPublicKeyInfo. */
+/* SHA-256 of the DER SubjectPublicKeyInfo, with an uncompressed point if it is a P-256 key. */
 CH_MUST int ch_key_spki_sha256(EVP_PKEY *key, uint8_t ret_digest[CH_SHA256_B]);
 
 /* Unencrypted PKCS#8 PEM files for account, signing and identity keys. */

@@ -15,7 +15,7 @@
 /* Appends a DER CSR: empty subject, names in the SAN only, signed with key (P-256). */
 CH_MUST int ch_csr_make(
 	EVP_PKEY *key, const char *const *names, size_t n_names, struct ch_buf *out);
-/* SHA-256 of the CSR's SubjectPublicKeyInfo. */
+/* SHA-256 of the CSR's SubjectPublicKeyInfo as it stands there; nothing else is judged. */
 CH_MUST int ch_csr_spki_sha256(const uint8_t *der, size_t len, uint8_t ret_digest[32]);
 
 struct ch_cert_chain; /* a leaf and its intermediates, parsed; owns them */
@@ -41,6 +41,9 @@ struct ch_cert_info {
 /* Large (25 KB): keep it off small stacks. */
 CH_MUST int ch_cert_info_der(
 	const uint8_t *der, size_t len, struct ch_cert_info *ret_info, struct ch_err *err);
+/* The same of a chain's leaf. */
+CH_MUST int ch_cert_chain_leaf_info(
+	const struct ch_cert_chain *chain, struct ch_cert_info *ret_info, struct ch_err *err);
 /* True when the SANs cover name (one-label wildcards as in RFC 6125). */
 int ch_cert_covers(const struct ch_cert_info *info, const char *name);
 

@@ -67,7 +67,7 @@ static int check(struct publication *pub, struct ch_err *err)
 		return ch_err_set(err, CH_ETOOBIG, "cert-too-big",
 			"The certificate has %zu bytes; %u are the most.", pub->leaf_len,
 			CH_RECORD_LEAF_MAX_B);
-	return ch_cert_info_der(pub->leaf, pub->leaf_len, pub->info, err);
+	return ch_cert_chain_leaf_info(pub->chain, pub->info, err);
 }
 
 static int build_chain(struct publication *pub, struct ch_err *err)
