@@ -14,7 +14,8 @@ double ch_spread(const char *name, uint64_t salt);
 int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *name,
 	uint64_t failures, uint64_t salt);
 
-/* The wait before poll number polls (0 = the first): poll_interval, doubling up to 30 s. */
+/* The wait before poll number polls: before the first (0) a fifth of poll_interval, before the
+ * second all of it, and then doubling up to 30 s. */
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);
 /* The wait for edges that are behind: 250 ms growing to 5 s. */
 int64_t ch_edges_wait_ms(unsigned waits);

@@ -5,17 +5,24 @@
 
 #include "base/clock.h"
 
-void ch_queue_init(struct ch_queue *queue, size_t limit)
+static void init_cond(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;
 
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+void ch_queue_init(struct ch_queue *queue, size_t limit)
+{
 	memset(queue, 0, sizeof(*queue));
 	queue->limit = limit < CH_QUEUE_MAX ? limit : CH_QUEUE_MAX;
 	pthread_mutex_init(&queue->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&queue->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	init_cond(&queue->filled);
+	init_cond(&queue->drained);
+	init_cond(&queue->closing);
 }
 
 void ch_queue_done(struct ch_queue *queue)
@@ -24,7 +31,11 @@ void ch_queue_done(struct ch_queue *queue)
 		ch_work_free(queue->ring[queue->first]);
 		queue->first = (queue->first + 1) % CH_QUEUE_MAX;
 	}
-	pthread_cond_destroy(&queue->changed);
+	while (queue->n_aside > 0)
+		ch_work_free(queue->aside[--queue->n_aside].work);
+	pthread_cond_destroy(&queue->filled);
+	pthread_cond_destroy(&queue->drained);
+	pthread_cond_destroy(&queue->closing);
 	pthread_mutex_destroy(&queue->lock);
 }
 
@@ -34,7 +45,7 @@ size_t ch_queue_wait_room(struct ch_queue *queue, size_t least)
 
 	pthread_mutex_lock(&queue->lock);
 	while (!queue->closed && queue->limit - queue->n < least)
-		pthread_cond_wait(&queue->changed, &queue->lock);
+		pthread_cond_wait(&queue->drained, &queue->lock);
 	if (!queue->closed)
 		room = queue->limit - queue->n;
 	pthread_mutex_unlock(&queue->lock);
@@ -45,23 +56,99 @@ void ch_queue_put(struct ch_queue *queue, struct ch_work *work)
 {
 	pthread_mutex_lock(&queue->lock);
 	queue->ring[(queue->first + queue->n++) % CH_QUEUE_MAX] = work;
-	pthread_cond_broadcast(&queue->changed);
+	pthread_cond_signal(&queue->filled);
 	pthread_mutex_unlock(&queue->lock);
+}
+
+bool ch_queue_may_put_aside(struct ch_queue *queue)
+{
+	bool may;
+
+	pthread_mutex_lock(&queue->lock);
+	may = queue->n_aside < CH_ASIDE_MAX && !queue->closed;
+	pthread_mutex_unlock(&queue->lock);
+	return may;
+}
+
+void ch_queue_put_aside(struct ch_queue *queue, struct ch_work *work, int64_t due_mono_ms)
+{
+	size_t at;
+
+	pthread_mutex_lock(&queue->lock);
+	/* Waits are much alike: it belongs near the end. */
+	for (at = queue->n_aside; at > 0 && queue->aside[at - 1].due_mono_ms > due_mono_ms;
+		at--)
+		queue->aside[at] = queue->aside[at - 1];
+	queue->aside[at] = (struct ch_aside){.work = work, .due_mono_ms = due_mono_ms};
+	queue->n_aside++;
+	pthread_cond_signal(&queue->filled);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+/* With the lock held. */
+static struct ch_work *take_aside(struct ch_queue *queue)
+{
+	struct ch_work *work;
+
+	if (queue->n_aside == 0 ||
+		(queue->aside[0].due_mono_ms > ch_mono_ms() && !queue->closed))
+		return NULL;
+	work = queue->aside[0].work;
+	queue->n_aside--;
+	memmove(queue->aside, queue->aside + 1, queue->n_aside * sizeof(queue->aside[0]));
+	return work;
+}
+
+/* With the lock held. */
+static struct ch_work *take_first(struct ch_queue *queue)
+{
+	struct ch_work *work;
+
+	if (queue->n == 0)
+		return NULL;
+	work = queue->ring[queue->first];
+	queue->first = (queue->first + 1) % CH_QUEUE_MAX;
+	queue->n--;
+	pthread_cond_signal(&queue->drained);
+	return work;
+}
+
+static struct timespec in_ms(int64_t wait_ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += (time_t)(wait_ms / 1000);
+	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
+/* With the lock held: until something is put, or something put aside is due. */
+static void wait_filled(struct ch_queue *queue)
+{
+	struct timespec until;
+	int64_t wait_ms;
+
+	if (queue->n_aside == 0) {
+		pthread_cond_wait(&queue->filled, &queue->lock);
+		return;
+	}
+	wait_ms = queue->aside[0].due_mono_ms - ch_mono_ms();
+	until = in_ms(wait_ms > 0 ? wait_ms : 0);
+	pthread_cond_timedwait(&queue->filled, &queue->lock, &until);
 }
 
 struct ch_work *ch_queue_take(struct ch_queue *queue)
 {
-	struct ch_work *work = NULL;
+	struct ch_work *work;
 
 	pthread_mutex_lock(&queue->lock);
-	while (!queue->closed && queue->n == 0)
-		pthread_cond_wait(&queue->changed, &queue->lock);
-	if (queue->n > 0) {
-		work = queue->ring[queue->first];
-		queue->first = (queue->first + 1) % CH_QUEUE_MAX;
-		queue->n--;
-		pthread_cond_broadcast(&queue->changed);
-	}
+	while (!(work = take_aside(queue)) && !(work = take_first(queue)) && !queue->closed)
+		wait_filled(queue);
 	pthread_mutex_unlock(&queue->lock);
 	return work;
 }
@@ -70,25 +157,20 @@ void ch_queue_close(struct ch_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
 	queue->closed = true;
-	pthread_cond_broadcast(&queue->changed);
+	pthread_cond_broadcast(&queue->filled);
+	pthread_cond_broadcast(&queue->drained);
+	pthread_cond_broadcast(&queue->closing);
 	pthread_mutex_unlock(&queue->lock);
 }
 
 bool ch_queue_sleep(struct ch_queue *queue, int64_t wait_ms)
 {
-	struct timespec until;
+	struct timespec until = in_ms(wait_ms);
 	bool closed;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&queue->lock);
 	while (!queue->closed &&
-		pthread_cond_timedwait(&queue->changed, &queue->lock, &until) == 0)
+		pthread_cond_timedwait(&queue->closing, &queue->lock, &until) == 0)
 		continue;
 	closed = queue->closed;
 	pthread_mutex_unlock(&queue->lock);

@@ -69,11 +69,12 @@ struct ch_notes ch_step_notes_for_next(const struct ch_step *step)
 	return notes;
 }
 
-int64_t ch_step_poll_at(const struct ch_step *step, int64_t retry_at_ms, unsigned polls)
+void ch_step_poll(struct ch_step *step, int64_t retry_at_ms, const struct ch_notes *notes)
 {
-	int64_t at_ms = ch_now_ms() + ch_poll_wait_ms(step->issuer->config, polls);
+	int64_t at_ms = ch_now_ms() + ch_poll_wait_ms(step->issuer->config, notes->polls);
 
-	return retry_at_ms > 0 ? retry_at_ms : at_ms;
+	ch_step_wait(step, retry_at_ms > 0 ? retry_at_ms : at_ms, notes);
+	step->out->only_poll = true;
 }
 
 /* Counts a passing error; false (and the order failed) when there were too many. */

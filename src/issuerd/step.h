@@ -52,8 +52,9 @@ void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
 void ch_step_failed(struct ch_step *step);
 /* Sets and writes reason and wait "edges are behind", or returns false when they are not. */
 bool ch_step_wait_for_edges(struct ch_step *step);
-/* The time of a poll: the CA's wish, or poll_interval doubled. */
-int64_t ch_step_poll_at(const struct ch_step *step, int64_t retry_at_ms, unsigned polls);
+/* The CA is asked again later, for the notes->polls-th time: when it wishes (retry_at_ms not
+ * 0), or after ch_poll_wait_ms. */
+void ch_step_poll(struct ch_step *step, int64_t retry_at_ms, const struct ch_notes *notes);
 /* The notes for a new state, counted from now on. */
 struct ch_notes ch_step_notes_for_next(const struct ch_step *step);
 

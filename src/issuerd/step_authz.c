@@ -204,7 +204,7 @@ void ch_step_ordered(struct ch_step *step)
 		notes = ch_step_notes_for_next(step);
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_VALIDATING;
-		ch_step_wait(step, ch_step_poll_at(step, 0, 0), &notes);
+		ch_step_poll(step, 0, &notes);
 	}
 }
 
@@ -217,7 +217,7 @@ static void poll_again(struct ch_step *step, const struct authz_set *set)
 		return;
 	}
 	notes.polls++;
-	ch_step_wait(step, ch_step_poll_at(step, set->retry_at_ms, notes.polls), &notes);
+	ch_step_poll(step, set->retry_at_ms, &notes);
 }
 
 void ch_step_validate(struct ch_step *step)

@@ -52,7 +52,7 @@ static void wait_for_turn(struct ch_step *step)
 	struct ch_notes notes = step->work->notes;
 
 	notes.polls++;
-	ch_step_wait(step, ch_step_poll_at(step, 0, notes.polls), &notes);
+	ch_step_poll(step, 0, &notes);
 }
 
 void ch_step_confirm(struct ch_step *step)

@@ -33,7 +33,7 @@ static void poll_again(struct ch_step *step, const struct ch_acme_answer *ans)
 	} else {
 		notes.polls++;
 	}
-	ch_step_wait(step, ch_step_poll_at(step, ans->retry_at_ms, notes.polls), &notes);
+	ch_step_poll(step, ans->retry_at_ms, &notes);
 }
 
 static void order_invalid(struct ch_step *step, const struct ch_acme_order *order)

@@ -61,6 +61,9 @@ struct ch_work {
 	/* The step before this one was made under the same lease: nothing can have happened in
 	 * between.  Otherwise the step asks the CA first how things stand. */
 	bool fresh;
+	/* state and notes are further than what the store has: after a wait that was not
+	 * written.  Whoever leased the order after us would find out from the CA. */
+	bool ahead;
 };
 
 /* until_mono_ms: when the lease runs out.  The caller frees *ret_work.  CH_EPROTO. */

@@ -11,6 +11,8 @@
 
 #define AWAY_LEAST_MS INT64_C(500)
 #define AWAY_MOST_MS (30 * CH_SECOND_MS)
+/* Longer waits for the CA are written to the store, and the lease is given back. */
+#define ASIDE_MOST_MS CH_SECOND_MS
 
 static int leaser_canceled(void *arg)
 {
@@ -163,8 +165,46 @@ static void give_back(struct ch_worker *worker, struct ch_work *work)
 		ch_log_debug("order %" PRIu64 " not given back: %s", work->id, err.detail);
 }
 
-/* One step and its write.  True: the next step follows under the same lease. */
-static bool step_and_write(struct ch_worker *worker, struct ch_work *work)
+/* When a wait for the CA is over that is not worth a write and a new lease: short, and with
+ * enough of this lease left.  0: it is. */
+static int64_t aside_until(
+	const struct ch_worker *worker, const struct ch_work *work, const struct ch_write *w)
+{
+	int64_t wait_ms = w->next_at_ms - ch_now_ms();
+	int64_t due_ms = ch_mono_ms() + (wait_ms > 0 ? wait_ms : 0);
+
+	if (!w->only_poll || wait_ms > ASIDE_MOST_MS ||
+		due_ms + worker->issuer->config->lease_ms / 2 > work->lease_until_mono_ms ||
+		!ch_queue_may_put_aside(worker->queue))
+		return 0;
+	return due_ms;
+}
+
+/* What was not written after earlier steps goes with this one. */
+static void catch_up(const struct ch_work *work, struct ch_write *w)
+{
+	if (!work->ahead || w->has_state || w->publish)
+		return;
+	w->has_state = true;
+	w->state = work->state;
+	if (!w->has_notes) {
+		w->has_notes = true;
+		w->notes = work->notes;
+	}
+}
+
+/* Nothing is written: a process that dies now has lost a wait. */
+static void go_ahead(struct ch_work *work, struct ch_write *w, int64_t took_ms)
+{
+	log_step(work, w, took_ms, " (kept)");
+	ch_write_apply(w, work);
+	work->ahead = true;
+	work->fresh = false;
+}
+
+/* One step and its write.  True: the next step follows under the same lease, when *ret_due_ms
+ * is not 0 then. */
+static bool step_and_write(struct ch_worker *worker, struct ch_work *work, int64_t *ret_due_ms)
 {
 	CH_AUTO_WRITE struct ch_write w;
 	struct ch_step step = {
@@ -175,6 +215,12 @@ static bool step_and_write(struct ch_worker *worker, struct ch_work *work)
 
 	ch_write_init(&w);
 	ch_step_run(&step);
+	*ret_due_ms = aside_until(worker, work, &w);
+	if (*ret_due_ms) {
+		go_ahead(work, &w, ch_mono_ms() - began_ms);
+		return true;
+	}
+	catch_up(work, &w);
 	rc = ch_worker_write(worker, &w, work, &err);
 	log_step(work, &w, ch_mono_ms() - began_ms, rc ? " (not written)" : "");
 	if (rc == CH_ECONFLICT || rc == CH_ENOTFOUND || rc == CH_ECANCELED) {
@@ -194,19 +240,22 @@ static bool step_and_write(struct ch_worker *worker, struct ch_work *work)
 	return true;
 }
 
-void ch_worker_run(struct ch_worker *worker, struct ch_work *work)
+int64_t ch_worker_run(struct ch_worker *worker, struct ch_work *work)
 {
+	int64_t due_ms = 0;
+
 	do {
 		if (atomic_load(&worker->issuer->stopping)) {
 			give_back(worker, work);
-			return;
+			return 0;
 		}
 		/* Whoever leased it next has the newer fence: our write would be refused. */
 		if (ch_mono_ms() >= work->lease_until_mono_ms) {
 			ch_log_debug("order %" PRIu64 ": its lease ran out", work->id);
-			return;
+			return 0;
 		}
-	} while (step_and_write(worker, work));
+	} while (step_and_write(worker, work, &due_ms) && due_ms == 0);
+	return due_ms;
 }
 
 void *ch_worker_main(void *arg)
@@ -215,8 +264,12 @@ void *ch_worker_main(void *arg)
 	struct ch_work *work;
 
 	while ((work = ch_queue_take(worker->queue)) != NULL) {
-		ch_worker_run(worker, work);
-		ch_work_free(work);
+		int64_t due_ms = ch_worker_run(worker, work);
+
+		if (due_ms)
+			ch_queue_put_aside(worker->queue, work, due_ms);
+		else
+			ch_work_free(work);
 	}
 	return NULL;
 }

@@ -25,8 +25,9 @@ void *ch_worker_main(void *worker);
 void *ch_leaser_main(void *worker);
 
 /* Makes the order's step, and those that follow at once under the same lease, and writes each
- * result to the store before the next. */
-void ch_worker_run(struct ch_worker *worker, struct ch_work *work);
+ * result to the store before the next.  Returns 0, or when (monotonic) the order is to be run
+ * again under its lease: to be put aside until then. */
+CH_MUST int64_t ch_worker_run(struct ch_worker *worker, struct ch_work *work);
 
 /* One write, tried again while the store is away.  CH_ECONFLICT, CH_ENOTFOUND: the order is not
  * ours any more (nothing to do); CH_EINVAL, CH_ETOOBIG: the store refuses it;

@@ -149,4 +149,5 @@ void ch_write_apply(struct ch_write *w, struct ch_work *work)
 		work->sealed_len = w->sealed_len;
 	}
 	work->fresh = true;
+	work->ahead = false;
 }

@@ -32,6 +32,9 @@ struct ch_write {
 	enum ch_order_state state;
 	bool go_on;	    /* keep the lease: the next step follows at once */
 	int64_t next_at_ms; /* 0: now */
+	/* Only a wait for the CA: when it is short, the store need not hear of it, and the
+	 * order stays leased. */
+	bool only_poll;
 	bool has_notes;
 	struct ch_notes notes;
 	/* Written together, with state `sealed`: */

@@ -61,8 +61,9 @@ static void the_spread_is_even(void **state)
 
 static void waits_double_up_to_their_most(void **state)
 {
-	assert_int_equal(ch_poll_wait_ms(&config, 0), 500);
-	assert_int_equal(ch_poll_wait_ms(&config, 3), 4000);
+	assert_int_equal(ch_poll_wait_ms(&config, 0), 100);
+	assert_int_equal(ch_poll_wait_ms(&config, 1), 500);
+	assert_int_equal(ch_poll_wait_ms(&config, 4), 4000);
 	assert_int_equal(ch_poll_wait_ms(&config, 1000000), 30000);
 	assert_int_equal(ch_edges_wait_ms(0), 250);
 	assert_int_equal(ch_edges_wait_ms(1000000), 5000);

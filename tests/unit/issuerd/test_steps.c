@@ -176,9 +176,9 @@ static void processing_orders_are_polled_with_growing_waits(void **state)
 	assert_int_equal(b->row.notes.polls, 0);
 	before_ms = bench_now_ms;
 	bench_step(b, true);
-	assert_int_equal(bench_now_ms - before_ms, 1000);
+	assert_int_equal(bench_now_ms - before_ms, 500);
 	bench_step(b, true);
-	assert_int_equal(bench_now_ms - before_ms, 3000);
+	assert_int_equal(bench_now_ms - before_ms, 1500);
 	bench_run_to(b, CH_ORDER_DONE);
 }
 

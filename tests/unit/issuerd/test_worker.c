@@ -109,19 +109,118 @@ static const char *sent_state(size_t i)
 	return json_string_value(json_object_get(store.sent[i], "state"));
 }
 
+/* Runs the order until it is over or `most` writes have come; what is put aside is taken up
+ * when it is due.  The time that passed, in ms. */
+static int64_t run_until(size_t most)
+{
+	int64_t began_ms = bench_now_ms;
+	int64_t due_ms;
+
+	while (store.calls < most && (due_ms = ch_worker_run(&worker, &b->row)) != 0) {
+		assert_true(due_ms > bench_now_ms);
+		bench_now_ms = due_ms;
+	}
+	return bench_now_ms - began_ms;
+}
+
 static void steps_that_lead_on_are_made_under_one_lease(void **state)
 {
 	turn(0, 200, TAKEN);
-	ch_worker_run(&worker, &b->row);
-	assert_int_equal(store.calls, 2);
+	run_until(3);
+	assert_int_equal(store.calls, 3);
 	assert_string_equal(store.method[0], "PATCH");
 	assert_string_equal(store.url[0], "https://store.test/v1/orders/34");
 	assert_string_equal(sent_state(0), "ordered");
 	assert_true(json_is_true(json_object_get(store.sent[0], "keep_lease")));
+	assert_string_equal(sent_state(1), "sealed");
+	assert_true(json_is_true(json_object_get(store.sent[1], "keep_lease")));
+}
+
+static void a_quick_ca_gets_an_order_through_with_three_writes(void **state)
+{
+	b->ca.processing = 1;
+	turn(0, 200, TAKEN);
+	/* Looked for the validation after 0.1 s, for the certificate after 0.1 and 0.5 s. */
+	assert_int_equal(run_until(3), 700);
+	assert_int_equal(store.calls, 3);
+	assert_string_equal(store.url[2], "https://store.test/v1/orders/34/publish");
+	/* Finalized once, although the work waited in between. */
+	assert_int_equal(b->ca.count[FAKE_FINALIZE], 1);
+	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 1);
+}
+
+static void a_slow_ca_gets_the_wait_written_and_the_lease_given_back(void **state)
+{
+	json_t *acme;
+
+	b->ca.polls = 1000;
+	turn(0, 200, TAKEN);
+	/* Put aside for 0.1, 0.5 and 1 s; two are too long. */
+	assert_int_equal(run_until(2), 1600);
+	assert_int_equal(store.calls, 2);
 	assert_string_equal(sent_state(1), "validating");
+	acme = json_object_get(store.sent[1], "acme");
+	assert_int_equal(json_integer_value(json_object_get(acme, "polls")), 3);
 	assert_null(json_object_get(store.sent[1], "keep_lease"));
 	assert_string_not_equal(
 		json_string_value(json_object_get(store.sent[1], "next_at")), "");
+}
+
+static void a_wait_that_the_ca_wants_longer_is_written(void **state)
+{
+	bench_run_to(b, CH_ORDER_VALIDATING);
+	fake_ca_inject(&b->ca, FAKE_AUTHZ,
+		(struct fake_answer){.status = 200,
+			.header = "Retry-After: 3",
+			.body = "{\"status\":\"pending\",\"identifier\":{\"value\":"
+				"\"shop.test\"}}"});
+	turn(0, 200, TAKEN);
+	assert_int_equal(run_until(1), 0);
+	assert_int_equal(store.calls, 1);
+	assert_null(json_object_get(store.sent[0], "keep_lease"));
+}
+
+static void an_error_after_a_wait_brings_the_state_with_it(void **state)
+{
+	turn(0, 200, TAKEN);
+	bench_now_ms = ch_worker_run(&worker, &b->row);
+	fake_ca_inject(&b->ca, FAKE_AUTHZ, (struct fake_answer){.status = 500, .body = ""});
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
+	assert_int_equal(store.calls, 2);
+	assert_string_equal(sent_state(1), "validating");
+	assert_non_null(json_object_get(json_object_get(store.sent[1], "acme"), "order"));
+	assert_non_null(json_object_get(store.sent[1], "reason"));
+}
+
+static void a_wait_is_written_when_half_of_the_lease_is_over(void **state)
+{
+	b->config.lease_ms = CH_MINUTE_MS;
+	b->row.lease_until_mono_ms = bench_now_ms + CH_MINUTE_MS / 2;
+	turn(0, 200, TAKEN);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
+	assert_int_equal(store.calls, 2);
+	assert_string_equal(sent_state(1), "validating");
+	assert_null(json_object_get(store.sent[1], "keep_lease"));
+}
+
+static void a_wait_is_written_when_too_many_were_put_aside(void **state)
+{
+	for (size_t i = 0; i < CH_ASIDE_MAX; i++)
+		ch_queue_put_aside(&queue, calloc(1, sizeof(struct ch_work)), bench_now_ms);
+	turn(0, 200, TAKEN);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
+	assert_int_equal(store.calls, 2);
+	assert_string_equal(sent_state(1), "validating");
+}
+
+static void a_stop_gives_back_what_was_put_aside(void **state)
+{
+	turn(0, 200, TAKEN);
+	assert_int_not_equal(ch_worker_run(&worker, &b->row), 0);
+	atomic_store(&b->issuer->stopping, 1);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
+	assert_int_equal(store.calls, 2);
+	assert_int_equal(json_object_size(store.sent[1]), 1); /* the fence only: due now */
 }
 
 static void the_stores_view_of_the_edges_counts(void **state)
@@ -129,7 +228,7 @@ static void the_stores_view_of_the_edges_counts(void **state)
 	turn(0, 200,
 		"{\"id\":34,\"fence\":7,\"state\":\"ordered\",\"edges\":{\"ready\":false,"
 		"\"known\":1,\"behind\":[\"edge/default/e1\"]}}");
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 2);
 	assert_string_equal(json_string_value(json_object_get(
 				    json_object_get(store.sent[1], "reason"), "code")),
@@ -140,7 +239,7 @@ static void the_stores_view_of_the_edges_counts(void **state)
 static void a_lost_fence_drops_the_order_silently(void **state)
 {
 	turn(0, 409, LOST);
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 1);
 	assert_int_equal(b->ca.count[FAKE_AUTHZ], 0);
 }
@@ -148,7 +247,7 @@ static void a_lost_fence_drops_the_order_silently(void **state)
 static void an_order_that_is_no_more_is_dropped(void **state)
 {
 	turn(0, 404, "{\"code\":\"order-not-found\",\"detail\":\"gone\"}");
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 1);
 }
 
@@ -156,7 +255,7 @@ static void a_lease_that_ran_out_is_not_worked_on(void **state)
 {
 	turn(0, 200, TAKEN);
 	b->row.lease_until_mono_ms = bench_now_ms;
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 0);
 	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], 0);
 }
@@ -166,7 +265,7 @@ static void a_write_is_tried_again_while_the_store_is_away(void **state)
 	ch_queue_close(&queue); /* no waiting in a test: a closed queue sleeps not */
 	turn(CH_ENETWORK, 0, NULL);
 	turn(0, 409, LOST);
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 2);
 	assert_true(json_equal(store.sent[0], store.sent[1]));
 	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], 1);
@@ -176,7 +275,7 @@ static void a_stop_does_not_wait_for_an_absent_store(void **state)
 {
 	ch_queue_close(&queue);
 	turn(CH_ENETWORK, 0, NULL);
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 2);
 }
 
@@ -184,7 +283,7 @@ static void a_stop_gives_leases_back(void **state)
 {
 	turn(0, 200, TAKEN);
 	atomic_store(&b->issuer->stopping, 1);
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 1);
 	assert_int_equal(json_object_size(store.sent[0]), 1); /* the fence only: due now */
 	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], 0);
@@ -195,7 +294,7 @@ static void a_refused_publication_fails_the_order(void **state)
 	bench_run_to(b, CH_ORDER_SEALED);
 	turn(0, 400, "{\"code\":\"bad-record\",\"detail\":\"Record 1 is odd.\"}");
 	turn(0, 200, TAKEN);
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 2);
 	assert_string_equal(store.url[0], "https://store.test/v1/orders/34/publish");
 	assert_string_equal(store.method[0], "POST");
@@ -206,7 +305,7 @@ static void publication_ends_the_lease(void **state)
 {
 	bench_run_to(b, CH_ORDER_SEALED);
 	turn(0, 200, TAKEN);
-	ch_worker_run(&worker, &b->row);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 1);
 	assert_int_equal(b->probes, 0);
 }
@@ -215,7 +314,7 @@ static void no_private_key_ever_goes_to_the_store(void **state)
 {
 	turn(0, 200, TAKEN);
 	bench_run_to(b, CH_ORDER_VALIDATING);
-	ch_worker_run(&worker, &b->row);
+	run_until(3);
 	assert_true(store.calls >= 2);
 	for (size_t i = 0; i < store.calls; i++) {
 		const char *key;
@@ -246,12 +345,63 @@ static void the_queue_is_bounded_and_closes(void **state)
 	free(work);
 }
 
+static struct ch_work *new_work(void)
+{
+	struct ch_work *work = calloc(1, sizeof(*work));
+
+	assert_non_null(work);
+	return work;
+}
+
+static void what_was_put_aside_comes_when_it_is_due(void **state)
+{
+	struct ch_work *put = new_work(), *late = new_work(), *soon = new_work();
+
+	ch_queue_put_aside(&queue, late, bench_now_ms + 200);
+	ch_queue_put_aside(&queue, soon, bench_now_ms + 100);
+	ch_queue_put(&queue, put);
+	assert_int_equal(ch_queue_wait_room(&queue, 1), 3);
+	assert_ptr_equal(ch_queue_take(&queue), put);
+	ch_queue_put(&queue, put);
+	bench_now_ms += 100;
+	assert_ptr_equal(ch_queue_take(&queue), soon);
+	assert_ptr_equal(ch_queue_take(&queue), put);
+	ch_queue_close(&queue);
+	assert_ptr_equal(ch_queue_take(&queue), late);
+	assert_null(ch_queue_take(&queue));
+	ch_work_free(put);
+	ch_work_free(late);
+	ch_work_free(soon);
+}
+
+static void what_can_be_put_aside_is_bounded(void **state)
+{
+	assert_true(ch_queue_may_put_aside(&queue));
+	for (size_t i = 0; i < CH_ASIDE_MAX; i++)
+		ch_queue_put_aside(&queue, new_work(), bench_now_ms);
+	assert_false(ch_queue_may_put_aside(&queue));
+	ch_work_free(ch_queue_take(&queue));
+	assert_true(ch_queue_may_put_aside(&queue));
+	/* Once told that it may, each worker has room. */
+	for (size_t i = 0; i <= CH_WORKERS_MAX; i++)
+		ch_queue_put_aside(&queue, new_work(), bench_now_ms);
+	ch_queue_close(&queue);
+	assert_false(ch_queue_may_put_aside(&queue));
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(steps_that_lead_on_are_made_under_one_lease),
+		T(a_quick_ca_gets_an_order_through_with_three_writes),
+		T(a_slow_ca_gets_the_wait_written_and_the_lease_given_back),
+		T(a_wait_that_the_ca_wants_longer_is_written),
+		T(an_error_after_a_wait_brings_the_state_with_it),
+		T(a_wait_is_written_when_half_of_the_lease_is_over),
+		T(a_wait_is_written_when_too_many_were_put_aside),
+		T(a_stop_gives_back_what_was_put_aside),
 		T(the_stores_view_of_the_edges_counts),
 		T(a_lost_fence_drops_the_order_silently),
 		T(an_order_that_is_no_more_is_dropped),
@@ -263,6 +413,8 @@ int main(void)
 		T(publication_ends_the_lease),
 		T(no_private_key_ever_goes_to_the_store),
 		T(the_queue_is_bounded_and_closes),
+		T(what_was_put_aside_comes_when_it_is_due),
+		T(what_can_be_put_aside_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
