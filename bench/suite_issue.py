@@ -1,0 +1,147 @@
+"""Issuance through the whole path, against the CA's own ceiling.
+
+certherd (store, issuer, agent, nginx with the module) and a bare ACME client take turns, each with
+a Pebble of its own, set alike; both share this machine's processors with it.
+"""
+
+import http.client
+import json
+import shutil
+import subprocess
+import time
+
+import measure
+from lab import pebble, ports, process, site, wait
+from report import Report
+
+CHUNK = 150  # certificates of one turn; 7 x 150 > 1,000
+PAIRS = 7
+LEAST_PERCENT = 60
+CONCURRENCY = (4, 8, 16)  # of the bare driver; the best is the ceiling
+CHUNK_S = 120
+NONCE_REJECT = 0
+
+# As shipped, but for the test CA's address: the lab's quick settings undone.
+SHIPPED = {"issuer": {"poll_interval": "500ms", "lease": "60s"},
+           "store": {"edge_timeout": "60s"}, "agent": {"poll_wait": "30s"}}
+
+
+class Driver:
+    def __init__(self, bench, folder):
+        self.bench = bench
+        self.pebble = pebble.Pebble(folder, ports.free_port(), nonce_reject=NONCE_REJECT)
+
+    def issue(self, prefix, threads):
+        """Certificates a second."""
+        done = json.loads(self.bench.tool("acmedrive", self.pebble.directory, self.pebble.api_ca,
+                                          self.pebble.http_port, prefix, CHUNK, threads,
+                                          timeout=CHUNK_S)[-1])
+        return CHUNK / done["wall_s"]
+
+    def best(self):
+        """The concurrency that suits this Pebble best."""
+        rates = {threads: [] for threads in CONCURRENCY}
+        for turn in range(2):
+            for threads in CONCURRENCY:
+                rates[threads].append(self.issue(f"try{turn}-{threads}", threads))
+        return max(CONCURRENCY, key=lambda threads: max(rates[threads]))
+
+
+class Herd:
+    def __init__(self, bench, folder):
+        self.bench = bench
+        self.site = site.Site(folder, pebble_options={"nonce_reject": NONCE_REJECT},
+                              settings=SHIPPED)
+        self.programs = {}
+
+    def start(self):
+        self.site.prepare()
+        for program in ("store", "issuer", "agent"):
+            self.programs[program] = self.site.herd.start(program).pid
+        self.site.nginx.start()
+        self.programs["Pebble"] = self.site.pebble.server.pid
+
+    def cpu_s(self):
+        spent = {name: measure.cpu_s(pid) for name, pid in self.programs.items()}
+        spent["nginx"] = sum(map(measure.cpu_s, process.children_of(self.site.nginx.process.pid)))
+        return spent
+
+    def issue(self, prefix):
+        """Certificates a second until the last is live in the replica, and until all are active."""
+        names = [f"{prefix}-{i}.shop.example.com" for i in range(CHUNK)]
+        replica = self.site.herd.folder / "edge/replica"
+        waiter = subprocess.Popen(
+            [self.bench.tools / "replicawait", replica, str(CHUNK), str(CHUNK_S)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        began = time.monotonic()
+        self.put(names)
+        found, _ = waiter.communicate("\n".join(names) + "\n")
+        self.site.check()
+        if waiter.returncode:
+            raise RuntimeError(f"not all of {prefix} went live:\n" +
+                               self.site.herd.running[1].log_tail())
+        wait.until(self.all_active, "all names are active", timeout=CHUNK_S, interval=0.02)
+        return CHUNK / (float(found) - began), CHUNK / (time.monotonic() - began)
+
+    def put(self, names):
+        """As a platform's backend does it: one by one, over a connection that is kept open."""
+        api = self.site.herd.api()
+        connection = http.client.HTTPSConnection("127.0.0.1", api.port, timeout=30,
+                                                 context=api.context)
+        for name in names:
+            connection.request("PUT", f"/v1/domains/{name}", body="{}",
+                               headers={"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 201:
+                raise RuntimeError(f"PUT {name}: {answer.status}")
+        connection.close()
+
+    def all_active(self):
+        names = self.site.herd.api().get("/v1/status").json["names"]
+        return names["total"] == names["active"]
+
+
+def take_turns(driver, herd, threads):
+    pairs = []
+    for turn in range(PAIRS):
+        ceiling = driver.issue(f"turn{turn}", threads)
+        live, active = herd.issue(f"turn{turn}")
+        pairs.append((ceiling, live, active))
+    return pairs
+
+
+def run(bench):
+    folder = site.make_scratch("certherd-bench-")
+    driver, herd = Driver(bench, folder / "driver"), Herd(bench, folder)
+    try:
+        driver.pebble.start()
+        herd.start()
+        threads = driver.best()
+        herd.issue("warm")
+        before = herd.cpu_s()
+        pairs = take_turns(driver, herd, threads)
+        after = herd.cpu_s()
+        driver.pebble.check()
+    finally:
+        herd.site.stop()
+        driver.pebble.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+    return tell(pairs, threads, {name: after[name] - before[name] for name in after})
+
+
+def tell(pairs, threads, spent):
+    report = Report("issue")
+    total = PAIRS * CHUNK
+    shares = [100 * live / ceiling for ceiling, live, _ in pairs]
+    report.at_least("issued through the whole path, of the CA's ceiling", measure.median(shares), "%",
+                    LEAST_PERCENT, f"{measure.spread(shares)}; {PAIRS} pairs of {CHUNK}, taking turns")
+    for at, figure, how in (
+            (0, "bare driver", f"{threads} orders at a time, the best of {CONCURRENCY}"),
+            (1, "certherd, PUT to live in the replica", f"{total:,} certificates"),
+            (2, "certherd, PUT to active", "edges have acknowledged, a probe has seen it")):
+        rates = [pair[at] for pair in pairs]
+        report.tell(figure, measure.median(rates), "/s", f"{measure.spread(rates)}; {how}")
+    for name, cpu_s in spent.items():
+        report.tell(f"CPU of {name}", 1000 * cpu_s / total, "ms/certificate", "through the whole path")
+    return report
