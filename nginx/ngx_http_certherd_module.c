@@ -159,7 +159,11 @@ ngx_http_certherd_may_log(ngx_log_t *log)
 static ngx_int_t
 ngx_http_certherd_preconfiguration(ngx_conf_t *cf)
 {
-    return ngx_http_certherd_add_variables(cf);
+    if (ngx_http_certherd_add_variables(cf, ngx_http_certherd_vars) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_certherd_add_variables(cf, ngx_http_certherd_policy_vars);
 }
 
 

@@ -11,6 +11,7 @@
  *   misdirected.c  421 for a Host that the served certificate does not cover
  *   challenge.c    /.well-known/acme-challenge/
  *   variables.c    $certherd_name, $certherd_https, $certherd_not_after
+ *   policy.c       $certherd_tenant, _upstream, _hsts, _redirect
  *
  * Configuration is in pools and read-only after the fork; everything of a
  * worker's own is in replica.c and cache.c and lives as long as the worker.
@@ -78,6 +79,14 @@ typedef struct {
 } ngx_http_certherd_found_t;
 
 
+/* Of a request: what the replica says about its Host, looked up once. */
+typedef struct {
+    ngx_http_certherd_found_t  found;
+    ngx_str_t                  policy[CH_POLICY_TAG_COUNT];
+    unsigned                   policy_known:1;
+} ngx_http_certherd_request_t;
+
+
 /* Of a connection whose handshake a server with certherd on has made. */
 typedef struct {
     ngx_str_t                  sni;           /* normalized; len 0: none */
@@ -124,6 +133,13 @@ int ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
     size_t *len);
 void ngx_http_certherd_release(void);
 
+/*
+ * Copies the policy of a registered name into the pool; what is not given, or
+ * cannot be read, is empty.  NGX_ERROR: out of memory.
+ */
+ngx_int_t ngx_http_certherd_policy(ngx_str_t *name, ngx_pool_t *pool,
+    ngx_str_t policy[CH_POLICY_TAG_COUNT], ngx_log_t *log);
+
 /* cache.c */
 ngx_int_t ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf);
 void ngx_http_certherd_cache_stop(void);
@@ -149,7 +165,19 @@ char *ngx_http_certherd_challenge(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* variables.c */
-ngx_int_t ngx_http_certherd_add_variables(ngx_conf_t *cf);
+ngx_int_t ngx_http_certherd_add_variables(ngx_conf_t *cf,
+    ngx_http_variable_t *list);
+extern ngx_http_variable_t  ngx_http_certherd_vars[];
+/* NULL: out of memory. */
+ngx_http_certherd_request_t *ngx_http_certherd_request(ngx_http_request_t *r);
+ngx_int_t ngx_http_certherd_set_value(ngx_http_variable_value_t *v,
+    u_char *data, size_t len);
+/* A visitor is not sent to a certificate that his browser refuses. */
+#define ngx_http_certherd_is_live(found)                                      \
+    ((found)->live && (found)->not_after > ngx_time())
+
+/* policy.c */
+extern ngx_http_variable_t  ngx_http_certherd_policy_vars[];
 
 
 #endif /* _NGX_HTTP_CERTHERD_MODULE_H_INCLUDED_ */

@@ -373,6 +373,65 @@ ngx_http_certherd_lookup(ngx_str_t *name, ngx_http_certherd_found_t *found,
 }
 
 
+static ngx_int_t
+ngx_http_certherd_copy_policy(struct ch_record *record, ngx_pool_t *pool,
+    ngx_str_t policy[CH_POLICY_TAG_COUNT])
+{
+    int     tag;
+    size_t  len;
+
+    for (tag = 1; tag < CH_POLICY_TAG_COUNT; tag++) {
+        len = record->policy[tag].len;
+
+        if (len == 0) {
+            continue;
+        }
+
+        policy[tag].data = ngx_pnalloc(pool, len);
+        if (policy[tag].data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(policy[tag].data, record->policy[tag].text, len);
+        policy[tag].len = len;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_certherd_policy(ngx_str_t *name, ngx_pool_t *pool,
+    ngx_str_t policy[CH_POLICY_TAG_COUNT], ngx_log_t *log)
+{
+    int               rc;
+    ngx_int_t         ret;
+    struct ch_record  record;
+
+    ngx_memzero(policy, CH_POLICY_TAG_COUNT * sizeof(ngx_str_t));
+
+    if (ngx_http_certherd_begin(log) != CH_OK) {
+        return NGX_OK;
+    }
+
+    ret = NGX_OK;
+    rc = ch_replica_get_policy(ngx_http_certherd_worker.reader,
+                               (char *) name->data, name->len, &record);
+
+    if (rc == CH_OK) {
+        ret = ngx_http_certherd_copy_policy(&record, pool, policy);
+    }
+
+    ch_replica_end(ngx_http_certherd_worker.reader);
+
+    if (rc != CH_OK && rc != CH_ENOTFOUND) {
+        ngx_http_certherd_record_error(rc, name, log);
+    }
+
+    return ret;
+}
+
+
 ngx_int_t
 ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
     ngx_log_t *log)

@@ -16,7 +16,7 @@ static ngx_int_t ngx_http_certherd_variable_not_after(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
-static ngx_http_variable_t  ngx_http_certherd_vars[] = {
+ngx_http_variable_t  ngx_http_certherd_vars[] = {
 
     { ngx_string("certherd_name"), NULL,
       ngx_http_certherd_variable_name, 0, 0, 0 },
@@ -32,11 +32,11 @@ static ngx_http_variable_t  ngx_http_certherd_vars[] = {
 
 
 ngx_int_t
-ngx_http_certherd_add_variables(ngx_conf_t *cf)
+ngx_http_certherd_add_variables(ngx_conf_t *cf, ngx_http_variable_t *list)
 {
     ngx_http_variable_t  *var, *v;
 
-    for (v = ngx_http_certherd_vars; v->name.len; v++) {
+    for (v = list; v->name.len; v++) {
         var = ngx_http_add_variable(cf, &v->name, v->flags);
         if (var == NULL) {
             return NGX_ERROR;
@@ -50,20 +50,20 @@ ngx_http_certherd_add_variables(ngx_conf_t *cf)
 }
 
 
-static ngx_http_certherd_found_t *
-ngx_http_certherd_request_found(ngx_http_request_t *r)
+ngx_http_certherd_request_t *
+ngx_http_certherd_request(ngx_http_request_t *r)
 {
-    u_char                      data[NGX_HTTP_CERTHERD_NAME_MAX];
-    ngx_str_t                   host;
-    ngx_http_certherd_found_t  *found;
+    u_char                        data[NGX_HTTP_CERTHERD_NAME_MAX];
+    ngx_str_t                     host;
+    ngx_http_certherd_request_t  *ctx;
 
-    found = ngx_http_get_module_ctx(r, ngx_http_certherd_module);
-    if (found) {
-        return found;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_certherd_module);
+    if (ctx) {
+        return ctx;
     }
 
-    found = ngx_pcalloc(r->pool, sizeof(ngx_http_certherd_found_t));
-    if (found == NULL) {
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_certherd_request_t));
+    if (ctx == NULL) {
         return NULL;
     }
 
@@ -74,16 +74,17 @@ ngx_http_certherd_request_found(ngx_http_request_t *r)
         == NGX_OK)
     {
         /* What cannot be read is served as if it were not there. */
-        (void) ngx_http_certherd_lookup(&host, found, r->connection->log);
+        (void) ngx_http_certherd_lookup(&host, &ctx->found,
+                                        r->connection->log);
     }
 
-    ngx_http_set_ctx(r, found, ngx_http_certherd_module);
+    ngx_http_set_ctx(r, ctx, ngx_http_certherd_module);
 
-    return found;
+    return ctx;
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_certherd_set_value(ngx_http_variable_value_t *v, u_char *data,
     size_t len)
 {
@@ -101,14 +102,14 @@ static ngx_int_t
 ngx_http_certherd_variable_name(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_certherd_found_t  *found;
+    ngx_http_certherd_request_t  *ctx;
 
-    found = ngx_http_certherd_request_found(r);
-    if (found == NULL) {
+    ctx = ngx_http_certherd_request(r);
+    if (ctx == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_http_certherd_set_value(v, found->name, found->len);
+    return ngx_http_certherd_set_value(v, ctx->found.name, ctx->found.len);
 }
 
 
@@ -116,16 +117,14 @@ static ngx_int_t
 ngx_http_certherd_variable_https(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_certherd_found_t  *found;
+    ngx_http_certherd_request_t  *ctx;
 
-    found = ngx_http_certherd_request_found(r);
-    if (found == NULL) {
+    ctx = ngx_http_certherd_request(r);
+    if (ctx == NULL) {
         return NGX_ERROR;
     }
 
-    /* A visitor is not sent to a certificate that his browser refuses. */
-
-    if (found->live && found->not_after > ngx_time()) {
+    if (ngx_http_certherd_is_live(&ctx->found)) {
         return ngx_http_certherd_set_value(v, (u_char *) "1", 1);
     }
 
@@ -138,14 +137,14 @@ ngx_http_certherd_variable_not_after(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     u_char                     *p;
-    ngx_http_certherd_found_t  *found;
+    ngx_http_certherd_request_t  *ctx;
 
-    found = ngx_http_certherd_request_found(r);
-    if (found == NULL) {
+    ctx = ngx_http_certherd_request(r);
+    if (ctx == NULL) {
         return NGX_ERROR;
     }
 
-    if (!found->live) {
+    if (!ctx->found.live) {
         return ngx_http_certherd_set_value(v, (u_char *) "", 0);
     }
 
@@ -155,5 +154,5 @@ ngx_http_certherd_variable_not_after(ngx_http_request_t *r,
     }
 
     return ngx_http_certherd_set_value(v, p,
-                             ngx_sprintf(p, "%L", found->not_after) - p);
+                             ngx_sprintf(p, "%L", ctx->found.not_after) - p);
 }

@@ -8,12 +8,13 @@
 
 /* The replica's side of a range; the caller has a lookup open. */
 static int add_up(struct ch_compare *c, const struct ch_compare_range *range,
-	struct ch_checksum *ret_sum, bool *ret_bad_chain)
+	struct ch_checksum *ret_sum, uint64_t *ret_names, bool *ret_bad_chain)
 {
 	struct ch_checksum sum = {.count = 0};
+	uint64_t names = 0;
 	struct ch_compare_entry e;
 	bool bad_chain = false;
-	char after[CH_NAME_MAX + 1];
+	char after[CH_RECORD_KEY_B];
 	int rc;
 
 	snprintf(after, sizeof(after), "%s", range->after);
@@ -21,12 +22,14 @@ static int add_up(struct ch_compare *c, const struct ch_compare_range *range,
 		rc = ch_checksum_add(&sum, e.bytes, e.len, NULL);
 		if (rc)
 			return rc;
+		names += e.is_name;
 		bad_chain = bad_chain || e.bad_chain;
 		memcpy(after, e.name, sizeof(after));
 	}
 	if (rc != CH_ENOTFOUND)
 		return rc;
 	*ret_sum = sum;
+	*ret_names = names;
 	*ret_bad_chain = bad_chain;
 	return CH_OK;
 }
@@ -37,6 +40,7 @@ static int compare_range(struct ch_compare *c, struct ch_compare_range *range, b
 {
 	CH_AUTO_COMPARE_ANSWER struct ch_compare_answer store = {.json = NULL};
 	struct ch_checksum mine;
+	uint64_t names;
 	bool bad_chain;
 	int rc = ch_compare_ask(c, range, false, &store, err);
 
@@ -46,14 +50,14 @@ static int compare_range(struct ch_compare *c, struct ch_compare_range *range, b
 		return rc;
 	*ret_more = store.last[0] != 0;
 	memcpy(range->until, store.last, sizeof(range->until));
-	rc = add_up(c, range, &mine, &bad_chain);
+	rc = add_up(c, range, &mine, &names, &bad_chain);
 	ch_replica_end(c->reader);
 	if (rc)
 		return ch_err_set(err, rc, "replica-read", "the replica cannot be read: %s",
 			ch_rc_str(rc));
 	if (!bad_chain && mine.count == store.sum.count &&
 		memcmp(mine.digest, store.sum.digest, CH_CHECKSUM_B) == 0) {
-		c->names += mine.count;
+		c->names += names;
 		return CH_OK;
 	}
 	return ch_compare_names(c, range, err);

@@ -25,7 +25,7 @@ enum ch_difference_kind {
 const char *ch_difference_str(enum ch_difference_kind kind);
 
 struct ch_difference {
-	char name[CH_NAME_MAX + 1];
+	char name[CH_RECORD_KEY_B];
 	enum ch_difference_kind kind;
 	uint64_t store_version;	  /* 0: none */
 	uint64_t replica_version; /* 0: none, or not readable */

@@ -71,7 +71,7 @@ static int merge(struct ch_compare *c, struct ch_compare_range *range,
 	const struct ch_compare_answer *store, struct suspects *s)
 {
 	struct ch_compare_entry e;
-	char after[CH_NAME_MAX + 1];
+	char after[CH_RECORD_KEY_B];
 	size_t at = 0;
 	int rc;
 
@@ -80,7 +80,7 @@ static int merge(struct ch_compare *c, struct ch_compare_range *range,
 		for (; at < store->n_items && strcmp(store->items[at].name, e.name) < 0; at++)
 			suspect(s, CH_DIFFERENCE_MISSING, store->items[at].name,
 				store->items[at].version, 0);
-		s->names++;
+		s->names += e.is_name;
 		if (at < store->n_items && strcmp(store->items[at].name, e.name) == 0)
 			rc = judge(s, &store->items[at++], &e);
 		else

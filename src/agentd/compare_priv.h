@@ -13,8 +13,8 @@
 
 /* after "": from the beginning; until "": to the end. */
 struct ch_compare_range {
-	char after[CH_NAME_MAX + 1];
-	char until[CH_NAME_MAX + 1];
+	char after[CH_RECORD_KEY_B];
+	char until[CH_RECORD_KEY_B];
 };
 
 struct ch_compare_item {
@@ -29,7 +29,7 @@ struct ch_compare_answer {
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t head;
 	struct ch_checksum sum;
-	char last[CH_NAME_MAX + 1];    /* "": the range was read to its end */
+	char last[CH_RECORD_KEY_B];    /* "": the range was read to its end */
 	struct ch_compare_item *items; /* with list, in ascending order of names; else NULL */
 	size_t n_items;
 };
@@ -46,8 +46,9 @@ CH_MUST int ch_compare_wait(
 
 /* One record of the replica, within a lookup. */
 struct ch_compare_entry {
-	char name[CH_NAME_MAX + 1];
-	uint64_t version; /* 0: damaged */
+	char name[CH_RECORD_KEY_B]; /* its key */
+	bool is_name;		    /* the record of a name, not of what lies beside it */
+	uint64_t version;	    /* 0: damaged */
 	bool damaged;
 	bool bad_chain;
 	const uint8_t *bytes; /* valid until the lookup ends */

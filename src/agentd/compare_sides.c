@@ -53,7 +53,7 @@ static int read_items(struct ch_compare_answer *answer)
 		struct ch_compare_item *item = &answer->items[i];
 
 		item->name = json_string_value(json_object_get(record, "name"));
-		if (!item->name || strlen(item->name) > CH_NAME_MAX ||
+		if (!item->name || strlen(item->name) >= CH_RECORD_KEY_B ||
 			strcmp(item->name, last) <= 0 ||
 			read_u64(record, "version", &item->version) ||
 			read_hex(record, "sha256", item->sha256, CH_CHECKSUM_B))
@@ -78,7 +78,7 @@ static int read_answer(
 		read_hex(a->json, "sha256", a->sum.digest, CH_CHECKSUM_B))
 		return CH_EPROTO;
 	/* It must lead on, or this would go round in circles. */
-	if (!json_is_null(last) && (!last_text || strlen(last_text) > CH_NAME_MAX ||
+	if (!json_is_null(last) && (!last_text || strlen(last_text) >= CH_RECORD_KEY_B ||
 					   strcmp(last_text, range->after) <= 0))
 		return CH_EPROTO;
 	snprintf(a->last, sizeof(a->last), "%s", last_text ? last_text : "");
@@ -193,6 +193,15 @@ static bool chain_is_bad(struct ch_compare *c, const struct ch_record *record)
 	       ch_chain_id(block, len, id) || memcmp(id, record->chain_id, sizeof(id)) != 0;
 }
 
+/* Whether a record lies under the key that is its own. */
+static bool is_under(const struct ch_record *record, const char *key)
+{
+	char own[CH_RECORD_KEY_B];
+
+	(void)ch_record_key(record->kind, record->name, record->name_len, own);
+	return strcmp(own, key) == 0;
+}
+
 int ch_compare_next(struct ch_compare *compare, const char *after, const char *until,
 	struct ch_compare_entry *ret_entry)
 {
@@ -206,11 +215,11 @@ int ch_compare_next(struct ch_compare *compare, const char *after, const char *u
 		rc = ch_replica_next(compare->reader, from, strlen(from), &entry);
 		if (rc)
 			return rc;
-		if (entry.name_len == 0 || entry.name_len > CH_NAME_MAX ||
-			memchr(entry.name, 0, entry.name_len))
+		if (entry.key_len == 0 || entry.key_len >= sizeof(e.name) ||
+			memchr(entry.key, 0, entry.key_len))
 			return CH_ECORRUPT;
-		memcpy(e.name, entry.name, entry.name_len);
-		e.name[entry.name_len] = 0;
+		memcpy(e.name, entry.key, entry.key_len);
+		e.name[entry.key_len] = 0;
 		from = e.name;
 		if (*until && strcmp(e.name, until) > 0)
 			return CH_ENOTFOUND;
@@ -218,8 +227,8 @@ int ch_compare_next(struct ch_compare *compare, const char *after, const char *u
 	} while (rc == CH_OK && record.kind == CH_RECORD_TOMBSTONE);
 	e.bytes = entry.bytes;
 	e.len = entry.len;
-	e.damaged = rc != CH_OK || record.name_len != entry.name_len ||
-		    memcmp(record.name, entry.name, entry.name_len) != 0;
+	e.damaged = rc != CH_OK || !is_under(&record, e.name);
+	e.is_name = !strchr(e.name, '/');
 	if (!e.damaged) {
 		e.version = record.version;
 		e.bad_chain = chain_is_bad(compare, &record);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/client.h"
 #include "cli/domain.h"
+#include "cli/domain_settings.h"
 #include "cli/text.h"
 
 #define WAIT_POLL_MS 500
@@ -14,8 +15,7 @@
 struct add {
 	struct ch_client client;
 	bool www;
-	const char *tenant;
-	const char *pool;
+	struct ch_domain_settings settings;
 	bool wait;
 	const char *timeout;
 	int64_t timeout_ms;
@@ -29,10 +29,8 @@ static json_t *make_body(const struct add *add)
 	/* What is not given is left as it is when the name exists. */
 	if (add->www)
 		json_object_set_new(body, "www", json_true());
-	if (add->tenant)
-		json_object_set_new(body, "tenant", json_string(add->tenant));
-	if (add->pool)
-		json_object_set_new(body, "pool", json_string(add->pool));
+	(void)ch_domain_settings_put(
+		&add->settings, body); /* arguments are checked by the store */
 	return body;
 }
 
@@ -130,20 +128,29 @@ int ch_domain_add_main(int argc, char **argv)
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	const struct ch_opt list[] = {
 		{"www", NULL, "the certificate also covers www.NAME", &add.www, NULL},
-		{"tenant", "TEXT", "whose name it is (default: default)", NULL, &add.tenant},
+		{"tenant", "TEXT", "whose name it is (default: default)", NULL,
+			&add.settings.tenant},
 		{"pool", "TEXT", "the pool of edges that serve it (default: default)", NULL,
-			&add.pool},
+			&add.settings.pool},
+		{"upstream", "TEXT", "what the edges' configuration maps to addresses", NULL,
+			&add.settings.upstream},
+		{"hsts", "TEXT", "value of Strict-Transport-Security, such as max-age=300",
+			NULL, &add.settings.hsts},
+		{"redirect", "TEXT", "none, or the name to redirect to (default: to HTTPS)",
+			NULL, &add.settings.redirect},
 		{"wait", NULL, "waits until the names are active, or have failed", &add.wait,
 			NULL},
 		{"timeout", "SPAN", "how long to wait, such as 30s or 10m (default: 10m)", NULL,
 			&add.timeout},
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "domain add",
-		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--wait] [--json]",
+		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--upstream TEXT] "
+			 "[--hsts TEXT]\n[--redirect TEXT] [--wait] [--json]",
 		.help = "Registers names; certherd then gets and renews their certificates. "
 			"Names "
 			"may be given\nin any script. A name that is registered already is "
-			"left as it is but for the options given.",
+			"left as it is but for the options given; an empty TEXT takes "
+			"one back.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,

@@ -155,15 +155,17 @@ static int send_batch(struct import *im, struct ch_err *err)
 
 static json_t *make_item(const struct import *im, const struct ch_import_row *row)
 {
-	const char *tenant = row->tenant ? row->tenant : im->tenant;
-	const char *pool = row->pool ? row->pool : im->pool;
+	struct ch_domain_settings settings = row->settings;
 	int www = row->www >= 0 ? row->www : im->www ? 1 : -1;
 	json_t *item = json_pack("{s:s}", "name", row->name);
 
 	if (item && www >= 0)
 		json_object_set_new(item, "www", json_boolean(www));
-	if ((tenant && item && json_object_set_new(item, "tenant", json_string(tenant))) ||
-		(pool && item && json_object_set_new(item, "pool", json_string(pool)))) {
+	if (!settings.tenant)
+		settings.tenant = im->tenant;
+	if (!settings.pool)
+		settings.pool = im->pool;
+	if (ch_domain_settings_put(&settings, item)) {
 		json_decref(item);
 		return NULL;
 	}
@@ -295,7 +297,8 @@ int ch_domain_import_main(int argc, char **argv)
 		.usage = "FILE [--www] [--tenant TEXT] [--pool TEXT] [--json]",
 		.help = "Registers the names of a file (- is standard input): one name a line, "
 			"or "
-			"CSV whose first line\nnames its columns out of name,www,tenant,pool. "
+			"CSV whose first line\nnames its columns out of "
+			"name,www,tenant,pool,upstream,hsts,redirect. "
 			"Lines that are rejected are told one by one; the\nothers are "
 			"registered, and the exit code is then 3. Running it again does no "
 			"harm.\nWith --json: one object a rejected line, then one with the "

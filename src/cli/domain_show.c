@@ -75,6 +75,10 @@ static void print_history(const json_t *history)
 
 static void print_domain(const json_t *domain)
 {
+	static const struct {
+		const char *key;
+		const char *label;
+	} policy[] = {{"upstream", "Upstream"}, {"hsts", "HSTS"}, {"redirect", "Redirect"}};
 	const char *display = ch_json_display(domain);
 	const char *name = ch_json_str(domain, "name");
 	char when[64];
@@ -99,6 +103,9 @@ static void print_domain(const json_t *domain)
 		line("Shared with", ch_json_str(domain, "www_of"));
 	line("Tenant", ch_json_str(domain, "tenant"));
 	line("Pool", ch_json_str(domain, "pool"));
+	for (size_t i = 0; i < CH_ARRAY_LEN(policy); i++)
+		if (*ch_json_str(domain, policy[i].key))
+			line(policy[i].label, ch_json_str(domain, policy[i].key));
 	line("Registered", ch_json_str(domain, "created_at"));
 	print_history(json_object_get(domain, "history"));
 }

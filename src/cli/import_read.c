@@ -115,7 +115,8 @@ static int split(char *line, char **ret_fields, size_t max, size_t *ret_n, struc
 /* A first line whose columns are ours makes the file CSV; "name" alone does too. */
 static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_err *err)
 {
-	static const char *const words[] = {"name", "www", "tenant", "pool"};
+	static const char *const words[] = {
+		"name", "www", "tenant", "pool", "upstream", "hsts", "redirect"};
 	char *fields[CH_IMPORT_COLS_MAX];
 	char line[sizeof(r->text)];
 	size_t n = 0;
@@ -139,8 +140,8 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 				col = CH_ARRAY_LEN(words);
 		if (col == CH_ARRAY_LEN(words))
 			return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
-				"the column \"%s\" is not one of name, www, tenant, pool, each "
-				"once",
+				"the column \"%s\" is not one of name, www, tenant, pool, "
+				"upstream, hsts, redirect, each once",
 				fields[i]);
 		r->cols[i] = (enum ch_import_col)col;
 	}
@@ -167,6 +168,28 @@ static int parse_www(const char *text, int *ret_www)
 	return CH_EINVAL;
 }
 
+/* Where a column's text goes; NULL for one that is no text. */
+static const char **place_of(struct ch_import_row *row, enum ch_import_col col)
+{
+	switch (col) {
+	case CH_IMPORT_NAME:
+		return &row->name;
+	case CH_IMPORT_TENANT:
+		return &row->settings.tenant;
+	case CH_IMPORT_POOL:
+		return &row->settings.pool;
+	case CH_IMPORT_UPSTREAM:
+		return &row->settings.upstream;
+	case CH_IMPORT_HSTS:
+		return &row->settings.hsts;
+	case CH_IMPORT_REDIRECT:
+		return &row->settings.redirect;
+	case CH_IMPORT_WWW:
+		break;
+	}
+	return NULL;
+}
+
 static int parse_csv(struct ch_import_reader *r, struct ch_import_row *row, struct ch_err *err)
 {
 	char *fields[CH_IMPORT_COLS_MAX];
@@ -176,15 +199,12 @@ static int parse_csv(struct ch_import_reader *r, struct ch_import_row *row, stru
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		const char *field = *fields[i] ? fields[i] : NULL;
+		const char **place = place_of(row, r->cols[i]);
 
-		if (r->cols[i] == CH_IMPORT_NAME)
-			row->name = fields[i];
-		else if (r->cols[i] == CH_IMPORT_TENANT)
-			row->tenant = field;
-		else if (r->cols[i] == CH_IMPORT_POOL)
-			row->pool = field;
-		else if (parse_www(fields[i], &row->www))
+		/* An empty field is not given; an empty name is the store's to refuse. */
+		if (place && (*fields[i] || place == &row->name))
+			*place = fields[i];
+		else if (!place && parse_www(fields[i], &row->www))
 			return fail_line(
 				err, CH_EINVAL, "csv-www", "the column www takes yes or no");
 	}

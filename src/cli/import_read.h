@@ -1,7 +1,7 @@
 /* Reads the file of `certherd domain import` line by line: one name a line, or CSV (RFC 4180,
  * without line ends inside of fields) whose first line names its columns out of name, www,
- * tenant and pool.  A byte order mark, CRLF, empty lines and lines that begin with '#' are
- * fine.  Memory does not grow with the file. */
+ * tenant, pool, upstream, hsts and redirect.  A byte order mark, CRLF, empty lines and lines
+ * that begin with '#' are fine.  Memory does not grow with the file. */
 #ifndef CH_CLI_IMPORT_READ_H
 #define CH_CLI_IMPORT_READ_H
 
@@ -11,11 +11,20 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "cli/domain_settings.h"
 
 #define CH_IMPORT_LINE_MAX_B 4096
-#define CH_IMPORT_COLS_MAX 4
+#define CH_IMPORT_COLS_MAX 7
 
-enum ch_import_col { CH_IMPORT_NAME, CH_IMPORT_WWW, CH_IMPORT_TENANT, CH_IMPORT_POOL };
+enum ch_import_col {
+	CH_IMPORT_NAME,
+	CH_IMPORT_WWW,
+	CH_IMPORT_TENANT,
+	CH_IMPORT_POOL,
+	CH_IMPORT_UPSTREAM,
+	CH_IMPORT_HSTS,
+	CH_IMPORT_REDIRECT
+};
 
 struct ch_import_reader {
 	FILE *in;      /* borrowed */
@@ -31,8 +40,7 @@ struct ch_import_reader {
 
 struct ch_import_row { /* texts are valid until the next call; NULL: not given */
 	const char *name;
-	const char *tenant;
-	const char *pool;
+	struct ch_domain_settings settings;
 	int www; /* 1 yes, 0 no, -1 not given */
 };
 

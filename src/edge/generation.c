@@ -199,6 +199,8 @@ static int open_databases(
 		return ch_lmdb_fail(err, mdb_rc, "begin a transaction", gen->name);
 	mdb_rc = mdb_dbi_open(txn, "names", flags, &gen->names);
 	if (mdb_rc == 0)
+		mdb_rc = mdb_dbi_open(txn, "extras", flags, &gen->extras);
+	if (mdb_rc == 0)
 		mdb_rc = mdb_dbi_open(txn, "chains", flags, &gen->chains);
 	if (mdb_rc == 0)
 		mdb_rc = mdb_dbi_open(txn, "meta", flags, &gen->meta);
@@ -228,7 +230,7 @@ static int open_env(const char *path, const struct ch_generation_open *how,
 
 	if (mdb_rc)
 		return ch_lmdb_fail(err, mdb_rc, "make the environment", gen->name);
-	mdb_rc = mdb_env_set_maxdbs(gen->env, 3);
+	mdb_rc = mdb_env_set_maxdbs(gen->env, 4);
 	if (mdb_rc == 0)
 		mdb_rc = mdb_env_set_maxreaders(gen->env, readers);
 	/* A reader takes the size that the writer noted in the file. */

@@ -51,6 +51,7 @@ struct ch_generation {
 	char name[CH_GENERATION_NAME_B];
 	MDB_env *env; /* NULL: closed */
 	MDB_dbi names;
+	MDB_dbi extras;
 	MDB_dbi chains;
 	MDB_dbi meta;
 	int fd;		 /* of data.mdb; borrowed from env */

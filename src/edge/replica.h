@@ -6,6 +6,8 @@
  *   DIR/writer.lock        held by the one writer
  *   DIR/f1-<16 hex>/       a generation of format 1: data.mdb, lock.mdb
  *     db "names"   key: the name (bytes)       value: its record (wire/record.h), as fed
+ *     db "extras" key: as ch_record_key makes it: a POLICY record; apart, so that what is small
+ *                 does not cost the large ones a page
  *     db "chains"  key: chain id (32 bytes)    value: chain block
  *     db "meta"    key: text                   value: see generation.h
  *
@@ -67,11 +69,14 @@ void ch_replica_end(struct ch_replica_reader *reader);
 /* CH_ENOTFOUND; tombstones count as not found.  *ret_bytes is the raw record. */
 CH_MUST int ch_replica_get(struct ch_replica_reader *reader, const char *name, size_t name_len,
 	struct ch_record *ret_record, const uint8_t **ret_bytes, size_t *ret_len);
-/* The first entry above a name (len 0: the first of all), in the order of the names' bytes, as
+/* The policy of a name.  CH_ENOTFOUND: everything is as by default. */
+CH_MUST int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name,
+	size_t name_len, struct ch_record *ret_record);
+/* The first entry above a key (len 0: the first of all), in the order of the keys' bytes, as
  * it lies there: tombstones too, and nothing is checked.  CH_ENOTFOUND: no more. */
 struct ch_replica_entry {
-	const char *name; /* not NUL-terminated */
-	size_t name_len;
+	const char *key; /* not NUL-terminated; see ch_record_key */
+	size_t key_len;
 	const uint8_t *bytes;
 	size_t len;
 };
@@ -127,7 +132,8 @@ CH_MUST int ch_replica_writer_publish(struct ch_replica_writer *writer, struct c
  * puts that follow and the commit return it, and nothing is changed. */
 CH_MUST int ch_replica_apply_begin(struct ch_replica_writer *writer);
 /* Applies only a version higher than what is there; *ret_effect tells.  The tombstone of a name
- * that is not there is kept, so that older versions stay out, and counts as STALE. */
+ * that is not there is kept, so that older versions stay out, and counts as STALE.  A policy
+ * counts as CHANGED; it goes with the tombstone of its name. */
 enum ch_apply_effect { CH_APPLY_STALE, CH_APPLY_ADDED, CH_APPLY_CHANGED, CH_APPLY_REMOVED };
 CH_MUST int ch_replica_put(struct ch_replica_writer *writer, const struct ch_record *record,
 	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect);

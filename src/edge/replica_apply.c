@@ -67,12 +67,13 @@ struct stored {
 	uint64_t version;
 };
 
-static int look_up(struct ch_replica_writer *writer, MDB_val *key, struct stored *ret_stored)
+static int look_up(
+	struct ch_replica_writer *writer, MDB_dbi dbi, MDB_val *key, struct stored *ret_stored)
 {
 	struct stored stored = {.there = false};
 	struct ch_reader r;
 	MDB_val val;
-	int mdb_rc = mdb_get(writer->txn, ch_replica_target(writer)->names, key, &val);
+	int mdb_rc = mdb_get(writer->txn, dbi, key, &val);
 
 	if (mdb_rc && mdb_rc != MDB_NOTFOUND)
 		return ch_lmdb_rc(mdb_rc);
@@ -90,25 +91,77 @@ static int look_up(struct ch_replica_writer *writer, MDB_val *key, struct stored
 	return CH_OK;
 }
 
+/* Removes what is kept beside the record of a name: keys that are the name, '/' and more. */
+static int drop_extras(struct ch_replica_writer *writer, const char *name, size_t name_len)
+{
+	char prefix[CH_RECORD_KEY_B];
+	MDB_val key = {.mv_size = name_len + 1, .mv_data = prefix};
+	MDB_cursor *cursor;
+	int mdb_rc = mdb_cursor_open(writer->txn, ch_replica_target(writer)->extras, &cursor);
+
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	memcpy(prefix, name, name_len);
+	prefix[name_len] = '/';
+	mdb_rc = mdb_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
+	while (mdb_rc == 0 && key.mv_size > name_len &&
+		memcmp(key.mv_data, prefix, name_len + 1) == 0) {
+		mdb_rc = mdb_cursor_del(cursor, 0);
+		if (mdb_rc == 0)
+			mdb_rc = mdb_cursor_get(cursor, &key, NULL, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return mdb_rc == MDB_NOTFOUND ? CH_OK : ch_lmdb_rc(mdb_rc);
+}
+
+/* *ret_stored: what was there before.  CH_EAGAIN: it is not older than the record. */
+static int put_newer(struct ch_replica_writer *writer, MDB_dbi dbi,
+	const struct ch_record *record, const uint8_t *bytes, size_t len,
+	struct stored *ret_stored)
+{
+	char text[CH_RECORD_KEY_B];
+	MDB_val key = {.mv_data = text};
+	MDB_val val = {.mv_size = len, .mv_data = (void *)bytes};
+	int rc;
+
+	key.mv_size = ch_record_key(record->kind, record->name, record->name_len, text);
+	rc = look_up(writer, dbi, &key, ret_stored);
+	if (rc)
+		return rc;
+	if (ret_stored->there && record->version <= ret_stored->version)
+		return CH_EAGAIN;
+	return ch_lmdb_rc(mdb_put(writer->txn, dbi, &key, &val, 0));
+}
+
+static int put_policy(struct ch_replica_writer *writer, const struct ch_record *record,
+	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect)
+{
+	struct stored stored = {.there = false};
+	int rc = put_newer(
+		writer, ch_replica_target(writer)->extras, record, bytes, len, &stored);
+
+	*ret_effect = rc ? CH_APPLY_STALE : CH_APPLY_CHANGED;
+	return rc == CH_EAGAIN ? CH_OK : rc;
+}
+
 static int put_record(struct ch_replica_writer *writer, const struct ch_record *record,
 	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect)
 {
-	MDB_val key = {.mv_size = record->name_len, .mv_data = (void *)record->name};
-	MDB_val val = {.mv_size = len, .mv_data = (void *)bytes};
 	bool live = record->kind != CH_RECORD_TOMBSTONE;
 	struct stored stored = {.there = false};
-	int rc = look_up(writer, &key, &stored);
-	int mdb_rc;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (stored.there && record->version <= stored.version) {
+	if (record->kind == CH_RECORD_POLICY)
+		return put_policy(writer, record, bytes, len, ret_effect);
+	rc = put_newer(writer, ch_replica_target(writer)->names, record, bytes, len, &stored);
+	if (rc == CH_EAGAIN) {
 		*ret_effect = CH_APPLY_STALE;
 		return CH_OK;
 	}
-	mdb_rc = mdb_put(writer->txn, ch_replica_target(writer)->names, &key, &val, 0);
-	if (mdb_rc)
-		return ch_lmdb_rc(mdb_rc);
+	if (rc == CH_OK && !live)
+		rc = drop_extras(writer, record->name, record->name_len);
+	if (rc)
+		return rc;
 	if (live)
 		*ret_effect = stored.live ? CH_APPLY_CHANGED : CH_APPLY_ADDED;
 	else

@@ -180,7 +180,31 @@ int ch_replica_get(struct ch_replica_reader *reader, const char *name, size_t na
 	return CH_OK;
 }
 
-int ch_replica_next(struct ch_replica_reader *reader, const char *after, size_t len,
+int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name, size_t name_len,
+	struct ch_record *ret_record)
+{
+	char text[CH_RECORD_KEY_B];
+	MDB_val key = {.mv_data = text};
+	MDB_val val;
+	struct ch_record record;
+	int rc;
+
+	if (!reader->in_lookup || name_len == 0 || name_len > CH_NAME_MAX)
+		return reader->in_lookup ? CH_ENOTFOUND : CH_EINVAL;
+	key.mv_size = ch_record_key(CH_RECORD_POLICY, name, name_len, text);
+	rc = ch_lmdb_rc(mdb_get(reader->txn, reader->gen.extras, &key, &val));
+	if (rc == CH_OK)
+		rc = ch_record_decode(val.mv_data, val.mv_size, &record);
+	if (rc)
+		return rc == CH_EPROTO ? CH_ECORRUPT : rc;
+	if (record.kind != CH_RECORD_POLICY || record.name_len != name_len ||
+		memcmp(record.name, name, name_len) != 0)
+		return CH_ECORRUPT;
+	*ret_record = record;
+	return CH_OK;
+}
+
+static int next_of(struct ch_replica_reader *reader, MDB_dbi dbi, const char *after, size_t len,
 	struct ch_replica_entry *ret_entry)
 {
 	MDB_val key = {.mv_size = len, .mv_data = (void *)after};
@@ -188,9 +212,7 @@ int ch_replica_next(struct ch_replica_reader *reader, const char *after, size_t 
 	MDB_val val;
 	int mdb_rc;
 
-	if (!reader->in_lookup)
-		return CH_EINVAL;
-	mdb_rc = mdb_cursor_open(reader->txn, reader->gen.names, &cursor);
+	mdb_rc = mdb_cursor_open(reader->txn, dbi, &cursor);
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
 	mdb_rc = mdb_cursor_get(cursor, &key, &val, len ? MDB_SET_RANGE : MDB_FIRST);
@@ -199,10 +221,40 @@ int ch_replica_next(struct ch_replica_reader *reader, const char *after, size_t 
 	mdb_cursor_close(cursor);
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
-	*ret_entry = (struct ch_replica_entry){.name = key.mv_data,
-		.name_len = key.mv_size,
+	*ret_entry = (struct ch_replica_entry){.key = key.mv_data,
+		.key_len = key.mv_size,
 		.bytes = val.mv_data,
 		.len = val.mv_size};
+	return CH_OK;
+}
+
+static bool is_below(const struct ch_replica_entry *a, const struct ch_replica_entry *b)
+{
+	size_t len = a->key_len < b->key_len ? a->key_len : b->key_len;
+	int order = memcmp(a->key, b->key, len);
+
+	return order < 0 || (order == 0 && a->key_len < b->key_len);
+}
+
+int ch_replica_next(struct ch_replica_reader *reader, const char *after, size_t len,
+	struct ch_replica_entry *ret_entry)
+{
+	struct ch_replica_entry name;
+	struct ch_replica_entry extra;
+	int name_rc;
+	int extra_rc;
+
+	if (!reader->in_lookup)
+		return CH_EINVAL;
+	name_rc = next_of(reader, reader->gen.names, after, len, &name);
+	extra_rc = next_of(reader, reader->gen.extras, after, len, &extra);
+	if (name_rc && name_rc != CH_ENOTFOUND)
+		return name_rc;
+	if (extra_rc && extra_rc != CH_ENOTFOUND)
+		return extra_rc;
+	if (name_rc && extra_rc)
+		return CH_ENOTFOUND;
+	*ret_entry = name_rc || (!extra_rc && is_below(&extra, &name)) ? extra : name;
 	return CH_OK;
 }
 

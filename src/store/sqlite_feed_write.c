@@ -36,6 +36,8 @@ int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	rc = ch_record_encode(&record, &buf);
 	if (!rc)
 		rc = ch_work_emit(w, pool, name, record.version, kind, buf.data, buf.len, NULL);
+	if (!rc && kind == CH_RECORD_TOMBSTONE)
+		rc = ch_work_drop_policy(w, pool, name);
 	if (!rc)
 		*ret_version = record.version;
 	return rc;

@@ -4,7 +4,6 @@
 
 #include "store/sqlite_work.h"
 
-#define DEFAULT_LABEL "default"
 #define QUEUED "Waits for its first order."
 
 static void reject(struct ch_store_put_item *item, const char *detail)
@@ -14,21 +13,61 @@ static void reject(struct ch_store_put_item *item, const char *detail)
 	item->detail = detail;
 }
 
-static int insert_name(struct ch_work *w, const char *name, const char *tenant,
-	const char *pool, bool www, const char *www_of)
+/* What an item asks of a name, or what the name has. */
+struct settings {
+	const char *tenant;
+	const char *pool;
+	const char *policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on */
+};
+
+static struct settings wanted(
+	const struct ch_store_put_item *item, const struct ch_name_row *row)
+{
+	struct settings s = {
+		.tenant = item->tenant ? item->tenant : row->tenant,
+		.pool = item->pool ? item->pool : row->pool,
+	};
+
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		s.policy[tag] = item->policy[tag] ? item->policy[tag] : row->policy[tag];
+	return s;
+}
+
+/* The www name's share of its first name's settings: all but the redirect. */
+static struct settings shared(const struct settings *s, const char *redirect)
+{
+	struct settings share = *s;
+
+	share.policy[CH_POLICY_REDIRECT] = redirect;
+	return share;
+}
+
+static bool policy_differs(const struct ch_name_row *row, const struct settings *s)
+{
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		if (strcmp(row->policy[tag], s->policy[tag]) != 0)
+			return true;
+	return strcmp(row->tenant, s->tenant) != 0;
+}
+
+static int insert_name(struct ch_work *w, const char *name, const struct settings *s, bool www,
+	const char *www_of)
 {
 	uint64_t version;
-	int rc = ch_work_emit_plain(w, pool, name, CH_RECORD_NAME, &version);
+	int rc = ch_work_emit_plain(w, s->pool, name, CH_RECORD_NAME, &version);
 
 	if (!rc)
 		rc = ch_sq_run(w->sq,
 			"INSERT INTO name (name, tenant, pool, www, www_of, state, code, "
-			"detail, "
-			"actor, next_at, failures, version, solo, created_at, updated_at) "
+			"detail, actor, next_at, failures, version, solo, upstream, hsts, "
+			"redirect, created_at, updated_at) "
 			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
-			"?8, 0, ?7, ?7)",
-			"tttittii", name, tenant, pool, (int64_t)www, www_of, QUEUED, w->now,
-			version);
+			"?8, 0, ?9, ?10, ?11, ?7, ?7)",
+			"tttittiittt", name, s->tenant, s->pool, (int64_t)www, www_of, QUEUED,
+			w->now, version, s->policy[CH_POLICY_UPSTREAM],
+			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT]);
+	if (!rc)
+		rc = ch_work_emit_policy(w, name);
 	if (!rc)
 		rc = ch_work_history(w, name, "created", "Registered.", CH_ACTOR_NOBODY);
 	ch_work_due(w, w->now);
@@ -62,24 +101,41 @@ static int move_name(struct ch_work *w, const struct ch_name_row *row, const cha
 	return rc;
 }
 
-/* Brings a member of a group to the first name's tenant and pool. */
-static int follow(struct ch_work *w, const char *name, const char *tenant, const char *pool)
+/* Brings a name to these settings. */
+static int follow(struct ch_work *w, const struct ch_name_row *row, const struct settings *s)
 {
-	struct ch_name_row row;
-	int rc = ch_name_row_load(w->sq, name, &row);
+	bool moves = strcmp(row->pool, s->pool) != 0;
+	bool differs = policy_differs(row, s);
+	int rc = moves ? move_name(w, row, s->pool) : CH_OK;
 
-	if (!rc && strcmp(row.pool, pool) != 0)
-		rc = move_name(w, &row, pool);
-	if (!rc && strcmp(row.tenant, tenant) != 0)
+	if (!rc && differs)
 		rc = ch_sq_run(w->sq,
-			"UPDATE name SET tenant = ?, updated_at = ? WHERE name = ?", "tit",
-			tenant, w->now, name);
+			"UPDATE name SET tenant = ?, upstream = ?, hsts = ?, redirect = ?, "
+			"updated_at = ? WHERE name = ?",
+			"ttttit", s->tenant, s->policy[CH_POLICY_UPSTREAM],
+			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT], w->now,
+			row->name);
+	if (!rc && (moves || differs))
+		rc = ch_work_emit_policy(w, row->name);
 	return rc;
 }
 
-/* Registers the www name, or takes in the one that is there. */
-static int join_www(struct ch_work *w, const char *name, const char *tenant, const char *pool)
+static int follow_mate(struct ch_work *w, const char *name, const struct settings *s)
 {
+	struct settings share;
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->sq, name, &row);
+
+	if (rc)
+		return rc;
+	share = shared(s, row.policy[CH_POLICY_REDIRECT]);
+	return follow(w, &row, &share);
+}
+
+/* Registers the www name, or takes in the one that is there. */
+static int join_www(struct ch_work *w, const char *name, const struct settings *s)
+{
+	struct settings share = shared(s, "");
 	char www[CH_NAME_MAX + 1];
 	struct ch_name_row row;
 	int rc;
@@ -87,12 +143,12 @@ static int join_www(struct ch_work *w, const char *name, const char *tenant, con
 	snprintf(www, sizeof(www), "www.%s", name);
 	rc = ch_name_row_load(w->sq, www, &row);
 	if (rc == CH_ENOTFOUND)
-		return insert_name(w, www, tenant, pool, false, name);
+		return insert_name(w, www, &share, false, name);
 	if (!rc)
 		rc = ch_sq_run(w->sq,
 			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
 			name, w->now, www);
-	return rc ? rc : follow(w, www, tenant, pool);
+	return rc ? rc : follow_mate(w, www, s);
 }
 
 static int part_www(struct ch_work *w, const struct ch_name_row *row)
@@ -104,10 +160,10 @@ static int part_www(struct ch_work *w, const struct ch_name_row *row)
 		"it", w->now, www);
 }
 
-static int change_www(struct ch_work *w, const struct ch_name_row *row, bool www,
-	const char *tenant, const char *pool)
+static int change_www(
+	struct ch_work *w, const struct ch_name_row *row, bool www, const struct settings *s)
 {
-	int rc = www ? join_www(w, row->name, tenant, pool) : part_www(w, row);
+	int rc = www ? join_www(w, row->name, s) : part_www(w, row);
 
 	return rc ? rc
 		  : ch_sq_run(w->sq, "UPDATE name SET www = ?, updated_at = ? WHERE name = ?",
@@ -117,20 +173,19 @@ static int change_www(struct ch_work *w, const struct ch_name_row *row, bool www
 static int change_name(
 	struct ch_work *w, const struct ch_name_row *row, const struct ch_store_put_item *item)
 {
-	const char *tenant = item->tenant ? item->tenant : row->tenant;
-	const char *pool = item->pool ? item->pool : row->pool;
+	struct settings s = wanted(item, row);
 	bool www = item->www == CH_TRI_KEEP ? row->www : item->www == CH_TRI_YES;
 	char mate[CH_NAME_MAX + 1];
 	int rc = CH_OK;
 
-	if (strcmp(tenant, row->tenant) == 0 && strcmp(pool, row->pool) == 0 && www == row->www)
+	if (!policy_differs(row, &s) && strcmp(s.pool, row->pool) == 0 && www == row->www)
 		return CH_OK;
 	ch_name_row_mate(row, mate);
-	rc = follow(w, row->name, tenant, pool);
+	rc = follow(w, row, &s);
 	if (!rc && www != row->www)
-		rc = change_www(w, row, www, tenant, pool);
-	else if (!rc && mate[0])
-		rc = follow(w, mate, tenant, pool);
+		rc = change_www(w, row, www, &s);
+	else if (!rc && mate[0] && !row->www_of[0])
+		rc = follow_mate(w, mate, &s);
 	if (!rc)
 		rc = ch_work_history(
 			w, row->name, "changed", "Settings changed.", CH_ACTOR_NOBODY);
@@ -139,13 +194,14 @@ static int change_name(
 
 static int create_name(struct ch_work *w, const struct ch_store_put_item *item)
 {
-	const char *tenant = item->tenant ? item->tenant : DEFAULT_LABEL;
-	const char *pool = item->pool ? item->pool : DEFAULT_LABEL;
+	static const struct ch_name_row fresh = {
+		.tenant = CH_STORE_LABEL_DEFAULT, .pool = CH_STORE_LABEL_DEFAULT};
+	struct settings s = wanted(item, &fresh);
 	bool www = item->www == CH_TRI_YES;
-	int rc = insert_name(w, item->name, tenant, pool, www, NULL);
+	int rc = insert_name(w, item->name, &s, www, NULL);
 
 	if (!rc && www)
-		rc = join_www(w, item->name, tenant, pool);
+		rc = join_www(w, item->name, &s);
 	return rc ? rc : ch_work_audit(w, "domain.create", item->name);
 }
 
@@ -160,6 +216,16 @@ static bool may_have_www(struct ch_store_put_item *item)
 	else
 		return true;
 	return false;
+}
+
+/* Whether a www name is to differ from its first name. */
+static bool leaves_its_group(
+	const struct ch_name_row *row, const struct ch_store_put_item *item)
+{
+	struct settings s = wanted(item, row);
+
+	s.policy[CH_POLICY_REDIRECT] = row->policy[CH_POLICY_REDIRECT];
+	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0;
 }
 
 static int put_item(struct ch_work *w, struct ch_store_put_item *item)
@@ -178,11 +244,10 @@ static int put_item(struct ch_work *w, struct ch_store_put_item *item)
 	}
 	if (rc)
 		return rc;
-	if (row.www_of[0] && ((item->tenant && strcmp(item->tenant, row.tenant) != 0) ||
-				     (item->pool && strcmp(item->pool, row.pool) != 0))) {
+	if (row.www_of[0] && leaves_its_group(&row, item)) {
 		reject(item,
-			"tenant, pool: the name shares its certificate with the name without "
-			"www.; change that one");
+			"tenant, pool, upstream, hsts: the name shares these with the name "
+			"without www.; change that one");
 		return CH_OK;
 	}
 	item->result = CH_PUT_EXISTS;

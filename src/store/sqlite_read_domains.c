@@ -4,6 +4,7 @@
 
 /* Rows looked at for one page: a filter that fits few names must not read all of them. */
 #define SCAN_MAX 10000
+#define POLICY_COLUMNS (CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST)
 
 static void read_domain(
 	sqlite3_stmt *stmt, struct ch_arena *arena, struct ch_store_domain *domain, int *rc)
@@ -29,7 +30,12 @@ static void read_domain(
 	domain->order_id = ch_sq_u64(stmt, 12);
 	domain->created_at_ms = sqlite3_column_int64(stmt, 13);
 	domain->updated_at_ms = sqlite3_column_int64(stmt, 14);
-	domain->cert = ch_sq_read_cert(stmt, 15, arena, rc);
+	for (int i = 0; i < POLICY_COLUMNS; i++) {
+		const char *text = ch_sq_text(arena, stmt, 15 + i, rc);
+
+		domain->policy[CH_STORE_POLICY_FIRST + i] = text && *text ? text : NULL;
+	}
+	domain->cert = ch_sq_read_cert(stmt, 15 + POLICY_COLUMNS, arena, rc);
 }
 
 int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena,
@@ -41,7 +47,7 @@ int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena
 		"SELECT n.name, n.tenant, n.pool, n.www, n.www_of, n.state, n.code, n.detail, "
 		"n.actor, iif(o.id IS NULL OR o.state = 'confirming', n.next_at, o.next_at), "
 		"n.failures, n.version, n.order_id, n.created_at, "
-		"n.updated_at, " CH_CERT_COLUMNS
+		"n.updated_at, n.upstream, n.hsts, n.redirect, " CH_CERT_COLUMNS
 		" FROM name n LEFT JOIN orders o ON o.id = n.order_id "
 		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",
 		"t", name);

@@ -13,7 +13,7 @@ static const char *column_name(sqlite3_stmt *stmt)
 {
 	const char *name = (const char *)sqlite3_column_text(stmt, COL_NAME);
 
-	return name && strlen(name) <= CH_NAME_MAX ? name : NULL;
+	return name && strlen(name) < CH_RECORD_KEY_B ? name : NULL;
 }
 
 static int hand_record(sqlite3_stmt *stmt, const char *pool,

@@ -22,6 +22,10 @@ static void read_name_row(sqlite3_stmt *stmt, struct ch_name_row *row, int *rc)
 	row->solo = sqlite3_column_int(stmt, 10);
 	row->cert = ch_sq_u64(stmt, 11);
 	row->prev_cert = ch_sq_u64(stmt, 12);
+	row->policy[CH_POLICY_TENANT][0] = '\0';
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		ch_sq_copy(stmt, 13 + tag - CH_STORE_POLICY_FIRST, row->policy[tag],
+			sizeof(row->policy[tag]), rc);
 }
 
 int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row)
@@ -30,7 +34,8 @@ int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret
 	struct ch_name_row row;
 	int rc = ch_sq_query(sq, &stmt,
 		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
-		"order_id, solo, cert, prev_cert FROM name WHERE name = ?",
+		"order_id, solo, cert, prev_cert, upstream, hsts, redirect FROM name WHERE "
+		"name = ?",
 		"t", name);
 
 	if (!rc)

@@ -56,9 +56,15 @@ const char *ch_work_cut(struct ch_work *w, const char *text, size_t max_b);
 CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
 	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id);
-/* A NAME or TOMBSTONE record under a fresh version. */
+/* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes the policy along. */
 CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	enum ch_record_kind kind, uint64_t *ret_version);
+
+/* ---- sqlite_policy.c ---- */
+/* A POLICY record of what the name's row says now.  Nothing when all is as by default and the
+ * pool was never told otherwise. */
+CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
+CH_MUST int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name);
 
 /* ---- sqlite_row.c: what the operations need of a name's and an order's row ---- */
 struct ch_name_row {
@@ -75,6 +81,7 @@ struct ch_name_row {
 	bool solo;
 	uint64_t cert; /* 0: none */
 	uint64_t prev_cert;
+	char policy[CH_POLICY_TAG_COUNT][CH_STORE_POLICY_MAX + 1]; /* "": the default */
 };
 /* CH_ENOTFOUND. */
 CH_MUST int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row);

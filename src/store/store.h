@@ -33,7 +33,10 @@
 #include "wire/record.h"
 #include "wire/state.h"
 
-#define CH_STORE_LABEL_MAX 63	     /* tenant, pool, edge id: 1 … 63 bytes */
+#define CH_STORE_LABEL_MAX 63 /* tenant, pool, edge id: 1 … 63 bytes */
+#define CH_STORE_LABEL_DEFAULT "default"
+#define CH_STORE_POLICY_MAX 255			 /* bytes of one text of a policy */
+#define CH_STORE_POLICY_FIRST CH_POLICY_UPSTREAM /* the tenant, below it, has its own field */
 #define CH_STORE_PUT_MAX 1000	     /* items of one CH_OP_PUT; split longer batches */
 #define CH_STORE_LEASE_MAX 256	     /* orders of one CH_OP_LEASE */
 #define CH_STORE_LIST_MAX 1000	     /* rows of one page */
@@ -122,6 +125,8 @@ struct ch_store_domain {
 	uint64_t version;		  /* of its newest edge record */
 	uint64_t order_id;		  /* the open order, 0 = none */
 	const struct ch_store_cert *cert; /* NULL: none is live */
+	const char
+		*policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on; NULL: default */
 	int64_t created_at_ms;
 	int64_t updated_at_ms;
 };
@@ -222,6 +227,8 @@ struct ch_store_put_item {
 	enum ch_store_tri
 		www; /* CH_TRI_YES registers the www name too (or takes in one that is
 		      * there); CH_TRI_NO parts them: the www name stays, on its own */
+	/* By enum ch_policy_tag, from CH_STORE_POLICY_FIRST on; NULL: keep; "": the default. */
+	const char *policy[CH_POLICY_TAG_COUNT];
 	/* out: */
 	enum ch_store_put_result result;
 	const char *problem; /* rejected: code, static; else NULL */
@@ -230,10 +237,11 @@ struct ch_store_put_item {
 
 /* CH_OP_PUT.  A new name is pending and due now, with a NAME record in its pool's feed.
  * Changing the pool of a name removes it from the old pool's edges (tombstone) and begins again
- * in the new one: keys are sealed for a pool.  The www name follows its first name's tenant and
- * pool.  The operation succeeds when items are rejected; look at each.  Rejections: "bad-field"
- * (www of a www or wildcard name; a www name that would be too long; tenant or pool of a www
- * name, other than its first name's). */
+ * in the new one: keys are sealed for a pool.  The www name follows its first name's tenant,
+ * pool and policy, but for the redirect: that is each name's own.  The operation succeeds when
+ * items are rejected; look at each.  Rejections: "bad-field" (www of a www or wildcard name; a
+ * www name that would be too long; tenant, pool or policy but the redirect of a www name, other
+ * than its first name's). */
 struct ch_op_put {
 	struct ch_store_put_item *items; /* in and out; the backend's until done() */
 	size_t n_items;			 /* 1 … CH_STORE_PUT_MAX, else CH_ETOOBIG */
@@ -476,18 +484,18 @@ CH_MUST int ch_store_read_feed(struct ch_store *store, const char *pool, uint64_
 	struct ch_store_feed_info *ret_info);
 struct ch_store_records_filter {
 	const char *pool;
-	const char *after; /* names above this; NULL: from the beginning */
-	const char *until; /* names up to this, itself included; NULL: to the end */
-	size_t limit;	   /* 1 … CH_STORE_RECORDS_MAX names that are looked at */
+	const char *after; /* keys (ch_record_key) above this; NULL: from the beginning */
+	const char *until; /* keys up to this, itself included; NULL: to the end */
+	size_t limit;	   /* 1 … CH_STORE_RECORDS_MAX keys that are looked at */
 };
 struct ch_store_records_info {
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t head; /* newest sequence number of this pool, 0: it is empty */
 	bool more;
-	char last[CH_NAME_MAX + 1]; /* with more: what to go on after */
+	char last[CH_RECORD_KEY_B]; /* with more: what to go on after */
 };
 /* Hands the pool's records that are no tombstones to row(), in the order of the bytes of their
- * names; its seq is 0, its chain NULL.  A page may be short, even empty, while there is more:
+ * keys; its seq is 0, its chain NULL.  A page may be short, even empty, while there is more:
  * names of other pools and tombstones are looked at too.  A value of row() other than 0 ends
  * the call and is its result. */
 CH_MUST int ch_store_read_records(struct ch_store *store,

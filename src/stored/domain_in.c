@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "wire/name.h"
+#include "wire/policy.h"
 
 static bool is_of(const char *text, const char *characters, size_t max)
 {
@@ -21,6 +22,11 @@ bool ch_domain_in_is_name(const char *text)
 	return is_of(text, "abcdefghijklmnopqrstuvwxyz0123456789._-*", CH_NAME_TEXT_B - 1);
 }
 
+bool ch_domain_in_is_key(const char *text)
+{
+	return is_of(text, "abcdefghijklmnopqrstuvwxyz0123456789._-*/", CH_RECORD_KEY_B - 1);
+}
+
 static const char *read_label(struct ch_json_in *in, const char *key)
 {
 	const char *text = ch_json_in_str(in, key, CH_JSON_OPTIONAL, CH_STORE_LABEL_MAX);
@@ -29,6 +35,29 @@ static const char *read_label(struct ch_json_in *in, const char *key)
 		ch_json_in_fail(in, key, "\"%s\" must be 1 to %d of a-z, 0-9, '.', '_', '-'.",
 			key, CH_STORE_LABEL_MAX);
 	return text;
+}
+
+static const char *read_policy(struct ch_json_in *in, enum ch_policy_tag tag)
+{
+	const char *key = ch_policy_word(tag);
+	const char *text = ch_json_in_str(in, key, CH_JSON_OPTIONAL, CH_POLICY_TEXT_B - 1);
+	char normal[CH_POLICY_TEXT_B];
+	struct ch_err err = {0};
+	json_t *kept;
+
+	if (!text)
+		return NULL;
+	if (ch_policy_normalize(tag, text, normal, &err)) {
+		ch_json_in_fail_err(in, key, &err);
+		return NULL;
+	}
+	kept = json_string(normal);
+	if (json_object_set_new(in->object, key, kept)) {
+		(void)ch_err_set(&err, CH_ENOMEM, "internal", "out of memory");
+		ch_json_in_fail_err(in, key, &err);
+		return NULL;
+	}
+	return json_string_value(kept);
 }
 
 void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item)
@@ -40,4 +69,6 @@ void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item)
 		(void)ch_json_in_bool(in, "www", false);
 	item->tenant = read_label(in, "tenant");
 	item->pool = read_label(in, "pool");
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		item->policy[tag] = read_policy(in, tag);
 }

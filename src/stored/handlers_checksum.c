@@ -18,9 +18,10 @@ struct sums {
 static int add_listed(
 	struct sums *sums, const struct ch_record *record, const uint8_t digest[CH_CHECKSUM_B])
 {
-	json_t *item = json_pack("{s:s%, s:I, s:o}", "name", record->name, record->name_len,
-		"version", (json_int_t)record->version, "sha256",
-		ch_present_hex(digest, CH_CHECKSUM_B));
+	char key[CH_RECORD_KEY_B];
+	size_t len = ch_record_key(record->kind, record->name, record->name_len, key);
+	json_t *item = json_pack("{s:s%, s:I, s:o}", "name", key, len, "version",
+		(json_int_t)record->version, "sha256", ch_present_hex(digest, CH_CHECKSUM_B));
 
 	return json_array_append_new(sums->records, item) ? CH_ENOMEM : CH_OK;
 }
@@ -65,9 +66,9 @@ static bool read_name(struct ch_req *req, const char *key, const char **ret_name
 {
 	const char *name = ch_query_get(&req->query, key);
 
-	if (name && !ch_domain_in_is_name(name)) {
-		ch_req_problem(
-			req, CH_EINVAL, "bad-query", key, "%s must be a normalized name.", key);
+	if (name && !ch_domain_in_is_key(name)) {
+		ch_req_problem(req, CH_EINVAL, "bad-query", key,
+			"%s must be a normalized name or the key of a policy.", key);
 		return false;
 	}
 	*ret_name = name;

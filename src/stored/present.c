@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "base/mem.h"
 #include "wire/name.h"
+#include "wire/policy.h"
 
 #define PEM_MAX_B (128u * 1024u)
 #define PEM_LINE_B 48 /* 64 characters */
@@ -105,6 +106,12 @@ json_t *ch_present_domain(const struct ch_store_domain *d)
 		"certificate", cert_summary(d->cert), "created_at",
 		ch_present_time(d->created_at_ms), "updated_at",
 		ch_present_time(d->updated_at_ms));
+	for (int tag = CH_STORE_POLICY_FIRST; json && tag < CH_POLICY_TAG_COUNT; tag++)
+		if (json_object_set_new(
+			    json, ch_policy_word(tag), text_or_null(d->policy[tag]))) {
+			json_decref(json);
+			return NULL;
+		}
 	if (json && d->www_of && json_object_set_new(json, "www_of", json_string(d->www_of))) {
 		json_decref(json);
 		return NULL;

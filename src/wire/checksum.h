@@ -3,7 +3,7 @@
  *   d[0] = 32 zero bytes;  d[i] = SHA-256(d[i-1] || SHA-256(record[i]))
  *
  * over the records (wire/record.h; name, version and certificate are all in them) in the order
- * of the bytes of their names.  Tombstones are left out: they are forgotten at different times
+ * of the bytes of their keys.  Tombstones are left out: they are forgotten at different times
  * in different places. */
 #ifndef CH_WIRE_CHECKSUM_H
 #define CH_WIRE_CHECKSUM_H

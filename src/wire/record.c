@@ -44,6 +44,36 @@ static void read_sealed(struct ch_reader *r, struct ch_sealed_view *ret)
 		r->rc = CH_EPROTO;
 }
 
+static int printable(const uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			return 0;
+	return 1;
+}
+
+static void read_policy(struct ch_reader *r, struct ch_record *ret)
+{
+	uint8_t n = ch_read_u8(r);
+	uint8_t before = 0;
+
+	while (n-- && !r->rc) {
+		uint8_t tag = ch_read_u8(r);
+		uint8_t len = ch_read_u8(r);
+		const uint8_t *text = ch_read_bytes(r, len);
+
+		if (r->rc)
+			return;
+		if (tag <= before || len == 0 || !printable(text, len)) {
+			r->rc = CH_EPROTO;
+			return;
+		}
+		before = tag;
+		if (tag < CH_POLICY_TAG_COUNT)
+			ret->policy[tag] = (struct ch_text_view){(const char *)text, len};
+	}
+}
+
 static void read_cert(struct ch_reader *r, const uint8_t *start, struct ch_record *ret)
 {
 	ret->key_version = ch_read_u64(r);
@@ -79,7 +109,7 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 	kind = ch_read_u8(&r);
 	if (r.rc)
 		return r.rc;
-	if (format != CH_RECORD_FORMAT || kind < CH_RECORD_NAME || kind > CH_RECORD_TOMBSTONE)
+	if (format != CH_RECORD_FORMAT || kind < CH_RECORD_NAME || kind > CH_RECORD_POLICY)
 		return CH_EUNSUPPORTED;
 	rec.kind = (enum ch_record_kind)kind;
 	rec.flags = ch_read_u16(&r);
@@ -91,10 +121,24 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 		return CH_EPROTO;
 	if (rec.kind == CH_RECORD_CERT)
 		read_cert(&r, bytes, &rec);
+	if (rec.kind == CH_RECORD_POLICY)
+		read_policy(&r, &rec);
 	if (r.rc || r.left)
 		return CH_EPROTO;
 	*ret_record = rec;
 	return CH_OK;
+}
+
+size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len,
+	char ret_key[CH_RECORD_KEY_B])
+{
+	memcpy(ret_key, name, name_len);
+	if (kind == CH_RECORD_POLICY) {
+		ret_key[name_len++] = '/';
+		ret_key[name_len++] = '0' + CH_RECORD_POLICY;
+	}
+	ret_key[name_len] = 0;
+	return name_len;
 }
 
 static void add_sealed(struct ch_buf *out, const struct ch_sealed_view *sealed)
@@ -122,12 +166,39 @@ static int check_cert_fields(const struct ch_record *rec)
 	return CH_OK;
 }
 
+static int check_policy(const struct ch_text_view *policy)
+{
+	for (size_t tag = 1; tag < CH_POLICY_TAG_COUNT; tag++)
+		if (policy[tag].len > UINT8_MAX ||
+			!printable((const uint8_t *)policy[tag].text, policy[tag].len))
+			return CH_EINVAL;
+	return CH_OK;
+}
+
+static int add_policy(struct ch_buf *out, const struct ch_text_view *policy)
+{
+	uint8_t n = 0;
+
+	for (size_t tag = 1; tag < CH_POLICY_TAG_COUNT; tag++)
+		n += policy[tag].len > 0;
+	(void)ch_buf_add_u8(out, n);
+	for (size_t tag = 1; tag < CH_POLICY_TAG_COUNT; tag++) {
+		if (policy[tag].len == 0)
+			continue;
+		(void)ch_buf_add_u8(out, (uint8_t)tag);
+		(void)ch_buf_add_u8(out, (uint8_t)policy[tag].len);
+		(void)ch_buf_add(out, policy[tag].text, policy[tag].len);
+	}
+	return out->rc;
+}
+
 int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 {
 	static const uint8_t no_chain[CH_CHAIN_ID_B];
 
 	if (check_name(rec->name, rec->name_len) ||
-		(rec->kind == CH_RECORD_CERT && check_cert_fields(rec)))
+		(rec->kind == CH_RECORD_CERT && check_cert_fields(rec)) ||
+		(rec->kind == CH_RECORD_POLICY && check_policy(rec->policy)))
 		return CH_EINVAL;
 	(void)ch_buf_add_u8(out, CH_RECORD_FORMAT);
 	(void)ch_buf_add_u8(out, (uint8_t)rec->kind);
@@ -136,6 +207,8 @@ int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 	(void)ch_buf_add_u64(out, rec->account_hint);
 	(void)ch_buf_add_u8(out, (uint8_t)rec->name_len);
 	(void)ch_buf_add(out, rec->name, rec->name_len);
+	if (rec->kind == CH_RECORD_POLICY)
+		return add_policy(out, rec->policy);
 	if (rec->kind != CH_RECORD_CERT)
 		return out->rc;
 	(void)ch_buf_add_u64(out, rec->key_version);

@@ -1,4 +1,5 @@
-/* Edge records: what the feed carries and the replica stores, one per name.
+/* Edge records: what the feed carries and the replica stores: for each name one that says
+ * whether it is there and how it is served, and one with its policy if that is not the default.
  *
  * All integers big-endian.  Layout of a record (format 1):
  *
@@ -9,7 +10,12 @@
  *   u64 account_hint      first 8 bytes of the ACME account thumbprint that answers challenges
  *                         for this name; 0 = the first pinned one
  *   u8  name_len, name    1 … 253 bytes: lower-case A-labels, "*." allowed in front
- *   kind CH_RECORD_NAME and CH_RECORD_TOMBSTONE end here.  kind CH_RECORD_CERT goes on:
+ *   kind CH_RECORD_NAME and CH_RECORD_TOMBSTONE end here.
+ *   kind CH_RECORD_POLICY goes on; what is not given is the default:
+ *   u8  n                 then n times, tags ascending, unknown ones are skipped:
+ *       u8  tag                enum ch_policy_tag
+ *       u8  len, text          1 … 255 bytes of printable ASCII
+ *   kind CH_RECORD_CERT goes on:
  *   u64 key_version       the version that is bound into the sealed key's AAD
  *   i64 not_before_s, not_after_s          Unix seconds, as in the leaf
  *   u8  chain_id[32]      SHA-256 of the chain block (below); all zero: no intermediates
@@ -24,8 +30,11 @@
  *                         every byte before signature
  *
  * A chain block is: u8 n (1 … 8), then n times u16 len, DER certificate; leaf's issuer first.
- * The store can make NAME and TOMBSTONE records (they give nobody a key); CERT records only the
- * issuer can make. */
+ * The store can make NAME, TOMBSTONE and POLICY records (they give nobody a key); CERT records
+ * only the issuer can make.
+ *
+ * Stores and replicas keep a record under its key: the name, and for a POLICY record "/4"
+ * behind it.  The tombstone of a name removes its policy too. */
 #ifndef CH_WIRE_RECORD_H
 #define CH_WIRE_RECORD_H
 
@@ -37,6 +46,7 @@
 
 #define CH_RECORD_FORMAT 1
 #define CH_NAME_MAX 253
+#define CH_RECORD_KEY_B (CH_NAME_MAX + 3) /* with its NUL */
 #define CH_RECORD_LEAF_MAX_B 8192u
 #define CH_RECORD_CT_MAX_B 1024u
 #define CH_RECORD_SEALED_MAX 8
@@ -52,6 +62,20 @@ enum ch_record_kind {
 	CH_RECORD_NAME = 1,	 /* registered, no certificate yet */
 	CH_RECORD_CERT = 2,	 /* a certificate is live */
 	CH_RECORD_TOMBSTONE = 3, /* removed */
+	CH_RECORD_POLICY = 4,	 /* what the edge's configuration may want to know */
+};
+
+enum ch_policy_tag {
+	CH_POLICY_TENANT = 1,	/* default: "default" */
+	CH_POLICY_UPSTREAM = 2, /* a name that the edge's configuration maps to addresses */
+	CH_POLICY_HSTS = 3,	/* value of Strict-Transport-Security */
+	CH_POLICY_REDIRECT = 4, /* "none", or the name to send visitors to; default: to HTTPS */
+	CH_POLICY_TAG_COUNT
+};
+
+struct ch_text_view {
+	const char *text; /* NOT NUL-terminated */
+	size_t len;	  /* 0: not given */
 };
 
 struct ch_sealed_view {
@@ -71,6 +95,8 @@ struct ch_record {
 	uint64_t account_hint;
 	const char *name; /* NOT NUL-terminated */
 	size_t name_len;
+	/* CH_RECORD_POLICY only: */
+	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
 	/* CH_RECORD_CERT only: */
 	uint64_t key_version;
 	int64_t not_before_s;
@@ -90,7 +116,12 @@ struct ch_record {
  * rules of names beyond their length and characters (a-z 0-9 - _ . and a leading "*."). */
 CH_MUST int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_record);
 
-/* Appends a NAME or TOMBSTONE record, or a CERT record up to and including signer_id:
+/* The key of a record of this kind and name, NUL-terminated; returns its length.  name_len at
+ * most CH_NAME_MAX. */
+size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len,
+	char ret_key[CH_RECORD_KEY_B]);
+
+/* Appends a NAME, TOMBSTONE or POLICY record, or a CERT record up to and including signer_id:
  * the caller signs the bytes and appends the signature (ch_record_sign does both). */
 CH_MUST int ch_record_encode(const struct ch_record *record, struct ch_buf *out);
 

@@ -57,6 +57,10 @@ _PROXY = """\
 			proxy_set_header X-Certherd-Name $certherd_name;
 			proxy_set_header X-Certherd-Https $certherd_https;
 			proxy_set_header X-Certherd-Not-After $certherd_not_after;
+			proxy_set_header X-Certherd-Tenant $certherd_tenant;
+			proxy_set_header X-Certherd-Upstream $certherd_upstream;
+			proxy_set_header X-Certherd-Hsts $certherd_hsts;
+			proxy_set_header X-Certherd-Redirect $certherd_redirect;
 			proxy_set_header X-Reused $ssl_session_reused;
 """
 

@@ -102,6 +102,22 @@ def test_port_80_redirects_names_that_are_live(edge):
     assert (status, headers["Location"]) == (308, "https://live.test/a?b=c")
 
 
+def test_the_policy_of_a_name_holds_on_both_ports(edge):
+    edge.apply("cert:www.pol.test:11:names=www.pol.test", "cert:pol.test:12",
+               "policy:www.pol.test:13:redirect=pol.test", "policy:pol.test:14:hsts=max-age=300")
+    status, headers, _ = plain(edge, "www.pol.test", "/a?b=c")
+    assert (status, headers["Location"]) == (308, "https://pol.test/a?b=c")
+    with edge.connect("www.pol.test", proxy_line=VISITOR) as visitor:
+        status, headers, _ = visitor.get("www.pol.test")
+    assert (status, headers["Location"]) == (308, "https://pol.test/")
+    with edge.connect("pol.test", proxy_line=VISITOR) as visitor:
+        status, headers, _ = visitor.get("pol.test")
+    assert (status, headers["Strict-Transport-Security"]) == (200, "max-age=300")
+    with edge.connect("live.test", proxy_line=VISITOR) as visitor:
+        status, headers, _ = visitor.get("live.test")
+    assert status == 200 and "Strict-Transport-Security" not in headers
+
+
 @pytest.mark.parametrize("host", ["new.test", "unknown.test", "127.0.0.1"])
 def test_port_80_serves_the_others_as_they_are(edge, host):
     status, _, body = plain(edge, host)

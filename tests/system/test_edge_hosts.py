@@ -105,6 +105,77 @@ def test_variables(shared_edge):
         assert variables(shared_edge, host) == ("", "", "")
 
 
+# -- policy ---------------------------------------------------------------------------------
+
+WORDS = ("tenant", "upstream", "hsts", "redirect")
+
+
+def policy(edge, host, sni=None):
+    """What the platform is told; sni: over HTTPS."""
+    import json
+    if sni:
+        with edge.connect(sni) as visitor:
+            status, _, body = visitor.get(host)
+    else:
+        status, _, body = asked(edge, host)
+    assert status == 200
+    headers = json.loads(body)["headers"]
+    return tuple(headers.get(f"x-certherd-{word}", "") for word in WORDS)
+
+
+def test_the_policy_of_a_name(shared_edge):
+    shared_edge.apply(
+        "cert:pol.test:1", "policy:pol.test:2:tenant=t1:upstream=eu-1:hsts=max-age=300; preload",
+        "cert:plain.pol.test:3", "name:soon.pol.test:4",
+        "policy:soon.pol.test:5:tenant=t2:hsts=max-age=1", "cert:*.star.pol.test:6",
+        "policy:*.star.pol.test:7:tenant=t3:upstream=us-1")
+    assert policy(shared_edge, "pol.test") == ("t1", "eu-1", "", "https://pol.test")
+    assert policy(shared_edge, "POL.test.", "pol.test") == ("t1", "eu-1", "max-age=300; preload", "")
+    assert policy(shared_edge, "plain.pol.test") == ("default", "", "", "https://plain.pol.test")
+    assert policy(shared_edge, "plain.pol.test", "plain.pol.test") == ("default", "", "", "")
+    # Without a certificate nobody is sent to HTTPS, nor told to stay there.
+    assert policy(shared_edge, "soon.pol.test") == ("t2", "", "", "")
+    assert policy(shared_edge, "x.star.pol.test") == ("t3", "us-1", "", "https://x.star.pol.test")
+    assert policy(shared_edge, "unknown.pol.test") == ("", "", "", "")
+
+
+def test_a_changed_policy_holds_from_the_next_request_on(shared_edge):
+    shared_edge.apply("cert:new.pol.test:1", "policy:new.pol.test:2:upstream=eu-1")
+    assert policy(shared_edge, "new.pol.test")[1] == "eu-1"
+    shared_edge.apply("policy:new.pol.test:3:upstream=us-1")
+    assert policy(shared_edge, "new.pol.test")[1] == "us-1"
+    shared_edge.apply("policy:new.pol.test:4")
+    assert policy(shared_edge, "new.pol.test")[1] == ""
+    shared_edge.apply("policy:new.pol.test:5:upstream=us-2", "gone:new.pol.test:6",
+                      "cert:new.pol.test:7")
+    assert policy(shared_edge, "new.pol.test")[:2] == ("default", "")
+
+
+def test_where_visitors_are_redirected(shared_edge):
+    shared_edge.apply(
+        "cert:red.test:1", "cert:www.red.test:2", "policy:www.red.test:3:redirect=red.test",
+        "cert:stay.red.test:4", "policy:stay.red.test:5:redirect=none",
+        "cert:self.red.test:6", "policy:self.red.test:7:redirect=self.red.test",
+        "name:later.red.test:8", "cert:to-later.red.test:9",
+        "policy:to-later.red.test:10:redirect=later.red.test",
+        "cert:away.red.test:11", "policy:away.red.test:12:redirect=elsewhere.example",
+        "cert:late.red.test:13:days=-1", "name:early.red.test:14",
+        "policy:early.red.test:15:redirect=red.test")
+    plain = {
+        "www.red.test": "https://red.test", "stay.red.test": "",
+        "self.red.test": "https://self.red.test", "to-later.red.test": "http://later.red.test",
+        "away.red.test": "https://elsewhere.example", "late.red.test": "",
+        "early.red.test": "https://red.test"}
+    for host, want in plain.items():
+        assert policy(shared_edge, host)[3] == want, host
+    # Over HTTPS: on to another name, never off HTTPS, never in a circle.
+    over_https = {"www.red.test": "https://red.test", "red.test": "", "stay.red.test": "",
+                  "self.red.test": "", "to-later.red.test": "",
+                  "away.red.test": "https://elsewhere.example"}
+    for host, want in over_https.items():
+        assert policy(shared_edge, host, host)[3] == want, host
+
+
 # -- challenges -------------------------------------------------------------------------------
 
 PREFIX = "/.well-known/acme-challenge/"

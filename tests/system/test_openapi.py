@@ -161,6 +161,8 @@ def names_that_handlers_ask_for():
         source = path.read_text()
         asked |= set(re.findall(r'ch_json_in_(?!fail)\w+\(\s*&?\w+,\s*"(\w+)"', source))
         asked |= set(re.findall(r'read_(?:label|bytes)\([^")]*"(\w+)"', source))
+    # The words of a policy, each asked for by its tag.
+    asked |= set(re.findall(r'return "(\w+)"', (ROOT / "src/wire/policy.c").read_text()))
     return asked
 
 

@@ -147,6 +147,22 @@ def test_plain_http_redirects_names_that_are_live_and_only_those(site, shop):
     assert json.loads(body)["path"] == "/path"
 
 
+def test_a_policy_set_by_the_platform_is_the_edges_within_a_moment(site, shop):
+    def served():
+        with site.connect(shop) as visit:
+            _, headers, body = visit.get(shop)
+        told = json.loads(body)["headers"]
+        return (told.get("x-certherd-tenant"), told.get("x-certherd-upstream"),
+                headers.get("Strict-Transport-Security"))
+
+    assert served() == ("default", None, None)
+    site.herd.cli("domain", "add", shop, "--tenant", "t1", "--upstream", "eu-1",
+                  "--hsts", "max-age=300")
+    wait.until(lambda: served() == ("t1", "eu-1", "max-age=300"), "the policy is there")
+    site.herd.cli("domain", "add", shop, "--tenant", "default", "--upstream", "", "--hsts", "")
+    wait.until(lambda: served() == ("default", None, None), "the policy is gone")
+
+
 def test_challenges_are_answered_for_registered_names_only(site, shop):
     path = "/.well-known/acme-challenge/"
     status, headers, body = tls.plain_get(site.nginx.http_port, shop, path + "tok_en-1")

@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 	struct ch_replica_entry entry;
 	struct ch_recipient_key *key;
 	struct ch_record record;
-	char after[CH_NAME_MAX + 1] = "";
+	char after[CH_RECORD_KEY_B] = "";
 	struct ch_err err;
 	int rc;
 
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 		need(ch_record_decode(entry.bytes, entry.len, &record), "record");
 		if (record.kind == CH_RECORD_CERT)
 			print_key(&record, key);
-		snprintf(after, sizeof(after), "%.*s", (int)entry.name_len, entry.name);
+		snprintf(after, sizeof(after), "%.*s", (int)entry.key_len, entry.key);
 	}
 	need(rc == CH_ENOTFOUND ? CH_OK : rc, "replica");
 	ch_replica_reader_free(reader);

@@ -10,6 +10,7 @@
  *   name:NAME:VERSION[:hint=16 hex digits]
  *   cert:NAME:VERSION[:OPTION…]        a certificate for NAME, its key sealed
  *   gone:NAME:VERSION                  a tombstone
+ *   policy:NAME:VERSION[:tenant=…][:upstream=…][:hsts=…][:redirect=…]
  *   many:SUFFIX:COUNT:VERSION          certificates for n<number>.SUFFIX
  *   pem:NAME:FILE                      such a certificate, its chain and its key into a file
  *   rebuild | publish                  begin a generation, make it live (the first of a folder
@@ -88,6 +89,7 @@ struct wish { /* of one certificate */
 	bool no_chain;
 	bool lost_chain;
 	bool no_signature;
+	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
 };
 
 static void add_ext(X509 *x509, int nid, const char *value)
@@ -275,6 +277,7 @@ static void put_plain(struct tool *tool, enum ch_record_kind kind, const struct 
 		.name = wish->name,
 		.name_len = strlen(wish->name)};
 
+	memcpy(record.policy, wish->policy, sizeof(record.policy));
 	ch_buf_init(&bytes, CH_RECORD_MAX_B);
 	need(ch_record_encode(&record, &bytes), "encode");
 	put(tool, &record, &bytes);
@@ -421,6 +424,22 @@ static uint64_t parse_hint(const char *hex)
 	return hint;
 }
 
+static bool parse_policy(struct wish *wish, const char *text)
+{
+	static const char *const words[CH_POLICY_TAG_COUNT] = {[CH_POLICY_TENANT] = "tenant=",
+		[CH_POLICY_UPSTREAM] = "upstream=",
+		[CH_POLICY_HSTS] = "hsts=",
+		[CH_POLICY_REDIRECT] = "redirect="};
+
+	for (int tag = 1; tag < CH_POLICY_TAG_COUNT; tag++)
+		if (strncmp(text, words[tag], strlen(words[tag])) == 0) {
+			text += strlen(words[tag]);
+			wish->policy[tag] = (struct ch_text_view){text, strlen(text)};
+			return true;
+		}
+	return false;
+}
+
 static void parse_option(struct wish *wish, char *text)
 {
 	if (strncmp(text, "names=", 6) == 0)
@@ -441,7 +460,7 @@ static void parse_option(struct wish *wish, char *text)
 		wish->lost_chain = true;
 	else if (strcmp(text, "unsigned") == 0)
 		wish->no_signature = true;
-	else
+	else if (!parse_policy(wish, text))
 		die("unknown option", text);
 }
 
@@ -517,6 +536,8 @@ static void run(struct tool *tool, char *text)
 		put_plain(tool, CH_RECORD_NAME, &wish);
 	else if (strcmp(verb, "gone") == 0)
 		put_plain(tool, CH_RECORD_TOMBSTONE, &wish);
+	else if (strcmp(verb, "policy") == 0)
+		put_plain(tool, CH_RECORD_POLICY, &wish);
 	else
 		die("unknown operation", verb);
 }

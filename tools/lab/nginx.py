@@ -37,8 +37,8 @@ http {
 		}
 		location / {
 			# A name whose certificate is not there yet is served as it is.
-			if ($certherd_https) {
-				return 308 https://$host$request_uri;
+			if ($certherd_redirect) {
+				return 308 $certherd_redirect$request_uri;
 			}
 			proxy_pass http://127.0.0.1:%(upstream_port)d;
 			proxy_set_header Host $host;
@@ -66,6 +66,9 @@ http {
 			proxy_set_header X-Forwarded-Proto https;
 			proxy_set_header X-Certherd-Name $certherd_name;
 			proxy_set_header X-Certherd-Not-After $certherd_not_after;
+			proxy_set_header X-Certherd-Tenant $certherd_tenant;
+			proxy_set_header X-Certherd-Upstream $certherd_upstream;
+			add_header Strict-Transport-Security $certherd_hsts always;
 		}
 	}
 }

@@ -30,7 +30,8 @@ static void read_bytes(const char *text, size_t len, char *out, size_t out_b)
 		if (rc == CH_OK)
 			at += (size_t)snprintf(out + at, out_b - at, "%ju:%s,%d,%s,%s\n",
 				(uintmax_t)r->line, row.name, row.www,
-				row.tenant ? row.tenant : "-", row.pool ? row.pool : "-");
+				row.settings.tenant ? row.settings.tenant : "-",
+				row.settings.pool ? row.settings.pool : "-");
 		else if (rc != CH_ENOTFOUND)
 			at += (size_t)snprintf(out + at, out_b - at, "%ju!%s\n",
 				(uintmax_t)r->line, err.problem);
@@ -70,6 +71,8 @@ static void a_head_line_names_the_columns_in_any_order(void **state)
 		"2:a.example,1,t1,p1\n3:b.example,-1,-,-\n4:c.example,-1,-,-\n");
 	expect("# c\nPool, Name\np1,a.example\n", "3:a.example,-1,-,p1\n");
 	expect("name\na.example\n", "2:a.example,-1,-,-\n");
+	expect("hsts,upstream,redirect,name,tenant\nmax-age=1,eu-1,none,a.example,t1\n",
+		"2:a.example,-1,t1,-\n");
 	expect("www,name\nNO,a.example\n1,b.example\n",
 		"2:a.example,0,-,-\n3:b.example,1,-,-\n");
 }
@@ -78,7 +81,8 @@ static void a_head_line_with_other_columns_is_refused(void **state)
 {
 	expect("name,color\na.example,red\n", "1!csv-head\n");
 	expect("name,name\na,b\n", "1!csv-head\n");
-	expect("name,www,tenant,pool,www\na\n", "1!csv-columns\n");
+	expect("name,www,tenant,pool,www\na\n", "1!csv-head\n");
+	expect("name,www,tenant,pool,upstream,hsts,redirect,www\na\n", "1!csv-columns\n");
 }
 
 static void quotes_are_taken_away(void **state)

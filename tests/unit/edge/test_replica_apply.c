@@ -74,6 +74,122 @@ static void a_tombstone_removes_a_name_and_keeps_older_versions_out(void **state
 	ch_replica_writer_free(writer);
 }
 
+static int put_policy(struct ch_replica_writer *writer, const char *name, uint64_t version,
+	const char *hsts, enum ch_apply_effect *ret_effect)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+	struct ch_record record = {.kind = CH_RECORD_POLICY,
+		.version = version,
+		.name = name,
+		.name_len = strlen(name)};
+
+	record.policy[CH_POLICY_HSTS] = (struct ch_text_view){hsts, strlen(hsts)};
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_encode(&record, &buf), CH_OK);
+	return ch_replica_put(writer, &record, buf.data, buf.len, ret_effect);
+}
+
+static enum ch_apply_effect apply_policy(
+	struct ch_replica_writer *writer, const char *name, uint64_t version, const char *hsts)
+{
+	struct ch_cursor cursor = cursor_at(version);
+	enum ch_apply_effect effect;
+
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(put_policy(writer, name, version, hsts, &effect), CH_OK);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
+	return effect;
+}
+
+/* 0: it is this one; else the negated rc, or 99. */
+static int find_policy(struct ch_replica_reader *reader, const char *name, const char *hsts)
+{
+	struct ch_record r;
+	int rc = ch_replica_begin(reader);
+
+	if (rc)
+		return -rc;
+	rc = ch_replica_get_policy(reader, name, strlen(name), &r);
+	if (rc == CH_OK &&
+		(r.policy[CH_POLICY_HSTS].len != strlen(hsts) ||
+			memcmp(r.policy[CH_POLICY_HSTS].text, hsts, strlen(hsts)) != 0))
+		rc = -99;
+	ch_replica_end(reader);
+	return -rc;
+}
+
+static int policies_are_there(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	struct ch_replica_entry entry;
+	char seen[128] = "";
+	size_t len = 0;
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL))
+		return 50;
+	if (find_policy(reader, "a.example", "max-age=2") != 0)
+		return 51;
+	if (find_policy(reader, "b.example", "") != -CH_ENOTFOUND)
+		return 52;
+	if (find_policy(reader, "a.exampl", "") != -CH_ENOTFOUND)
+		return 53;
+	if (ch_replica_begin(reader))
+		return 54;
+	for (entry.key = "", entry.key_len = 0;
+		ch_replica_next(reader, entry.key, entry.key_len, &entry) == CH_OK;)
+		len += (size_t)snprintf(
+			seen + len, sizeof(seen) - len, "%.*s ", (int)entry.key_len, entry.key);
+	ch_replica_end(reader);
+	ch_replica_reader_free(reader);
+	return strcmp(seen, "a.example a.example.x a.example/4 b.example ") == 0 ? 0 : 55;
+}
+
+static void policies_lie_beside_their_names(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	uint64_t names;
+
+	apply(writer, "b.example", 1, CH_RECORD_NAME);
+	apply(writer, "a.example", 2, CH_RECORD_NAME);
+	apply(writer, "a.example.x", 3, CH_RECORD_NAME);
+	assert_int_equal(apply_policy(writer, "a.example", 4, "max-age=1"), CH_APPLY_CHANGED);
+	assert_int_equal(apply_policy(writer, "a.example", 6, "max-age=2"), CH_APPLY_CHANGED);
+	assert_int_equal(apply_policy(writer, "a.example", 5, "max-age=3"), CH_APPLY_STALE);
+	assert_int_equal(ch_replica_writer_count(writer, &names), CH_OK);
+	assert_int_equal(names, 3);
+	assert_int_equal(in_child(policies_are_there, f), 0);
+	ch_replica_writer_free(writer);
+}
+
+static int only_the_others_policy_is_there(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL))
+		return 50;
+	if (find_policy(reader, "a.example", "") != -CH_ENOTFOUND)
+		return 51;
+	if (find_policy(reader, "a.example.x", "max-age=2") != 0)
+		return 52;
+	ch_replica_reader_free(reader);
+	return 0;
+}
+
+static void a_tombstone_takes_the_policy_along(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+
+	apply(writer, "a.example", 1, CH_RECORD_NAME);
+	apply(writer, "a.example.x", 2, CH_RECORD_NAME);
+	apply_policy(writer, "a.example", 3, "max-age=1");
+	apply_policy(writer, "a.example.x", 4, "max-age=2");
+	assert_int_equal(apply(writer, "a.example", 5, CH_RECORD_TOMBSTONE), CH_APPLY_REMOVED);
+	assert_int_equal(in_child(only_the_others_policy_is_there, f), 0);
+	ch_replica_writer_free(writer);
+}
+
 static void chains_are_stored_once_and_found_by_their_id(void **state)
 {
 	struct fixture *f = *state;
@@ -271,7 +387,7 @@ static char next_letter(struct ch_replica_reader *reader, const char *after)
 	struct ch_replica_entry entry;
 	int rc = ch_replica_next(reader, after, strlen(after), &entry);
 
-	return rc == CH_ENOTFOUND ? '-' : rc ? '!' : entry.name[0];
+	return rc == CH_ENOTFOUND ? '-' : rc ? '!' : entry.key[0];
 }
 
 static int walk_in_order(struct fixture *f)
@@ -312,6 +428,8 @@ int main(void)
 		TEST(a_new_folder_has_an_empty_live_generation),
 		TEST(only_a_higher_version_is_applied),
 		TEST(a_tombstone_removes_a_name_and_keeps_older_versions_out),
+		TEST(policies_lie_beside_their_names),
+		TEST(a_tombstone_takes_the_policy_along),
 		TEST(chains_are_stored_once_and_found_by_their_id),
 		TEST(an_aborted_transaction_changes_nothing),
 		TEST(without_a_transaction_nothing_can_be_put),

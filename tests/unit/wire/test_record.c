@@ -154,6 +154,69 @@ static void names_and_tombstones_are_unsigned_and_short(void **state)
 	ch_buf_done(&buf);
 }
 
+static void policies_round_trip_and_unknown_tags_are_skipped(void **state)
+{
+	struct ch_record rec = {
+		.kind = CH_RECORD_POLICY, .version = 9, .name = "a.example", .name_len = 9};
+	char key[CH_RECORD_KEY_B];
+	struct ch_record back;
+	struct ch_buf buf;
+	size_t n_at;
+
+	rec.policy[CH_POLICY_TENANT] = (struct ch_text_view){"t1", 2};
+	rec.policy[CH_POLICY_HSTS] = (struct ch_text_view){"max-age=300", 11};
+	ch_buf_init(&buf, 100);
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_OK);
+	assert_int_equal(ch_buf_add(&buf, "\x09\x01x", 3), CH_OK); /* of a newer sender */
+	n_at = 4 + 8 + 8 + 1 + 9;
+	buf.data[n_at]++;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_int_equal(back.kind, CH_RECORD_POLICY);
+	assert_int_equal(back.policy[CH_POLICY_UPSTREAM].len, 0);
+	assert_int_equal(back.policy[CH_POLICY_HSTS].len, 11);
+	assert_memory_equal(back.policy[CH_POLICY_HSTS].text, "max-age=300", 11);
+	assert_int_equal(ch_record_key(back.kind, back.name, back.name_len, key), 11);
+	assert_string_equal(key, "a.example/4");
+	assert_int_equal(ch_record_key(CH_RECORD_CERT, back.name, back.name_len, key), 9);
+	assert_string_equal(key, "a.example");
+	ch_buf_done(&buf);
+}
+
+static void bad_policies_are_refused(void **state)
+{
+	static const struct {
+		const char *fields;
+		size_t len;
+	} bad[] = {
+		{"\1", 1},	     /* one is missing */
+		{"\1\1\2x", 4},	     /* cut */
+		{"\1\1\0", 3},	     /* empty */
+		{"\1\1\1\n", 4},     /* a header cannot be ended by it */
+		{"\1\1\1\x80", 4},   /* not ASCII */
+		{"\2\2\1x\1\1y", 7}, /* out of order */
+		{"\2\1\1x\1\1y", 7}, /* twice */
+		{"\0x", 2},	     /* rubbish at the end */
+	};
+	struct ch_record rec = {
+		.kind = CH_RECORD_POLICY, .version = 9, .name = "a.example", .name_len = 9};
+	struct ch_record back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, 100);
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
+		ch_buf_reset(&buf);
+		assert_int_equal(ch_record_encode(&rec, &buf), CH_OK);
+		buf.len--;
+		assert_int_equal(ch_buf_add(&buf, bad[i].fields, bad[i].len), CH_OK);
+		assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	}
+	ch_buf_reset(&buf);
+	rec.policy[CH_POLICY_HSTS] = (struct ch_text_view){"a\r\nb", 4};
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	assert_int_equal(buf.len, 0);
+	ch_buf_done(&buf);
+}
+
 static void bad_fields_are_not_encoded(void **state)
 {
 	struct ch_buf buf;
@@ -230,6 +293,8 @@ int main(void)
 		cmocka_unit_test(any_altered_byte_is_noticed),
 		cmocka_unit_test(cut_or_longer_records_are_refused),
 		cmocka_unit_test(names_and_tombstones_are_unsigned_and_short),
+		cmocka_unit_test(policies_round_trip_and_unknown_tags_are_skipped),
+		cmocka_unit_test(bad_policies_are_refused),
 		cmocka_unit_test(bad_fields_are_not_encoded),
 		cmocka_unit_test(chains_round_trip),
 		cmocka_unit_test(checksums_depend_on_every_byte_and_on_the_order),

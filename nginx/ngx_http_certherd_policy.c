@@ -1,0 +1,225 @@
+
+/*
+ * $certherd_tenant, $certherd_upstream, $certherd_hsts, $certherd_redirect:
+ * what the platform wants done with the Host of the request.
+ */
+
+
+#include "ngx_http_certherd_module.h"
+
+
+static ngx_int_t ngx_http_certherd_variable_tenant(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_certherd_variable_upstream(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_certherd_variable_hsts(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_certherd_variable_redirect(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+ngx_http_variable_t  ngx_http_certherd_policy_vars[] = {
+
+    { ngx_string("certherd_tenant"), NULL,
+      ngx_http_certherd_variable_tenant, 0, 0, 0 },
+
+    { ngx_string("certherd_upstream"), NULL,
+      ngx_http_certherd_variable_upstream, 0, 0, 0 },
+
+    { ngx_string("certherd_hsts"), NULL,
+      ngx_http_certherd_variable_hsts, 0, 0, 0 },
+
+    { ngx_string("certherd_redirect"), NULL,
+      ngx_http_certherd_variable_redirect, 0, 0, 0 },
+
+      ngx_http_null_variable
+};
+
+
+/* The policy of the registered name; all empty when there is none. */
+
+static ngx_http_certherd_request_t *
+ngx_http_certherd_request_policy(ngx_http_request_t *r)
+{
+    ngx_str_t                     name;
+    ngx_http_certherd_request_t  *ctx;
+
+    ctx = ngx_http_certherd_request(r);
+    if (ctx == NULL || ctx->policy_known) {
+        return ctx;
+    }
+
+    if (ctx->found.registered) {
+        name.data = ctx->found.name;
+        name.len = ctx->found.len;
+
+        if (ngx_http_certherd_policy(&name, r->pool, ctx->policy,
+                                     r->connection->log)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    ctx->policy_known = 1;
+
+    return ctx;
+}
+
+
+static ngx_int_t
+ngx_http_certherd_variable_tenant(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                    *tenant;
+    ngx_http_certherd_request_t  *ctx;
+
+    ctx = ngx_http_certherd_request_policy(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    tenant = &ctx->policy[CH_POLICY_TENANT];
+
+    if (tenant->len == 0 && ctx->found.registered) {
+        return ngx_http_certherd_set_value(v, (u_char *) "default",
+                                           sizeof("default") - 1);
+    }
+
+    return ngx_http_certherd_set_value(v, tenant->data, tenant->len);
+}
+
+
+static ngx_int_t
+ngx_http_certherd_variable_upstream(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                    *upstream;
+    ngx_http_certherd_request_t  *ctx;
+
+    ctx = ngx_http_certherd_request_policy(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    upstream = &ctx->policy[CH_POLICY_UPSTREAM];
+
+    return ngx_http_certherd_set_value(v, upstream->data, upstream->len);
+}
+
+
+static ngx_uint_t
+ngx_http_certherd_is_tls(ngx_http_request_t *r)
+{
+    return r->connection->ssl != NULL;
+}
+
+
+/* RFC 6797, section 7.2: not over plain HTTP. */
+
+static ngx_int_t
+ngx_http_certherd_variable_hsts(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                    *hsts;
+    ngx_http_certherd_request_t  *ctx;
+
+    ctx = ngx_http_certherd_request_policy(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    hsts = &ctx->policy[CH_POLICY_HSTS];
+
+    if (!ngx_http_certherd_is_tls(r)
+        || !ngx_http_certherd_is_live(&ctx->found))
+    {
+        return ngx_http_certherd_set_value(v, (u_char *) "", 0);
+    }
+
+    return ngx_http_certherd_set_value(v, hsts->data, hsts->len);
+}
+
+
+static ngx_int_t
+ngx_http_certherd_set_url(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    ngx_uint_t https, ngx_str_t *name)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(r->pool, sizeof("https://") - 1 + name->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_certherd_set_value(v, p,
+                        ngx_sprintf(p, "http%s://%V", https ? "s" : "", name)
+                        - p);
+}
+
+
+/*
+ * To another name: over HTTPS, unless it is one of ours that has none yet.  A
+ * name that is not ours is the platform's own business.
+ */
+
+static ngx_int_t
+ngx_http_certherd_redirect_to(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_str_t *target)
+{
+    ngx_uint_t                 https;
+    ngx_http_certherd_found_t  found;
+
+    ngx_memzero(&found, sizeof(found));
+    (void) ngx_http_certherd_lookup(target, &found, r->connection->log);
+
+    https = !found.registered || ngx_http_certherd_is_live(&found);
+
+    if (!https && ngx_http_certherd_is_tls(r)) {
+        return ngx_http_certherd_set_value(v, (u_char *) "", 0);
+    }
+
+    return ngx_http_certherd_set_url(r, v, https, target);
+}
+
+
+static ngx_int_t
+ngx_http_certherd_variable_redirect(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                        host_data[NGX_HTTP_CERTHERD_NAME_MAX];
+    ngx_str_t                     host, *redirect;
+    ngx_http_certherd_request_t  *ctx;
+
+    ctx = ngx_http_certherd_request_policy(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    redirect = &ctx->policy[CH_POLICY_REDIRECT];
+    host.data = host_data;
+
+    if (!ctx->found.registered
+        || (redirect->len == 4 && ngx_memcmp(redirect->data, "none", 4) == 0)
+        || ngx_http_certherd_normalize(&r->headers_in.server, host.data,
+                                       &host.len)
+           != NGX_OK)
+    {
+        return ngx_http_certherd_set_value(v, (u_char *) "", 0);
+    }
+
+    if (redirect->len
+        && (redirect->len != host.len
+            || ngx_memcmp(redirect->data, host.data, host.len) != 0))
+    {
+        return ngx_http_certherd_redirect_to(r, v, redirect);
+    }
+
+    if (!ngx_http_certherd_is_tls(r)
+        && ngx_http_certherd_is_live(&ctx->found))
+    {
+        return ngx_http_certherd_set_url(r, v, 1, &host);
+    }
+
+    return ngx_http_certherd_set_value(v, (u_char *) "", 0);
+}

@@ -1,0 +1,72 @@
+/* What a name's record of kind POLICY says: made anew when one of its parts changed. */
+#include <string.h>
+
+#include "store/sqlite_work.h"
+
+static struct ch_text_view view(const char *text, const char *by_default)
+{
+	if (strcmp(text, by_default) == 0)
+		return (struct ch_text_view){.len = 0};
+	return (struct ch_text_view){.text = text, .len = strlen(text)};
+}
+
+/* True when there is nothing to say. */
+static bool fill(const struct ch_name_row *row, struct ch_text_view policy[CH_POLICY_TAG_COUNT])
+{
+	size_t given_b;
+
+	policy[CH_POLICY_TENANT] = view(row->tenant, CH_STORE_LABEL_DEFAULT);
+	given_b = policy[CH_POLICY_TENANT].len;
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++) {
+		policy[tag] = view(row->policy[tag], "");
+		given_b += policy[tag].len;
+	}
+	return given_b == 0;
+}
+
+static int has_policy(struct ch_work *w, const char *key, const char *pool, bool *ret_has)
+{
+	int64_t one;
+	int rc = ch_sq_get_i64(w->sq, &one,
+		"SELECT 1 FROM edge_record WHERE name = ? AND pool = ?", "tt", key, pool);
+
+	*ret_has = rc == CH_OK;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+int ch_work_emit_policy(struct ch_work *w, const char *name)
+{
+	struct ch_record record = {.kind = CH_RECORD_POLICY};
+	CH_CLEANUP(ch_buf_done) struct ch_buf buf;
+	char key[CH_RECORD_KEY_B];
+	struct ch_name_row row;
+	bool is_default;
+	bool has;
+	int rc = ch_name_row_load(w->sq, name, &row);
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	if (rc)
+		return rc;
+	ch_record_key(record.kind, row.name, strlen(row.name), key);
+	is_default = fill(&row, record.policy);
+	rc = has_policy(w, key, row.pool, &has);
+	/* Edges that know of none need not hear that there is none. */
+	if (rc || (is_default && !has))
+		return rc;
+	record.version = ch_work_id(w);
+	record.name = row.name;
+	record.name_len = strlen(row.name);
+	rc = ch_record_encode(&record, &buf);
+	return rc ? rc
+		  : ch_work_emit(w, row.pool, key, record.version, record.kind, buf.data,
+			    buf.len, NULL);
+}
+
+int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name)
+{
+	char key[CH_RECORD_KEY_B];
+
+	ch_record_key(CH_RECORD_POLICY, name, strlen(name), key);
+	return ch_sq_run(
+		w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?", "tt", key, pool);
+}

@@ -1,0 +1,193 @@
+/* What edges are told about a name beside its certificate. */
+#include "fixture.h"
+
+#include "wire/policy.h"
+
+/* The newest records of a pool by key, and how many rows there were. */
+struct feed {
+	char policy[512]; /* "key=upstream|hsts|redirect|tenant;" in the order of the feed */
+	size_t rows;
+};
+
+static int note_row(const struct ch_store_feed_row *row, void *arg)
+{
+	static const enum ch_policy_tag order[] = {
+		CH_POLICY_UPSTREAM, CH_POLICY_HSTS, CH_POLICY_REDIRECT, CH_POLICY_TENANT};
+	struct feed *feed = arg;
+	struct ch_record r;
+	char key[CH_RECORD_KEY_B];
+	size_t len = strlen(feed->policy);
+
+	feed->rows++;
+	assert_ok(ch_record_decode(row->record, row->record_len, &r));
+	if (r.kind != CH_RECORD_POLICY)
+		return 0;
+	ch_record_key(r.kind, r.name, r.name_len, key);
+	len += (size_t)snprintf(
+		feed->policy + len, sizeof(feed->policy) - len, "%.*s=", (int)r.name_len, key);
+	for (size_t i = 0; i < CH_ARRAY_LEN(order); i++) {
+		struct ch_text_view part = r.policy[order[i]];
+
+		len += (size_t)snprintf(feed->policy + len, sizeof(feed->policy) - len,
+			"%.*s%s", (int)part.len, part.len ? part.text : "",
+			i + 1 < CH_ARRAY_LEN(order) ? "|" : ";");
+	}
+	return 0;
+}
+
+static struct feed feed_of(struct fixture *fx, const char *pool)
+{
+	struct ch_store_feed_info info;
+	struct feed feed = {.policy = ""};
+
+	assert_ok(ch_store_read_feed(fx->store, pool, 0, note_row, &feed, &info));
+	return feed;
+}
+
+#define assert_policies(fx, pool, want)                                                        \
+	do {                                                                                   \
+		struct feed feed_ = feed_of(fx, pool);                                         \
+		assert_string_equal(feed_.policy, want);                                       \
+	} while (0)
+
+static enum ch_store_put_result put(struct fixture *fx, const char *name, enum ch_store_tri www,
+	const char *upstream, const char *hsts, const char *redirect)
+{
+	struct ch_store_put_item item = {.name = name, .www = www};
+	struct ch_store_op op = {.type = CH_OP_PUT, .who = "operator/default/admin"};
+
+	item.policy[CH_POLICY_UPSTREAM] = upstream;
+	item.policy[CH_POLICY_HSTS] = hsts;
+	item.policy[CH_POLICY_REDIRECT] = redirect;
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	return item.result;
+}
+
+static void a_name_with_defaults_has_no_policy(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	put(fx, "a.example", CH_TRI_KEEP, "", "", "");
+	assert_policies(fx, "default", "");
+	assert_null(fx_get(fx, "a.example").policy[CH_POLICY_HSTS]);
+}
+
+static void a_policy_is_told_changed_and_taken_back(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain d;
+
+	assert_int_equal(
+		put(fx, "a.example", CH_TRI_KEEP, "eu-1", "max-age=300", NULL), CH_PUT_CREATED);
+	assert_policies(fx, "default", "a.example=eu-1|max-age=300||;");
+	assert_int_equal(
+		put(fx, "a.example", CH_TRI_KEEP, NULL, "max-age=600", "none"), CH_PUT_EXISTS);
+	assert_policies(fx, "default", "a.example=eu-1|max-age=600|none|;");
+	d = fx_get(fx, "a.example");
+	assert_string_equal(d.policy[CH_POLICY_UPSTREAM], "eu-1");
+	assert_string_equal(d.policy[CH_POLICY_HSTS], "max-age=600");
+	assert_string_equal(d.policy[CH_POLICY_REDIRECT], "none");
+	/* Edges that were told must be told that nothing is left of it. */
+	put(fx, "a.example", CH_TRI_KEEP, "", "", "");
+	assert_policies(fx, "default", "a.example=|||;");
+}
+
+static void the_same_again_is_no_change(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t head;
+
+	put(fx, "a.example", CH_TRI_KEEP, "eu-1", NULL, NULL);
+	head = fx_feed_info(fx).head;
+	put(fx, "a.example", CH_TRI_KEEP, "eu-1", NULL, NULL);
+	assert_int_equal(fx_feed_info(fx).head, head);
+}
+
+static void the_tenant_is_part_of_it(void **state)
+{
+	struct fixture *fx = *state;
+
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "t1", NULL, NULL));
+	assert_policies(fx, "default", "a.example=|||t1;");
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "t2", NULL, NULL));
+	assert_policies(fx, "default", "a.example=|||t2;");
+}
+
+static void a_policy_goes_with_its_name(void **state)
+{
+	struct fixture *fx = *state;
+
+	put(fx, "a.example", CH_TRI_KEEP, "eu-1", NULL, NULL);
+	assert_int_equal(feed_of(fx, "default").rows, 2);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	assert_policies(fx, "default", "");
+	assert_int_equal(feed_of(fx, "default").rows, 1);
+	/* A name that comes back begins with the defaults. */
+	fx_add(fx, "a.example");
+	assert_policies(fx, "default", "");
+}
+
+static void a_policy_moves_with_its_name_to_another_pool(void **state)
+{
+	struct fixture *fx = *state;
+
+	put(fx, "a.example", CH_TRI_KEEP, "eu-1", NULL, NULL);
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, NULL, "p2", NULL));
+	assert_policies(fx, "default", "");
+	assert_policies(fx, "p2", "a.example=eu-1|||;");
+}
+
+static void a_www_name_shares_all_but_the_redirect(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {.name = "www.a.example"};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+
+	put(fx, "a.example", CH_TRI_YES, "eu-1", NULL, "none");
+	assert_policies(fx, "default", "a.example=eu-1||none|;www.a.example=eu-1|||;");
+	put(fx, "www.a.example", CH_TRI_KEEP, NULL, NULL, "a.example");
+	put(fx, "a.example", CH_TRI_KEEP, NULL, "max-age=1", NULL);
+	assert_policies(fx, "default",
+		"a.example=eu-1|max-age=1|none|;www.a.example=eu-1|max-age=1|a.example|;");
+	item.policy[CH_POLICY_UPSTREAM] = "us-1";
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_REJECTED);
+	assert_string_equal(item.problem, "bad-field");
+}
+
+static void a_policy_does_not_hold_up_an_order(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	uint64_t head;
+
+	fx_add(fx, "a.example");
+	head = fx_feed_info(fx).head;
+	put(fx, "a.example", CH_TRI_KEEP, "eu-1", NULL, NULL);
+	assert_ok(fx_ack(fx, "default", "e1", head));
+	order = fx_lease_one(fx);
+	assert_true(order->edges.ready);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_name_with_defaults_has_no_policy),
+		T(a_policy_is_told_changed_and_taken_back),
+		T(the_same_again_is_no_change),
+		T(the_tenant_is_part_of_it),
+		T(a_policy_goes_with_its_name),
+		T(a_policy_moves_with_its_name_to_another_pool),
+		T(a_www_name_shares_all_but_the_redirect),
+		T(a_policy_does_not_hold_up_an_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
