@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,15 +17,17 @@ enum { WALK_WHOLE = 10, WALK_UNSUPPORTED, WALK_FAILED }; /* anything else: damag
 /* A record that cannot be served is as bad as a page that cannot be read. */
 static bool is_record(const MDB_val *key, const MDB_val *val)
 {
+	char own[CH_RECORD_KEY_B];
 	struct ch_record record;
 	int rc = ch_record_decode(val->mv_data, val->mv_size, &record);
 
-	return rc == CH_EUNSUPPORTED ||
-	       (rc == CH_OK && record.name_len == key->mv_size &&
-		       memcmp(record.name, key->mv_data, key->mv_size) == 0);
+	if (rc)
+		return rc == CH_EUNSUPPORTED;
+	return ch_record_key(record.kind, record.name, record.name_len, own) == key->mv_size &&
+	       memcmp(own, key->mv_data, key->mv_size) == 0;
 }
 
-static bool is_whole(MDB_txn *txn, MDB_dbi dbi, bool of_names)
+static bool is_whole(MDB_txn *txn, MDB_dbi dbi, bool of_records)
 {
 	MDB_cursor *cursor;
 	MDB_stat stat;
@@ -35,7 +39,7 @@ static bool is_whole(MDB_txn *txn, MDB_dbi dbi, bool of_names)
 		return false;
 	/* Pages that lead in circles must not keep it here. */
 	while (n <= stat.ms_entries && mdb_cursor_get(cursor, &key, &val, MDB_NEXT) == 0) {
-		if (of_names && !is_record(&key, &val))
+		if (of_records && !is_record(&key, &val))
 			return false;
 		n++;
 	}
@@ -56,17 +60,26 @@ static int walk(const char *dir, const char *name)
 	if (mdb_txn_begin(gen.env, NULL, MDB_RDONLY, &txn))
 		return WALK_FAILED;
 	return is_whole(txn, gen.meta, false) && is_whole(txn, gen.chains, false) &&
-			       is_whole(txn, gen.names, true)
+			       is_whole(txn, gen.names, true) && is_whole(txn, gen.extras, true)
 		       ? WALK_WHOLE
 		       : CH_ECORRUPT;
 }
 
 /* LMDB has no checksums, and rubbish in its pages makes it crash: that must happen to a child.
  */
-_Noreturn static void walk_in_child(const char *dir, const char *name)
+_Noreturn static void walk_in_child(const char *dir, const char *name, pid_t parent)
 {
-	int null = open("/dev/null", O_WRONLY);
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+	int null;
 
+	/* Whatever the process would do about a crash of its own. */
+	for (size_t i = 0; i < CH_ARRAY_LEN(crashes); i++)
+		signal(crashes[i], SIG_DFL);
+	/* It must not outlive a writer that is killed, holding the writer's lock. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(WALK_FAILED);
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	null = open("/dev/null", O_WRONLY);
 	/* What an assertion of LMDB prints there says nothing to an operator. */
 	if (null >= 0)
 		(void)dup2(null, STDERR_FILENO);
@@ -75,11 +88,12 @@ _Noreturn static void walk_in_child(const char *dir, const char *name)
 
 int ch_generation_walk(const char *dir, const char *name, struct ch_err *err)
 {
+	pid_t self = getpid();
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0)
-		walk_in_child(dir, name);
+		walk_in_child(dir, name, self);
 	if (pid < 0)
 		return ch_err_set(err, CH_EAGAIN, "replica-walk",
 			"cannot make a process that looks through replica %s: %s", name,

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@
 #include "base/mem.h"
 #include "edge/generation_walk.h"
 #include "edge/replica_writer.h"
+
+#define LOCK_TRIES 50
+#define LOCK_WAIT_MS 10
 
 static int fail_errno(struct ch_err *err, const char *what, const char *path)
 {
@@ -197,12 +201,16 @@ static int take_lock(struct ch_replica_writer *writer, struct ch_err *err)
 	writer->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (writer->lock_fd < 0)
 		return fail_errno(err, "open", path);
-	if (flock(writer->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return CH_OK;
-	if (errno == EWOULDBLOCK)
-		return ch_err_set(err, CH_ECONFLICT, "replica-locked",
-			"another process writes to the replica at %s", writer->dir);
-	return fail_errno(err, "lock", path);
+	/* A writer that was just killed may leave a child behind for a moment. */
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		if (flock(writer->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return CH_OK;
+		if (errno != EWOULDBLOCK)
+			return fail_errno(err, "lock", path);
+		(void)!poll(NULL, 0, LOCK_WAIT_MS);
+	}
+	return ch_err_set(err, CH_ECONFLICT, "replica-locked",
+		"another process writes to the replica at %s", writer->dir);
 }
 
 static int make_folder(struct ch_replica_writer *writer, struct ch_err *err)

@@ -115,6 +115,8 @@ def test_a_batch_of_ten_thousand_is_taken(store):
     (b"{\"unknown\":1}", "unknown-field"), (b"{\"www\":\"yes\"}", "bad-field"),
     (b"{\"www\":1}", "bad-field"), (b"{\"tenant\":\"\"}", "bad-field"),
     (b"{\"tenant\":\"A\"}", "bad-field"), (b"{\"tenant\":\"" + b"a" * 64 + b"\"}", "bad-field"),
+    (b"{\"upstream\":\"http://10.0.0.1\"}", "bad-field"), (b"{\"redirect\":\"localhost\"}", "bad-field"),
+    (b"{\"hsts\":\"max-age=1\\r\\nA: b\"}", "bad-field"),
     (b"{\"pool\":\"../../etc\"}", "bad-field"), (b"{\"tenant\":1e400}", None),
     (b"{\"tenant\":99999999999999999999999}", None)],
     ids=short)
