@@ -29,7 +29,8 @@ static int64_t read_time(const json_t *doc, const char *key)
 	const char *text = ch_acme_json_str(doc, key);
 	int64_t at_ms;
 
-	return text && ch_time_parse(text, &at_ms) == CH_OK ? at_ms : 0;
+	/* A time before 1970 is one that was never set: some CAs send year 1. */
+	return text && ch_time_parse(text, &at_ms) == CH_OK && at_ms > 0 ? at_ms : 0;
 }
 
 static int bad_url(struct ch_err *err, const char *what)

@@ -95,12 +95,22 @@ static int tell(const struct verify *v, const struct ch_compare *c)
 	return same ? EXIT_SAME : EXIT_NOT_SAME;
 }
 
+/* The store's words: nothing that a terminal obeys. */
+static void print_plain(const char *text)
+{
+	for (; *text; text++)
+		fputc(iscntrl((unsigned char)*text) ? '?' : *text, stderr);
+}
+
 static int fail(const struct ch_err *err)
 {
 	bool is_mine = strncmp(err->problem, "replica", 7) == 0 || err->rc == CH_ENOMEM;
 
-	fprintf(stderr, "certherd verify: %s%s (%s)\n",
-		is_mine ? "" : "the store cannot be asked: ", err->detail, err->problem);
+	fprintf(stderr, "certherd verify: %s", is_mine ? "" : "the store cannot be asked: ");
+	print_plain(err->detail);
+	fputs(" (", stderr);
+	print_plain(err->problem);
+	fputs(")\n", stderr);
 	return is_mine ? EXIT_NOT_SAME : EXIT_STORE;
 }
 

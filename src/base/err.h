@@ -69,8 +69,9 @@ struct ch_err {
 	int64_t retry_at_ms; /* Unix milliseconds, 0 = unknown */
 };
 
-/* Fills *err (NULL allowed: then it only returns rc); detail is truncated at its size.
- * Returns rc, so that a caller can write `return ch_err_set(err, CH_EINVAL, "code", "…")`. */
+/* Fills *err (NULL allowed: then it only returns rc); detail is truncated at its size, but
+ * never inside a UTF-8 character. Returns rc, so that a caller can write `return
+ * ch_err_set(err, CH_EINVAL, "code", "…")`. */
 int ch_err_set(struct ch_err *err, int rc, const char *problem, const char *fmt, ...)
 	CH_PRINTF(4, 5);
 

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/codec.h"
+#include "wire/record.h"
 
 #define CSR_MAX_B 8192u
 #define SEALED_MAX_B 16384u
@@ -50,7 +51,8 @@ static int read_names(const json_t *doc, struct ch_work *work)
 	for (size_t i = 0; i < work->n_names; i++) {
 		const char *name = json_string_value(json_array_get(list, i));
 
-		if (!name || !name[0] || strlen(name) >= CH_NAME_TEXT_B)
+		/* No record could be made for another one, after the CA was asked. */
+		if (!name || ch_record_check_name(name, strlen(name)))
 			return CH_EPROTO;
 		strcpy(work->names[i], name);
 		work->name_list[i] = work->names[i];
@@ -94,7 +96,8 @@ static int read_numbers(const json_t *doc, struct ch_work *work)
 	/* The id becomes the version of signed records: one that is out of range would be the
 	 * last that any edge takes. */
 	if (json_integer_value(id) < 1 || json_integer_value(id) > ID_MAX ||
-		json_integer_value(fence) < 0 || attempts < 0 || attempts > ATTEMPTS_MAX)
+		json_integer_value(fence) < 0 || json_integer_value(fence) > ID_MAX ||
+		attempts < 0 || attempts > ATTEMPTS_MAX)
 		return CH_EPROTO;
 	work->id = (uint64_t)json_integer_value(id);
 	work->fence = (uint64_t)json_integer_value(fence);

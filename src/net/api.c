@@ -200,7 +200,9 @@ static int map_problem(const char *url, const struct ch_http_resp *resp, struct 
 	char fallback[32];
 
 	snprintf(fallback, sizeof(fallback), "http-%d", resp->status);
-	if (code && detail)
+	if (code && !*code)
+		code = NULL;
+	if (code && detail && *detail)
 		(void)ch_err_set(err, rc, code, "%s", detail);
 	else
 		(void)ch_err_set(err, rc, code ? code : fallback,

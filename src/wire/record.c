@@ -18,8 +18,7 @@ static int name_char(char c)
 	       c == '.';
 }
 
-/* Only what keeps keys and logs sane; the rules of names are in wire/name.c. */
-static int check_name(const char *name, size_t len)
+int ch_record_check_name(const char *name, size_t len)
 {
 	size_t at = len > 2 && name[0] == '*' && name[1] == '.' ? 2 : 0;
 
@@ -117,7 +116,7 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 	rec.account_hint = ch_read_u64(&r);
 	rec.name_len = ch_read_u8(&r);
 	rec.name = (const char *)ch_read_bytes(&r, rec.name_len);
-	if (r.rc || check_name(rec.name, rec.name_len))
+	if (r.rc || ch_record_check_name(rec.name, rec.name_len))
 		return CH_EPROTO;
 	if (rec.kind == CH_RECORD_CERT)
 		read_cert(&r, bytes, &rec);
@@ -196,7 +195,7 @@ int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 {
 	static const uint8_t no_chain[CH_CHAIN_ID_B];
 
-	if (check_name(rec->name, rec->name_len) ||
+	if (ch_record_check_name(rec->name, rec->name_len) ||
 		(rec->kind == CH_RECORD_CERT && check_cert_fields(rec)) ||
 		(rec->kind == CH_RECORD_POLICY && check_policy(rec->policy)))
 		return CH_EINVAL;

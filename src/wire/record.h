@@ -111,9 +111,13 @@ struct ch_record {
 	size_t signed_len; /* the signature covers the first signed_len bytes */
 };
 
+/* Whether a record can carry the name: 1 … CH_NAME_MAX of a-z 0-9 - _ . and a leading "*.".
+ * That keeps keys and logs sane; the rules of names are in wire/name.h.  CH_EPROTO. */
+CH_MUST int ch_record_check_name(const char *name, size_t len);
+
 /* CH_EPROTO when any length is out of range or bytes are left over; CH_EUNSUPPORTED for
  * another format or kind (a newer sender: keep, skip, report).  Checks no signature and no
- * rules of names beyond their length and characters (a-z 0-9 - _ . and a leading "*."). */
+ * rules of names beyond ch_record_check_name. */
 CH_MUST int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_record);
 
 /* The key of a record of this kind and name, NUL-terminated; returns its length.  name_len at

@@ -18,6 +18,32 @@
 #include "base/mem.h"
 #include "base/secret.h"
 
+/* 2, 3 and 4 bytes long. */
+static const char *const characters[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+
+static void errors_are_never_cut_inside_a_character(void **state)
+{
+	const size_t room = sizeof(((struct ch_err *)0)->detail) - 1;
+
+	for (size_t c = 0; c < CH_ARRAY_LEN(characters); c++)
+		for (size_t before = 0; before < 4; before++) {
+			size_t n = strlen(characters[c]);
+			char text[1024] = "aaaa";
+			struct ch_err err;
+
+			text[before] = 0;
+			for (size_t i = 0; i < 150; i++)
+				strcat(text, characters[c]);
+			(void)ch_err_set(&err, CH_EINVAL, text, "%s%s", text, text + before);
+			assert_int_equal((strlen(err.problem) - before) % n, 0);
+			assert_int_equal((strlen(err.detail) - before) % n, 0);
+			assert_true(strlen(err.detail) + n > room);
+			ch_err_prefix(&err, "x");
+			assert_int_equal((strlen(err.detail) - before - 3) % n, 0);
+			assert_true(strlen(err.detail) + n > room);
+		}
+}
+
 static void errors_carry_problem_and_detail(void **state)
 {
 	struct ch_err err;
@@ -298,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_carry_problem_and_detail),
+		cmocka_unit_test(errors_are_never_cut_inside_a_character),
 		cmocka_unit_test(actors_round_trip),
 		cmocka_unit_test(buffer_stops_at_its_cap_and_latches),
 		cmocka_unit_test(integers_round_trip_and_reader_latches),

@@ -274,9 +274,11 @@ static void broken_leased_orders_are_refused(void **state)
 		const char *key;
 		const char *value;
 	} bad[] = {{"id", "\"x\""}, {"fence", "null"}, {"state", "\"odd\""}, {"names", "[]"},
-		{"names", "[1]"}, {"names", "[\"a\",\"b\",\"c\"]"}, {"csr", "\"*\""},
+		{"names", "[1]"}, {"names", "[\"\"]"}, {"names", "[\"a\\nb.test\"]"},
+		{"names", "[\"A.test\"]"}, {"names", "[\"a\",\"b\",\"c\"]"}, {"csr", "\"*\""},
 		{"sealed", "5"}, {"id", "0"}, {"id", "-1"}, {"id", "9007199254740992"},
-		{"fence", "-1"}, {"attempts", "-1"}, {"attempts", "9007199254740992"},
+		{"fence", "-1"}, {"fence", "9007199254740992"}, {"attempts", "-1"},
+		{"attempts", "9007199254740992"},
 		{"acme", "{\"order\":\"\",\"finalize\":\"\",\"since\":-1}"},
 		{"acme", "{\"order\":1}"}, {"leaf_sha256", "\"00\""}};
 
