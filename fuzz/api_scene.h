@@ -1,8 +1,8 @@
 /* What the store holds when an input of fuzz_api.c begins, made by requests like those of the
  * input:
  *
- *   shop.example.com   order 2, published, to be confirmed
- *   two.example.com    and its www name: order 5, at `sealed`, leased with fence 1
+ *   shop.example.com   order 100, published, to be confirmed
+ *   two.example.com    and its www name: order 200, at `sealed`, leased with fence 1
  *   idle.example.com   pending
  *   rest.example.com   paused
  *   edge/default/fuzz  has acknowledged sequence number 1 */

@@ -10,6 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Optional: called after a folder of seeds was replayed.  Aborts when the seeds no longer reach
+ * what they are there for. */
+void ch_fuzz_replayed(void) __attribute__((weak));
+
 #define CH_FUZZ_CHECK(condition)                                                               \
 	do {                                                                                   \
 		if (!(condition)) {                                                            \

@@ -128,6 +128,40 @@ static void check_reply(
 		check_feed(reply);
 }
 
+/* Which routes have answered a request as asked. */
+static bool served[64];
+
+static void note_served(const struct ch_fuzz_request *request, int status)
+{
+	static struct ch_route_match match;
+	const struct ch_route *route;
+	struct ch_err err;
+	char path[256];
+	char allow[64];
+
+	snprintf(path, sizeof(path), "%.*s", (int)strcspn(request->uri, "?"), request->uri);
+	CH_FUZZ_CHECK(ch_routes_n <= sizeof(served) / sizeof(served[0]));
+	if (status <= 299 && ch_route_find(request->method, path, &route, &match, allow,
+				     sizeof(allow), &err) == CH_OK)
+		served[route - ch_routes] = true;
+}
+
+/* A new route without a seed is not fuzzed, and neither is one whose seeds name what the scene
+ * no longer has. */
+void ch_fuzz_replayed(void)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < ch_routes_n; i++) {
+		if (served[i])
+			continue;
+		all = false;
+		fprintf(stderr, "no seed in corpus/api is answered by %s %s\n",
+			ch_routes[i].method, ch_routes[i].pattern);
+	}
+	CH_FUZZ_CHECK(all);
+}
+
 static void ask(struct ch_service *service, const struct ch_fuzz_request *request)
 {
 	const char *next;
@@ -139,6 +173,7 @@ static void ask(struct ch_service *service, const struct ch_fuzz_request *reques
 	doc = reply.body ? json_loadb(reply.body, reply.body_len, JSON_REJECT_DUPLICATES, NULL)
 			 : NULL;
 	check_reply(request, &reply, doc);
+	note_served(request, reply.status);
 	/* A page's cursor is good for the next page. */
 	next = reply.status == 200 ? str(doc, "next_cursor") : NULL;
 	if (next) {

@@ -50,6 +50,16 @@ struct ch_store *ch_fuzz_store_open(void)
 	return store;
 }
 
+void ch_fuzz_store_number(uint64_t next)
+{
+	char *sql = sqlite3_mprintf("UPDATE meta SET last_id = %llu WHERE last_id < %llu",
+		(unsigned long long)next - 1, (unsigned long long)next);
+
+	run(sql);
+	CH_FUZZ_CHECK(sqlite3_changes(db) == 1);
+	sqlite3_free(sql);
+}
+
 static void keep_table(const char *name)
 {
 	char *sql = sqlite3_mprintf(

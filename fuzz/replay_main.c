@@ -49,6 +49,8 @@ static int replay_folder(const char *path, size_t *files)
 		(*files)++;
 	}
 	closedir(dir);
+	if (ch_fuzz_replayed)
+		ch_fuzz_replayed();
 	return failed;
 }
 
