@@ -67,6 +67,18 @@ static const char *trim(const char *at, const char **end)
 	return at;
 }
 
+/* strndup would do, but sanitizers that check strings want a NUL behind the line. */
+static char *copy_text(const char *text, size_t len)
+{
+	char *copy = malloc(len + 1);
+
+	if (copy) {
+		memcpy(copy, text, len);
+		copy[len] = 0;
+	}
+	return copy;
+}
+
 int ch_http_resp_add_line(struct ch_http_resp *resp, const char *line, size_t len)
 {
 	const char *colon = memchr(line, ':', len);
@@ -81,9 +93,9 @@ int ch_http_resp_add_line(struct ch_http_resp *resp, const char *line, size_t le
 		resp->n_headers == CH_HTTP_HEADERS_MAX)
 		return CH_OK;
 	value = trim(colon + 1, &end);
-	name = strndup(line, (size_t)(colon - line));
+	name = copy_text(line, (size_t)(colon - line));
 	resp->headers[resp->n_headers].name = name;
-	resp->headers[resp->n_headers].value = strndup(value, (size_t)(end - value));
+	resp->headers[resp->n_headers].value = copy_text(value, (size_t)(end - value));
 	resp->n_headers++;
 	if (!name || !resp->headers[resp->n_headers - 1].value)
 		return CH_ENOMEM;

@@ -31,10 +31,7 @@ class Killer:
         if victim == "worker":
             workers = process.children_of(self.site.nginx.process.pid)
             return self.rng.choice(sorted(workers)) if workers else None
-        for pid in process.children_of(self.supervisor.pid):
-            if process.command_line(pid).split()[1:2] == [victim]:
-                return pid
-        return None
+        return self.site.herd.pid_of(victim)
 
     def _choose(self):
         """Each kind once in random order, then again."""

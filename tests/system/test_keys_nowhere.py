@@ -57,13 +57,6 @@ def files_of(site):
             if path.is_file() and path.stat().st_size]
 
 
-def pid_of(site, role):
-    for pid in process.children_of(site.herd.running[0].pid):
-        if process.command_line(pid).split()[1] == role:
-            return pid
-    raise AssertionError(f"{role} is not running")
-
-
 def open_all(site, names, workers):
     """Visits until every worker has served every name; returns the keys' names by worker."""
     missing = {(pid, name) for pid in workers for name in names}
@@ -81,7 +74,7 @@ def open_all(site, names, workers):
 @pytest.fixture(scope="module")
 def site():
     from conftest import _end_site, _new_site
-    made = _new_site(nginx_options={"http_extra": "\tadd_header X-Worker $pid;"})
+    made = _new_site(nginx_options={"https_extra": "\t\t\tadd_header X-Worker $pid;"})
     try:
         yield made.start()
     finally:
@@ -164,15 +157,15 @@ def test_a_worker_of_nginx_that_opened_a_key_has_it(site, keys):
 @searchable
 @pytest.mark.parametrize("role", ["store", "issuer", "agent"])
 def test_no_role_has_a_key_in_memory(site, keys, role):
-    found = Found(keys, [f"pid:{pid_of(site, role)}"])
-    assert found.searched[f"pid:{pid_of(site, role)}"] > 2**20
+    found = Found(keys, [f"pid:{site.herd.pid_of(role)}"])
+    assert found.searched[f"pid:{site.herd.pid_of(role)}"] > 2**20
     assert found.hits == []
 
 
 @searchable
 def test_not_even_while_the_issuer_makes_others(site, keys):
     """What is published is out of its memory already."""
-    pid = pid_of(site, "issuer")
+    pid = site.herd.pid_of("issuer")
     before = set(keys_now(site).splitlines())
     site.herd.cli("domain", "retry", *NAMES)
 

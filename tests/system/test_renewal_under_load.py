@@ -82,7 +82,8 @@ class Crowd:
 def site():
     from conftest import _end_site, _new_site
     made = _new_site(nginx_options={
-        "workers": WORKERS, "http_extra": "\tadd_header X-Worker $pid;\n\tkeepalive_requests 100000;"})
+        "workers": WORKERS, "http_extra": "\tkeepalive_requests 100000;",
+        "https_extra": "\t\t\tadd_header X-Worker $pid;"})
     try:
         yield made.start()
     finally:

@@ -1,10 +1,12 @@
 """certherd itself: a folder made by `certherd init`, its programs, its API."""
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import re
+import signal
 import ssl
 
 from . import conffile, ports, process, wait
@@ -134,6 +136,23 @@ class Herd:
             return Api(self.store_port, self.pki("ca.pem")).get("/v1/health").status == 200
         except OSError:
             return False
+
+    def pid_of(self, role):
+        """The supervisor's child, None while it is not running."""
+        for pid in process.children_of(self.running[0].pid):
+            if process.command_line(pid).split()[1:2] == [role]:
+                return pid
+        return None
+
+    @contextlib.contextmanager
+    def suspended(self, role):
+        """The supervisor's child does nothing meanwhile."""
+        pid = self.pid_of(role)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def stop(self):
         """Stops what runs; returns the exit codes by name.  Raises when a sanitizer had

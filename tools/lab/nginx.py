@@ -69,6 +69,7 @@ http {
 			proxy_set_header X-Certherd-Tenant $certherd_tenant;
 			proxy_set_header X-Certherd-Upstream $certherd_upstream;
 			add_header Strict-Transport-Security $certherd_hsts always;
+%(https_extra)s
 		}
 	}
 }
@@ -82,7 +83,7 @@ def version():
 
 class Nginx:
     def __init__(self, folder, snippet, upstream_port, http_port=None, workers=2, user="root",
-                 http_extra=""):
+                 http_extra="", https_extra=""):
         self.folder = folder
         self.snippet = snippet
         self.upstream_port = upstream_port
@@ -91,6 +92,7 @@ class Nginx:
         self.workers = workers
         self.user = user
         self.http_extra = http_extra
+        self.https_extra = https_extra  # in the location of port 443
         self.process = None
 
     @property
@@ -104,6 +106,7 @@ class Nginx:
             "folder": self.folder, "module": herd.module(), "snippet": self.snippet,
             "user": f"user {self.user};" if os.geteuid() == 0 else "",
             "workers": self.workers, "http_extra": self.http_extra,
+            "https_extra": self.https_extra,
             "http_port": self.http_port, "https_port": self.https_port,
             "proxy_port": self.proxy_port, "upstream_port": self.upstream_port,
             "http2_flag": http2, "http2_line": "\t\thttp2 on;" if new else "",

@@ -114,7 +114,6 @@ static void a_lost_pointer_is_written_again_and_nothing_is_fetched(void **state)
 {
 	static const char *texts[] = {"", "rubbish", "f9-0123456789abcdef\n", NULL};
 	struct world *w = *state;
-	CH_AUTO_FREE char *text = NULL;
 	char path[256];
 	char live[256];
 	char again[256];
