@@ -48,12 +48,12 @@ static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t s
 }
 
 /* Why a CERT record must not be taken, or NULL; *ret_rc: the replica failed. */
-static const char *check_cert(struct ch_apply *a, const struct ch_record *record,
-	const struct ch_feed_frame *frame, int *ret_rc)
+static const char *check_cert(
+	struct ch_apply *a, const struct ch_record *record, uint64_t number, int *ret_rc)
 {
 	bool there = true;
 
-	if (ch_record_verify(record, frame->payload, a->signers))
+	if (!ch_signatures_are_good(&a->signatures, number))
 		return "not signed by a pinned key";
 	if (memcmp(record->chain_id, no_chain, sizeof(no_chain)) != 0)
 		*ret_rc = ch_replica_has_chain(a->writer, record->chain_id, &there);
@@ -119,7 +119,7 @@ static int apply_record(
 	}
 	rc = CH_OK;
 	if (record.kind == CH_RECORD_CERT)
-		why = check_cert(a, &record, frame, &rc);
+		why = check_cert(a, &record, counts->frames - 1, &rc);
 	if (rc)
 		return rc;
 	if (why)
@@ -136,13 +136,16 @@ static int apply_frame(
 		return apply_record(a, frame, counts);
 	case CH_FEED_CHAIN:
 		return apply_chain(a, frame, counts);
+	case CH_FEED_PLACE:
+		return CH_OK;
 	}
 	counts->unsupported++;
 	return CH_OK;
 }
 
-static int apply_frames(struct ch_apply *a, struct ch_reader *frames, uint64_t *seq,
-	struct ch_apply_counts *counts, struct ch_err *err)
+/* by_name: the frames of a snapshot are not numbered. */
+static int apply_frames(struct ch_apply *a, struct ch_reader *frames, bool by_name,
+	uint64_t *seq, struct ch_apply_counts *counts, struct ch_err *err)
 {
 	uint64_t after = *seq;
 
@@ -156,7 +159,8 @@ static int apply_frames(struct ch_apply *a, struct ch_reader *frames, uint64_t *
 			return ch_err_set(
 				err, rc, "feed-cut", "the feed's answer is cut short");
 		/* A chain frame carries the number of the record behind it. */
-		if (frame.seq <= after || frame.seq < *seq || frame.seq > CH_FEED_SEQ_MAX)
+		if (!by_name &&
+			(frame.seq <= after || frame.seq < *seq || frame.seq > CH_FEED_SEQ_MAX))
 			return ch_err_set(err, CH_EPROTO, "feed-order",
 				"the feed's answer has sequence number %" PRIu64
 				" after %" PRIu64,
@@ -171,6 +175,22 @@ static int apply_frames(struct ch_apply *a, struct ch_reader *frames, uint64_t *
 			return ch_err_set(err, rc, "replica", "cannot write to the replica: %s",
 				ch_rc_str(rc));
 	}
+}
+
+/* Begins the transaction; whoever called it ends it. */
+static int apply_all(struct ch_apply *a, struct ch_reader *frames, bool by_name, uint64_t *seq,
+	struct ch_apply_counts *counts, struct ch_err *err)
+{
+	int rc = ch_replica_apply_begin(a->writer);
+
+	if (rc == CH_OK)
+		rc = ch_signatures_check(a->signers, *frames, 0, &a->signatures);
+	if (rc)
+		return ch_err_set(
+			err, rc, "replica", "cannot write to the replica: %s", ch_rc_str(rc));
+	rc = apply_frames(a, frames, by_name, seq, counts, err);
+	ch_signatures_done(&a->signatures);
+	return rc;
 }
 
 /* Removals in a generation that is not live yet take nothing away: that is looked at when it is
@@ -216,12 +236,10 @@ int ch_apply_answer(struct ch_apply *apply, const struct ch_feed_header *header,
 	uint64_t live;
 	int rc = ch_replica_writer_count(apply->writer, &live);
 
-	if (rc == CH_OK)
-		rc = ch_replica_apply_begin(apply->writer);
 	if (rc)
 		return ch_err_set(
-			err, rc, "replica", "cannot write to the replica: %s", ch_rc_str(rc));
-	rc = apply_frames(apply, frames, &seq, &counts, err);
+			err, rc, "replica", "cannot read the replica: %s", ch_rc_str(rc));
+	rc = apply_all(apply, frames, false, &seq, &counts, err);
 	if (rc == CH_OK)
 		rc = check_brake(apply, &counts, live, err);
 	if (rc) {
@@ -243,6 +261,72 @@ int ch_apply_answer(struct ch_apply *apply, const struct ch_feed_header *header,
 		ch_brake_note(apply->brake, ch_mono_ms(), counts.unconfirmed);
 	apply->refused->unsupported += counts.unsupported;
 	*cursor = after;
+	*ret_counts = counts;
+	return CH_OK;
+}
+
+static bool is_key(const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] <= 0x20 || bytes[i] > 0x7e)
+			return false;
+	return len > 0 && len < CH_RECORD_KEY_B;
+}
+
+int ch_apply_find_place(const struct ch_feed_header *header, struct ch_reader frames,
+	char ret_key[CH_RECORD_KEY_B])
+{
+	struct ch_feed_frame frame = {.type = CH_FEED_RECORD};
+	int rc;
+
+	ret_key[0] = 0;
+	while ((rc = ch_feed_read_frame(&frames, &frame)) == CH_OK)
+		;
+	if (rc != CH_ENOTFOUND)
+		return rc;
+	if (!(header->flags & CH_FEED_MORE))
+		return CH_OK;
+	if (frame.type != CH_FEED_PLACE || !is_key(frame.payload, frame.payload_len))
+		return CH_EPROTO;
+	memcpy(ret_key, frame.payload, frame.payload_len);
+	ret_key[frame.payload_len] = 0;
+	return CH_OK;
+}
+
+int ch_apply_snapshot(struct ch_apply *apply, const struct ch_feed_header *header,
+	struct ch_reader *frames, struct ch_place *place, struct ch_apply_counts *ret_counts,
+	struct ch_err *err)
+{
+	struct ch_apply_counts counts = {0};
+	struct ch_place after = *place;
+	struct ch_cursor cursor = {.base = header->head, .valid = true};
+	uint64_t seq = 0;
+	int rc = ch_apply_find_place(header, *frames, after.key);
+
+	/* It must get on, or it would never end. */
+	if (rc == CH_OK && after.key[0] && strcmp(after.key, place->key) <= 0)
+		rc = CH_EPROTO;
+	if (rc)
+		return ch_err_set(
+			err, rc, "feed-place", "the snapshot does not say where it goes on");
+	if (!place->valid) {
+		memcpy(after.epoch, header->epoch, CH_EPOCH_B);
+		after.head = header->head;
+		after.valid = true;
+	}
+	after.done = after.key[0] == 0;
+	memcpy(cursor.epoch, after.epoch, CH_EPOCH_B);
+	cursor.seq = after.head;
+	rc = apply_all(apply, frames, true, &seq, &counts, err);
+	if (rc) {
+		ch_replica_apply_abort(apply->writer);
+		return rc;
+	}
+	rc = ch_replica_apply_commit_place(apply->writer, &after, &cursor, err);
+	if (rc)
+		return rc;
+	apply->refused->unsupported += counts.unsupported;
+	*place = after;
 	*ret_counts = counts;
 	return CH_OK;
 }

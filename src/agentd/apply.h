@@ -5,6 +5,7 @@
 
 #include "agentd/brake.h"
 #include "agentd/refused.h"
+#include "agentd/signatures.h"
 #include "crypto/sign.h"
 #include "edge/replica.h"
 #include "wire/feed.h"
@@ -16,8 +17,9 @@ struct ch_apply {
 	const struct ch_verify_set *signers; /* whose CERT records are taken */
 	struct ch_refused *refused;
 	struct ch_brake *brake;
-	uint64_t released_seq; /* removals up to here were confirmed, */
-	uint64_t released;     /* but only so many: what was asked about; goes down */
+	uint64_t released_seq;		 /* removals up to here were confirmed, */
+	uint64_t released;		 /* but only so many: what was asked about; goes down */
+	struct ch_signatures signatures; /* of the answer at hand */
 };
 
 struct ch_apply_counts {
@@ -30,6 +32,16 @@ struct ch_apply_counts {
 	uint64_t refused;
 	uint64_t unsupported;
 };
+
+/* The key that the frames of a snapshot end with; "" where they are the last.  CH_EPROTO. */
+CH_MUST int ch_apply_find_place(const struct ch_feed_header *header, struct ch_reader frames,
+	char ret_key[CH_RECORD_KEY_B]);
+/* frames: after the header, of a snapshot by name into a generation under construction.  *place
+ * is how far it has come, and on success how far it then has; the last part sets the cursor.
+ * Errors as of ch_apply_answer. */
+CH_MUST int ch_apply_snapshot(struct ch_apply *apply, const struct ch_feed_header *header,
+	struct ch_reader *frames, struct ch_place *place, struct ch_apply_counts *ret_counts,
+	struct ch_err *err);
 
 /* frames: after the header.  *cursor is where the replica is, and on success where it then is.
  * CH_EPROTO: the answer breaks the layout or the order; CH_EAGAIN (problem removal-refused):

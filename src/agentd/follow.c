@@ -49,10 +49,23 @@ static int64_t backoff(struct ch_follow *f)
 	return wait_ms / 2 + wait_ms / 2 * random / 255;
 }
 
-static int make_path(
-	const struct ch_follow *f, const struct ch_cursor *cursor, struct ch_buf *path)
+/* What the store is told as base: after a snapshot by name every removal is seen from its head
+ * on; while the feed is read from its beginning those before its base need not be. */
+static int base_of(struct ch_follow *f, const struct ch_cursor *cursor, uint64_t *ret_base)
+{
+	struct ch_place place;
+	int rc = ch_replica_writer_place(f->writer, &place);
+
+	if (rc == CH_OK)
+		*ret_base = place.done ? cursor->seq : cursor->base;
+	return rc;
+}
+
+static int make_path(struct ch_follow *f, const struct ch_cursor *cursor, struct ch_buf *path)
 {
 	char epoch[2 * CH_EPOCH_B + 1];
+	uint64_t base;
+	int rc;
 	/* The first answer comes at once, so that the store soon knows that this edge is back:
 	 * nothing may have changed for it to report otherwise. */
 	int64_t wait_ms = f->answered ? f->poll_wait_ms : 0;
@@ -62,9 +75,12 @@ static int make_path(
 		wait_ms = BRAKE_LOOK_MS;
 	ch_buf_addf(path, "/v1/feed?wait_ms=%jd", (intmax_t)wait_ms);
 	if (cursor->valid) {
+		rc = base_of(f, cursor, &base);
+		if (rc)
+			return rc;
 		ch_hex_encode(cursor->epoch, CH_EPOCH_B, epoch);
 		ch_buf_addf(path, "&epoch=%s&after=%" PRIu64 "&base=%" PRIu64, epoch,
-			cursor->seq, cursor->base);
+			cursor->seq, base);
 	}
 	return path->rc;
 }
@@ -77,8 +93,10 @@ static int ask(struct ch_follow *f, const struct ch_cursor *cursor, struct ch_ht
 	int rc;
 
 	ch_buf_init(&path, 512);
-	if (make_path(f, cursor, &path))
-		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	rc = make_path(f, cursor, &path);
+	if (rc)
+		return ch_err_set(
+			err, rc, "replica", "cannot ask for the feed: %s", ch_rc_str(rc));
 	rc = ch_api_get_raw(f->api, ch_buf_str(&path), CH_FEED_ANSWER_MAX_B,
 		f->poll_wait_ms + ANSWER_TIME_MS, resp, err);
 	if (rc)
@@ -90,28 +108,15 @@ static int ask(struct ch_follow *f, const struct ch_cursor *cursor, struct ch_ht
 	return CH_OK;
 }
 
-/* RESET: an empty generation, whose cursor says from where to read on. */
-static int reset(struct ch_follow *f, const struct ch_feed_header *header,
-	const struct ch_cursor *cursor, struct ch_err *err)
+/* RESET: an empty generation, to be filled from the beginning. */
+static int reset(struct ch_follow *f, const struct ch_cursor *cursor, struct ch_err *err)
 {
-	struct ch_cursor from = {.base = header->base, .valid = true};
-	int rc;
-
-	if (!cursor->valid ||
-		(cursor->seq == 0 && memcmp(cursor->epoch, header->epoch, CH_EPOCH_B) == 0))
+	if (!cursor->valid)
 		return ch_err_set(err, CH_EPROTO, "feed-reset",
 			"the store asks to begin again at the beginning");
 	ch_log_info("the store cannot continue from here: beginning again beside what is live");
 	ch_follow_note_restart(f);
-	rc = ch_follow_rebuild(f, err);
-	if (rc)
-		return rc;
-	memcpy(from.epoch, header->epoch, CH_EPOCH_B);
-	rc = ch_replica_apply_begin(f->writer);
-	if (rc)
-		return ch_err_set(
-			err, rc, "replica", "cannot write to the replica: %s", ch_rc_str(rc));
-	return ch_replica_apply_commit(f->writer, &from, err);
+	return ch_follow_rebuild(f, err);
 }
 
 static int take_answer(struct ch_follow *f, const struct ch_http_resp *resp,
@@ -136,7 +141,7 @@ static int take_answer(struct ch_follow *f, const struct ch_http_resp *resp,
 	f->epoch_known = true;
 	*ret_more = true;
 	if (header.flags & CH_FEED_RESET)
-		return reset(f, &header, cursor, err);
+		return reset(f, cursor, err);
 	if (cursor->valid && memcmp(cursor->epoch, header.epoch, CH_EPOCH_B) != 0)
 		return ch_err_set(err, CH_EPROTO, "feed-epoch",
 			"the store went on in another epoch without saying so");
@@ -218,6 +223,15 @@ static int poll_once(struct ch_follow *f, bool *ret_more, struct ch_err *err)
 	if (rc)
 		return ch_err_set(
 			err, rc, "replica", "cannot read the replica: %s", ch_rc_str(rc));
+	if (!cursor.valid && !f->no_snapshots) {
+		bool known;
+
+		rc = ch_follow_snapshot(f, &known, err);
+		f->no_snapshots = !known;
+		*ret_more = known;
+		if (rc || known)
+			return rc;
+	}
 	rc = ask(f, &cursor, &resp, err);
 	if (rc == CH_OK)
 		rc = take_answer(f, &resp, &cursor, ret_more, err);

@@ -26,6 +26,10 @@ struct ch_follow {
 	uint64_t released;	    /* … and so many of them are still to come */
 	uint64_t refused_head;	    /* the feed's head when the brake went on */
 	int64_t brake_ask_ms;	    /* while the brake is on: when to ask the store again */
+	bool no_snapshots;	    /* the store is of a version that has none */
+	uint64_t filled;	    /* names, by snapshots since the start; for the log: */
+	int64_t told_ms;	    /* when that was told last */
+	_Atomic bool fetching;	    /* another thread asks the store: it must not look */
 	int64_t look_ms;	    /* when the replica's files were looked at last */
 	bool lost;		    /* … and were not as they should be: for the next step */
 	int64_t readers_ms;	    /* when readers were looked at last */

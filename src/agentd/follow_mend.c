@@ -18,6 +18,8 @@ bool ch_follow_is_lost(struct ch_follow *f)
 	struct ch_err err = {0};
 	int64_t now = ch_mono_ms();
 
+	if (f->fetching)
+		return false;
 	if (!f->writer || f->lost || (f->look_ms && now - f->look_ms < LOOK_EVERY_MS))
 		return f->writer && f->lost;
 	f->look_ms = now;

@@ -20,7 +20,11 @@ bool ch_follow_is_resting(const struct ch_follow *follow);
 /* True when it has been started over often enough for people to hear of it. */
 bool ch_follow_is_circling(const struct ch_follow *follow);
 
-/* Begins a new empty generation that is filled from the beginning of the feed. */
+/* Fills the generation under construction for some seconds, or to its end.  *ret_known: the
+ * store has snapshots by name; without, the feed is read from its beginning. */
+CH_MUST int ch_follow_snapshot(struct ch_follow *follow, bool *ret_known, struct ch_err *err);
+
+/* Begins a new empty generation. */
 CH_MUST int ch_follow_rebuild(struct ch_follow *follow, struct ch_err *err);
 /* Publishes the generation under construction once it is complete and lacks too little for the
  * brake, or somebody has confirmed. */

@@ -16,6 +16,7 @@ int ch_follow_rebuild(struct ch_follow *f, struct ch_err *err)
 
 	if (rc)
 		return rc;
+	f->no_snapshots = false;
 	f->released_seq = 0;
 	f->released = 0;
 	ch_brake_release(&f->brake);

@@ -332,6 +332,38 @@ int ch_generation_cursor(
 	return CH_OK;
 }
 
+int ch_generation_place(
+	const struct ch_generation *gen, MDB_txn *txn, struct ch_place *ret_place)
+{
+	struct ch_place place = {.valid = false};
+	MDB_val key = {.mv_size = 5, .mv_data = "place"};
+	MDB_val val;
+	int mdb_rc = mdb_get(txn, gen->meta, &key, &val);
+
+	if (mdb_rc && mdb_rc != MDB_NOTFOUND)
+		return ch_lmdb_rc(mdb_rc);
+	if (mdb_rc == 0) {
+		struct ch_reader r;
+		const uint8_t *epoch;
+		const uint8_t *text;
+		size_t len;
+
+		ch_reader_init(&r, val.mv_data, val.mv_size);
+		place.done = ch_read_u8(&r) != 0;
+		epoch = ch_read_bytes(&r, CH_EPOCH_B);
+		place.head = ch_read_u64(&r);
+		len = r.left;
+		text = ch_read_bytes(&r, len);
+		if (r.rc || len >= sizeof(place.key))
+			return CH_ECORRUPT;
+		memcpy(place.epoch, epoch, CH_EPOCH_B);
+		memcpy(place.key, text, len);
+		place.valid = true;
+	}
+	*ret_place = place;
+	return CH_OK;
+}
+
 int ch_generation_count(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names)
 {
 	MDB_val key = {.mv_size = 5, .mv_data = "names"};

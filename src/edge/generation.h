@@ -3,6 +3,8 @@
  * db "meta":  "format"  u32, CH_GENERATION_FORMAT
  *             "cursor"  u8 epoch[16] u64 seq u64 base; absent in an empty generation
  *             "names"   u64, names that are not tombstones
+ *             "place"   u8 done, u8 epoch[16], u64 head, key: how far a snapshot by name has
+ *                       come; absent in one that was filled by the feed alone
  * Integers are big-endian. */
 #ifndef CH_EDGE_GENERATION_H
 #define CH_EDGE_GENERATION_H
@@ -88,6 +90,8 @@ CH_MUST int ch_generation_check_same(
 /* Within a transaction. */
 CH_MUST int ch_generation_cursor(
 	const struct ch_generation *gen, MDB_txn *txn, struct ch_cursor *ret_cursor);
+CH_MUST int ch_generation_place(
+	const struct ch_generation *gen, MDB_txn *txn, struct ch_place *ret_place);
 CH_MUST int ch_generation_count(
 	const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names);
 

@@ -41,6 +41,15 @@ struct ch_cursor {
 	bool valid;    /* false in an empty generation */
 };
 
+/* How far a snapshot by name has come. */
+struct ch_place {
+	bool valid; /* false: none was begun */
+	bool done;  /* everything is there up to head; the feed goes on from it */
+	uint8_t epoch[CH_EPOCH_B];
+	uint64_t head;		   /* of the feed, when it was begun */
+	char key[CH_RECORD_KEY_B]; /* NUL-terminated; what to go on after */
+};
+
 /* ---- reader (one per process or worker; never used across a fork) ---- */
 struct ch_replica_reader;
 
@@ -108,6 +117,8 @@ void ch_replica_writer_free(struct ch_replica_writer *writer);
 /* Of the generation that puts go to, as all that follows unless said. */
 CH_MUST int ch_replica_writer_cursor(
 	struct ch_replica_writer *writer, struct ch_cursor *ret_cursor);
+CH_MUST int ch_replica_writer_place(
+	struct ch_replica_writer *writer, struct ch_place *ret_place);
 /* Names that are not tombstones. */
 CH_MUST int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names);
 /* The same in the live generation, 0 where none could be opened. */
@@ -145,6 +156,10 @@ CH_MUST int ch_replica_has_chain(
  * whatever is returned. */
 CH_MUST int ch_replica_apply_commit(
 	struct ch_replica_writer *writer, const struct ch_cursor *cursor, struct ch_err *err);
+/* The same for a part of a snapshot by name: the cursor stays as it is until place->done, and
+ * then is set too.  Keys that come in the order of their bytes fill the pages. */
+CH_MUST int ch_replica_apply_commit_place(struct ch_replica_writer *writer,
+	const struct ch_place *place, const struct ch_cursor *cursor, struct ch_err *err);
 void ch_replica_apply_abort(struct ch_replica_writer *writer);
 /* For a generation under construction: how many names that are live now it lacks,
  * or has without a certificate, or with an expired one, where they have a good one now. */

@@ -125,6 +125,13 @@ static int put_newer(struct ch_replica_writer *writer, MDB_dbi dbi,
 	int rc;
 
 	key.mv_size = ch_record_key(record->kind, record->name, record->name_len, text);
+	if (writer->build.env) {
+		int mdb_rc = mdb_put(writer->txn, dbi, &key, &val, MDB_APPEND);
+
+		/* Pages that are appended to are filled; others are split in half. */
+		if (mdb_rc != MDB_KEYEXIST)
+			return ch_lmdb_rc(mdb_rc);
+	}
 	rc = look_up(writer, dbi, &key, ret_stored);
 	if (rc)
 		return rc;
@@ -224,36 +231,56 @@ static int put_meta(
 	return ch_lmdb_rc(mdb_put(writer->txn, ch_replica_target(writer)->meta, &key, &val, 0));
 }
 
+static int put_names(struct ch_replica_writer *writer)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+
+	ch_buf_init(&buf, 8);
+	ch_buf_add_u64(&buf, writer->names);
+	return put_meta(writer, "names", &buf);
+}
+
 static int put_cursor(struct ch_replica_writer *writer, const struct ch_cursor *cursor)
 {
 	CH_AUTO_BUF struct ch_buf buf;
-	int rc;
 
 	ch_buf_init(&buf, 64);
 	ch_buf_add(&buf, cursor->epoch, CH_EPOCH_B);
 	ch_buf_add_u64(&buf, cursor->seq);
 	ch_buf_add_u64(&buf, cursor->base);
-	rc = put_meta(writer, "cursor", &buf);
-	if (rc)
-		return rc;
-	ch_buf_reset(&buf);
-	ch_buf_add_u64(&buf, writer->names);
-	return put_meta(writer, "names", &buf);
+	return put_meta(writer, "cursor", &buf);
 }
 
-int ch_replica_apply_commit(
-	struct ch_replica_writer *writer, const struct ch_cursor *cursor, struct ch_err *err)
+static int put_place(struct ch_replica_writer *writer, const struct ch_place *place)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+
+	ch_buf_init(&buf, 64 + CH_RECORD_KEY_B);
+	ch_buf_add_u8(&buf, place->done);
+	ch_buf_add(&buf, place->epoch, CH_EPOCH_B);
+	ch_buf_add_u64(&buf, place->head);
+	ch_buf_add_str(&buf, place->key);
+	return put_meta(writer, "place", &buf);
+}
+
+/* cursor NULL: there is none yet; place NULL: not of a snapshot by name. */
+static int commit(struct ch_replica_writer *writer, const struct ch_place *place,
+	const struct ch_cursor *cursor, struct ch_err *err)
 {
 	struct ch_generation *gen = ch_replica_target(writer);
 	int rc = writer->txn_rc;
 	int mdb_rc = 0;
 
-	if (!writer->txn || !cursor->valid) {
+	if (!writer->txn || (cursor && !cursor->valid)) {
 		ch_replica_apply_abort(writer);
 		return ch_err_set(err, CH_EINVAL, "replica", "nothing to commit");
 	}
-	if (rc == CH_OK)
+	if (rc == CH_OK && place)
+		rc = put_place(writer, place);
+	if (rc == CH_OK && cursor)
 		rc = put_cursor(writer, cursor);
+	if (rc == CH_OK)
+		rc = put_names(writer);
 	if (rc) {
 		ch_replica_apply_abort(writer);
 		return ch_err_set(err, rc, "replica", "cannot write to replica %s: %s",
@@ -266,6 +293,18 @@ int ch_replica_apply_commit(
 	rc = keep_room(gen, 0);
 	return rc ? ch_err_set(err, rc, "replica", "cannot extend replica %s", gen->name)
 		  : CH_OK;
+}
+
+int ch_replica_apply_commit(
+	struct ch_replica_writer *writer, const struct ch_cursor *cursor, struct ch_err *err)
+{
+	return commit(writer, NULL, cursor, err);
+}
+
+int ch_replica_apply_commit_place(struct ch_replica_writer *writer,
+	const struct ch_place *place, const struct ch_cursor *cursor, struct ch_err *err)
+{
+	return commit(writer, place, place->done ? cursor : NULL, err);
 }
 
 void ch_replica_apply_abort(struct ch_replica_writer *writer)
@@ -302,6 +341,11 @@ static int read_cursor(const struct ch_generation *gen, MDB_txn *txn, void *ret_
 	return ch_generation_cursor(gen, txn, ret_value);
 }
 
+static int read_place(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
+{
+	return ch_generation_place(gen, txn, ret_value);
+}
+
 static int read_count(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
 {
 	return ch_generation_count(gen, txn, ret_value);
@@ -310,6 +354,11 @@ static int read_count(const struct ch_generation *gen, MDB_txn *txn, void *ret_v
 int ch_replica_writer_cursor(struct ch_replica_writer *writer, struct ch_cursor *ret_cursor)
 {
 	return read_snapshot(ch_replica_target(writer), read_cursor, ret_cursor);
+}
+
+int ch_replica_writer_place(struct ch_replica_writer *writer, struct ch_place *ret_place)
+{
+	return read_snapshot(ch_replica_target(writer), read_place, ret_place);
 }
 
 int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names)

@@ -2,13 +2,6 @@
 
 #include "store/sqlite_read.h"
 
-/* Chains that were handed out in this call. */
-struct handed {
-	uint8_t (*ids)[CH_CHAIN_ID_B];
-	size_t n;
-	size_t room;
-};
-
 int ch_sq_meta_load(struct ch_sq *sq, struct ch_sq_meta *ret_meta)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
@@ -29,7 +22,7 @@ int ch_sq_meta_load(struct ch_sq *sq, struct ch_sq_meta *ret_meta)
 	return rc;
 }
 
-static bool was_handed(const struct handed *handed, const uint8_t *id)
+static bool was_handed(const struct ch_sq_handed *handed, const uint8_t *id)
 {
 	for (size_t i = 0; i < handed->n; i++)
 		if (memcmp(handed->ids[i], id, CH_CHAIN_ID_B) == 0)
@@ -37,7 +30,7 @@ static bool was_handed(const struct handed *handed, const uint8_t *id)
 	return false;
 }
 
-static int note_handed(struct handed *handed, const uint8_t *id)
+static int note_handed(struct ch_sq_handed *handed, const uint8_t *id)
 {
 	if (handed->n == handed->room) {
 		size_t room = handed->room ? handed->room * 2 : 16;
@@ -69,28 +62,24 @@ static int hand_with_chain(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
 	return row(feed_row, arg);
 }
 
-static int hand_row(struct ch_sq *sq, sqlite3_stmt *stmt, struct handed *handed,
+int ch_sq_hand_row(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
+	const struct ch_sq_view *chain_id, struct ch_sq_handed *handed,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg)
 {
-	struct ch_store_feed_row feed_row = {
-		.seq = ch_sq_u64(stmt, 0),
-		.record = sqlite3_column_blob(stmt, 1),
-		.record_len = (size_t)sqlite3_column_bytes(stmt, 1),
-	};
-	const uint8_t *chain_id = sqlite3_column_blob(stmt, 2);
 	int rc;
 
-	if (chain_id && sqlite3_column_bytes(stmt, 2) != CH_CHAIN_ID_B)
+	if (chain_id->bytes && chain_id->len != CH_CHAIN_ID_B)
 		return CH_ECORRUPT;
-	if (!chain_id || was_handed(handed, chain_id))
-		return row(&feed_row, arg);
-	feed_row.chain_id = chain_id;
-	rc = hand_with_chain(sq, &feed_row, row, arg);
-	return rc ? rc : note_handed(handed, chain_id);
+	if (!chain_id->bytes || was_handed(handed, chain_id->bytes))
+		return row(feed_row, arg);
+	feed_row->chain_id = chain_id->bytes;
+	rc = hand_with_chain(sq, feed_row, row, arg);
+	return rc ? rc : note_handed(handed, chain_id->bytes);
 }
 
-static int hand_rows(struct ch_sq *sq, const char *pool, uint64_t after, struct handed *handed,
-	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg, bool *ret_more)
+static int hand_rows(struct ch_sq *sq, const char *pool, uint64_t after,
+	struct ch_sq_handed *handed, int (*row)(const struct ch_store_feed_row *row, void *arg),
+	void *arg, bool *ret_more)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = ch_sq_query(sq, &stmt,
@@ -99,7 +88,12 @@ static int hand_rows(struct ch_sq *sq, const char *pool, uint64_t after, struct 
 		"ti", pool, after);
 
 	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
-		rc = hand_row(sq, stmt, handed, row, arg);
+		struct ch_store_feed_row feed_row = {.seq = ch_sq_u64(stmt, 0)};
+		struct ch_sq_view chain_id = ch_sq_view(stmt, 2);
+
+		feed_row.record = sqlite3_column_blob(stmt, 1);
+		feed_row.record_len = (size_t)sqlite3_column_bytes(stmt, 1);
+		rc = ch_sq_hand_row(sq, &feed_row, &chain_id, handed, row, arg);
 		if (rc == 1) {
 			*ret_more = true;
 			return CH_OK;
@@ -113,7 +107,7 @@ int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
 	struct ch_store_feed_info *ret_info)
 {
 	struct ch_sqlite *store = ch_sqlite_of(base);
-	struct handed handed = {0};
+	struct ch_sq_handed handed = {0};
 	struct ch_sq_meta meta;
 	struct ch_sq *sq;
 	bool more = false;

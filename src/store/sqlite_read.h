@@ -23,4 +23,26 @@ struct ch_sq_meta {
 };
 CH_MUST int ch_sq_meta_load(struct ch_sq *sq, struct ch_sq_meta *ret_meta);
 
+struct ch_sq_view {
+	const uint8_t *bytes; /* borrowed until the statement's next step; NULL: none */
+	size_t len;
+};
+static inline struct ch_sq_view ch_sq_view(sqlite3_stmt *stmt, int col)
+{
+	const uint8_t *bytes = sqlite3_column_blob(stmt, col);
+
+	return (struct ch_sq_view){bytes, (size_t)sqlite3_column_bytes(stmt, col)};
+}
+
+/* Chains that were handed out in one read; all zero at first, ids is to be freed. */
+struct ch_sq_handed {
+	uint8_t (*ids)[CH_CHAIN_ID_B];
+	size_t n;
+	size_t room;
+};
+/* Calls row(), with the chain too where this is the first record that needs it. */
+CH_MUST int ch_sq_hand_row(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
+	const struct ch_sq_view *chain_id, struct ch_sq_handed *handed,
+	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg);
+
 #endif

@@ -1,12 +1,20 @@
 /* Reads of the edge records in the order of their names. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/sqlite_read.h"
 
 #define NAME_HIGHEST "\x7f" /* above every name */
 
-enum { COL_NAME, COL_POOL, COL_KIND, COL_RECORD };
+enum { COL_NAME, COL_POOL, COL_KIND, COL_RECORD, COL_CHAIN };
+
+struct records {
+	const struct ch_store_records_filter *filter;
+	int (*row)(const struct ch_store_feed_row *row, void *arg);
+	void *arg;
+	struct ch_sq_handed handed;
+};
 
 /* The text is valid until the next step. */
 static const char *column_name(sqlite3_stmt *stmt)
@@ -16,50 +24,59 @@ static const char *column_name(sqlite3_stmt *stmt)
 	return name && strlen(name) < CH_RECORD_KEY_B ? name : NULL;
 }
 
-static int hand_record(sqlite3_stmt *stmt, const char *pool,
-	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg)
+static int hand_record(struct ch_sq *sq, sqlite3_stmt *stmt, struct records *r)
 {
 	const char *its_pool = (const char *)sqlite3_column_text(stmt, COL_POOL);
 	struct ch_store_feed_row record = {0};
+	struct ch_sq_view chain_id = {0};
 
 	if (!its_pool)
 		return CH_ENOMEM;
-	if (strcmp(its_pool, pool) != 0 ||
+	if (strcmp(its_pool, r->filter->pool) != 0 ||
 		sqlite3_column_int(stmt, COL_KIND) == CH_RECORD_TOMBSTONE)
 		return CH_OK;
 	record.record = sqlite3_column_blob(stmt, COL_RECORD);
 	record.record_len = (size_t)sqlite3_column_bytes(stmt, COL_RECORD);
-	return row(&record, arg);
+	if (r->filter->chains)
+		chain_id = ch_sq_view(stmt, COL_CHAIN);
+	return ch_sq_hand_row(sq, &record, &chain_id, &r->handed, r->row, r->arg);
 }
 
 /* The limit counts names, in whatever pools they are, so that the work has a bound; a name that
  * moved is there once for each pool it was in. */
-static int hand_records(struct ch_sq *sq, const struct ch_store_records_filter *filter,
-	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
-	struct ch_store_records_info *info)
+static int hand_records(struct ch_sq *sq, struct records *r, struct ch_store_records_info *info)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	const char *after = r->filter->after;
+	const char *until = r->filter->until;
+	char before[CH_RECORD_KEY_B]; /* the name before the last */
 	size_t seen = 0;
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT name, pool, kind, record FROM edge_record "
+		"SELECT name, pool, kind, record, chain_id FROM edge_record "
 		"WHERE name > ? AND name <= ? ORDER BY name, pool",
-		"tt", filter->after ? filter->after : "",
-		filter->until ? filter->until : NAME_HIGHEST);
+		"tt", after ? after : "", until ? until : NAME_HIGHEST);
 
+	snprintf(info->last, sizeof(info->last), "%s", after ? after : "");
 	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
 		const char *name = column_name(stmt);
 
 		if (!name)
 			return CH_ECORRUPT;
 		if (seen == 0 || strcmp(name, info->last) != 0) {
-			if (seen == filter->limit) {
+			if (seen == r->filter->limit) {
 				info->more = true;
 				return CH_OK;
 			}
 			seen++;
+			memcpy(before, info->last, sizeof(before));
 			snprintf(info->last, sizeof(info->last), "%s", name);
 		}
-		rc = hand_record(stmt, filter->pool, row, arg);
+		rc = hand_record(sq, stmt, r);
+		if (rc == 1) {
+			memcpy(info->last, before, sizeof(before));
+			info->more = true;
+			return CH_OK;
+		}
 	}
 	return rc;
 }
@@ -94,6 +111,7 @@ int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_
 	struct ch_store_records_info *ret_info)
 {
 	struct ch_sqlite *store = ch_sqlite_of(base);
+	struct records records = {.filter = filter, .row = row, .arg = arg};
 	struct ch_store_records_info info = {.more = false};
 	struct ch_sq_meta meta;
 	struct ch_sq *sq;
@@ -105,10 +123,13 @@ int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_
 	if (!rc)
 		rc = pool_head(sq, filter->pool, &info.head);
 	if (!rc)
-		rc = hand_records(sq, filter, row, arg, &info);
+		rc = hand_records(sq, &records, &info);
 	ch_sqlite_read_end(store, sq);
+	free(records.handed.ids);
 	if (rc)
 		return rc;
+	info.feed_head = meta.head;
+	info.floor = meta.floor;
 	memcpy(info.epoch, meta.epoch, sizeof(info.epoch));
 	*ret_info = info;
 	return CH_OK;

@@ -487,17 +487,21 @@ struct ch_store_records_filter {
 	const char *after; /* keys (ch_record_key) above this; NULL: from the beginning */
 	const char *until; /* keys up to this, itself included; NULL: to the end */
 	size_t limit;	   /* 1 … CH_STORE_RECORDS_MAX keys that are looked at */
+	bool chains;	   /* hand out chains too, as ch_store_read_feed does */
 };
 struct ch_store_records_info {
 	uint8_t epoch[CH_EPOCH_B];
-	uint64_t head; /* newest sequence number of this pool, 0: it is empty */
+	uint64_t head;	    /* newest sequence number of this pool, 0: it is empty */
+	uint64_t feed_head; /* … and of all pools, */
+	uint64_t floor;	    /* as in ch_store_feed_info */
 	bool more;
 	char last[CH_RECORD_KEY_B]; /* with more: what to go on after */
 };
 /* Hands the pool's records that are no tombstones to row(), in the order of the bytes of their
- * keys; its seq is 0, its chain NULL.  A page may be short, even empty, while there is more:
- * names of other pools and tombstones are looked at too.  A value of row() other than 0 ends
- * the call and is its result. */
+ * keys, until row() returns 1 (the row was not taken: it is the first of the next page); its
+ * seq is 0, its chain NULL unless asked for.  A page may be short, even empty, while there is
+ * more: names of other pools and tombstones are looked at too.  A negative value ends the call
+ * and is its result. */
 CH_MUST int ch_store_read_records(struct ch_store *store,
 	const struct ch_store_records_filter *filter,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,

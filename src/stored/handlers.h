@@ -30,6 +30,7 @@ ch_req_fn ch_handle_order_patch;
 ch_req_fn ch_handle_order_publish;
 /* handlers_feed.c */
 ch_req_fn ch_handle_feed;
+ch_req_fn ch_handle_feed_snapshot;
 /* handlers_checksum.c */
 ch_req_fn ch_handle_feed_checksum;
 /* handlers_edge.c */

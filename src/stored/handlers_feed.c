@@ -1,16 +1,19 @@
-/* GET /v1/feed: the records of one pool, in the order of their last change. */
+/* GET /v1/feed: the records of one pool, in the order of their last change; and
+ * GET /v1/feed/snapshot: in the order of their keys. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/mem.h"
+#include "stored/domain_in.h"
 #include "stored/handlers.h"
 #include "stored/service.h"
 #include "wire/feed.h"
 
 #define WAIT_MAX_MS 60000
 #define LOOK_AGAIN_MAX 16
+#define PLACE_B (CH_FEED_FRAME_HEADER_B + CH_RECORD_KEY_B) /* of a snapshot's last frame */
 
 struct feed {
 	struct ch_poll poll;
@@ -40,7 +43,7 @@ static int add_row(const struct ch_store_feed_row *row, void *arg)
 
 	if (row->chain)
 		need_b += CH_FEED_FRAME_HEADER_B + CH_CHAIN_ID_B + row->chain_len;
-	if (CH_FEED_HEADER_B + page->frames.len + need_b > CH_FEED_ANSWER_MAX_B)
+	if (CH_FEED_HEADER_B + page->frames.len + need_b + PLACE_B > CH_FEED_ANSWER_MAX_B)
 		return 1;
 	if (row->chain) {
 		uint8_t chain[CH_CHAIN_ID_B + CH_CHAIN_MAX_B];
@@ -66,19 +69,26 @@ static void page_done(struct page *page)
 	ch_buf_done(&page->frames);
 }
 
-static void answer(struct ch_req *req, const struct ch_store_feed_info *info, uint32_t flags,
-	uint64_t base, const struct page *page)
+static void answer_with(
+	struct ch_req *req, const struct ch_feed_header *header, const struct page *page)
 {
-	struct ch_feed_header header = {.flags = flags, .head = info->head, .base = base};
 	struct ch_buf body;
 
-	memcpy(header.epoch, info->epoch, CH_EPOCH_B);
 	ch_buf_init(&body, CH_FEED_ANSWER_MAX_B);
-	(void)ch_feed_add_header(&body, &header);
+	(void)ch_feed_add_header(&body, header);
 	if (page)
 		(void)ch_buf_add(&body, page->frames.data, page->frames.len);
 	ch_req_bytes(req, 200, CH_FEED_CONTENT_TYPE, &body);
 	ch_buf_done(&body);
+}
+
+static void answer(struct ch_req *req, const struct ch_store_feed_info *info, uint32_t flags,
+	uint64_t base, const struct page *page)
+{
+	struct ch_feed_header header = {.flags = flags, .head = info->head, .base = base};
+
+	memcpy(header.epoch, info->epoch, CH_EPOCH_B);
+	answer_with(req, &header, page);
 }
 
 static bool must_reset(const struct feed *f, const struct ch_store_feed_info *info)
@@ -147,9 +157,23 @@ static void feed_look(struct ch_req *req)
 }
 
 /* False: the answer is given. */
-static bool read_cursor(struct ch_req *req, struct feed *f)
+static bool read_epoch(struct ch_req *req, struct feed *f)
 {
 	const char *epoch = ch_query_get(&req->query, "epoch");
+
+	f->has_epoch = epoch != NULL;
+	if (epoch && (strlen(epoch) != 2 * CH_EPOCH_B ||
+			     ch_hex_decode(epoch, f->epoch, CH_EPOCH_B))) {
+		ch_req_problem(req, CH_EINVAL, "bad-cursor", "epoch",
+			"The epoch must be %d hex digits.", 2 * CH_EPOCH_B);
+		return false;
+	}
+	return true;
+}
+
+/* False: the answer is given. */
+static bool read_cursor(struct ch_req *req, struct feed *f)
+{
 	struct ch_err err = {0};
 	int64_t after;
 	int64_t base;
@@ -165,14 +189,9 @@ static bool read_cursor(struct ch_req *req, struct feed *f)
 		ch_req_fail(req, &err, "wait_ms");
 		return false;
 	}
-	f->has_epoch = epoch != NULL;
-	if (epoch && (strlen(epoch) != 2 * CH_EPOCH_B ||
-			     ch_hex_decode(epoch, f->epoch, CH_EPOCH_B))) {
-		ch_req_problem(req, CH_EINVAL, "bad-cursor", "epoch",
-			"The epoch must be %d hex digits.", 2 * CH_EPOCH_B);
+	if (!read_epoch(req, f))
 		return false;
-	}
-	if (!epoch && (after || base)) {
+	if (!f->has_epoch && (after || base)) {
 		ch_req_problem(req, CH_EINVAL, "bad-cursor", "epoch",
 			"A cursor without its epoch cannot be continued.");
 		return false;
@@ -198,4 +217,67 @@ void ch_handle_feed(struct ch_req *req)
 	f->poll.deadline_ms = req->began_ms + f->wait_ms;
 	req->own = f;
 	feed_look(req);
+}
+
+/* False: the answer is given. */
+static bool read_place(
+	struct ch_req *req, struct feed *f, struct ch_store_records_filter *filter)
+{
+	const char *after = ch_query_get(&req->query, "after");
+
+	if (after && !ch_domain_in_is_key(after)) {
+		ch_req_problem(req, CH_EINVAL, "bad-query", "after",
+			"after must be a normalized name or the key of a policy.");
+		return false;
+	}
+	if (!read_epoch(req, f))
+		return false;
+	if (after && !f->has_epoch) {
+		ch_req_problem(req, CH_EINVAL, "bad-cursor", "epoch",
+			"A snapshot without its epoch cannot be continued.");
+		return false;
+	}
+	filter->pool = req->who.uri.scope;
+	filter->after = after;
+	filter->limit = CH_STORE_RECORDS_MAX;
+	filter->chains = true;
+	return true;
+}
+
+static void answer_snapshot(struct ch_req *req, const struct feed *f,
+	const struct ch_store_records_info *info, struct page *page)
+{
+	struct ch_feed_header header = {.head = info->feed_head, .base = info->feed_head};
+	struct ch_feed_frame place = {.type = CH_FEED_PLACE,
+		.payload = (const uint8_t *)info->last,
+		.payload_len = strlen(info->last)};
+
+	memcpy(header.epoch, info->epoch, CH_EPOCH_B);
+	if (f->has_epoch && memcmp(f->epoch, info->epoch, CH_EPOCH_B) != 0) {
+		header.flags = CH_FEED_RESET;
+		answer_with(req, &header, NULL);
+		return;
+	}
+	header.flags = info->more ? CH_FEED_MORE : 0;
+	if (info->more)
+		(void)ch_feed_add_frame(&page->frames, &place);
+	answer_with(req, &header, page);
+}
+
+void ch_handle_feed_snapshot(struct ch_req *req)
+{
+	CH_CLEANUP(page_done) struct page page = {.last = 0};
+	struct ch_store_records_filter filter = {0};
+	struct ch_store_records_info info;
+	struct feed f = {0};
+	int rc;
+
+	ch_buf_init(&page.frames, CH_FEED_ANSWER_MAX_B);
+	if (!read_place(req, &f, &filter))
+		return;
+	rc = ch_store_read_records(req->service->store, &filter, add_row, &page, &info);
+	if (rc)
+		ch_req_fail_rc(req, rc, "read a snapshot");
+	else
+		answer_snapshot(req, &f, &info, &page);
 }

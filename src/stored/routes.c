@@ -61,6 +61,8 @@ const struct ch_route ch_routes[] = {
 
 	{"GET", "/v1/feed", EDGE, CH_BODY_NONE, 0, "epoch after base wait_ms", ch_handle_feed,
 		"Records of the edge's pool"},
+	{"GET", "/v1/feed/snapshot", EDGE, CH_BODY_NONE, 0, "epoch after",
+		ch_handle_feed_snapshot, "Records of the edge's pool in the order of names"},
 	{"GET", "/v1/feed/checksum", OPERATOR | VIEWER | EDGE, CH_BODY_NONE, 0,
 		"pool after until limit list", ch_handle_feed_checksum,
 		"What a replica is compared with"},

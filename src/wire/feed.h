@@ -1,4 +1,4 @@
-/* The body of GET /v1/feed.
+/* The body of GET /v1/feed, and of GET /v1/feed/snapshot.
  *
  *   header:  "CHF1"  u32 flags  u8 epoch[16]  u64 head  u64 base
  *   frames:  u32 payload_len  u8 type  u64 seq  payload
@@ -6,7 +6,10 @@
  * head is the newest sequence number when the answer was made; base is what the agent sends
  * back as its base (see doc/api.md).  Frames come in ascending seq.  A chain frame precedes the
  * first record of the same answer that needs it and carries that record's seq.  Unknown frame
- * types are skipped and counted. */
+ * types are skipped and counted.
+ *
+ * A snapshot has the records of a pool in the order of their keys instead; their seq is 0. With
+ * the flag MORE its last frame is a PLACE: what to go on after. */
 #ifndef CH_WIRE_FEED_H
 #define CH_WIRE_FEED_H
 
@@ -31,6 +34,7 @@
 enum ch_feed_type {
 	CH_FEED_RECORD = 1, /* payload: a record (wire/record.h) */
 	CH_FEED_CHAIN = 2,  /* payload: u8 chain_id[32], chain block */
+	CH_FEED_PLACE = 3,  /* payload: the key (ch_record_key) up to which all was sent */
 };
 
 struct ch_feed_header {

@@ -399,6 +399,7 @@ class Feed:
 
     RESET = 1
     MORE = 2
+    PLACE = 3  # type of a frame
 
     def __init__(self, body):
         assert body[:4] == b"CHF1"

@@ -20,6 +20,21 @@ def feed(client, query=""):
     return Feed(answer.body)
 
 
+def feed_snapshot(client, query=""):
+    answer = client.get("/v1/feed/snapshot" + query)
+    assert answer.status == 200 and answer.headers["Content-Type"] == "application/vnd.certherd.feed"
+    return Feed(answer.body)
+
+
+def test_a_snapshot_of_another_epoch_begins_again(store):
+    edge = Client(store, store.identity("edge", scope="epochs"))
+    store.client("operator").put("/v1/domains/epochs.example.com", {"pool": "epochs"})
+    reset = feed_snapshot(edge, f"?epoch={'0' * 32}&after=a.example.com")
+    assert reset.flags == Feed.RESET and reset.frames == []
+    whole = feed_snapshot(edge)
+    assert whole.flags == 0 and list(whole.names()) == ["epochs.example.com"]
+
+
 def feed_later(store, identity, cursor, wait_ms=60000):
     return Later(store, identity, "GET", f"/v1/feed?{cursor}&wait_ms={wait_ms}")
 
@@ -116,6 +131,17 @@ def test_reading_in_pages_is_the_same_as_reading_at_once(store):
         seen |= set(answer.names())
         pages += 1
     assert pages >= 2 and seen == set(names)
+    snapshot, after, seen = feed_snapshot(edge), None, []
+    head = snapshot.head
+    while True:
+        seen += snapshot.names()
+        if not snapshot.flags & Feed.MORE:
+            break
+        kind, _, after = snapshot.frames[-1]
+        assert kind == Feed.PLACE and after.decode() == seen[-1]
+        snapshot = feed_snapshot(edge, f"?epoch={snapshot.epoch}&after={after.decode()}")
+    assert after and seen == sorted(names)
+    assert snapshot.head == head, "the feed goes on from there"
 
 
 def test_a_poll_for_leases_is_woken_by_a_name_that_is_due():

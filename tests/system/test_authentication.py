@@ -27,6 +27,7 @@ ROUTES = [
     ("PATCH", "/v1/orders/1", {"fence": 1}, {"issuer"}),
     ("POST", "/v1/orders/1/publish", {"fence": 1}, {"issuer"}),
     ("GET", "/v1/feed", None, {"edge"}),
+    ("GET", "/v1/feed/snapshot", None, {"edge"}),
     ("GET", "/v1/feed/checksum", None, {"operator", "viewer", "edge"}),
     ("PUT", "/v1/edges/self", {"epoch": "00" * 16, "seq": 0, "names": 0, "software": "t",
                                "error": None}, {"edge"}),

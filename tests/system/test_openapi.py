@@ -477,6 +477,9 @@ def test_what_an_order_refuses(operator, issuer):
 def test_what_an_edge_is_refused(clients):
     edge = clients["edge"]
     assert edge.get("/v1/feed?epoch=zz").code == "bad-cursor"
+    assert edge.get("/v1/feed/snapshot?epoch=zz").code == "bad-cursor"
+    assert edge.get("/v1/feed/snapshot?after=a.example").code == "bad-cursor"
+    assert edge.get("/v1/feed/snapshot?after=%20a").code == "bad-query"
     epoch = clients["operator"].get("/v1/status").json["feed"]["epoch"]
     ahead = {"epoch": epoch, "seq": 2**40, "names": 0, "software": "x"}
     assert edge.put("/v1/edges/self", ahead).code == "bad-cursor"

@@ -101,6 +101,10 @@ static int fake_send(struct ch_http *http, const struct ch_http_req *req,
 		resp->status = 204;
 		return CH_OK;
 	}
+	if (!s->has_snapshots && strncmp(path, "/v1/feed/snapshot", 17) == 0) {
+		resp->status = 404;
+		return CH_OK;
+	}
 	s->polls++;
 	snprintf(s->last_path, sizeof(s->last_path), "%s", path);
 	resp->status = s->status ? s->status : 200;
@@ -112,6 +116,8 @@ static int fake_send(struct ch_http *http, const struct ch_http_req *req,
 	} else if (strncmp(path, "/v1/feed/checksum?", 18) == 0) {
 		type = "content-type: application/json";
 		fake_store_answer_checksum(s, path, &resp->body);
+	} else if (strncmp(path, "/v1/feed/snapshot", 17) == 0) {
+		fake_store_answer_snapshot(s, path, &resp->body);
 	} else {
 		answer_feed(s, path, resp);
 	}
@@ -179,6 +185,7 @@ static struct fake_row *row_of(struct fake_store *s, const char *name)
 	ch_buf_reset(&row->record);
 	ch_buf_reset(&row->chain);
 	row->type = CH_FEED_RECORD;
+	row->is_tombstone = false;
 	row->seq = ++s->head;
 	return row;
 }
@@ -260,6 +267,7 @@ static void put_plain(
 	struct fake_row *row = row_of(s, name);
 	struct ch_record r = record_of(kind, row->name, version);
 
+	row->is_tombstone = kind == CH_RECORD_TOMBSTONE;
 	assert_int_equal(ch_record_encode(&r, &row->record), CH_OK);
 }
 

@@ -17,7 +17,8 @@
 struct fake_row {
 	char name[64];
 	uint64_t seq;
-	uint8_t type; /* of the frame */
+	uint8_t type;	   /* of the frame */
+	bool is_tombstone; /* not in snapshots */
 	struct ch_buf record;
 	uint8_t chain_id[CH_CHAIN_ID_B]; /* sent before it when chain is not empty */
 	struct ch_buf chain;
@@ -32,6 +33,10 @@ struct fake_store {
 	int64_t not_after_s;   /* of CERT records to come; 0: long ago */
 	size_t frames_max;     /* per answer */
 	bool down;
+	bool has_snapshots;	/* else 404 */
+	unsigned snapshots;	/* answers of that kind */
+	bool bad_place;		/* it does not say where a snapshot goes on */
+	bool stuck;		/* … or says the same again and again */
 	const char *bad_answer; /* raw bytes instead of a feed */
 	int status;		/* instead of 200 when not 0 */
 	struct fake_row rows[FAKE_MAX];
@@ -50,6 +55,9 @@ void fake_store_done(struct fake_store *s);
 
 /* fake_checksum.c: GET /v1/feed/checksum. */
 void fake_store_answer_checksum(struct fake_store *s, const char *path, struct ch_buf *out);
+
+/* fake_snapshot.c: GET /v1/feed/snapshot. */
+void fake_store_answer_snapshot(struct fake_store *s, const char *path, struct ch_buf *out);
 
 /* Each replaces the record of that name and gives it the next sequence number. */
 struct fake_row *fake_store_row(struct fake_store *s, const char *name); /* NULL: none */

@@ -272,6 +272,80 @@ static void reading_records_can_be_ended_and_has_bounds(void **state)
 	assert_false(info.more);
 }
 
+struct taken {
+	const char *refuse; /* a name whose record is not taken */
+	char names[2000];
+	size_t chains;
+};
+
+static int take_record(const struct ch_store_feed_row *row, void *arg)
+{
+	struct taken *taken = arg;
+	struct ch_record record;
+
+	assert_ok(ch_record_decode(row->record, row->record_len, &record));
+	if (taken->refuse && strlen(taken->refuse) == record.name_len &&
+		memcmp(taken->refuse, record.name, record.name_len) == 0)
+		return 1;
+	strncat(taken->names, record.name, record.name_len);
+	strcat(taken->names, " ");
+	taken->chains += row->chain != NULL;
+	return 0;
+}
+
+/* Also where rows of other pools with the same name came before it. */
+static void a_record_that_is_not_taken_comes_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_records_filter filter = {.pool = "eu", .limit = 100};
+	struct taken taken = {.refuse = "c.example"};
+	struct ch_store_records_info info;
+
+	add_in_two_pools(fx);
+	fx_add(fx, "zz.example");
+	assert_ok(fx_put(fx, "b.example", CH_TRI_KEEP, NULL, "eu", NULL));
+	assert_ok(fx_put(fx, "d.example", CH_TRI_KEEP, NULL, "eu", NULL));
+	assert_ok(ch_store_read_records(fx->store, &filter, take_record, &taken, &info));
+	assert_true(info.more);
+	assert_string_equal(taken.names, "b.example ");
+	assert_string_equal(info.last, "b.example");
+	assert_int_equal(info.feed_head, fx_feed_info(fx).head);
+	filter.after = ch_arena_fmt(fx->arena, "%s", info.last);
+	taken.refuse = NULL;
+	assert_ok(ch_store_read_records(fx->store, &filter, take_record, &taken, &info));
+	assert_false(info.more);
+	assert_string_equal(taken.names, "b.example c.example d.example ");
+	/* The first of a page: then the page is empty, and goes on where it began. */
+	taken = (struct taken){.refuse = "c.example"};
+	assert_ok(ch_store_read_records(fx->store, &filter, take_record, &taken, &info));
+	assert_true(info.more);
+	assert_string_equal(info.last, "b.example");
+}
+
+static void a_chain_is_handed_out_once_if_it_is_asked_for(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_records_filter filter = {.pool = "default", .limit = 100};
+	struct taken taken = {.refuse = NULL};
+	struct ch_store_records_info info;
+	struct ch_store_order *orders;
+	size_t n;
+
+	fx_add(fx, "a.example");
+	fx_add(fx, "b.example");
+	orders = fx_lease(fx, 2, &n);
+	assert_int_equal(n, 2);
+	fx_issue(fx, &orders[0]);
+	fx_issue(fx, &orders[1]);
+	assert_ok(ch_store_read_records(fx->store, &filter, take_record, &taken, &info));
+	assert_string_equal(taken.names, "a.example b.example ");
+	assert_int_equal(taken.chains, 0);
+	taken = (struct taken){.refuse = NULL};
+	filter.chains = true;
+	assert_ok(ch_store_read_records(fx->store, &filter, take_record, &taken, &info));
+	assert_int_equal(taken.chains, 1);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -282,6 +356,8 @@ int main(void)
 		T(bad_limits_are_refused),
 		T(records_come_in_the_order_of_names),
 		T(reading_records_can_be_ended_and_has_bounds),
+		T(a_record_that_is_not_taken_comes_again),
+		T(a_chain_is_handed_out_once_if_it_is_asked_for),
 		T(a_hundred_thousand_names_are_no_trouble),
 	};
 
