@@ -18,7 +18,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
-SUITES = ["seal", "store", "handshake", "start", "issue"]
+SUITES = ["seal", "store", "handshake", "start", "issue", "bootstrap"]
 
 
 class Bench:
