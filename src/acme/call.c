@@ -129,6 +129,7 @@ int ch_acme_call_next(
 		req.n_headers = CH_ARRAY_LEN(jose_headers);
 		req.body = call->body.data;
 		req.body_len = call->body.len;
+		req.once = 1;
 	}
 	*ret_req = req;
 	return CH_OK;
@@ -177,4 +178,16 @@ bool ch_acme_call_take(
 	ch_acme_answer_done(ans);
 	ch_acme_answer_init(ans);
 	return false;
+}
+
+bool ch_acme_call_take_error(
+	struct ch_acme_call *call, const struct ch_err *http_err, struct ch_acme_answer *ans)
+{
+	/* The nonce of a request that the CA may have read is spent.  Whether it acted upon it
+	 * shows when it is asked again, as after any answer that was lost. */
+	if (http_err->rc == CH_EAGAIN && call->sending != CH_ACME_NEW_NONCE &&
+		call->tries < CH_ACME_TRIES_MAX)
+		return false;
+	ch_acme_answer_no_answer(http_err, ans);
+	return true;
 }

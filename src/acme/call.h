@@ -3,7 +3,8 @@
  * A call is one request with its answer.  ch_acme_call_next says what to send: first, if the
  * pool is empty, for a nonce, then the signed request.  ch_acme_call_take says what the answer
  * means; after badNonce it wants to be sent again, newly signed with the nonce of that very
- * answer.  No signed request is ever sent twice.
+ * answer.  No signed request is ever sent twice: the HTTP client is told so, and where it would
+ * have repeated one by itself, ch_acme_call_take_error has it signed again too.
  *
  *   kind              sends                                          object in the answer
  *   DIRECTORY         GET directory                                  directory
@@ -105,7 +106,7 @@ struct ch_acme_session {
 	struct ch_acme_nonces *nonces;
 };
 
-/* badNonce in a row before a call gives up. */
+/* Signed requests, each with a nonce of its own, before a call gives up. */
 #define CH_ACME_TRIES_MAX 10
 
 struct ch_acme_call {
@@ -128,5 +129,8 @@ CH_MUST int ch_acme_call_next(
  * The nonce of every answer goes into the pool. */
 bool ch_acme_call_take(
 	struct ch_acme_call *call, struct ch_http_resp *resp, struct ch_acme_answer *ans);
+/* The same when no answer came; http_err is what the HTTP client said. */
+bool ch_acme_call_take_error(
+	struct ch_acme_call *call, const struct ch_err *http_err, struct ch_acme_answer *ans);
 
 #endif

@@ -104,8 +104,12 @@ static enum ch_acme_fate exchange(const struct ch_acme_session *session, struct 
 			ans->err.actor = CH_ACTOR_PLATFORM;
 			return ans->fate;
 		}
-		if (ch_http_send(http, &out, &resp, &err))
-			return ch_acme_answer_no_answer(&err, ans);
+		if (ch_http_send(http, &out, &resp, &err)) {
+			if (ch_acme_call_take_error(&call, &err, ans))
+				return ans->fate;
+			ch_log_debug("acme %s: %s", ch_acme_kind_str(call.sending), err.detail);
+			continue;
+		}
 		over = ch_acme_call_take(&call, &resp, ans);
 		ch_log_debug("acme %s: status %d%s%s", ch_acme_kind_str(call.sending),
 			resp.status, ans->fate ? " " : "", ans->fate ? ans->err.problem : "");

@@ -26,6 +26,7 @@ struct ch_http_req {
 	size_t body_len;
 	size_t max_answer_b; /* a longer body is CH_ETOOBIG */
 	int64_t timeout_ms;  /* whole exchange; long polls set it above their wait; 0: 30 s */
+	int once;	     /* the body must not be sent a second time: see CH_EAGAIN below */
 };
 
 struct ch_http_resp {
@@ -40,7 +41,12 @@ struct ch_http { /* one per thread */
 	 * whatever status came.  CH_EINVAL (a method, URL or header that must not be sent),
 	 * CH_ENETWORK (err.detail says which step failed), CH_EAUTH (TLS: the server's
 	 * certificate or ours was refused), CH_ETIMEOUT, CH_ETOOBIG (body, or one header over
-	 * CH_HTTP_HEADER_MAX_B), CH_ECANCELED. */
+	 * CH_HTTP_HEADER_MAX_B), CH_ECANCELED.
+	 *
+	 * A kept-alive connection may be dead without our knowing it.  When it ends before any
+	 * byte of an answer, the request goes out again by itself on a new one: the server may
+	 * get it twice.  With req.once it does not, unless nothing of the body was sent yet:
+	 * CH_EAGAIN (http-not-resent), and whether the server acted is not known. */
 	int (*send)(struct ch_http *http, const struct ch_http_req *req,
 		struct ch_http_resp *resp, struct ch_err *err);
 	void (*free)(struct ch_http *http);

@@ -26,6 +26,10 @@ struct curl_http {
 
 struct transfer {
 	struct ch_http_resp *resp;
+	const struct ch_http_req *req;
+	size_t sent_b; /* of the body, when it may be sent only once */
+	int resent;    /* libcurl began it a second time */
+	int answered;  /* a byte of an answer came */
 	size_t headers_b;
 	int body_begun;
 	int rc; /* why a callback stopped the transfer */
@@ -53,6 +57,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	struct transfer *t = arg;
 	size_t len = size * n;
 
+	t->answered = 1;
 	/* Trailers could contradict what was acted upon: they are dropped. */
 	if (t->body_begun)
 		return len;
@@ -66,6 +71,24 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	t->rc = t->headers_b > HEADERS_TOTAL_MAX_B ? CH_ETOOBIG
 						   : ch_http_resp_add_line(t->resp, line, len);
 	return t->rc ? 0 : len;
+}
+
+/* Gives a body that must not be sent twice.  There is no seek function beside it, so libcurl
+ * cannot rewind it for a request that it would repeat.  Where it does not try to, because the
+ * bytes that it took never left, it asks for more than there is. */
+static size_t on_send(char *to, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	size_t left = t->req->body_len - t->sent_b;
+	size_t len = left < size * n ? left : size * n;
+
+	if (left == 0) {
+		t->resent = 1;
+		return CURL_READFUNC_ABORT;
+	}
+	memcpy(to, (const char *)t->req->body + t->sent_b, len);
+	t->sent_b += len;
+	return len;
 }
 
 static int is_token(const char *text)
@@ -153,7 +176,11 @@ static int set_method(CURL *easy, const struct ch_http_req *req)
 	SET(easy, CURLOPT_NOBODY, 0L);
 	if (sends_body) {
 		SET(easy, CURLOPT_POST, 1L);
-		SET(easy, CURLOPT_POSTFIELDS, req->body_len ? req->body : "");
+		/* NULL: on_send is asked. */
+		SET(easy, CURLOPT_POSTFIELDS,
+			req->body_len == 0 ? ""
+			: req->once	   ? NULL
+					   : req->body);
 		SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
 	} else if (strcmp(req->method, "HEAD") == 0) {
 		SET(easy, CURLOPT_NOBODY, 1L);
@@ -174,6 +201,7 @@ static int set_transfer(struct curl_http *self, const struct ch_http_req *req,
 		return rc;
 	SET(easy, CURLOPT_URL, req->url);
 	SET(easy, CURLOPT_HTTPHEADER, headers);
+	SET(easy, CURLOPT_READDATA, t);
 	SET(easy, CURLOPT_WRITEDATA, t);
 	SET(easy, CURLOPT_HEADERDATA, t);
 	SET(easy, CURLOPT_TIMEOUT_MS,
@@ -268,6 +296,20 @@ static int map_code(const struct curl_http *self, const struct ch_http_req *req,
 	}
 }
 
+/* What libcurl would have repeated, or would have if the whole request were one write: a
+ * connection that had been used before, and that broke before an answer. */
+static int was_stale(const struct curl_http *self, const struct transfer *t, CURLcode code)
+{
+	long connects = 1;
+
+	if (t->resent || code == CURLE_SEND_FAIL_REWIND)
+		return 1;
+	curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return t->req->once && !t->answered && connects == 0 &&
+	       (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+		       code == CURLE_GOT_NOTHING);
+}
+
 static int finish(struct curl_http *self, const struct ch_http_req *req,
 	const struct transfer *t, CURLcode code, struct ch_err *err)
 {
@@ -279,6 +321,11 @@ static int finish(struct curl_http *self, const struct ch_http_req *req,
 			t->body_begun ? "is too long" : "has headers that are too long");
 	if (t->rc)
 		return ch_err_set(err, t->rc, "out-of-memory", "out of memory");
+	if (code != CURLE_OK && was_stale(self, t, code))
+		return ch_err_set(err, CH_EAGAIN, "http-not-resent",
+			"%.*s: the connection broke before an answer, and the request must not "
+			"be sent twice",
+			URL_ARG(req->url));
 	if (code != CURLE_OK)
 		return map_code(self, req, code, err);
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -296,7 +343,7 @@ static int curl_http_send(struct ch_http *http, const struct ch_http_req *req,
 {
 	struct curl_http *self = (struct curl_http *)http;
 	CH_CLEANUP(free_slist) struct curl_slist *headers = NULL;
-	struct transfer t = {.resp = resp};
+	struct transfer t = {.resp = resp, .req = req};
 	CURLcode code = CURLE_OK;
 	int rc = check_req(self, req, err);
 
@@ -364,6 +411,7 @@ static int set_fixed(struct curl_http *self, const struct ch_http_options *optio
 	SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(easy, CURLOPT_READFUNCTION, on_send);
 	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
 	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
 	if (!options->allow_proxy)

@@ -20,6 +20,7 @@ struct script_http {
 	size_t n_turns;
 	size_t at;
 	char *sent[SCRIPT_MAX]; /* bodies; "" for GET */
+	int once[SCRIPT_MAX];
 	char sent_url[SCRIPT_MAX][256];
 };
 

@@ -1,4 +1,4 @@
-/* Calls: nonces, signing, badNonce, Retry-After, what each kind of answer means. */
+/* Calls: nonces, signing, badNonce, and what becomes of a request without an answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -255,6 +255,45 @@ static void bad_nonces_are_given_up_after_ten(void **state)
 			assert_string_not_equal(script.sent[i], script.sent[k]);
 }
 
+static void a_request_that_must_not_be_repeated_is_signed_again(void **state)
+{
+	add_directory();
+	add_nonce("Replay-Nonce: n1");
+	script_add(&script, (struct script_turn){.rc = CH_EAGAIN});
+	add_nonce("Replay-Nonce: n2");
+	script_add(&script, (struct script_turn){.status = 200, .body = ORDER});
+	assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_OK);
+	assert_protected(2, "n1", "https://ca/o/1", true);
+	assert_protected(4, "n2", "https://ca/o/1", true);
+	assert_string_not_equal(script.sent[2], script.sent[4]);
+	/* What is signed is sent once; the rest may be repeated. */
+	for (size_t i = 0; i < script.at; i++)
+		assert_int_equal(script.once[i], script.sent[i][0] != 0);
+}
+
+static void signing_again_is_given_up_after_ten(void **state)
+{
+	add_directory();
+	for (int i = 0; i < CH_ACME_TRIES_MAX; i++) {
+		add_nonce("Replay-Nonce: n1");
+		script_add(&script, (struct script_turn){.rc = CH_EAGAIN});
+	}
+	assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_OUTAGE);
+	assert_int_equal(ans.err.actor, CH_ACTOR_CA);
+}
+
+static void bad_nonces_and_broken_connections_count_together(void **state)
+{
+	add_directory();
+	add_nonce("Replay-Nonce: n0");
+	for (int i = 0; i < CH_ACME_TRIES_MAX - 1; i++)
+		script_add(&script, (struct script_turn){.status = 400,
+					    .headers = {PROBLEM, "Replay-Nonce: again"},
+					    .body = "{\"type\":\"" URN "badNonce\"}"});
+	script_add(&script, (struct script_turn){.rc = CH_EAGAIN});
+	assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_OUTAGE);
+}
+
 static void pooled_nonces_grow_old(void **state)
 {
 	char nonce[CH_ACME_NONCE_B];
@@ -291,180 +330,6 @@ static void the_pool_is_bounded_and_gives_each_nonce_once(void **state)
 	}
 	assert_false(ch_acme_nonces_take(&pool, nonce));
 	ch_acme_nonces_done(&pool);
-}
-
-static enum ch_acme_fate take(enum ch_acme_kind kind, struct script_turn turn)
-{
-	CH_CLEANUP(ch_http_resp_done) struct ch_http_resp resp;
-
-	ch_acme_answer_done(&ans);
-	ch_acme_answer_init(&ans);
-	ch_http_resp_init(&resp);
-	script_fill(&resp, &turn);
-	return ch_acme_answer_take(kind, &resp, now_ms, &ans);
-}
-
-static void retry_after_is_obeyed_within_bounds(void **state)
-{
-	struct script_turn turn = {.status = 503, .headers = {"Retry-After: 120"}};
-
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_OUTAGE);
-	assert_int_equal(ans.retry_at_ms, now_ms + 120000);
-	turn.headers[0] = "Retry-After: 0";
-	take(CH_ACME_GET_ORDER, turn);
-	assert_int_equal(ans.retry_at_ms, now_ms + 1000);
-	turn.headers[0] = "Retry-After: 99999999999999999999";
-	take(CH_ACME_GET_ORDER, turn);
-	assert_int_equal(ans.retry_at_ms, now_ms + CH_DAY_MS);
-	turn.headers[0] = "Retry-After: Fri, 15 Jan 2027 08:01:00 GMT"; /* a minute from now */
-	take(CH_ACME_GET_ORDER, turn);
-	assert_int_equal(ans.retry_at_ms, now_ms + 60000);
-	turn.headers[0] = "Retry-After: soon";
-	take(CH_ACME_GET_ORDER, turn);
-	assert_int_equal(ans.retry_at_ms, now_ms + 60000); /* as without one */
-}
-
-static void retry_after_on_final_and_open_objects_is_clamped_to_minutes(void **state)
-{
-	struct script_turn turn = {.status = 200,
-		.headers = {"Retry-After: 86400"},
-		.body = "{\"status\":\"valid\",\"finalize\":\"https://ca/f\","
-			"\"certificate\":\"https://ca/c\"}"};
-
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_OK);
-	assert_int_equal(ans.order.status, CH_ACME_VALID);
-	assert_int_equal(ans.retry_at_ms, now_ms + CH_ACME_POLL_MOST_MS);
-	turn.body = "{\"status\":\"processing\",\"finalize\":\"https://ca/f\"}";
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_OK);
-	assert_int_equal(ans.retry_at_ms, now_ms + CH_ACME_POLL_MOST_MS);
-}
-
-static void an_internal_error_waits_a_minute(void **state)
-{
-	struct script_turn turn = {.status = 500};
-
-	assert_int_equal(take(CH_ACME_FINALIZE, turn), CH_ACME_LATER);
-	assert_int_equal(ans.retry_at_ms, now_ms + 60000);
-	assert_int_equal(ans.err.actor, CH_ACTOR_CA);
-	turn.headers[0] = PROBLEM;
-	turn.body = "{\"type\":\"" URN "serverInternal\"}";
-	assert_int_equal(take(CH_ACME_FINALIZE, turn), CH_ACME_LATER);
-	assert_int_equal(ans.retry_at_ms, now_ms + 60000);
-	/* A 500 that calls itself something else is an internal error all the same. */
-	turn.body = "{\"type\":\"" URN "malformed\"}";
-	assert_int_equal(take(CH_ACME_FINALIZE, turn), CH_ACME_LATER);
-	turn.status = 504;
-	assert_int_equal(take(CH_ACME_FINALIZE, turn), CH_ACME_OUTAGE);
-}
-
-static void a_rate_limit_waits_for_its_time(void **state)
-{
-	struct script_turn turn = {.status = 429,
-		.headers = {PROBLEM, "Retry-After: 3600"},
-		.body = "{\"type\":\"" URN "rateLimited\",\"detail\":"
-			"\"too many, see https://ca.example/limits\"}"};
-
-	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
-	assert_int_equal(ans.retry_at_ms, now_ms + 3600000);
-	assert_int_equal(ans.err.actor, CH_ACTOR_CA);
-	turn.headers[1] = NULL;
-	turn.body = "{\"type\":\"" URN "rateLimited\",\"detail\":\"too many\"}";
-	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
-	assert_int_equal(ans.retry_at_ms, now_ms + CH_HOUR_MS);
-	turn.body = "";
-	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
-}
-
-static void a_limit_without_time_but_with_a_page_is_a_pause(void **state)
-{
-	struct script_turn turn = {.status = 429,
-		.headers = {PROBLEM},
-		.body = "{\"type\":\"" URN "rateLimited\",\"detail\":\"Your account is "
-			"prevented from requesting certificates for shop.test. Please visit: "
-			"https://portal.ca.example/unpause?jwt=abc.def.\"}"};
-
-	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_PAUSED);
-	assert_string_equal(ans.page, "https://portal.ca.example/unpause?jwt=abc.def");
-	assert_string_equal(ans.err.problem, "ca-paused");
-	assert_int_equal(ans.err.actor, CH_ACTOR_PLATFORM);
-}
-
-static void a_limit_whose_page_cannot_be_visited_is_only_a_limit(void **state)
-{
-	static const char *const details[] = {"see https://.", "https://?x", "http://ca/x"};
-
-	for (size_t i = 0; i < CH_ARRAY_LEN(details); i++) {
-		char body[200];
-		struct script_turn turn = {.status = 429, .headers = {PROBLEM}, .body = body};
-
-		snprintf(body, sizeof(body),
-			"{\"type\":\"" URN "rateLimited\",\"detail\":\"%s\"}", details[i]);
-		assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
-		assert_string_equal(ans.page, "");
-		assert_true(ans.retry_at_ms > 0);
-	}
-}
-
-static void the_page_to_visit_is_a_url_and_nothing_else(void **state)
-{
-	struct script_turn turn = {.status = 429,
-		.headers = {PROBLEM},
-		.body = "{\"type\":\"" URN "rateLimited\",\"detail\":"
-			"\"https://ca/x\\u001b[31m\"}"};
-
-	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_PAUSED);
-	assert_string_equal(ans.page, "https://ca/x");
-}
-
-static void objects_that_are_gone_are_told_from_refusals(void **state)
-{
-	struct script_turn turn = {.status = 404,
-		.headers = {PROBLEM},
-		.body = "{\"type\":\"" URN "malformed\",\"detail\":\"Expired authorization\"}"};
-
-	assert_int_equal(take(CH_ACME_GET_AUTHZ, turn), CH_ACME_GONE);
-	turn.status = 400;
-	assert_int_equal(take(CH_ACME_GET_AUTHZ, turn), CH_ACME_REFUSED);
-	turn.status = 403;
-	turn.body = "{\"type\":\"" URN "unauthorized\"}";
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_GONE);
-	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_ACCOUNT);
-}
-
-static void content_types_are_not_held_against_a_good_object(void **state)
-{
-	struct script_turn turn = {
-		.status = 200, .headers = {"Content-Type: TEXT/plain"}, .body = ORDER};
-
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_OK);
-	turn.headers[0] = NULL;
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_OK);
-	turn.headers[0] = "Content-Type: text/html; charset=utf-8";
-	turn.body = "<html>";
-	assert_int_equal(take(CH_ACME_GET_ORDER, turn), CH_ACME_LATER);
-	assert_non_null(strstr(ans.err.detail, "web page"));
-}
-
-static void certificates_must_be_pem(void **state)
-{
-	struct script_turn turn = {.status = 200,
-		.headers = {"Content-Type: application/pem-certificate-chain"},
-		.body = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"};
-
-	assert_int_equal(take(CH_ACME_GET_CERTIFICATE, turn), CH_ACME_OK);
-	assert_string_equal(ch_buf_str(&ans.pem), turn.body);
-	turn.body = "{\"status\":\"fine\"}";
-	assert_int_equal(take(CH_ACME_GET_CERTIFICATE, turn), CH_ACME_LATER);
-	assert_string_equal(ans.err.problem, "ca-no-certificate");
-}
-
-static void answers_to_challenges_need_no_body(void **state)
-{
-	struct script_turn turn = {.status = 200, .body = "whatever"};
-
-	assert_int_equal(take(CH_ACME_ANSWER_CHALLENGE, turn), CH_ACME_OK);
-	turn.status = 400;
-	assert_int_equal(take(CH_ACME_ANSWER_CHALLENGE, turn), CH_ACME_LATER);
 }
 
 static void silence_is_an_outage_and_too_much_is_not(void **state)
@@ -554,19 +419,11 @@ int main(void)
 		T(bad_nonce_is_signed_again_with_the_nonce_of_the_error),
 		T(bad_nonce_without_a_nonce_fetches_one),
 		T(bad_nonces_are_given_up_after_ten),
+		T(a_request_that_must_not_be_repeated_is_signed_again),
+		T(signing_again_is_given_up_after_ten),
+		T(bad_nonces_and_broken_connections_count_together),
 		T(pooled_nonces_grow_old),
 		T(the_pool_is_bounded_and_gives_each_nonce_once),
-		T(retry_after_is_obeyed_within_bounds),
-		T(retry_after_on_final_and_open_objects_is_clamped_to_minutes),
-		T(an_internal_error_waits_a_minute),
-		T(a_rate_limit_waits_for_its_time),
-		T(a_limit_without_time_but_with_a_page_is_a_pause),
-		T(a_limit_whose_page_cannot_be_visited_is_only_a_limit),
-		T(the_page_to_visit_is_a_url_and_nothing_else),
-		T(objects_that_are_gone_are_told_from_refusals),
-		T(content_types_are_not_held_against_a_good_object),
-		T(certificates_must_be_pem),
-		T(answers_to_challenges_need_no_body),
 		T(silence_is_an_outage_and_too_much_is_not),
 		T(a_moved_directory_is_fetched_again),
 		T(the_directory_is_fetched_again_after_a_day),

@@ -76,8 +76,28 @@ static int read_request(struct test_server *s, SSL *ssl, int fd)
 	return 1;
 }
 
+static const char *next_answer(const struct test_server *s)
+{
+	size_t at = s->n_requests;
+
+	return s->answers[at < s->n_answers ? at : s->n_answers ? s->n_answers - 1 : 0];
+}
+
+/* What came in is left unread: closing then resets the connection. */
+static int resets(struct test_server *s, SSL *ssl, int fd)
+{
+	const char *answer = next_answer(s);
+
+	if (!answer || strcmp(answer, TEST_RESET) != 0 || s->n_requests == TEST_ANSWERS_MAX ||
+		!wait_readable(s, ssl, fd))
+		return 0;
+	s->requests[s->n_requests++][0] = 0;
+	return 1;
+}
+
 static void serve(struct test_server *s, int fd)
 {
+	const char *answer = NULL;
 	SSL *ssl = s->ctx ? SSL_new(s->ctx) : NULL;
 
 	if (ssl) {
@@ -85,12 +105,10 @@ static void serve(struct test_server *s, int fd)
 		if (SSL_accept(ssl) != 1)
 			goto out;
 	}
-	while (read_request(s, ssl, fd)) {
-		size_t at = s->n_requests - 1;
-		const char *answer = s->answers[at < s->n_answers ? at
-						: s->n_answers	  ? s->n_answers - 1
-								  : 0];
-
+	while (!resets(s, ssl, fd)) {
+		answer = next_answer(s);
+		if (!read_request(s, ssl, fd))
+			break;
 		if (!answer) {
 			char byte;
 
@@ -99,7 +117,7 @@ static void serve(struct test_server *s, int fd)
 			break;
 		}
 		put(ssl, fd, answer, strlen(answer));
-		if (strcasestr(answer, "connection: close"))
+		if (!*answer || strcasestr(answer, "connection: close"))
 			break;
 	}
 	if (ssl)

@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #define TEST_ANSWERS_MAX 8
+#define TEST_RESET "reset" /* an answer: closes when a request begins, reading nothing */
 
 struct test_server {
 	uint16_t port;
 	char url[64];			       /* "http://127.0.0.1:PORT" or https */
-	const char *answers[TEST_ANSWERS_MAX]; /* raw; the last repeats; NULL: says nothing */
+	const char *answers[TEST_ANSWERS_MAX]; /* raw; the last repeats; "": closes; NULL: says
+						  nothing */
 	size_t n_answers;
 	char requests[TEST_ANSWERS_MAX][8192]; /* as received; read them after the answer */
 	size_t n_requests;
