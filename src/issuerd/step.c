@@ -105,7 +105,7 @@ void ch_step_begin_again(struct ch_step *step, const struct ch_err *why)
 		return;
 	step->out->has_state = true;
 	step->out->state = CH_ORDER_NEW;
-	step->out->next_at_ms = error_at(step, 0);
+	step->out->next_at_ms = error_at(step, why->retry_at_ms);
 }
 
 static void passing(struct ch_step *step, const struct ch_acme_answer *ans)

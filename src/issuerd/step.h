@@ -35,7 +35,8 @@ enum ch_acme_fate ch_step_ask(
 void ch_step_wait(struct ch_step *step, int64_t at_ms, const struct ch_notes *notes);
 void ch_step_reason(struct ch_step *step, const char *code, enum ch_actor actor,
 	const char *detail_fmt, ...) CH_PRINTF(4, 5);
-/* A new order, after a passing error's wait; fails the order when it was begun too often. */
+/* A new order, after a passing error's wait and not before why->retry_at_ms; fails the order
+ * when it was begun too often. */
 void ch_step_begin_again(struct ch_step *step, const struct ch_err *why);
 /* What an answer that is not CH_ACME_OK means for the order. */
 void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans);

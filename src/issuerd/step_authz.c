@@ -12,7 +12,7 @@ struct authz_set {
 	struct ch_acme_answer ans[CH_WORK_NAMES_MAX];
 	size_t name_of[CH_WORK_NAMES_MAX]; /* index into work->names */
 	size_t n;
-	int64_t retry_at_ms; /* the latest that the CA asked for */
+	int64_t retry_at_ms; /* the latest that the CA asked for, with a challenge too */
 };
 
 static void set_done(struct authz_set *set)
@@ -39,6 +39,12 @@ static bool find_name(const struct ch_work *work, const char *name, size_t *ret_
 	return false;
 }
 
+static void note_retry(struct authz_set *set, const struct ch_acme_answer *ans)
+{
+	if (ans->retry_at_ms > set->retry_at_ms)
+		set->retry_at_ms = ans->retry_at_ms;
+}
+
 /* Gets all authorizations; false when that failed and step->out says what now. */
 static bool fetch(struct ch_step *step, struct authz_set *set)
 {
@@ -60,8 +66,7 @@ static bool fetch(struct ch_step *step, struct authz_set *set)
 			ch_step_ca_error(step, ans);
 			return false;
 		}
-		if (ans->retry_at_ms > set->retry_at_ms)
-			set->retry_at_ms = ans->retry_at_ms;
+		note_retry(set, ans);
 		set->n++;
 	}
 	return true;
@@ -157,7 +162,7 @@ static bool no_http_challenge(struct ch_step *step, const struct authz_set *set)
 }
 
 /* Answers what is still to be answered; false when step->out says what now. */
-static bool answer(struct ch_step *step, const struct authz_set *set)
+static bool answer(struct ch_step *step, struct authz_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ch_acme_authz *authz = &set->ans[i].authz;
@@ -176,6 +181,8 @@ static bool answer(struct ch_step *step, const struct authz_set *set)
 			ch_step_ca_error(step, &ans);
 			return false;
 		}
+		if (ans.fate == CH_ACME_OK)
+			note_retry(set, &ans);
 		/* Any other refusal: it may have been answered already.  The authorization
 		 * tells. */
 	}
@@ -204,7 +211,7 @@ void ch_step_ordered(struct ch_step *step)
 		notes = ch_step_notes_for_next(step);
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_VALIDATING;
-		ch_step_poll(step, 0, &notes);
+		ch_step_poll(step, set.retry_at_ms, &notes);
 	}
 }
 

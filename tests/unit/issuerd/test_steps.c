@@ -167,37 +167,6 @@ static void order_not_ready_is_looked_at_again(void **state)
 	assert_int_equal(b->ca.n_orders, 1);
 }
 
-static void processing_orders_are_polled_with_growing_waits(void **state)
-{
-	int64_t before_ms;
-
-	b->ca.processing = 3;
-	bench_run_to(b, CH_ORDER_FINALIZING);
-	assert_int_equal(b->row.notes.polls, 0);
-	before_ms = bench_now_ms;
-	bench_step(b, true);
-	assert_int_equal(bench_now_ms - before_ms, 500);
-	bench_step(b, true);
-	assert_int_equal(bench_now_ms - before_ms, 1500);
-	bench_run_to(b, CH_ORDER_DONE);
-}
-
-static void retry_after_of_a_poll_is_obeyed(void **state)
-{
-	int64_t before_ms;
-
-	bench_run_to(b, CH_ORDER_VALIDATING);
-	before_ms = bench_now_ms;
-	fake_ca_inject(&b->ca, FAKE_AUTHZ,
-		(struct fake_answer){.status = 200,
-			.header = "Retry-After: 17",
-			.body = "{\"status\":\"pending\",\"identifier\":{\"value\":"
-				"\"shop.test\"}}"});
-	bench_step(b, true);
-	assert_int_equal(bench_now_ms - before_ms, 17000);
-	bench_run_to(b, CH_ORDER_DONE);
-}
-
 static void a_reused_authorization_needs_no_challenge(void **state)
 {
 	b->ca.initial_authz = "valid";
@@ -618,8 +587,6 @@ int main(void)
 		T(a_finalize_that_was_sent_before_is_not_sent_again),
 		T(a_finalize_whose_answer_was_lost_goes_on_with_the_order),
 		T(order_not_ready_is_looked_at_again),
-		T(processing_orders_are_polled_with_growing_waits),
-		T(retry_after_of_a_poll_is_obeyed),
 		T(a_reused_authorization_needs_no_challenge),
 		T(a_reused_authorization_needs_no_edges),
 		T(an_answered_challenge_is_not_answered_again),
