@@ -5,6 +5,10 @@
 #include "issuerd/sealed.h"
 #include "issuerd/step.h"
 
+/* A CA that has not issued by then has lost the order, whatever it gives as its expiry.  Slow
+ * ones take hours. */
+#define FINALIZING_MOST_MS (6 * CH_HOUR_MS)
+
 static void download(struct ch_step *step, const struct ch_acme_order *order)
 {
 	struct ch_acme_request req = {
@@ -22,6 +26,20 @@ static void download(struct ch_step *step, const struct ch_acme_order *order)
 		ch_step_publish(step, ch_buf_str(&ans.pem), ans.pem.len);
 }
 
+static void give_up(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	struct ch_err err;
+
+	ch_err_set(&err, CH_EPROTO, "ca-processing",
+		"The CA has not issued the certificate within %d hours (the order is %s "
+		"there); "
+		"a new order is made.",
+		(int)(FINALIZING_MOST_MS / CH_HOUR_MS), ch_acme_status_str(ans->order.status));
+	err.actor = CH_ACTOR_CA;
+	err.retry_at_ms = 0;
+	ch_step_begin_again(step, &err);
+}
+
 static void poll_again(struct ch_step *step, const struct ch_acme_answer *ans)
 {
 	struct ch_notes notes = step->work->notes;
@@ -30,9 +48,16 @@ static void poll_again(struct ch_step *step, const struct ch_acme_answer *ans)
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_FINALIZING;
 		notes = ch_step_notes_for_next(step);
+	} else if (ch_now_ms() - notes.since_ms > FINALIZING_MOST_MS) {
+		give_up(step, ans);
+		return;
 	} else {
 		notes.polls++;
 	}
+	/* Waits that are too short to be written do not show it. */
+	ch_step_reason(step, "ca-processing", CH_ACTOR_CA,
+		"The CA is working on the certificate (the order is %s there).",
+		ch_acme_status_str(ans->order.status));
 	ch_step_poll(step, ans->retry_at_ms, &notes);
 }
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "bench.h"
 
@@ -68,6 +70,99 @@ static void retry_after_of_a_poll_is_obeyed(void **state)
 	bench_step(b, true);
 	assert_int_equal(bench_now_ms - before_ms, 17000);
 	bench_run_to(b, CH_ORDER_DONE);
+}
+
+#define PROCESSING "{\"status\":\"processing\",\"finalize\":\"" FAKE_URL "/f/0\"}"
+
+static void assert_processing(void)
+{
+	assert_true(b->last.has_reason);
+	assert_string_equal(b->last.reason.code, "ca-processing");
+	assert_int_equal(b->last.reason.actor, CH_ACTOR_CA);
+}
+
+static void retry_after_of_finalize_and_of_the_order_is_obeyed(void **state)
+{
+	b->ca.processing = 2;
+	bench_run_to(b, CH_ORDER_SEALED);
+	fake_ca_inject(&b->ca, FAKE_FINALIZE,
+		(struct fake_answer){.status = 200,
+			.header = "Retry-After: 15",
+			.body = PROCESSING,
+			.after = true});
+	assert_int_equal(step_ms(), 15000);
+	assert_int_equal(b->row.state, CH_ORDER_FINALIZING);
+	assert_processing();
+	fake_ca_inject(&b->ca, FAKE_ORDER,
+		(struct fake_answer){
+			.status = 200, .header = "Retry-After: 86400", .body = PROCESSING});
+	assert_int_equal(step_ms(), CH_ACME_POLL_MOST_MS);
+	assert_processing();
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_string_equal(b->last.reason.code, "ok");
+	assert_int_equal(b->ca.count[FAKE_FINALIZE], 1);
+	assert_int_equal(b->ca.n_orders, 1);
+}
+
+/* The CA gives no expiry, or one that helps nobody, and never issues. */
+static void assert_given_up(const char *expires)
+{
+	int64_t began_ms;
+
+	b->ca.expires = expires;
+	b->ca.processing = 1000000;
+	bench_run_to(b, CH_ORDER_FINALIZING);
+	began_ms = b->row.notes.since_ms;
+	for (int i = 0; i < 1000 && b->row.state == CH_ORDER_FINALIZING; i++) {
+		int64_t asked_ms = bench_now_ms;
+
+		bench_step(b, true);
+		assert_processing();
+		/* It is given up at the first look after six hours, not before. */
+		assert_int_equal(
+			b->row.state == CH_ORDER_NEW, asked_ms - began_ms > 6 * CH_HOUR_MS);
+	}
+	assert_int_equal(b->row.state, CH_ORDER_NEW);
+	assert_int_equal(b->row.attempts, 1);
+	assert_non_null(strstr(b->last.reason.detail, "within 6 hours"));
+	assert_int_equal(b->ca.count[FAKE_FINALIZE], 1);
+}
+
+static void an_order_is_not_processed_for_ever(void **state)
+{
+	assert_given_up("");
+	b->ca.processing = 0;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.n_orders, 2);
+	assert_int_equal(b->publications, 1);
+}
+
+static void an_expiry_far_away_is_not_waited_for(void **state)
+{
+	assert_given_up("2099-01-01T00:00:00Z");
+}
+
+static void an_order_that_is_issued_late_is_taken(void **state)
+{
+	b->ca.processing = 600; /* polls, most of them 30 s apart: five hours */
+	bench_run_to(b, CH_ORDER_FINALIZING);
+	for (int i = 0; i < 1000 && b->row.state == CH_ORDER_FINALIZING; i++)
+		bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_CONFIRMING);
+	assert_int_equal(b->row.attempts, 0);
+	assert_int_equal(b->ca.n_orders, 1);
+}
+
+static void a_ca_that_never_issues_is_blamed_in_the_end(void **state)
+{
+	b->ca.processing = 1000000;
+	for (int i = 0; i < 5000 && b->row.state < CH_ORDER_DONE; i++)
+		bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_FAILED);
+	assert_int_equal(b->ca.n_orders, b->config.step_tries);
+	assert_true(b->last.verdicts[0].failed);
+	assert_string_equal(b->last.verdicts[0].reason.code, "ca-processing");
+	assert_int_equal(b->last.verdicts[0].reason.actor, CH_ACTOR_CA);
 }
 
 static void retry_after_of_a_challenge_is_obeyed(void **state)
@@ -165,6 +260,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(processing_orders_are_polled_with_growing_waits),
 		T(retry_after_of_a_poll_is_obeyed),
+		T(retry_after_of_finalize_and_of_the_order_is_obeyed),
+		T(an_order_is_not_processed_for_ever),
+		T(an_expiry_far_away_is_not_waited_for),
+		T(an_order_that_is_issued_late_is_taken),
+		T(a_ca_that_never_issues_is_blamed_in_the_end),
 		T(retry_after_of_a_challenge_is_obeyed),
 		T(a_challenge_without_retry_after_is_followed_soon),
 		T(retry_after_of_a_refused_challenge_counts_for_nothing),
