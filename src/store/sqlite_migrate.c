@@ -1,8 +1,11 @@
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "store/migrations.h"
-#include "store/sqlite_store.h"
+#include "store/sqlite_work.h"
 
+/* The version that brought policies. */
+#define POLICY_VERSION 2
 /* PRAGMA application_id of our files: "CRTH". */
 #define APPLICATION_ID INT64_C(0x43525448)
 
@@ -28,9 +31,23 @@ static int check_owner(struct ch_sq *sq, const char *path, int64_t version, stru
 	return CH_OK;
 }
 
+/* Edges learn a name's tenant from its policy: names from before there were any have none. */
+static int tell_tenants(struct ch_sq *sq)
+{
+	struct ch_work w = {.sq = sq, .now = ch_now_ms()};
+	struct ch_work_tx before;
+	int rc = ch_work_load_meta(&w);
+
+	before = w.tx;
+	if (!rc)
+		rc = ch_work_emit_tenants(&w);
+	return rc ? rc : ch_work_save_meta(&w, &before);
+}
+
 static int migrate_locked(struct ch_sq *sq, const char *path, struct ch_err *err)
 {
 	int64_t version;
+	int64_t found;
 	int rc = ch_sq_get_i64(sq, &version, "PRAGMA user_version", "");
 
 	if (rc)
@@ -38,7 +55,7 @@ static int migrate_locked(struct ch_sq *sq, const char *path, struct ch_err *err
 	rc = check_owner(sq, path, version, err);
 	if (rc)
 		return rc;
-	for (; version < (int64_t)ch_migrations_sqlite_n; version++) {
+	for (found = version; version < (int64_t)ch_migrations_sqlite_n; version++) {
 		char *note;
 
 		if (ch_sq_script(sq, ch_migrations_sqlite[version]))
@@ -53,6 +70,9 @@ static int migrate_locked(struct ch_sq *sq, const char *path, struct ch_err *err
 		if (rc)
 			return ch_sq_err(sq, path, err);
 	}
+	/* After all scripts: it works on the newest schema. */
+	if (found > 0 && found < POLICY_VERSION && tell_tenants(sq))
+		return ch_sq_err(sq, path, err);
 	return CH_OK;
 }
 

@@ -62,6 +62,22 @@ int ch_work_emit_policy(struct ch_work *w, const char *name)
 			    buf.len, NULL);
 }
 
+int ch_work_emit_tenants(struct ch_work *w)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	char name[CH_NAME_MAX + 1];
+	int rc = ch_sq_query(w->sq, &stmt, "SELECT name FROM name WHERE tenant <> ?", "t",
+		CH_STORE_LABEL_DEFAULT);
+	int row = rc;
+
+	while (!rc && (row = ch_sq_step(w->sq, stmt)) > 0) {
+		ch_sq_copy(stmt, 0, name, sizeof(name), &rc);
+		if (!rc)
+			rc = ch_work_emit_policy(w, name);
+	}
+	return rc ? rc : row;
+}
+
 int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name)
 {
 	char key[CH_RECORD_KEY_B];

@@ -26,6 +26,11 @@ struct ch_work {
 	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
 };
 
+/* ---- sqlite_writer.c: the row that holds ids and feed numbers, read after a transaction was
+ * begun and written before it is committed ---- */
+CH_MUST int ch_work_load_meta(struct ch_work *w);
+CH_MUST int ch_work_save_meta(struct ch_work *w, const struct ch_work_tx *before);
+
 /* The operations; each fills op->err when it fails in a way that is the caller's to mend. */
 CH_MUST int ch_work_put(struct ch_work *w, struct ch_op_put *put);
 CH_MUST int ch_work_delete(struct ch_work *w, const char *name);
@@ -64,6 +69,9 @@ CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *
 /* A POLICY record of what the name's row says now.  Nothing when all is as by default and the
  * pool was never told otherwise. */
 CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
+/* The same for every name that has a tenant: what names from before there were policies lack.
+ */
+CH_MUST int ch_work_emit_tenants(struct ch_work *w);
 CH_MUST int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name);
 
 /* ---- sqlite_row.c: what the operations need of a name's and an order's row ---- */

@@ -85,7 +85,7 @@ static struct ch_store_op *take_op(struct ch_sqlite *store, bool wait)
 	return op;
 }
 
-static int load_meta(struct ch_work *w)
+int ch_work_load_meta(struct ch_work *w)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = ch_sq_query(
@@ -105,7 +105,7 @@ static int load_meta(struct ch_work *w)
 	return rc;
 }
 
-static int save_meta(struct ch_work *w, const struct ch_work_tx *before)
+int ch_work_save_meta(struct ch_work *w, const struct ch_work_tx *before)
 {
 	if (before->last_id == w->tx.last_id && before->head == w->tx.head &&
 		before->floor == w->tx.floor)
@@ -131,7 +131,7 @@ static int run_ops(struct ch_sqlite *store, struct ch_work *w, struct ch_store_o
 
 	batch->ops[batch->n++] = first;
 	if (!rc)
-		rc = load_meta(w);
+		rc = ch_work_load_meta(w);
 	before = w->tx;
 	while (!rc) {
 		if (!run_in_savepoint(w, op)) {
@@ -145,7 +145,7 @@ static int run_ops(struct ch_sqlite *store, struct ch_work *w, struct ch_store_o
 			break;
 		batch->ops[batch->n++] = op;
 	}
-	return rc ? rc : save_meta(w, &before);
+	return rc ? rc : ch_work_save_meta(w, &before);
 }
 
 static void announce(struct ch_sqlite *store, const struct ch_work *w)

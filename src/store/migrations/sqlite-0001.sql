@@ -24,9 +24,6 @@ CREATE TABLE name (
 	version INTEGER NOT NULL,      -- of its newest edge record
 	order_id INTEGER,              -- the open order
 	solo INTEGER NOT NULL,         -- 1: its next order is for it alone
-	upstream TEXT NOT NULL,        -- these three for the edges; '': the default
-	hsts TEXT NOT NULL,
-	redirect TEXT NOT NULL,
 	cert INTEGER,                  -- live certificate
 	prev_cert INTEGER,             -- the one before, for roll-back
 	not_after INTEGER,             -- of the live certificate
@@ -104,8 +101,7 @@ CREATE TABLE chain (
 	block BLOB NOT NULL
 ) STRICT;
 
--- The feed: the newest record of each name in each pool, and its policy (then `name` is the
--- record's key, src/wire/record.h), numbered in the order of commits.
+-- The feed: the newest record of each name in each pool, numbered in the order of commits.
 -- The number is the row's address, so that a snapshot reads the file from one end to the other.
 CREATE TABLE edge_record (
 	seq INTEGER PRIMARY KEY,

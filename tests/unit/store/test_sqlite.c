@@ -117,7 +117,9 @@ static void a_newer_schema_is_refused_with_a_reason(void **state)
 	run_sql(fx, "PRAGMA user_version = 999");
 	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
 	assert_non_null(strstr(fx->err.detail, "999"));
-	run_sql(fx, "PRAGMA user_version = 1");
+	run_sql(fx, "PRAGMA user_version = 3");
+	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
+	run_sql(fx, "PRAGMA user_version = 2");
 	assert_ok(open_again(fx));
 }
 
