@@ -129,13 +129,37 @@ def test_probe_compares_what_is_served_with_what_should_be(site):
     assert site.herd.cli("probe", "probe.example.com", check=False).returncode in (1, 2, 4)
 
 
+def edge_row(text):
+    """The one edge of a status in text: its columns by their heads."""
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("EDGE"))
+    return dict(zip(re.split(r"\s{2,}", lines[at].strip()), re.split(r"\s{2,}", lines[at + 1].strip())))
+
+
 def test_status(site):
-    site.go_live("status.example.com")
+    domain = site.go_live("status.example.com")
     text = site.herd.cli("status").stdout
-    assert "active" in text and "edge/default/e1" in text
+    assert "active" in text
+    assert re.search(r"(?m)^Next due (in .*\d.*|now|.*\d.* ago)$", text), text
     status = json.loads(site.herd.cli("status", "--json").stdout)
     assert status["names"]["active"] >= 1
+    assert "" < status["next_due_at"] <= domain["next_at"]
     assert status["edges"][0]["live"] is True
+    assert edge_row(text)["EDGE"] == "edge/default/e1"
+
+
+def test_status_says_how_far_an_edge_is_behind(site):
+    def behind():
+        lag = json.loads(site.herd.cli("status", "--json").stdout)["edges"][0]["lag"]
+        return lag if edge_row(site.herd.cli("status").stdout)["BEHIND"] == str(lag) else None
+
+    site.go_live("level.example.com")
+    wait.until(lambda: behind() == 0, "the edge is level")
+    with site.herd.suspended("agent"):
+        site.add("behind.example.com")
+        wait.until(behind, "the edge is behind")
+    site.herd.wait_state("behind.example.com", "active")
+    wait.until(lambda: behind() == 0, "the edge is level again")
 
 
 def test_pause_resume_and_retry(site):

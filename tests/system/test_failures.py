@@ -78,12 +78,18 @@ def test_when_one_of_a_pair_fails_the_other_gets_its_own(site, bad):
     assert domain["certificate"]["names"] == [good]
     with site.connect(good) as visit:
         assert visit.names == [good]
-    failed = site.herd.wait_state(bad, "failed", 60)
+    # The good one has its certificate: from now on each order is for both again.
+    failed = site.herd.wait_state(bad, "failed", 60, lambda domain: domain["order"] is None)
     assert failed["reason"]["actor"] == "customer"
     site.pebble.mend_name(bad)
-    site.herd.wait_state(bad, "active", 60)
-    with site.connect(bad) as visit:
-        assert bad in visit.names
+    mended = site.herd.wait_state(bad, "active", 60)
+    both = sorted([good, bad])
+    assert sorted(mended["certificate"]["names"]) == both
+    other = site.herd.wait_state(good, "active", 60)
+    assert other["certificate"]["serial"] == mended["certificate"]["serial"]
+    for each in both:
+        with site.connect(each) as visit:
+            assert sorted(visit.names) == both
 
 
 def test_a_name_deleted_during_its_order_is_not_served(site):

@@ -110,6 +110,13 @@ def test_up_begins_again_where_it_stopped(make_site):
     made.go_live("later.example.com")
 
 
+def test_without_users_of_their_own_up_warns(make_site):
+    made = make_site()
+    made.start()
+    why = "no role has a user of its own" if os.geteuid() == 0 else "not started as root"
+    assert f"separation is off: {why}, so whoever breaks into one role" in made.herd.running[0].log()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="separation needs root")
 def test_as_root_each_role_has_its_own_user(make_site):
     made = make_site(nginx_options={"user": "www-data"},
@@ -126,6 +133,7 @@ def test_as_root_each_role_has_its_own_user(make_site):
 
     assert {role: user(pid) for role, pid in children.items()} == {
         "store": {"64101"}, "issuer": {"64102"}, "agent": {"64103"}}
+    assert "separation is off" not in up.log()
     made.go_live("separate.example.com")
     with made.connect("separate.example.com") as visit:
         assert visit.names == ["separate.example.com"]
