@@ -86,7 +86,7 @@ void ch_store_on_commit(struct ch_store *store,
 /* ---- what is read ---- */
 
 struct ch_store_reason {
-	const char *code;   /* "ok", "dns-not-pointed", … */
+	const char *code;   /* "ok", "wrong-answer", … */
 	const char *detail; /* one sentence */
 	enum ch_actor actor;
 };

@@ -278,7 +278,7 @@ def test_a_step_with_a_bad_field(operator, issuer, fields, code, field):
 def test_a_failed_step_says_what_becomes_of_each_name(operator, issuer):
     order = new_order(operator, issuer, "fails.example.com", www=True)
     at = time_text(NOW + 3600)
-    reason = {"code": "dns-not-pointed", "detail": "It points elsewhere.", "actor": "customer"}
+    reason = {"code": "wrong-answer", "detail": "It points elsewhere.", "actor": "customer"}
     answer = issuer.patch(f"/v1/orders/{order['id']}", {
         "fence": order["fence"], "state": "failed", "reason": reason,
         "names": [{"name": "www.fails.example.com", "next_at": at, "failed": True,

@@ -425,7 +425,7 @@ def test_an_order_from_new_to_renewed(store, clients, operator, issuer):
 
 def test_an_order_that_fails(operator, issuer):
     order = new_order(operator, issuer, "fails.example.com", www=True)
-    reason = {"code": "dns-not-pointed", "detail": "Elsewhere.", "actor": "customer"}
+    reason = {"code": "wrong-answer", "detail": "Elsewhere.", "actor": "customer"}
     later = time_text(time.time() + 3600)
     names = [{"name": order["names"][0], "next_at": later, "reason": reason},
              {"name": order["names"][1], "failed": False, "next_at": later, "reason": reason}]

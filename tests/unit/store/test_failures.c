@@ -16,7 +16,7 @@ static void fail_order(struct fixture *fx, const struct ch_store_order *order,
 	{                                                                                      \
 		.name = (who), .next_at_ms = (when), .failed = (at_fault),                     \
 		.state = CH_NAME_FAILED,                                                       \
-		.reason = {"dns-not-pointed", "Point it.", CH_ACTOR_CUSTOMER},                 \
+		.reason = {"wrong-answer", "Point it.", CH_ACTOR_CUSTOMER},                    \
 	}
 
 static void a_failed_name_waits_and_counts(void **state)
@@ -29,13 +29,13 @@ static void a_failed_name_waits_and_counts(void **state)
 	fx_add(fx, "a.example");
 	order = fx_lease_one(fx);
 	fail_order(fx, order, &outcome, 1);
-	assert_string_equal(fx_get_order(fx, order->id).reason.code, "dns-not-pointed");
+	assert_string_equal(fx_get_order(fx, order->id).reason.code, "wrong-answer");
 	domain = fx_get(fx, "a.example");
 	assert_int_equal(domain.state, CH_NAME_FAILED);
 	assert_int_equal(domain.failures, 1);
 	assert_int_equal(domain.next_at_ms, START_MS + 60000);
 	assert_int_equal(domain.order_id, 0);
-	assert_string_equal(domain.reason.code, "dns-not-pointed");
+	assert_string_equal(domain.reason.code, "wrong-answer");
 	assert_int_equal(domain.reason.actor, CH_ACTOR_CUSTOMER);
 	fx_lease_none(fx);
 	test_now_ms += 60000;
