@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lab import process, wait
+from lab import process, tls, wait
 
 
 def test_broken_dns_fails_and_says_who_must_act(site):
@@ -220,10 +220,23 @@ def test_edges_keep_serving_when_everything_else_is_down(make_site):
     made = make_site()
     made.start()
     made.go_live("alone.example.com")
+    pids = [made.herd.pid_of(role) for role in ("store", "issuer", "agent")]
     made.herd.stop()
     made.pebble.stop()
+    assert all(pids) and not any(process.exists(pid) for pid in pids)
+    assert not process.listens(made.herd.store_port) and not process.listens(made.pebble.port)
     with made.connect("alone.example.com") as visit:
         assert visit.echo("alone.example.com")["headers"]["host"] == "alone.example.com"
     made.nginx.reload()
     with made.connect("alone.example.com") as visit:
         assert visit.names == ["alone.example.com"]
+    # A new nginx has nothing but the disk of its machine.
+    before = made.nginx.process
+    made.nginx.stop()
+    assert not process.exists(before.pid) and not process.listens(made.nginx.https_port)
+    made.nginx.start()
+    with made.connect("alone.example.com") as visit:
+        assert visit.names == ["alone.example.com"]
+        assert visit.echo("alone.example.com")["headers"]["host"] == "alone.example.com"
+    with pytest.raises(tls.Refused):
+        made.connect("nobody.example.com").__exit__()

@@ -5,10 +5,12 @@
  *
  * Forms: "be" and "le", any 8 bytes of the big-endian scalar (as in DER, SEC 1, PKCS #8 and our
  * key block) and of the little-endian one (OpenSSL's limbs and their serialization), at a
- * multiple of 8 from its beginning, so that a half-overwritten copy is found too; "hex", either
- * case; "base64", both alphabets, at all three alignments.  Prints one line a hit: LABEL FORM
- * PART PLACE OFFSET, then "searched PLACE BYTES" for each place.  Exit code 0 whether found or
- * not; 1: a place could not be read.
+ * multiple of 8 from its beginning, so that a half-overwritten copy is found too; "hex", the
+ * same 8 bytes in either case, as they are, with ":" or with a blank between them; "base64",
+ * both alphabets, at all three alignments, any third of the characters, so that it is found in
+ * PEM too, whose lines end anywhere in it.  Prints one line a hit: LABEL FORM PART PLACE
+ * OFFSET, then "searched PLACE BYTES" for each place.  Exit code 0 whether found or not; 1: a
+ * place could not be read.
  *
  * Nothing is kept that the kernel would not show to root: all mappings but the kernel's own,
  * locked ones and those left out of core dumps included. */
@@ -25,7 +27,10 @@
 
 #define SCALAR_B 32
 #define WINDOW_B 8 /* what the filter and the table go by */
-#define PATTERN_MAX_B 64
+#define PATTERN_MAX_B 32
+#define HEX_PARTS (SCALAR_B / WINDOW_B)
+#define BASE64_PARTS 3
+#define BASE64_PART_B 14 /* 84 bits */
 #define CHUNK_B ((size_t)1 << 20)
 #define FILTER_BITS 20
 #define TABLE_BITS 18
@@ -81,41 +86,63 @@ static void add(
 		(uint8_t)(1u << (hash >> (64 - FILTER_BITS) & 7));
 }
 
-/* The characters that the scalar alone determines when `before` bytes of a group of three come
- * before it. */
+/* Parts of a text that programs break into lines, as PEM is at 64 characters: some part of it
+ * is whole in each line. */
+static void add_parts(const char *label, const char *form, unsigned first_part,
+	const char *text, size_t n_parts, size_t stride, size_t len)
+{
+	for (unsigned i = 0; i < n_parts; i++)
+		add(label, form, first_part + i, text + i * stride, len);
+}
+
+/* The 42 characters that the scalar alone determines when `before` bytes of a group of three
+ * come before it. */
 static void add_base64(const char *label, const uint8_t *scalar, unsigned before, bool url)
 {
 	static const char alphabet[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-	char text[PATTERN_MAX_B];
+	char text[BASE64_PARTS * BASE64_PART_B];
 	size_t n = 0;
 
-	for (unsigned bit = (6 - 8 * before % 6) % 6; bit + 6 <= 8 * SCALAR_B; bit += 6) {
+	for (unsigned bit = (6 - 8 * before % 6) % 6; n < sizeof(text); bit += 6) {
 		unsigned pair = (unsigned)scalar[bit / 8] << 8 |
 				(bit / 8 + 1 < SCALAR_B ? scalar[bit / 8 + 1] : 0u);
 		unsigned value = pair >> (10 - bit % 8) & 63;
 
 		text[n++] = value < 62 ? alphabet[value] : "+/-_"[value - 62 + (url ? 2 : 0)];
 	}
-	add(label, "base64", before, text, n);
+	add_parts(label, "base64", BASE64_PARTS * before, text, BASE64_PARTS, BASE64_PART_B,
+		BASE64_PART_B);
+}
+
+/* separator: between two bytes; "" for none.  The last one of a part is left out. */
+static void add_hex(const char *label, const uint8_t *be, const char *separator, bool upper)
+{
+	char text[3 * SCALAR_B + 1];
+	size_t byte_b = 2 + strlen(separator);
+
+	for (size_t i = 0; i < SCALAR_B; i++)
+		snprintf(text + byte_b * i, byte_b + 1, upper ? "%02X%s" : "%02x%s", be[i],
+			separator);
+	add_parts(label, "hex", upper ? HEX_PARTS : 0, text, HEX_PARTS, byte_b * WINDOW_B,
+		byte_b * WINDOW_B - strlen(separator));
 }
 
 static void add_scalar(const char *label, const uint8_t *be)
 {
+	static const char *const separators[] = {"", ":", " "};
 	uint8_t le[SCALAR_B];
-	char hex[2][2 * SCALAR_B + 1];
 
-	for (size_t i = 0; i < SCALAR_B; i++) {
+	for (size_t i = 0; i < SCALAR_B; i++)
 		le[i] = be[SCALAR_B - 1 - i];
-		snprintf(hex[0] + 2 * i, 3, "%02x", be[i]);
-		snprintf(hex[1] + 2 * i, 3, "%02X", be[i]);
-	}
 	for (unsigned part = 0; part < SCALAR_B / WINDOW_B; part++) {
 		add(label, "be", part, be + WINDOW_B * part, WINDOW_B);
 		add(label, "le", part, le + WINDOW_B * part, WINDOW_B);
 	}
-	add(label, "hex", 0, hex[0], 2 * SCALAR_B);
-	add(label, "hex", 1, hex[1], 2 * SCALAR_B);
+	for (size_t i = 0; i < sizeof(separators) / sizeof(separators[0]); i++) {
+		add_hex(label, be, separators[i], false);
+		add_hex(label, be, separators[i], true);
+	}
 	for (unsigned before = 0; before < 3; before++) {
 		add_base64(label, be, before, false);
 		add_base64(label, be, before, true);
