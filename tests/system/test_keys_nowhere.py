@@ -11,6 +11,8 @@ import pathlib
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from lab import herd, process, wait
 
@@ -102,16 +104,35 @@ def keys(site):
 
 SCALAR = bytes(range(0x81, 0x81 + 32))
 URL_SCALAR = bytes([0xfb, 0xef, 0xbe] * 10 + [0xff, 0xff])  # full of - and _
+OTHER_SCALAR = bytes(range(32))
+
+
+def key_files_of(scalar):
+    """What programs write a key into, in all the ways that they do."""
+    key = ec.derive_private_key(int.from_bytes(scalar, "big"), ec.SECP256R1())
+    layouts = {"SEC 1": PrivateFormat.TraditionalOpenSSL, "PKCS #8": PrivateFormat.PKCS8}
+    files = {f"{layout} {encoding.value}": key.private_bytes(encoding, form, NoEncryption())
+             for layout, form in layouts.items() for encoding in (Encoding.DER, Encoding.PEM)}
+    pem = files["PKCS #8 PEM"]
+    text = subprocess.run(["openssl", "pkey", "-text", "-noout"], input=pem, check=True,
+                          capture_output=True).stdout
+    return {**files, "PEM with CRLF": pem.replace(b"\n", b"\r\n"),
+            "PEM in JSON": pem.replace(b"\n", b"\\n"), "what openssl pkey prints": text}
 
 
 def forms_of(scalar):
     return {
+        **key_files_of(scalar),
         "big-endian": scalar, "limbs": scalar[::-1], "hex": scalar.hex().encode(),
         "HEX": scalar.hex().upper().encode(),
         **{f"base64 {before}": base64.b64encode(b"\0" * before + scalar + b"\xff")
            for before in range(3)},
         **{f"base64url {before}": base64.urlsafe_b64encode(b"\xff" * before + scalar + b"\0")
            for before in range(3)},
+        # At each place where a line may end, were the lines of another length.
+        **{f"base64 broken after {at}": base64.b64encode(scalar)[:at] + b"\n" +
+           base64.b64encode(scalar)[at:] for at in (13, 14, 15, 28, 41)},
+        "hex with colons": scalar.hex(":").encode(), "HEX with blanks": scalar.hex(" ").upper().encode(),
         "half of it": scalar[16:], "half of the limbs": scalar[::-1][8:24],
     }
 
@@ -123,11 +144,20 @@ def test_the_search_finds_each_form(scratch, form, scalar):
     for before in (0, 1, 7, 2**20 - 5):  # the last across two of the search's reads
         paths.append(scratch / f"at{before}")
         paths[-1].write_bytes(bytes(before) + forms_of(scalar)[form] + bytes(100))
-    found = Found(f"it {scalar.hex()}\nother {bytes(range(32)).hex()}\n", paths)
+    found = Found(f"it {scalar.hex()}\nother {OTHER_SCALAR.hex()}\n", paths)
     assert {hit[0] for hit in found.hits} == {"it"}
     for path in paths:
         assert str(path) in {hit[3] for hit in found.hits}
         assert found.searched[str(path)] == path.stat().st_size
+
+
+@pytest.mark.parametrize("form", forms_of(SCALAR))
+def test_another_key_in_the_same_form_is_not_it(scratch, form):
+    path = scratch / "another"
+    path.write_bytes(bytes(7) + forms_of(OTHER_SCALAR)[form] + bytes(100))
+    asked = "".join(f"it {scalar.hex()}\n" for scalar in (SCALAR, URL_SCALAR))
+    assert Found(asked, [path]).hits == []
+    assert Found(f"other {OTHER_SCALAR.hex()}\n", [path]).hits
 
 
 def test_the_search_finds_nothing_where_nothing_is(scratch):
