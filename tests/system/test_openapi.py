@@ -17,6 +17,7 @@ from openapi import Judged, changed, objects, places, wrong_values
 from test_api_orders import lease, new_order, publication, publish, sealed_order, step
 
 ROLES = ("operator", "platform", "viewer", "issuer", "edge")
+SERVER = "store"  # a role that may call nothing, though the same CA signs it
 # Happen only when something breaks; each is provoked once, not on every route.
 RARE = {"internal", "store-busy", "stopping"}
 ABSENT_ORDER = 2**53 - 1
@@ -34,7 +35,7 @@ def store():
 @pytest.fixture(scope="module")
 def clients(store):
     """role -> a client whose answers are judged; None: without a certificate"""
-    made = {role: Judged(DOCUMENT, store, store.identity(role)) for role in ROLES}
+    made = {role: Judged(DOCUMENT, store, store.identity(role)) for role in (*ROLES, SERVER)}
     made[None] = Judged(DOCUMENT, store, None)
     yield made
     for client in made.values():
@@ -123,7 +124,8 @@ def test_the_servers_words_are_the_documents():
     assert schemas["DomainState"]["enum"] == words["domain_state"]
     assert schemas["OrderState"]["enum"] == words["order_state"]
     assert schemas["Actor"]["enum"] == words["actor"]
-    assert set(ROLES) == set(words["role"]) - {"store"}
+    assert {*ROLES, SERVER} == set(words["role"])
+    assert not any(SERVER in operation.roles for operation in DOCUMENT.operations)
     states = schemas["Status"]["properties"]["names"]["required"]
     assert states == words["domain_state"] + ["total"]
 
@@ -221,8 +223,9 @@ def test_who_may(clients, operation):
         answer = call(client, operation)
         if not operation.roles:
             assert answer.status == 200, role
-        elif role is None:
-            assert (answer.status, answer.code) == (401, "not-authenticated")
+        elif role in (None, SERVER):
+            assert (answer.status, answer.code) == (401, "not-authenticated"), role
+            assert role is None or f'"{role}" is not the role of a client' in answer.json["detail"]
         elif role in operation.roles:
             assert answer.status not in (401, 403), (role, answer.body)
         else:
