@@ -51,6 +51,7 @@ static int walk(const char *dir, const char *name)
 	const struct ch_generation_open how = {.writer = false};
 	struct ch_generation gen;
 	MDB_txn *txn;
+	bool whole;
 	int rc = ch_generation_open(dir, name, &how, &gen, NULL);
 
 	if (rc == CH_ECORRUPT)
@@ -59,10 +60,13 @@ static int walk(const char *dir, const char *name)
 		return rc == CH_EUNSUPPORTED ? WALK_UNSUPPORTED : WALK_FAILED;
 	if (mdb_txn_begin(gen.env, NULL, MDB_RDONLY, &txn))
 		return WALK_FAILED;
-	return is_whole(txn, gen.meta, false) && is_whole(txn, gen.chains, false) &&
-			       is_whole(txn, gen.names, true) && is_whole(txn, gen.extras, true)
-		       ? WALK_WHOLE
-		       : CH_ECORRUPT;
+	whole = is_whole(txn, gen.meta, false) && is_whole(txn, gen.chains, false) &&
+		is_whole(txn, gen.names, true) && is_whole(txn, gen.extras, true);
+	/* Else its place in the table of readers would stay taken, and keep pages from being
+	 * used again, until somebody looks for the dead. */
+	mdb_txn_abort(txn);
+	ch_generation_close(&gen);
+	return whole ? WALK_WHOLE : CH_ECORRUPT;
 }
 
 /* LMDB has no checksums, and rubbish in its pages makes it crash: that must happen to a child.

@@ -1,8 +1,11 @@
-/* What becomes of a replica that the writer finds unusable, and of a folder that has none yet.
- */
+/* What becomes of a replica that the writer finds unusable, of a folder that has none yet, and
+ * of the table of readers. */
 #include "replica_fixture.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
+
+#include "edge/replica_writer.h"
 
 static const char *shop = "shop.example.com";
 
@@ -149,6 +152,58 @@ static void the_lock_file_has_no_holes(void **state)
 	assert_true(st.st_blocks * 512 >= st.st_size);
 }
 
+/* A process that has the live generation open until it is killed. */
+static pid_t start_reader(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		/* However the test ends. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) ||
+			ch_replica_reader_open(f->dir, &reader, NULL) ||
+			write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static int count_reader(const char *line, void *arg)
+{
+	int pid;
+
+	*(int *)arg += sscanf(line, "%d", &pid) == 1; /* the first line is a heading */
+	return 0;
+}
+
+static void a_look_through_gives_its_place_back(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	pid_t reader;
+	int readers = 0;
+
+	apply(writer, shop, 1, CH_RECORD_NAME);
+	ch_replica_writer_free(writer);
+	/* While nobody has it open, the table would be made anew. */
+	reader = start_reader(f);
+	writer = open_writer(f);
+	assert_true(mdb_reader_list(writer->live.env, count_reader, &readers) >= 0);
+	kill(reader, SIGKILL);
+	waitpid(reader, NULL, 0);
+	assert_int_equal(readers, 1);
+	ch_replica_writer_free(writer);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -159,6 +214,7 @@ int main(void)
 		TEST(what_others_could_have_written_is_made_anew),
 		TEST(a_folder_that_cannot_be_used_is_told),
 		TEST(the_lock_file_has_no_holes),
+		TEST(a_look_through_gives_its_place_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
