@@ -25,7 +25,7 @@ _HTTP = """\
 daemon off;
 %(user)s
 worker_processes %(workers)d;
-worker_shutdown_timeout 5s;
+worker_shutdown_timeout %(shutdown)s;
 error_log %(folder)s/error.log %(log_level)s;
 pid %(folder)s/nginx.pid;
 load_module %(module)s;
@@ -129,11 +129,11 @@ class Edge:
 
     def __init__(self, workers=2, user="www-data", log_level="info", http_extra="",
                  servers=_SERVERS, keys=("x25519",), certherd=_CERTHERD, nginx=None,
-                 module=None):
+                 module=None, shutdown="5s"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="certherd-edge-"))
         self.folder.chmod(0o755)
         self.workers, self.log_level, self.http_extra = workers, log_level, http_extra
-        self.servers, self.certherd = servers, certherd
+        self.servers, self.certherd, self.shutdown = servers, certherd, shutdown
         self.nginx, self.module = nginx or herd.nginx(), module or herd.module()
         self.user = user if os.geteuid() == 0 else None
         self.port = {kind: ports.free_port() for kind in ("https", "proxied", "mixed", "http")}
@@ -194,7 +194,7 @@ class Edge:
         new = nginx_version(self.nginx) >= (1, 25, 1)
         values = {
             "folder": self.folder, "module": self.module, "workers": self.workers,
-            "log_level": self.log_level,
+            "log_level": self.log_level, "shutdown": self.shutdown,
             "user": f"user {self.user};" if self.user else "",
             "keys": " ".join(map(str, self.keys)), "thumbprints": " ".join(THUMBPRINTS),
             "upstream": self.upstream.port, "http2": "" if new else " http2", **self.port}
@@ -236,12 +236,14 @@ class Edge:
     def workers_now(self):
         return set(process.children_of(self.process.pid))
 
-    def reload(self):
+    def reload(self, old_stay=False):
+        """Until the new workers are there and the old ones gone, unless these have work left."""
         before = self.workers_now()
         self.write_config()
         os.kill(self.process.pid, signal.SIGHUP)
         wait.until(lambda: len(self.workers_now() - before) >= self.workers, self.log)
-        wait.until(lambda: not self.workers_now() & before, self.log)
+        if not old_stay:
+            wait.until(lambda: not self.workers_now() & before, self.log)
 
     def log(self):
         path = self.folder / "error.log"
