@@ -11,6 +11,7 @@
 #include "cli/client.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "store/store.h"
 #include "wire/state.h"
 
 #define WATCH_EVERY_S 2
@@ -65,7 +66,9 @@ static void print_edges(const json_t *edges)
 		ch_table_add(&table, ch_json_str(edge, "id"));
 		ch_table_add(&table,
 			json_is_true(json_object_get(edge, "live")) ? "live" : "silent");
-		ch_table_addf(&table, "%" PRId64, ch_json_int(edge, "lag"));
+		ch_table_addf(&table, "%s%" PRId64,
+			ch_json_int(edge, "lag") >= CH_STORE_LAG_MAX ? ">=" : "",
+			ch_json_int(edge, "lag"));
 		ch_table_addf(&table, "%" PRId64, ch_json_int(edge, "names"));
 		ch_table_add(&table, ch_when_str(ch_json_time(edge, "seen_at"), when));
 		ch_table_add(&table, ch_json_str(edge, "software"));

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "store/sqlite_read.h"
 
-#define LAG_MAX 1000000
 #define EDGES_MAX 100000
 
 /* INT64_MAX: never. */
@@ -141,26 +140,76 @@ int ch_sqlite_get_status(
 	return rc;
 }
 
-/* The count stops at LAG_MAX: an edge that is far behind must not make the page slow. */
-static int read_lag(
-	struct ch_sq *sq, const struct ch_store_edge *edge, bool same_epoch, uint64_t *ret_lag)
-{
-	int64_t lag;
-	int rc = ch_sq_get_i64(sq, &lag,
-		"SELECT count(*) FROM (SELECT 1 FROM edge_record WHERE pool = ? AND seq > ? "
-		"LIMIT ?)",
-		"tii", edge->pool, same_epoch ? edge->seq : 0, (int64_t)LAG_MAX);
+/* The newest sequence numbers of one pool, descending, and read only as far as its slowest edge
+ * makes necessary: many edges far behind cost no more than one. */
+struct lag {
+	const char *pool; /* NULL: none yet */
+	uint64_t *seqs;	  /* CH_STORE_LAG_MAX of them have room */
+	size_t n;
+	bool is_all; /* the pool has no more */
+	sqlite3_stmt *stmt;
+};
 
-	if (!rc)
-		*ret_lag = (uint64_t)lag;
-	return rc;
+static int lag_begin(struct ch_sq *sq, struct lag *lag, const char *pool)
+{
+	ch_sq_reset_p(&lag->stmt);
+	lag->pool = pool;
+	lag->n = 0;
+	lag->is_all = false;
+	return ch_sq_query(sq, &lag->stmt,
+		"SELECT seq FROM edge_record WHERE pool = ? ORDER BY seq DESC LIMIT ?", "ti",
+		pool, (int64_t)CH_STORE_LAG_MAX);
 }
 
-static int read_edge(struct ch_sq *sq, sqlite3_stmt *stmt, struct ch_arena *arena,
-	struct ch_store_edge *edge)
+static void lag_done(struct lag *lag)
 {
-	struct ch_sq_meta meta;
-	int rc = ch_sq_meta_load(sq, &meta);
+	ch_sq_reset_p(&lag->stmt);
+}
+
+static int lag_read_down_to(struct ch_sq *sq, struct lag *lag, uint64_t seq)
+{
+	while (!lag->is_all && (lag->n == 0 || lag->seqs[lag->n - 1] > seq)) {
+		int rc = ch_sq_step(sq, lag->stmt);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			lag->is_all = true;
+		else
+			lag->seqs[lag->n++] = ch_sq_u64(lag->stmt, 0);
+	}
+	return CH_OK;
+}
+
+/* How many records of the pool are newer than seq. */
+static int lag_count(
+	struct ch_sq *sq, struct lag *lag, const char *pool, uint64_t seq, uint64_t *ret_lag)
+{
+	size_t newer = 0;
+	size_t end;
+	int rc = CH_OK;
+
+	if (!lag->pool || strcmp(lag->pool, pool) != 0)
+		rc = lag_begin(sq, lag, pool);
+	if (!rc)
+		rc = lag_read_down_to(sq, lag, seq);
+	if (rc)
+		return rc;
+	for (end = lag->n; newer < end;) {
+		size_t mid = newer + (end - newer) / 2;
+
+		if (lag->seqs[mid] > seq)
+			newer = mid + 1;
+		else
+			end = mid;
+	}
+	*ret_lag = newer;
+	return CH_OK;
+}
+
+static int read_edge(sqlite3_stmt *stmt, struct ch_arena *arena, struct ch_store_edge *edge)
+{
+	int rc = CH_OK;
 
 	edge->pool = ch_sq_text(arena, stmt, 0, &rc);
 	edge->id = ch_arena_fmt(arena, "edge/%s/%s", (const char *)sqlite3_column_text(stmt, 0),
@@ -173,10 +222,26 @@ static int read_edge(struct ch_sq *sq, sqlite3_stmt *stmt, struct ch_arena *aren
 	edge->software = ch_sq_text(arena, stmt, 5, &rc);
 	edge->error = ch_sq_text(arena, stmt, 6, &rc);
 	edge->seen_at_ms = sqlite3_column_int64(stmt, 7);
-	if (rc)
-		return rc;
-	return read_lag(
-		sq, edge, memcmp(edge->epoch, meta.epoch, sizeof(meta.epoch)) == 0, &edge->lag);
+	return rc;
+}
+
+/* Sets lag and live of edges that are sorted by pool. */
+static int judge_edges(struct ch_sq *sq, struct ch_arena *arena, int64_t live_since,
+	struct ch_store_edge *edges, size_t n)
+{
+	CH_CLEANUP(lag_done)
+	struct lag lag = {.seqs = ch_arena_array(arena, CH_STORE_LAG_MAX, sizeof(*lag.seqs))};
+	struct ch_sq_meta meta;
+	int rc = lag.seqs ? ch_sq_meta_load(sq, &meta) : CH_ENOMEM;
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct ch_store_edge *edge = &edges[i];
+		bool same_epoch = memcmp(edge->epoch, meta.epoch, sizeof(meta.epoch)) == 0;
+
+		edge->live = edge->seen_at_ms >= live_since;
+		rc = lag_count(sq, &lag, edge->pool, same_epoch ? edge->seq : 0, &edge->lag);
+	}
+	return rc;
 }
 
 static int read_edges(struct ch_sq *sq, struct ch_arena *arena, int64_t live_since,
@@ -198,11 +263,10 @@ static int read_edges(struct ch_sq *sq, struct ch_arena *arena, int64_t live_sin
 		"SELECT pool, id, epoch, seq, names, software, error, seen_at FROM edge "
 		"ORDER BY pool, id LIMIT ?",
 		"i", total);
-	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
-		rc = read_edge(sq, stmt, arena, &edges[n]);
-		edges[n].live = edges[n].seen_at_ms >= live_since;
-		n++;
-	}
+	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1)
+		rc = read_edge(stmt, arena, &edges[n++]);
+	if (!rc)
+		rc = judge_edges(sq, arena, live_since, edges, n);
 	if (rc)
 		return rc;
 	*ret_edges = edges;

@@ -48,6 +48,7 @@
 #define CH_STORE_CODE_MAX 63	     /* bytes of a reason's code */
 #define CH_STORE_DETAIL_MAX 1000     /* bytes of a reason's or event's detail; longer: cut */
 #define CH_STORE_BEHIND_MAX 8	     /* edges named in ch_store_edges_state.behind */
+#define CH_STORE_LAG_MAX 10000	     /* ch_store_edge.lag is counted up to here */
 #define CH_STORE_ID_MAX ((1ULL << 53) - 1)
 
 struct ch_store;
@@ -184,7 +185,7 @@ struct ch_store_edge {
 	const char *pool;
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t seq;
-	uint64_t lag;	/* records of its pool behind, counted up to 1,000,000 */
+	uint64_t lag;	/* records of its pool behind, counted up to CH_STORE_LAG_MAX */
 	uint64_t names; /* as it reports */
 	const char *software;
 	const char *error; /* NULL: none */

@@ -346,6 +346,35 @@ static void a_chain_is_handed_out_once_if_it_is_asked_for(void **state)
 	assert_int_equal(taken.chains, 1);
 }
 
+static void the_lag_of_edges_is_counted_up_to_a_limit(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_edge *edges;
+	uint64_t head;
+	size_t n;
+
+	add_many(fx, 0, 3, NULL, "other");
+	for (int at = 0; at < CH_STORE_LAG_MAX + 1000; at += 1000)
+		add_many(fx, 10 + at, 1000, NULL, NULL);
+	assert_ok(ch_store_pool_head(fx->store, "default", &head));
+	assert_ok(fx_ack(fx, "default", "a", 0));
+	assert_ok(fx_ack(fx, "default", "b", head - CH_STORE_LAG_MAX));
+	assert_ok(fx_ack(fx, "default", "c", head - CH_STORE_LAG_MAX + 1));
+	assert_ok(fx_ack(fx, "default", "d", head));
+	assert_ok(fx_ack(fx, "default", "e", head - 7));
+	assert_ok(fx_ack(fx, "empty", "f", 0));
+	assert_ok(fx_ack(fx, "other", "g", 1));
+	assert_ok(ch_store_list_edges(fx->store, fx->arena, &edges, &n));
+	assert_int_equal(n, 7);
+	assert_int_equal(edges[0].lag, CH_STORE_LAG_MAX);
+	assert_int_equal(edges[1].lag, CH_STORE_LAG_MAX);
+	assert_int_equal(edges[2].lag, CH_STORE_LAG_MAX - 1);
+	assert_int_equal(edges[3].lag, 0);
+	assert_int_equal(edges[4].lag, 7);
+	assert_int_equal(edges[5].lag, 0);
+	assert_int_equal(edges[6].lag, 2);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -358,6 +387,7 @@ int main(void)
 		T(reading_records_can_be_ended_and_has_bounds),
 		T(a_record_that_is_not_taken_comes_again),
 		T(a_chain_is_handed_out_once_if_it_is_asked_for),
+		T(the_lag_of_edges_is_counted_up_to_a_limit),
 		T(a_hundred_thousand_names_are_no_trouble),
 	};
 
