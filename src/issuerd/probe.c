@@ -23,6 +23,19 @@ static int probe_one(const char *address, uint16_t port, const char *name,
 	return CH_OK;
 }
 
+/* The name's owner says in the DNS where we connect, and gets to read how it went: that must
+ * not become a look into our own network. */
+static int probe_public(const char *address, const char *name,
+	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+{
+	if (!ch_probe_is_global(address))
+		return ch_err_set(err, CH_ENETWORK, "probe-not-public",
+			"%s is not a public address: visitors do not reach it, and it was not "
+			"asked.",
+			address);
+	return probe_one(address, 443, name, leaf_sha256, err);
+}
+
 /* An address that is not reached may be out of this host's reach only (no IPv6 here): it does
  * not count as long as another one answers rightly.  A wrong certificate counts anywhere. */
 static int probe_dns(const struct ch_issuer *issuer, const char *name,
@@ -41,7 +54,7 @@ static int probe_dns(const struct ch_issuer *issuer, const char *name,
 		i++) {
 		struct ch_err one = {0};
 
-		rc = probe_one(addrs[i], 443, name, leaf_sha256, &one);
+		rc = probe_public(addrs[i], name, leaf_sha256, &one);
 		/* CH_EPROTO: something that speaks there, but not our edge. */
 		if (rc == CH_ECONFLICT || rc == CH_EPROTO) {
 			*err = one;

@@ -34,6 +34,11 @@ CH_MUST int ch_probe(const char *address, uint16_t port, const char *sni, int64_
 CH_MUST int ch_probe_resolve(const char *name, char ret_addrs[][CH_PROBE_ADDR_B], size_t max,
 	size_t *ret_n, struct ch_err *err);
 
+/* False for an address that nobody reaches over the public Internet (loopback, private,
+ * link-local, multicast, documentation, IPv4 within IPv6, …) and for what is no address: who
+ * lets strangers say where to connect goes to no other. */
+CH_MUST bool ch_probe_is_global(const char *address);
+
 /* "192.0.2.1:443", "[2001:db8::1]:443", or without port (port = fallback_port).  CH_EINVAL. */
 CH_MUST int ch_probe_target_parse(const char *text, uint16_t fallback_port,
 	char ret_address[CH_PROBE_ADDR_B], uint16_t *ret_port);

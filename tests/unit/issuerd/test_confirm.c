@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
+#include "base/mem.h"
 #include "bench.h"
 
 static struct bench *b;
@@ -67,6 +70,28 @@ static void probes_leave_workers_for_other_work(void **state)
 	assert_int_equal(b->row.state, CH_ORDER_DONE);
 }
 
+static void a_name_that_leads_into_our_own_network_is_not_followed(void **state)
+{
+	static const char *const inside[] = {"127.0.0.1", "10.0.0.1", "169.254.169.254", "::1",
+		"fd00::1", "::ffff:127.0.0.1", "localhost"};
+	const uint8_t leaf[CH_SHA256_B] = {0};
+	struct ch_err err;
+
+	b->config.probe = CH_PROBE_DNS;
+	for (size_t i = 0; i < CH_ARRAY_LEN(inside); i++) {
+		assert_int_equal(
+			ch_issuer_probe(b->issuer, inside[i], leaf, &err), CH_ENETWORK);
+		assert_string_equal(err.problem, "probe-not-public");
+		assert_non_null(strstr(err.detail, "not a public address"));
+	}
+	/* What the operator has set is asked: nobody is there. */
+	b->config.probe = CH_PROBE_FIXED;
+	strcpy(b->config.probe_address, "127.0.0.1");
+	b->config.probe_port = 1;
+	assert_int_equal(ch_issuer_probe(b->issuer, "10.0.0.1", leaf, &err), CH_ENETWORK);
+	assert_string_equal(err.problem, "probe-connect");
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -75,6 +100,7 @@ int main(void)
 		T(a_probe_that_fails_ends_as_active_with_the_reason),
 		T(an_unreachable_name_is_told_apart_and_may_come_back),
 		T(edges_are_waited_for_before_the_probe),
+		T(a_name_that_leads_into_our_own_network_is_not_followed),
 		T(probes_leave_workers_for_other_work),
 	};
 

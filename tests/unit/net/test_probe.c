@@ -105,6 +105,34 @@ static void a_target_is_an_address_with_or_without_a_port(void **state)
 		assert_int_equal(ch_probe_target_parse(bad[i], 443, address, &port), CH_EINVAL);
 }
 
+static void addresses_of_the_public_internet_are_told_from_others(void **state)
+{
+	static const char *const global[] = {"1.1.1.1", "9.255.255.255", "11.0.0.0",
+		"100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
+		"169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0",
+		"192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0",
+		"223.255.255.255", "2000::1", "2001:200::1", "2606:4700::1111", "2a00::1",
+		"3ffe::1", "64:ff9b::1.1.1.1"};
+	static const char *const special[] = {"0.0.0.0", "0.1.2.3", "10.0.0.0",
+		"10.255.255.255", "100.64.0.0", "100.127.255.255", "127.0.0.1",
+		"127.255.255.255", "169.254.169.254", "172.16.0.0", "172.31.255.255",
+		"192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.0.1", "192.168.255.255",
+		"198.18.0.0", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1",
+		"239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::10.0.0.1",
+		"::ffff:1.1.1.1", "::ffff:127.0.0.1", "64:ff9b::10.0.0.1",
+		"64:ff9b::169.254.169.254", "64:ff9b:1::1.1.1.1", "100::1", "2001::1",
+		"2001:db8::1", "2001:1ff::1", "2002:0a00:0001::1", "3fff::1", "3fff:fff::1",
+		"4000::1", "5f00::1", "fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%lo",
+		"fec0::1", "ff02::1", "", "localhost", "1.1.1", "0x7f.1", "2130706433"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(global); i++)
+		if (!ch_probe_is_global(global[i]))
+			fail_msg("%s was refused", global[i]);
+	for (size_t i = 0; i < CH_ARRAY_LEN(special); i++)
+		if (ch_probe_is_global(special[i]))
+			fail_msg("%s was taken", special[i]);
+}
+
 static void addresses_come_from_the_resolver_once_each(void **state)
 {
 	char addrs[4][CH_PROBE_ADDR_B];
@@ -125,6 +153,7 @@ int main(void)
 		cmocka_unit_test(a_server_without_tls_is_told_apart),
 		cmocka_unit_test(only_addresses_are_probed),
 		cmocka_unit_test(a_target_is_an_address_with_or_without_a_port),
+		cmocka_unit_test(addresses_of_the_public_internet_are_told_from_others),
 		cmocka_unit_test(addresses_come_from_the_resolver_once_each),
 	};
 
