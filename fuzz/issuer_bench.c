@@ -32,6 +32,7 @@ static struct ch_issuer_config config = {
 	.step_tries = 4,
 	.probe = CH_PROBE_DNS,
 	.probe_tries = 3,
+	.edge_wait_ms = 15 * CH_MINUTE_MS,
 };
 
 static int no_probe(const struct ch_issuer *issuer, const char *name,

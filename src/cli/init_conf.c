@@ -81,6 +81,9 @@ static const struct key keys[] = {
 	{"issuer", "renew_jitter_percent", "5", "of the lifetime, spread per name"},
 	{"issuer", "step_tries", "10",
 		"tries of one order at a CA with passing errors, before it counts as failed"},
+	{"issuer", "edge_wait", "15m",
+		"how long an order waits for edges that report but do not get the name, while\n"
+		"others have it"},
 	{"issuer", "probe", "dns",
 		"how a publication is confirmed: dns (the name's public addresses, port 443),\n"
 		"off, or ADDRESS:PORT"},

@@ -91,6 +91,8 @@ static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 	config->renew_left_percent = percent(conf, "renew_left_percent", 33, 90);
 	config->renew_jitter_percent = percent(conf, "renew_jitter_percent", 5, 50);
 	config->step_tries = (unsigned)ch_conf_int(conf, SECTION, "step_tries", 10, 1, 1000);
+	config->edge_wait_ms =
+		ch_conf_duration(conf, SECTION, "edge_wait", "15m", CH_SECOND_MS, CH_DAY_MS);
 	config->probe_tries = (unsigned)ch_conf_int(conf, SECTION, "probe_tries", 5, 1, 1000);
 }
 

@@ -9,10 +9,11 @@ json_t *ch_notes_json(const struct ch_notes *notes)
 	for (size_t i = 0; i < notes->n_authz; i++)
 		if (json_array_append_new(authz, json_string(notes->authz[i])))
 			return NULL;
-	return json_pack("{sssssOsIsIsIsIsI}", "order", notes->order, "finalize",
+	return json_pack("{sssssOsIsIsIsIsIsI}", "order", notes->order, "finalize",
 		notes->finalize, "authz", authz, "expires", (json_int_t)notes->expires_ms,
 		"since", (json_int_t)notes->since_ms, "polls", (json_int_t)notes->polls,
-		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes);
+		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes,
+		"edges_since", (json_int_t)notes->edges_since_ms);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -44,7 +45,8 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 			return CH_ECORRUPT;
 	notes.expires_ms = json_integer_value(json_object_get(doc, "expires"));
 	notes.since_ms = json_integer_value(json_object_get(doc, "since"));
-	if (notes.expires_ms < 0 || notes.since_ms < 0)
+	notes.edges_since_ms = json_integer_value(json_object_get(doc, "edges_since"));
+	if (notes.expires_ms < 0 || notes.since_ms < 0 || notes.edges_since_ms < 0)
 		return CH_ECORRUPT;
 	notes.polls = (unsigned)json_integer_value(json_object_get(doc, "polls"));
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));

@@ -66,6 +66,7 @@ struct ch_notes ch_step_notes_for_next(const struct ch_step *step)
 	notes.polls = 0;
 	notes.waits = 0;
 	notes.probes = 0;
+	notes.edges_since_ms = 0;
 	return notes;
 }
 
@@ -174,6 +175,19 @@ void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans)
 	}
 }
 
+/* One edge that reports but does not get on must not hold up the pool.  While no edge has the
+ * record there is none that could answer the CA.  What is renewed was served until now: the
+ * edges know the name, and one that does not is no healthy one. */
+static bool goes_on_without(const struct ch_step *step, int64_t since_ms)
+{
+	const struct ch_work *work = step->work;
+
+	if (work->edges.caught_up == 0)
+		return false;
+	return (work->renewal && work->state == CH_ORDER_ORDERED) ||
+	       ch_now_ms() - since_ms >= step->issuer->config->edge_wait_ms;
+}
+
 bool ch_step_wait_for_edges(struct ch_step *step)
 {
 	const struct ch_work *work = step->work;
@@ -181,6 +195,15 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 
 	if (work->edges.ready)
 		return false;
+	if (notes.edges_since_ms == 0)
+		notes.edges_since_ms = ch_now_ms();
+	if (goes_on_without(step, notes.edges_since_ms)) {
+		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
+			"Not waiting any longer for edges that report but do not have the "
+			"name's newest record: %s.",
+			work->edges.behind);
+		return false;
+	}
 	if (work->edges.known == 0)
 		ch_step_reason(step, "no-edge", CH_ACTOR_PLATFORM,
 			"No edge of the name's pool has reported to the store.");

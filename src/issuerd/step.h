@@ -51,7 +51,8 @@ void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err);
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
 /* The order fails with the verdicts that were filled in. */
 void ch_step_failed(struct ch_step *step);
-/* Sets and writes reason and wait "edges are behind", or returns false when they are not. */
+/* Sets and writes reason and wait "edges are behind", or returns false when they are not, or
+ * when they are not waited for (any longer): then the reason is set nevertheless. */
 bool ch_step_wait_for_edges(struct ch_step *step);
 /* The CA is asked again later, for the notes->polls-th time: when it wishes (retry_at_ms not
  * 0), or after ch_poll_wait_ms. */

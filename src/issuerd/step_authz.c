@@ -111,6 +111,11 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 		blamed[culprit] = true;
 		(void)ch_acme_problem_read(
 			set->ans[i].authz.error, CH_ACME_IN_VALIDATION, &err);
+		/* The CA may have come to one of them. */
+		if (!step->work->edges.ready && step->work->edges.behind[0])
+			ch_err_prefix(&err,
+				"while edges do not have the name's newest record (%.100s)",
+				step->work->edges.behind);
 		ch_step_blame(step, culprit, &err);
 	}
 	for (size_t i = 0; i < step->work->n_names; i++)
@@ -212,6 +217,8 @@ void ch_step_ordered(struct ch_step *step)
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_VALIDATING;
 		ch_step_poll(step, set.retry_at_ms, &notes);
+		/* That it went on without some edges is for people: it is written. */
+		step->out->only_poll = !step->out->has_reason;
 	}
 }
 

@@ -23,6 +23,7 @@ void ch_edges_read(const json_t *doc, struct ch_edges *ret_edges)
 	ret_edges->ready = json_is_true(json_object_get(doc, "ready"));
 	ret_edges->known = (size_t)json_integer_value(json_object_get(doc, "known"));
 	ch_buf_init(&text, sizeof(ret_edges->behind) - 1);
+	ret_edges->caught_up = (size_t)json_integer_value(json_object_get(doc, "caught_up"));
 	for (size_t i = 0; i < json_array_size(behind); i++)
 		if (ch_buf_addf(&text, "%s%s", i ? ", " : "",
 			    ch_acme_text(json_string_value(json_array_get(behind, i)), one,
@@ -102,6 +103,7 @@ static int read_numbers(const json_t *doc, struct ch_work *work)
 	work->id = (uint64_t)json_integer_value(id);
 	work->fence = (uint64_t)json_integer_value(fence);
 	work->attempts = (uint64_t)attempts;
+	work->renewal = json_is_true(json_object_get(doc, "renewal"));
 	return ch_order_state_parse(state, &work->state);
 }
 

@@ -27,6 +27,8 @@ struct ch_notes {
 	unsigned polls;	    /* of the CA, in the present state */
 	unsigned waits;	    /* for edges, in the present state */
 	unsigned probes;
+	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
+				 */
 };
 
 /* A fresh JSON object; NULL when out of memory. */
@@ -37,6 +39,7 @@ CH_MUST int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes);
 struct ch_edges {
 	bool ready;
 	size_t known;
+	size_t caught_up; /* of these: they have the newest record of each name */
 	char behind[400]; /* "edge/default/e1, edge/default/e2": for people, cut */
 };
 
@@ -49,6 +52,7 @@ struct ch_work {
 	uint64_t failures[CH_WORK_NAMES_MAX];	  /* in a row, before this order */
 	size_t n_names;
 	uint64_t attempts;
+	bool renewal; /* each name has a live certificate */
 	struct ch_edges edges;
 	struct ch_notes notes;
 	uint8_t *csr; /* owned; DER; NULL before `sealed` */

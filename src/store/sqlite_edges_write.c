@@ -116,8 +116,10 @@ int ch_work_edges_state(struct ch_work *w, const char *pool, const struct ch_ord
 	state.ready = edges->n > 0;
 	state.behind = behind;
 	for (const struct edge_seen *edge = edges->first; edge; edge = edge->next) {
-		if (edge->seq >= needed)
+		if (edge->seq >= needed) {
+			state.caught_up++;
 			continue;
+		}
 		state.ready = false;
 		if (state.n_behind < CH_STORE_BEHIND_MAX)
 			behind[state.n_behind++] = edge->id;

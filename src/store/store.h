@@ -144,6 +144,7 @@ struct ch_store_edges_state {
 		     */
 	size_t known; /* edges of the pool seen within edge_timeout with the right epoch or not
 		       */
+	size_t caught_up;	   /* those of them that have the newest record of each name */
 	const char *const *behind; /* "edge/<pool>/<id>" of the first CH_STORE_BEHIND_MAX */
 	size_t n_behind;
 };

@@ -218,8 +218,9 @@ json_t *ch_present_order(const struct ch_store_order *order)
 
 json_t *ch_present_edges_state(const struct ch_store_edges_state *edges)
 {
-	return json_pack("{s:b, s:o, s:I}", "ready", edges->ready, "behind",
-		strings(edges->behind, edges->n_behind), "known", (json_int_t)edges->known);
+	return json_pack("{s:b, s:o, s:I, s:I}", "ready", edges->ready, "behind",
+		strings(edges->behind, edges->n_behind), "known", (json_int_t)edges->known,
+		"caught_up", (json_int_t)edges->caught_up);
 }
 
 static json_t *failures(const struct ch_store_order *order)

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from lab import process, tls, wait
+import identities
+from lab import herd, process, tls, wait
 
 
 def test_broken_dns_fails_and_says_who_must_act(site):
@@ -191,6 +192,31 @@ def test_an_issuer_killed_over_and_over_loses_nothing(make_site):
     for name in names:
         with made.connect(name) as visit:
             assert visit.names == [name]
+
+
+def test_an_edge_that_reports_but_does_not_get_on_is_not_waited_for_without_end(make_site, scratch):
+    made = make_site(settings={"issuer": {"edge_wait": "2s"}})
+    made.start()
+    made.go_live("before.example.com")
+    ca = identities.Ca(made.herd.pki("edge-ca.pem"), made.herd.pki("edge-ca.key"))
+    paths = identities.make(scratch, "stuck", ["certherd://edge/default/stuck"], ca=ca)
+    stuck = herd.Api(made.herd.store_port, made.herd.pki("ca.pem"), *paths)
+
+    def look():
+        """The name, while the edge reports again and again that it has nothing."""
+        report = {"epoch": "00" * 16, "seq": 0, "names": 0, "software": "t", "error": None}
+        assert stuck.put("/v1/edges/self", report).status == 204
+        return made.herd.domain("held.example.com")
+
+    look()
+    made.add("held.example.com")
+    wait.until(lambda: look()["reason"]["code"] == "edges-behind", look, 30)
+    wait.until(lambda: look()["state"] == "active", look, 60)
+    reason = look()["reason"]
+    assert (reason["code"], reason["actor"]) == ("edges-behind", "platform"), reason
+    assert "edge/default/stuck" in reason["detail"] and "default/e1" not in reason["detail"]
+    with made.connect("held.example.com") as visit:
+        assert visit.names == ["held.example.com"]
 
 
 def test_two_issuers_share_the_work(make_site):

@@ -81,6 +81,7 @@ static void configure(struct bench *b)
 	c->step_tries = 4;
 	c->probe = CH_PROBE_DNS;
 	c->probe_tries = 3;
+	c->edge_wait_ms = 15 * CH_MINUTE_MS;
 }
 
 void bench_restart(struct bench *b)

@@ -208,7 +208,8 @@ static void notes_round_trip(void **state)
 		.since_ms = 5,
 		.polls = 3,
 		.waits = 2,
-		.probes = 1};
+		.probes = 1,
+		.edges_since_ms = 1790000000001};
 	struct ch_notes back;
 	json_auto_t *doc = ch_notes_json(&notes);
 
@@ -216,6 +217,7 @@ static void notes_round_trip(void **state)
 	assert_string_equal(back.order, notes.order);
 	assert_string_equal(back.authz[1], notes.authz[1]);
 	assert_int_equal(back.expires_ms, notes.expires_ms);
+	assert_int_equal(back.edges_since_ms, 1790000000001);
 	assert_int_equal(back.polls * 100 + back.waits * 10 + back.probes, 321);
 	assert_int_equal(ch_notes_read(NULL, &back), CH_OK);
 	assert_int_equal(back.n_authz, 0);
@@ -229,6 +231,7 @@ static void notes_that_are_not_ours_are_refused(void **state)
 		"{\"order\":\"\",\"finalize\":5}",
 		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[\"a\"]}",
 		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[1,2,3]}",
+		"{\"order\":\"\",\"finalize\":\"\",\"edges_since\":-1}",
 		"[]",
 	};
 	struct ch_notes notes;
@@ -242,9 +245,10 @@ static void notes_that_are_not_ours_are_refused(void **state)
 
 #define LEASED                                                                                 \
 	"{\"id\":34,\"fence\":7,\"state\":\"sealed\",\"names\":[\"shop.test\","                \
-	"\"www.shop.test\"],\"pool\":\"default\",\"attempts\":2,\"renewal\":false,"            \
+	"\"www.shop.test\"],\"pool\":\"default\",\"attempts\":2,\"renewal\":true,"             \
 	"\"failures\":{\"shop.test\":3,\"www.shop.test\":0},\"edges\":{\"ready\":false,"       \
-	"\"behind\":[\"edge/default/e1\",\"edge/default/e2\"],\"known\":2},\"acme\":null,"     \
+	"\"behind\":[\"edge/default/e1\",\"edge/default/e2\"],\"known\":3,"                    \
+	"\"caught_up\":1},\"acme\":null,"                                                      \
 	"\"csr\":\"AQID\",\"sealed\":\"BAU\",\"leaf_sha256\":null}"
 
 static void leased_orders_are_read(void **state)
@@ -262,7 +266,10 @@ static void leased_orders_are_read(void **state)
 	assert_int_equal(work->attempts, 2);
 	assert_int_equal(work->csr_len, 3);
 	assert_int_equal(work->sealed_len, 2);
+	assert_true(work->renewal);
 	assert_false(work->edges.ready);
+	assert_int_equal(work->edges.known, 3);
+	assert_int_equal(work->edges.caught_up, 1);
 	assert_string_equal(work->edges.behind, "edge/default/e1, edge/default/e2");
 	assert_false(work->has_leaf);
 	assert_false(work->fresh);

@@ -174,13 +174,6 @@ static void a_reused_authorization_needs_no_challenge(void **state)
 	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
 }
 
-static void a_reused_authorization_needs_no_edges(void **state)
-{
-	b->ca.initial_authz = "valid";
-	b->row.edges.ready = false;
-	bench_run_to(b, CH_ORDER_CONFIRMING);
-}
-
 static void an_answered_challenge_is_not_answered_again(void **state)
 {
 	b->ca.polls = 2;
@@ -203,35 +196,6 @@ static void a_refused_answer_leaves_the_verdict_to_the_authorization(void **stat
 	bench_step(b, true);
 	assert_int_equal(b->row.state, CH_ORDER_VALIDATING);
 	bench_run_to(b, CH_ORDER_DONE);
-}
-
-static void edges_are_waited_for_before_the_challenge_is_answered(void **state)
-{
-	int64_t waits[8];
-
-	b->row.edges.ready = false;
-	strcpy(b->row.edges.behind, "edge/default/e1");
-	bench_run_to(b, CH_ORDER_ORDERED);
-	for (int i = 0; i < 8; i++) {
-		int64_t before_ms = bench_now_ms;
-
-		bench_step(b, true);
-		waits[i] = bench_now_ms - before_ms;
-		assert_string_equal(b->last.reason.code, "edges-behind");
-		assert_int_equal(b->last.reason.actor, CH_ACTOR_PLATFORM);
-		assert_non_null(strstr(b->last.reason.detail, "edge/default/e1"));
-	}
-	assert_int_equal(waits[0], 250);
-	assert_int_equal(waits[1], 500);
-	assert_int_equal(waits[7], 5000);
-	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
-	assert_int_equal(b->ca.count[FAKE_AUTHZ], 1);
-	b->row.edges.known = 0;
-	bench_step(b, true);
-	assert_string_equal(b->last.reason.code, "no-edge");
-	b->row.edges.ready = true;
-	bench_run_to(b, CH_ORDER_DONE);
-	assert_int_equal(b->row.attempts, 0);
 }
 
 static void a_failed_validation_blames_the_name_and_climbs_the_ladder(void **state)
@@ -588,10 +552,8 @@ int main(void)
 		T(a_finalize_whose_answer_was_lost_goes_on_with_the_order),
 		T(order_not_ready_is_looked_at_again),
 		T(a_reused_authorization_needs_no_challenge),
-		T(a_reused_authorization_needs_no_edges),
 		T(an_answered_challenge_is_not_answered_again),
 		T(a_refused_answer_leaves_the_verdict_to_the_authorization),
-		T(edges_are_waited_for_before_the_challenge_is_answered),
 		T(a_failed_validation_blames_the_name_and_climbs_the_ladder),
 		PAIR(only_the_failed_half_of_a_pair_is_blamed),
 		T(an_authorization_found_invalid_fails_without_a_challenge),

@@ -402,12 +402,14 @@ static void edges_are_ready_when_all_have_the_newest_record(void **state)
 		.id = order->id, .fence = order->fence, .keep_lease = true};
 	assert_ok(fx_patch(fx, &patch));
 	assert_int_equal(patch.answer.edges.known, 2);
+	assert_int_equal(patch.answer.edges.caught_up, 1);
 	assert_false(patch.answer.edges.ready);
 	assert_int_equal(patch.answer.edges.n_behind, 1);
 	assert_string_equal(patch.answer.edges.behind[0], "edge/default/e2");
 	assert_ok(fx_ack(fx, "default", "e2", seq));
 	assert_ok(fx_patch(fx, &patch));
 	assert_true(patch.answer.edges.ready);
+	assert_int_equal(patch.answer.edges.caught_up, 2);
 	assert_int_equal(patch.answer.edges.n_behind, 0);
 	/* Nobody was seen for long. */
 	test_now_ms += EDGE_TIMEOUT_MS + 1;
@@ -430,6 +432,7 @@ static void an_edge_of_another_epoch_is_behind(void **state)
 	assert_ok(fx_run(fx, &op));
 	order = fx_lease_one(fx);
 	assert_int_equal(order->edges.known, 1);
+	assert_int_equal(order->edges.caught_up, 0);
 	assert_false(order->edges.ready);
 	assert_ok(ch_store_list_edges(fx->store, fx->arena, &edges, &n));
 	assert_int_equal(edges[0].lag, 1);
