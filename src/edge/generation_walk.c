@@ -12,7 +12,10 @@
 #include "base/mem.h"
 #include "wire/record.h"
 
-enum { WALK_WHOLE = 10, WALK_UNSUPPORTED, WALK_FAILED }; /* anything else: damaged */
+/* Anything else that a child ends with: damaged pages. */
+enum { WALK_WHOLE = 10, WALK_UNSUPPORTED, WALK_FAILED, WALK_RECORD, WALK_PAGES };
+
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 
 /* A record that cannot be served is as bad as a page that cannot be read. */
 static bool is_record(const MDB_val *key, const MDB_val *val)
@@ -27,23 +30,50 @@ static bool is_record(const MDB_val *key, const MDB_val *val)
 	       memcmp(own, key->mv_data, key->mv_size) == 0;
 }
 
-static bool is_whole(MDB_txn *txn, MDB_dbi dbi, bool of_records)
+/* Of a value that has pages of its own only the first was touched so far. */
+static void touch_end(const MDB_val *val)
+{
+	if (val->mv_size)
+		(void)((const volatile uint8_t *)val->mv_data)[val->mv_size - 1];
+}
+
+static int look_through(MDB_txn *txn, MDB_dbi dbi, bool of_records)
 {
 	MDB_cursor *cursor;
 	MDB_stat stat;
 	MDB_val key;
 	MDB_val val;
 	size_t n = 0;
+	int found = WALK_WHOLE;
 
 	if (mdb_stat(txn, dbi, &stat) || mdb_cursor_open(txn, dbi, &cursor))
-		return false;
+		return WALK_PAGES;
 	/* Pages that lead in circles must not keep it here. */
 	while (n <= stat.ms_entries && mdb_cursor_get(cursor, &key, &val, MDB_NEXT) == 0) {
+		touch_end(&val);
 		if (of_records && !is_record(&key, &val))
-			return false;
+			found = WALK_RECORD;
 		n++;
 	}
-	return n == stat.ms_entries;
+	mdb_cursor_close(cursor);
+	return n == stat.ms_entries ? found : WALK_PAGES;
+}
+
+static int look_through_all(const struct ch_generation *gen, MDB_txn *txn)
+{
+	const struct {
+		MDB_dbi dbi;
+		bool of_records;
+	} list[] = {{gen->meta, false}, {gen->chains, false}, {gen->names, true},
+		{gen->extras, true}};
+	int worst = WALK_WHOLE;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(list) && worst != WALK_PAGES; i++) {
+		int found = look_through(txn, list[i].dbi, list[i].of_records);
+
+		worst = found > worst ? found : worst;
+	}
+	return worst;
 }
 
 static int walk(const char *dir, const char *name)
@@ -51,29 +81,27 @@ static int walk(const char *dir, const char *name)
 	const struct ch_generation_open how = {.writer = false};
 	struct ch_generation gen;
 	MDB_txn *txn;
-	bool whole;
 	int rc = ch_generation_open(dir, name, &how, &gen, NULL);
+	int found = WALK_FAILED;
 
 	if (rc == CH_ECORRUPT)
-		return CH_ECORRUPT;
+		return WALK_PAGES;
 	if (rc)
 		return rc == CH_EUNSUPPORTED ? WALK_UNSUPPORTED : WALK_FAILED;
-	if (mdb_txn_begin(gen.env, NULL, MDB_RDONLY, &txn))
-		return WALK_FAILED;
-	whole = is_whole(txn, gen.meta, false) && is_whole(txn, gen.chains, false) &&
-		is_whole(txn, gen.names, true) && is_whole(txn, gen.extras, true);
-	/* Else its place in the table of readers would stay taken, and keep pages from being
-	 * used again, until somebody looks for the dead. */
-	mdb_txn_abort(txn);
+	if (mdb_txn_begin(gen.env, NULL, MDB_RDONLY, &txn) == 0) {
+		found = look_through_all(&gen, txn);
+		mdb_txn_abort(txn);
+	}
+	/* A place in the table of readers that is left behind looks like that of a crash, and
+	 * keeps pages from being used again. */
 	ch_generation_close(&gen);
-	return whole ? WALK_WHOLE : CH_ECORRUPT;
+	return found;
 }
 
 /* LMDB has no checksums, and rubbish in its pages makes it crash: that must happen to a child.
  */
 _Noreturn static void walk_in_child(const char *dir, const char *name, pid_t parent)
 {
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 	int null;
 
 	/* Whatever the process would do about a crash of its own. */
@@ -90,11 +118,10 @@ _Noreturn static void walk_in_child(const char *dir, const char *name, pid_t par
 	_exit(walk(dir, name));
 }
 
-int ch_generation_walk(const char *dir, const char *name, struct ch_err *err)
+static int begin(const char *dir, const char *name, pid_t *ret_pid, struct ch_err *err)
 {
 	pid_t self = getpid();
 	pid_t pid = fork();
-	int status;
 
 	if (pid == 0)
 		walk_in_child(dir, name, self);
@@ -102,18 +129,53 @@ int ch_generation_walk(const char *dir, const char *name, struct ch_err *err)
 		return ch_err_set(err, CH_EAGAIN, "replica-walk",
 			"cannot make a process that looks through replica %s: %s", name,
 			strerror(errno));
+	*ret_pid = pid;
+	return CH_OK;
+}
+
+static bool is_crash(int signo)
+{
+	for (size_t i = 0; i < CH_ARRAY_LEN(crashes); i++)
+		if (crashes[i] == signo)
+			return true;
+	return false;
+}
+
+static int judge(int status, const char *name, struct ch_err *err)
+{
+	/* Nothing is known of a generation whose walk somebody, or a lack of memory, ended. */
+	if (WIFSIGNALED(status) && !is_crash(WTERMSIG(status)))
+		return ch_err_set(err, CH_EAGAIN, "replica-walk",
+			"a look through replica %s was ended by signal %d", name,
+			WTERMSIG(status));
+	switch (WIFEXITED(status) ? WEXITSTATUS(status) : WALK_PAGES) {
+	case WALK_WHOLE:
+	case WALK_UNSUPPORTED: /* whoever opens it gets to hear of what is no damage */
+	case WALK_FAILED:
+		return CH_OK;
+	case WALK_RECORD:
+		return ch_err_set(err, CH_ECORRUPT, "replica-damaged",
+			"records of replica %s are damaged", name);
+	default:
+		return ch_err_set(err, CH_ECORRUPT, CH_PROBLEM_PAGES,
+			"pages of replica %s are damaged", name);
+	}
+}
+
+int ch_generation_walk(const char *dir, const char *name, struct ch_err *err)
+{
+	pid_t pid = 0;
+	int status;
+	int rc = begin(dir, name, &pid, err);
+
+	if (rc)
+		return rc;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return ch_err_set(err, CH_EIO, "replica-walk",
 				"cannot wait for a look through replica %s: %s", name,
 				strerror(errno));
-	/* Whoever opens it gets to hear of what is no damage. */
-	if (WIFEXITED(status) &&
-		(WEXITSTATUS(status) == WALK_WHOLE || WEXITSTATUS(status) == WALK_UNSUPPORTED ||
-			WEXITSTATUS(status) == WALK_FAILED))
-		return CH_OK;
-	return ch_err_set(
-		err, CH_ECORRUPT, "replica-damaged", "pages of replica %s are damaged", name);
+	return judge(status, name, err);
 }
 
 /* LMDB's header, and an entry for each reader. */

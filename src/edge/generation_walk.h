@@ -5,9 +5,13 @@
 
 #include "edge/generation.h"
 
+/* The problem of a generation whose pages lead LMDB astray: who reads it may crash, or read
+ * what lies beside.  One with records that cannot be used has another. */
+#define CH_PROBLEM_PAGES "replica-pages"
+
 /* Reads every page and record, in a child process, since damaged pages can crash LMDB; takes as
- * long as reading the file.  CH_ECORRUPT; CH_EAGAIN and CH_EIO: no such process could be had.
- * Whatever else is wrong is left to ch_generation_open. */
+ * long as reading the file.  CH_ECORRUPT; CH_EAGAIN and CH_EIO: no such process could be had,
+ * or it was ended from outside.  Whatever else is wrong is left to ch_generation_open. */
 CH_MUST int ch_generation_walk(const char *dir, const char *name, struct ch_err *err);
 
 /* Takes the disk's blocks for all of lock.mdb, which LMDB itself leaves as a hole: a reader

@@ -14,6 +14,16 @@
  * A generation is never truncated nor rebuilt in place: a broken one is abandoned and a new one
  * made beside it.  nginx links generation.c and replica_read.c; only the agent links the rest.
  *
+ * Readers check owners, format, first pages and size, and refuse what fails; the other pages
+ * they must trust, since to read all of them takes as long as reading the file, and LMDB has no
+ * checksums.  So when the writer, which reads all of it, finds pages that lead LMDB astray, it
+ * withdraws `current`: a worker of nginx, which holds private keys, would read beside them or
+ * crash, and so would the one that is started in its place.  A worker that starts now says that
+ * there is no replica; one that has the generation open reads on.  That holds without a store
+ * too, although most names may still be whole in it.  Records that cannot be used harm nobody
+ * but their own names, and what readers refuse by themselves harms nobody: for these `current`
+ * stays until the next generation is there.
+ *
  * Who may read: with a reader group, DIR and the generations have mode 0750, data.mdb 0640 and
  * lock.mdb 0660 (LMDB's readers enter themselves there), all with that group.  A reader
  * refuses files that belong to anybody but the owner of DIR or root, or that others than their
@@ -106,8 +116,9 @@ struct ch_replica_options {
 };
 /* Opens the live generation, after reading all of it once.  Where there is none yet, or it is
  * damaged, newer or somebody else's, a fresh generation is begun beside it (is_rebuilding is
- * then true: fill it, then publish), and what was wrong is left alone; *err tells why while the
- * rc is CH_OK (err->rc is not), unless there was none.
+ * then true: fill it, then publish), and what was wrong is left alone, but withdrawn if its
+ * pages are damaged (see above); *err tells why while the rc is CH_OK (err->rc is not), unless
+ * there was none.
  * CH_ECONFLICT: another writer has the folder.  CH_EAUTH, CH_EINVAL: the folder cannot be used,
  * and somebody must change that.  CH_EFULL, …: try again later.  Any function below may return
  * CH_ECORRUPT when the file was cut since: free the writer and open it again. */

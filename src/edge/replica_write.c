@@ -47,6 +47,16 @@ int ch_replica_write_pointer(struct ch_replica_writer *writer, const char *file,
 	return ch_file_write_atomic(path, line, (size_t)len, 0644, err);
 }
 
+void ch_replica_withdraw(struct ch_replica_writer *writer, const struct ch_err *why)
+{
+	char path[CH_REPLICA_PATH_B];
+
+	if (strcmp(why->problem, CH_PROBLEM_PAGES) != 0)
+		return;
+	path_of(writer, CH_REPLICA_CURRENT, "", path);
+	(void)unlink(path);
+}
+
 static int give_to_readers(
 	struct ch_replica_writer *writer, const char *path, mode_t mode, struct ch_err *err)
 {
@@ -265,8 +275,8 @@ static int open_or_begin(struct ch_replica_writer *writer, struct ch_err *err)
 	int rc = ch_generation_read_pointer(writer->dir, CH_REPLICA_CURRENT, name, &reason);
 	bool first = rc == CH_ENOTFOUND;
 
-	if (rc == CH_OK)
-		rc = open_generation(writer, name, &writer->live, &reason);
+	if (rc == CH_OK && (rc = open_generation(writer, name, &writer->live, &reason)))
+		ch_replica_withdraw(writer, &reason);
 	if (rc && !is_replaceable(rc)) {
 		if (err)
 			*err = reason;

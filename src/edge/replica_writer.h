@@ -29,6 +29,9 @@ struct ch_replica_writer {
 /* Makes `current` or `building` name a generation. */
 CH_MUST int ch_replica_write_pointer(struct ch_replica_writer *writer, const char *file,
 	const char *generation, struct ch_err *err);
+/* Takes `current` away if pages of the generation that it names were found damaged
+ * (CH_PROBLEM_PAGES): see replica.h. */
+void ch_replica_withdraw(struct ch_replica_writer *writer, const struct ch_err *why);
 /* Removes the generations of our format that are neither live nor under construction and that
  * nobody reads. */
 void ch_replica_sweep(struct ch_replica_writer *writer);

@@ -57,16 +57,19 @@ static void fill(struct fixture *f, int n)
 	ch_replica_writer_free(writer);
 }
 
-static void expect_rebuilt(struct fixture *f, int rc)
+/* What a worker of nginx that starts now makes of it. */
+static void expect_rebuilt_after(struct fixture *f, int rc, int readers_rc)
 {
-	struct ch_replica_writer *writer = open_as_it_is(f);
+	struct ch_replica_writer *writer;
 	char before[64];
 	char after[64];
 
+	read_current(f, before);
+	writer = open_as_it_is(f);
 	assert_int_equal(f->err.rc, rc);
 	assert_true(strlen(f->err.detail) > 0);
 	assert_true(ch_replica_writer_is_rebuilding(writer));
-	read_current(f, before);
+	assert_int_equal(in_child(open_rc, f), -readers_rc);
 	apply(writer, shop, 9, CH_RECORD_NAME);
 	assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
 	read_current(f, after);
@@ -77,30 +80,80 @@ static void expect_rebuilt(struct fixture *f, int rc)
 	ch_replica_writer_free(writer);
 }
 
-/* LMDB has no checksums: each of these might crash whoever reads on. */
-static void rubbish_in_the_pages_is_found_at_the_start(void **state)
+static void expect_rebuilt(struct fixture *f, int rc)
+{
+	expect_rebuilt_after(f, rc, rc);
+}
+
+/* Rubbish in the pages from 2 on: a few bytes, or all. */
+static void spoil_pages(struct fixture *f, bool all)
+{
+	char path[256];
+	int fd;
+
+	live_path(f, "data.mdb", path);
+	fd = open(path, O_RDWR);
+	for (off_t page = 2; page < 60; page++) {
+		uint8_t bytes[4096];
+
+		assert_int_equal(pread(fd, bytes, 4096, page * 4096), 4096);
+		for (int i = 0; i < (all ? 4096 : 20); i++)
+			bytes[all ? i : rand() % 4096] = (uint8_t)rand();
+		assert_int_equal(pwrite(fd, bytes, 4096, page * 4096), 4096);
+	}
+	close(fd);
+}
+
+/* LMDB has no checksums: each of these might crash whoever reads on.  So nobody may find it
+ * any more, store or no store. */
+static void rubbish_in_the_pages_is_found_at_the_start_and_withdrawn(void **state)
 {
 	struct fixture *f = *state;
-	char path[256];
 
 	srand(1);
-	for (int round = 0; round < 12; round++) {
-		int fd;
+	for (int round = 0; round < 6; round++) {
+		fill(f, 3000);
+		spoil_pages(f, true);
+		expect_rebuilt_after(f, CH_ECORRUPT, CH_ENOTFOUND);
+	}
+}
+
+static void a_little_rubbish_in_the_pages_is_found_at_the_start(void **state)
+{
+	struct fixture *f = *state;
+
+	srand(1);
+	for (int round = 0; round < 6; round++) {
+		struct ch_replica_writer *writer;
 
 		fill(f, 3000);
-		live_path(f, "data.mdb", path);
-		fd = open(path, O_RDWR);
-		for (off_t page = 2; page < 60; page++) {
-			uint8_t bytes[4096];
-
-			assert_int_equal(pread(fd, bytes, 4096, page * 4096), 4096);
-			for (int i = 0; i < (round % 2 ? 20 : 4096); i++)
-				bytes[round % 2 ? rand() % 4096 : i] = (uint8_t)rand();
-			assert_int_equal(pwrite(fd, bytes, 4096, page * 4096), 4096);
-		}
-		close(fd);
-		expect_rebuilt(f, CH_ECORRUPT);
+		spoil_pages(f, false);
+		writer = open_as_it_is(f);
+		assert_int_equal(f->err.rc, CH_ECORRUPT);
+		assert_true(ch_replica_writer_is_rebuilding(writer));
+		assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
+		assert_int_equal(in_child(open_rc, f), 0);
+		ch_replica_writer_free(writer);
 	}
+}
+
+/* That harms no other name: better than nothing while there is no store. */
+static void with_a_record_that_cannot_be_used_it_stays_until_there_is_another(void **state)
+{
+	static const uint8_t rubbish[] = "\1\1\0\0rubbish";
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	struct ch_cursor cursor = cursor_at(1);
+	struct ch_record record = {
+		.kind = CH_RECORD_NAME, .version = 9, .name = shop, .name_len = strlen(shop)};
+	enum ch_apply_effect effect;
+
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(
+		ch_replica_put(writer, &record, rubbish, sizeof(rubbish) - 1, &effect), CH_OK);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
+	ch_replica_writer_free(writer);
+	expect_rebuilt_after(f, CH_ECORRUPT, CH_OK);
 }
 
 static void what_others_could_have_written_is_made_anew(void **state)
@@ -210,7 +263,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_folder_has_no_replica_before_its_first_one_is_published),
-		TEST(rubbish_in_the_pages_is_found_at_the_start),
+		TEST(rubbish_in_the_pages_is_found_at_the_start_and_withdrawn),
+		TEST(a_little_rubbish_in_the_pages_is_found_at_the_start),
+		TEST(with_a_record_that_cannot_be_used_it_stays_until_there_is_another),
 		TEST(what_others_could_have_written_is_made_anew),
 		TEST(a_folder_that_cannot_be_used_is_told),
 		TEST(the_lock_file_has_no_holes),
