@@ -102,6 +102,7 @@ static int agent(const struct ch_agent_config *config)
 	struct ch_follow follow = {
 		.replica = {.dir = config->replica, .reader_gid = config->reader_gid},
 		.poll_wait_ms = config->poll_wait_ms,
+		.check_ms = config->check_ms,
 	};
 	struct ch_err err = {0};
 	int code;

@@ -43,6 +43,8 @@ int ch_agent_config_read(
 		ch_conf_duration(conf, SECTION, "poll_wait", "30s", 0, 60 * CH_SECOND_MS);
 	if (c.poll_wait_ms > CH_POLL_WAIT_MAX_MS)
 		c.poll_wait_ms = CH_POLL_WAIT_MAX_MS;
+	c.check_ms =
+		ch_conf_duration(conf, SECTION, "replica_check", "12h", 0, 365 * CH_DAY_MS);
 	c.limits.percent =
 		(unsigned)ch_conf_int(conf, SECTION, "removal_limit_percent", 1, 0, 100);
 	c.limits.count = (uint64_t)ch_conf_int(

@@ -13,6 +13,7 @@ struct ch_agent_config {
 	int64_t reader_gid;	   /* -1: none */
 	const char *signers;	   /* borrowed */
 	int64_t poll_wait_ms;
+	int64_t check_ms;
 	struct ch_brake_limits limits;
 	enum ch_log_level log_level;
 };

@@ -19,6 +19,7 @@ struct ch_follow {
 	struct ch_replica_writer *writer; /* owned; NULL while the replica cannot be opened */
 	const struct ch_verify_set *signers; /* borrowed */
 	int64_t poll_wait_ms;
+	int64_t check_ms; /* how often all of the replica is read; 0: only after a crash */
 	struct ch_brake brake;
 	struct ch_refused refused;
 

@@ -13,6 +13,16 @@
 #define RESTART_CALM_MS (15 * CH_MINUTE_MS) /* after so long it is a new story */
 #define RESTART_TOLD 3
 
+/* Whether pages or records of what is live were found damaged since they were last read. */
+static bool is_damaged(struct ch_follow *f, struct ch_err *err)
+{
+	int rc = ch_replica_writer_walk(f->writer, f->check_ms, err);
+
+	if (rc && rc != CH_ECORRUPT)
+		ch_log_warn("replica: %s", err->detail);
+	return rc == CH_ECORRUPT;
+}
+
 bool ch_follow_is_lost(struct ch_follow *f)
 {
 	struct ch_err err = {0};
@@ -24,10 +34,12 @@ bool ch_follow_is_lost(struct ch_follow *f)
 		return f->writer && f->lost;
 	f->look_ms = now;
 	f->lost = ch_replica_writer_look(f->writer, &err) != CH_OK;
+	if (!f->lost && err.rc)
+		ch_log_error("replica: %s: written again", err.detail);
+	if (!f->lost)
+		f->lost = is_damaged(f, &err);
 	if (f->lost)
 		snprintf(f->trouble, sizeof(f->trouble), "Replica: %.450s", err.detail);
-	else if (err.rc)
-		ch_log_error("replica: %s: written again", err.detail);
 	return f->lost;
 }
 

@@ -96,6 +96,9 @@ static const struct key keys[] = {
 	IDENTITY("agent", "edge"),
 	{"agent", "replica", "edge/replica", "folder that nginx reads (certherd_replica)"},
 	{"agent", "replica_group", "", "group that may read it: nginx's; a name or a number"},
+	{"agent", "replica_check", "12h",
+		"how often all of it is read through, to find what a disk has damaged; also\n"
+		"done at each start and when a worker of nginx has crashed; 0s: only then"},
 	{"agent", "signers", "edge/signers", "pinned public signing keys"},
 	{"agent", "poll_wait", "30s", "long poll"},
 	{"agent", "removal_limit_percent", "1",

@@ -1,4 +1,4 @@
-/* What only the writer does with a generation, before it opens it. */
+/* What only the writer does with a generation. */
 #include "edge/generation_walk.h"
 
 #include <errno.h>
@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +15,7 @@
 #include "wire/record.h"
 
 /* Anything else that a child ends with: damaged pages. */
-enum { WALK_WHOLE = 10, WALK_UNSUPPORTED, WALK_FAILED, WALK_RECORD, WALK_PAGES };
+enum { WALK_WHOLE = 10, WALK_UNSUPPORTED, WALK_FAILED, WALK_REFUSED, WALK_RECORD, WALK_PAGES };
 
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 
@@ -81,11 +83,13 @@ static int walk(const char *dir, const char *name)
 	const struct ch_generation_open how = {.writer = false};
 	struct ch_generation gen;
 	MDB_txn *txn;
-	int rc = ch_generation_open(dir, name, &how, &gen, NULL);
+	struct ch_err err;
+	int rc = ch_generation_open(dir, name, &how, &gen, &err);
 	int found = WALK_FAILED;
 
+	/* What we refuse every reader refuses; what LMDB stumbles over is another matter. */
 	if (rc == CH_ECORRUPT)
-		return WALK_PAGES;
+		return strcmp(err.problem, "replica") == 0 ? WALK_PAGES : WALK_REFUSED;
 	if (rc)
 		return rc == CH_EUNSUPPORTED ? WALK_UNSUPPORTED : WALK_FAILED;
 	if (mdb_txn_begin(gen.env, NULL, MDB_RDONLY, &txn) == 0) {
@@ -100,6 +104,16 @@ static int walk(const char *dir, const char *name)
 
 /* LMDB has no checksums, and rubbish in its pages makes it crash: that must happen to a child.
  */
+#define IOPRIO_OF_PROCESS 1
+#define IOPRIO_IDLE (3 << 13)
+
+/* It is no matter if that is not allowed. */
+static void make_gentle(void)
+{
+	(void)!setpriority(PRIO_PROCESS, 0, 19);
+	(void)!syscall(SYS_ioprio_set, IOPRIO_OF_PROCESS, 0, IOPRIO_IDLE);
+}
+
 _Noreturn static void walk_in_child(const char *dir, const char *name, pid_t parent)
 {
 	int null;
@@ -118,11 +132,14 @@ _Noreturn static void walk_in_child(const char *dir, const char *name, pid_t par
 	_exit(walk(dir, name));
 }
 
-static int begin(const char *dir, const char *name, pid_t *ret_pid, struct ch_err *err)
+int ch_generation_walk_begin(
+	const char *dir, const char *name, bool gently, pid_t *ret_pid, struct ch_err *err)
 {
 	pid_t self = getpid();
 	pid_t pid = fork();
 
+	if (pid == 0 && gently)
+		make_gentle();
 	if (pid == 0)
 		walk_in_child(dir, name, self);
 	if (pid < 0)
@@ -153,6 +170,9 @@ static int judge(int status, const char *name, struct ch_err *err)
 	case WALK_UNSUPPORTED: /* whoever opens it gets to hear of what is no damage */
 	case WALK_FAILED:
 		return CH_OK;
+	case WALK_REFUSED:
+		return ch_err_set(
+			err, CH_ECORRUPT, "replica-damaged", "replica %s is damaged", name);
 	case WALK_RECORD:
 		return ch_err_set(err, CH_ECORRUPT, "replica-damaged",
 			"records of replica %s are damaged", name);
@@ -162,20 +182,42 @@ static int judge(int status, const char *name, struct ch_err *err)
 	}
 }
 
+static int fail_wait(const char *name, struct ch_err *err)
+{
+	return ch_err_set(err, CH_EIO, "replica-walk",
+		"cannot wait for a look through replica %s: %s", name, strerror(errno));
+}
+
 int ch_generation_walk(const char *dir, const char *name, struct ch_err *err)
 {
 	pid_t pid = 0;
 	int status;
-	int rc = begin(dir, name, &pid, err);
+	int rc = ch_generation_walk_begin(dir, name, false, &pid, err);
 
 	if (rc)
 		return rc;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return ch_err_set(err, CH_EIO, "replica-walk",
-				"cannot wait for a look through replica %s: %s", name,
-				strerror(errno));
+			return fail_wait(name, err);
 	return judge(status, name, err);
+}
+
+int ch_generation_walk_ask(pid_t pid, const char *name, struct ch_err *err)
+{
+	int status;
+	pid_t ended = waitpid(pid, &status, WNOHANG);
+
+	if (ended == 0 || (ended < 0 && errno == EINTR))
+		return ch_err_set(err, CH_EAGAIN, CH_PROBLEM_WALKING,
+			"replica %s is still being looked through", name);
+	return ended < 0 ? fail_wait(name, err) : judge(status, name, err);
+}
+
+void ch_generation_walk_stop(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
 }
 
 /* LMDB's header, and an entry for each reader. */

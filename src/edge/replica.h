@@ -184,6 +184,14 @@ CH_MUST int ch_replica_carry_over(
  * is CH_OK (err->rc is not).  CH_ECORRUPT, CH_EAUTH: files were removed, replaced, damaged, or
  * given to others; readers that have them open read on.  Free the writer and open it again. */
 CH_MUST int ch_replica_writer_look(struct ch_replica_writer *writer, struct ch_err *err);
+/* Looks through all of the live generation in a process of its own: when every_ms have passed
+ * since the last time (also that of opening it; 0: never), and soon after a reader has died
+ * without a word, as a worker of nginx does that damaged pages crash; more than one in ten
+ * minutes of these is put off.  Call it about once a second: it only begins, and asks for the
+ * outcome.  CH_ECORRUPT: damaged, see above; free the writer and open it again.  CH_EAGAIN, …:
+ * not this time.  While a look lasts the file may grow. */
+CH_MUST int ch_replica_writer_walk(
+	struct ch_replica_writer *writer, int64_t every_ms, struct ch_err *err);
 /* Of the live generation: removes readers of dead processes; *ret_stuck_ms: for how long, as
  * far as these calls saw, one and the same outdated snapshot has been read (0: none).  Also
  * removes old generations that nobody reads any more.  Call it every few seconds. */

@@ -5,7 +5,11 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "edge/generation_walk.h"
 #include "edge/replica_writer.h"
+
+/* Workers that die of something else must not make us read all of it again and again. */
+#define DEATH_WALK_EVERY_MS (10 * CH_MINUTE_MS)
 
 /* What becomes of the files while the writer is at work: who reads them, and whether they are
  * still there. */
@@ -59,7 +63,77 @@ int ch_replica_writer_look(struct ch_replica_writer *writer, struct ch_err *err)
 	return rc ? rc : mend_pointer(writer, err);
 }
 
+/* Readers of dead processes are removed, and seen once: so whoever removes them notes it. */
+static int see_dead_readers(struct ch_replica_writer *writer)
+{
+	int dead = 0;
+	int mdb_rc = mdb_reader_check(writer->live.env, &dead);
+
+	if (dead > 0)
+		writer->died = true;
+	return mdb_rc ? ch_lmdb_rc(mdb_rc) : CH_OK;
+}
+
+void ch_replica_forget_live(struct ch_replica_writer *writer)
+{
+	if (writer->walker)
+		ch_generation_walk_stop(writer->walker);
+	writer->walker = 0;
+	writer->stuck_txn = 0;
+	/* Those who died before it was opened died before it was looked through. */
+	if (writer->live.env)
+		(void)see_dead_readers(writer);
+	writer->died = false;
+	writer->death_walk_ms = 0;
+	writer->walk_ms = ch_mono_ms();
+}
+
+static int begin_walk(struct ch_replica_writer *writer, int64_t every_ms, struct ch_err *err)
+{
+	int64_t now = ch_mono_ms();
+	bool after_death =
+		writer->died && (writer->death_walk_ms == 0 ||
+					now - writer->death_walk_ms >= DEATH_WALK_EVERY_MS);
+
+	if (!after_death && (every_ms == 0 || now - writer->walk_ms < every_ms))
+		return CH_OK;
+	writer->walk_ms = now;
+	writer->died = false;
+	if (after_death)
+		writer->death_walk_ms = now;
+	return ch_generation_walk_begin(
+		writer->dir, writer->live.name, !after_death, &writer->walker, err);
+}
+
+int ch_replica_writer_walk(
+	struct ch_replica_writer *writer, int64_t every_ms, struct ch_err *err)
+{
+	struct ch_err found = {.rc = CH_OK};
+	int rc;
+
+	if (!writer->live.env)
+		return CH_OK;
+	if (!writer->walker) {
+		rc = see_dead_readers(writer);
+		if (rc)
+			return ch_err_set(err, rc, "replica-readers",
+				"readers of the replica cannot be looked at: %s",
+				ch_rc_str(rc));
+		return begin_walk(writer, every_ms, err);
+	}
+	rc = ch_generation_walk_ask(writer->walker, writer->live.name, &found);
+	if (rc == CH_EAGAIN && strcmp(found.problem, CH_PROBLEM_WALKING) == 0)
+		return CH_OK;
+	writer->walker = 0;
+	if (rc == CH_ECORRUPT)
+		ch_replica_withdraw(writer, &found);
+	if (rc && err)
+		*err = found;
+	return rc;
+}
+
 struct oldest {
+	pid_t walker; /* does not count: it ends by itself */
 	size_t newest_txn;
 	size_t txn; /* 0: nobody reads an outdated snapshot */
 };
@@ -69,18 +143,18 @@ static int see_reader(const char *line, void *arg)
 {
 	struct oldest *oldest = arg;
 	unsigned long long txn;
+	int pid;
 
-	if (sscanf(line, "%*d %*x %llu", &txn) == 1 && txn > 0 && txn < oldest->newest_txn &&
-		(oldest->txn == 0 || txn < oldest->txn))
+	if (sscanf(line, "%d %*x %llu", &pid, &txn) == 2 && pid != oldest->walker && txn > 0 &&
+		txn < oldest->newest_txn && (oldest->txn == 0 || txn < oldest->txn))
 		oldest->txn = (size_t)txn;
 	return 0;
 }
 
 int ch_replica_check_readers(struct ch_replica_writer *writer, int64_t *ret_stuck_ms)
 {
-	struct oldest oldest = {.txn = 0};
+	struct oldest oldest = {.walker = writer->walker};
 	MDB_envinfo info;
-	int dead;
 	int rc;
 	int mdb_rc;
 
@@ -92,9 +166,10 @@ int ch_replica_check_readers(struct ch_replica_writer *writer, int64_t *ret_stuc
 	rc = ch_generation_check_size(&writer->live);
 	if (rc)
 		return rc;
-	mdb_rc = mdb_reader_check(writer->live.env, &dead);
-	if (mdb_rc == 0)
-		mdb_rc = mdb_env_info(writer->live.env, &info);
+	rc = see_dead_readers(writer);
+	if (rc)
+		return rc;
+	mdb_rc = mdb_env_info(writer->live.env, &info);
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
 	oldest.newest_txn = info.me_last_txnid;

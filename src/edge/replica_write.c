@@ -290,6 +290,7 @@ static int open_or_begin(struct ch_replica_writer *writer, struct ch_err *err)
 	}
 	if (rc && !first && err)
 		*err = reason;
+	ch_replica_forget_live(writer);
 	return CH_OK;
 }
 
@@ -335,6 +336,8 @@ void ch_replica_writer_free(struct ch_replica_writer *writer)
 	if (!writer)
 		return;
 	ch_replica_apply_abort(writer);
+	if (writer->walker)
+		ch_generation_walk_stop(writer->walker);
 	ch_generation_close(&writer->build);
 	ch_generation_close(&writer->live);
 	if (writer->lock_fd >= 0)
@@ -381,7 +384,7 @@ int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *e
 	ch_generation_close(&writer->live);
 	writer->live = writer->build;
 	writer->build = (struct ch_generation){.fd = -1};
-	writer->stuck_txn = 0;
+	ch_replica_forget_live(writer);
 	path_of(writer, CH_REPLICA_BUILDING, "", path);
 	(void)unlink(path);
 	ch_replica_sweep(writer);

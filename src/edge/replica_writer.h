@@ -21,6 +21,12 @@ struct ch_replica_writer {
 	int txn_rc;   /* the first error, latched */
 	uint64_t names;
 
+	/* looks through the live generation */
+	pid_t walker;	       /* 0: none is at work */
+	int64_t walk_ms;       /* when the last one was begun */
+	bool died;	       /* a reader has, since the last one was begun */
+	int64_t death_walk_ms; /* when the last one was begun because of that; 0: never */
+
 	/* the oldest outdated snapshot that check_readers saw */
 	size_t stuck_txn; /* 0: none */
 	int64_t stuck_since_ms;
@@ -32,6 +38,9 @@ CH_MUST int ch_replica_write_pointer(struct ch_replica_writer *writer, const cha
 /* Takes `current` away if pages of the generation that it names were found damaged
  * (CH_PROBLEM_PAGES): see replica.h. */
 void ch_replica_withdraw(struct ch_replica_writer *writer, const struct ch_err *why);
+/* The live generation is another one, or none: what was known of its readers, and of looks
+ * through it, is no longer true.  Stops one that is at work. */
+void ch_replica_forget_live(struct ch_replica_writer *writer);
 /* Removes the generations of our format that are neither live nor under construction and that
  * nobody reads. */
 void ch_replica_sweep(struct ch_replica_writer *writer);

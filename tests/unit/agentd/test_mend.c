@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +193,53 @@ static void a_damaged_record_is_found_at_the_start(void **state)
 	expect_rebuilt(w);
 }
 
+/* Rubbish in all pages but the first two, which say what lies where. */
+static void spoil_pages(struct world *w)
+{
+	uint8_t page[4096];
+	char path[256];
+	int fd;
+
+	memset(page, 0xa5, sizeof(page));
+	path_of(w, true, "data.mdb", path);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (off_t at = 8192, end = lseek(fd, 0, SEEK_END); at < end; at += 4096)
+		assert_int_equal(pwrite(fd, page, sizeof(page), at), (ssize_t)sizeof(page));
+	close(fd);
+}
+
+static void damaged_pages_are_found_in_time_withdrawn_and_made_anew(void **state)
+{
+	struct world *w = *state;
+	char path[256];
+	bool noticed = false;
+
+	make_live(w);
+	path_of(w, false, "current", path);
+	w->follow.check_ms = 12 * CH_HOUR_MS;
+	w->store.down = true;
+	spoil_pages(w);
+	/* Not before it is time: all of it is read, however large it is. */
+	for (int i = 0; i < 10; i++)
+		assert_false(is_noticed(w));
+	w->now_ms += w->follow.check_ms;
+	for (int tries = 0; !noticed && tries < 6000; tries++) {
+		noticed = is_noticed(w);
+		poll(NULL, 0, 5);
+	}
+	assert_true(noticed);
+	assert_non_null(strstr(w->follow.trouble, "pages of replica"));
+	assert_int_equal(access(path, F_OK), -1);
+	/* It is not put back while there is no store. */
+	assert_true(world_step(w) > 0);
+	assert_false(is_noticed(w));
+	assert_int_equal(access(path, F_OK), -1);
+	w->store.down = false;
+	expect_rebuilt(w);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
 /* Lets time pass until the store is asked again; returns how long that was. */
 static int64_t until_asked(struct world *w)
 {
@@ -269,6 +318,7 @@ int main(void)
 		TEST(another_agents_lock_is_respected_after_the_folder_was_replaced),
 		TEST(without_a_store_the_loss_waits_and_the_rest_goes_on),
 		TEST(a_damaged_record_is_found_at_the_start),
+		TEST(damaged_pages_are_found_in_time_withdrawn_and_made_anew),
 		TEST(a_store_that_starts_over_and_over_is_asked_less_and_less),
 		TEST(a_store_that_never_gets_beyond_the_start_is_asked_less_and_less),
 	};

@@ -2,6 +2,7 @@
  * of the table of readers. */
 #include "replica_fixture.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -58,18 +59,20 @@ static void fill(struct fixture *f, int n)
 }
 
 /* What a worker of nginx that starts now makes of it. */
-static void expect_rebuilt_after(struct fixture *f, int rc, int readers_rc)
+static void expect_rebuilt_after(struct fixture *f, int rc, int readers_rc, int other_rc)
 {
 	struct ch_replica_writer *writer;
 	char before[64];
 	char after[64];
+	int found;
 
 	read_current(f, before);
 	writer = open_as_it_is(f);
 	assert_int_equal(f->err.rc, rc);
 	assert_true(strlen(f->err.detail) > 0);
 	assert_true(ch_replica_writer_is_rebuilding(writer));
-	assert_int_equal(in_child(open_rc, f), -readers_rc);
+	found = in_child(open_rc, f);
+	assert_true(found == -readers_rc || found == -other_rc);
 	apply(writer, shop, 9, CH_RECORD_NAME);
 	assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
 	read_current(f, after);
@@ -82,7 +85,7 @@ static void expect_rebuilt_after(struct fixture *f, int rc, int readers_rc)
 
 static void expect_rebuilt(struct fixture *f, int rc)
 {
-	expect_rebuilt_after(f, rc, rc);
+	expect_rebuilt_after(f, rc, rc, rc);
 }
 
 /* Rubbish in the pages from 2 on: a few bytes, or all. */
@@ -104,6 +107,40 @@ static void spoil_pages(struct fixture *f, bool all)
 	close(fd);
 }
 
+/* Whether the first key of the page is a name: one of LMDB's leaves, with pointers to nodes
+ * from byte 16 on, each with the length of its key at 6 and the key at 8. */
+static bool has_names(const uint8_t page[4096])
+{
+	static const char end[] = ".example.com";
+	uint16_t at;
+	uint16_t len;
+
+	memcpy(&at, page + 16, 2);
+	if (!(page[10] & 2) || at > 4096 - 8)
+		return false;
+	memcpy(&len, page + at + 6, 2);
+	return len > strlen(end) && at + 8 + len <= 4096 &&
+	       memcmp(page + at + 8 + len - strlen(end), end, strlen(end)) == 0;
+}
+
+/* Only what readers do not look at while they open it. */
+static void spoil_names(struct fixture *f)
+{
+	static const uint8_t rubbish[64] = {0xff, 0xfe};
+	char path[256];
+	uint8_t page[4096];
+	int n = 0;
+	int fd;
+
+	live_path(f, "data.mdb", path);
+	fd = open(path, O_RDWR);
+	for (off_t at = 8192; pread(fd, page, 4096, at) == 4096; at += 4096)
+		if (has_names(page) && ++n)
+			assert_int_equal(pwrite(fd, rubbish, 64, at), 64);
+	close(fd);
+	assert_true(n > 0);
+}
+
 /* LMDB has no checksums: each of these might crash whoever reads on.  So nobody may find it
  * any more, store or no store. */
 static void rubbish_in_the_pages_is_found_at_the_start_and_withdrawn(void **state)
@@ -114,7 +151,8 @@ static void rubbish_in_the_pages_is_found_at_the_start_and_withdrawn(void **stat
 	for (int round = 0; round < 6; round++) {
 		fill(f, 3000);
 		spoil_pages(f, true);
-		expect_rebuilt_after(f, CH_ECORRUPT, CH_ENOTFOUND);
+		/* Rubbish may also be such that readers refuse it by themselves. */
+		expect_rebuilt_after(f, CH_ECORRUPT, CH_ENOTFOUND, CH_ECORRUPT);
 	}
 }
 
@@ -153,7 +191,107 @@ static void with_a_record_that_cannot_be_used_it_stays_until_there_is_another(vo
 		ch_replica_put(writer, &record, rubbish, sizeof(rubbish) - 1, &effect), CH_OK);
 	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
 	ch_replica_writer_free(writer);
-	expect_rebuilt_after(f, CH_ECORRUPT, CH_OK);
+	expect_rebuilt_after(f, CH_ECORRUPT, CH_OK, CH_OK);
+}
+
+/* Asks until a look that has begun, or shall begin, is over. */
+static int walk_to_the_end(
+	struct ch_replica_writer *writer, int64_t every_ms, struct ch_err *err)
+{
+	int rc = CH_OK;
+
+	for (int tries = 0; rc == CH_OK && tries < 6000; tries++) {
+		rc = ch_replica_writer_walk(writer, every_ms, err);
+		poll(NULL, 0, 5);
+	}
+	return rc;
+}
+
+/* Until nothing is at work, for when all is well. */
+static void walk_some_time(struct ch_replica_writer *writer, int64_t every_ms)
+{
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(ch_replica_writer_walk(writer, every_ms, NULL), CH_OK);
+		poll(NULL, 0, 5);
+	}
+}
+
+static void damage_at_work_is_found_by_the_next_look_and_withdrawn(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer;
+
+	fill(f, 3000);
+	writer = open_writer(f);
+	walk_some_time(writer, 1);
+	spoil_names(f);
+	walk_some_time(writer, 0);
+	walk_some_time(writer, 3600 * 1000);
+	assert_int_equal(walk_to_the_end(writer, 1, &f->err), CH_ECORRUPT);
+	assert_non_null(strstr(f->err.detail, "pages of replica"));
+	assert_int_equal(in_child(open_rc, f), -CH_ENOTFOUND);
+	ch_replica_writer_free(writer);
+	writer = open_as_it_is(f);
+	assert_true(ch_replica_writer_is_rebuilding(writer));
+	ch_replica_writer_free(writer);
+}
+
+/* Leaves its place in the table of readers as it is. */
+static int read_and_die(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+
+	if (ch_replica_reader_open(f->dir, &reader, &f->err))
+		return 1;
+	kill(getpid(), SIGKILL);
+	return 2;
+}
+
+static void a_reader_that_crashes_makes_the_writer_look(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer;
+
+	fill(f, 3000);
+	writer = open_writer(f);
+	/* One that leaves as it should is none. */
+	assert_int_equal(in_child(open_rc, f), 0);
+	assert_int_equal(in_child(read_and_die, f), -SIGKILL);
+	walk_some_time(writer, 0);
+	ch_replica_writer_free(writer);
+	writer = open_writer(f);
+	assert_int_equal(in_child(open_rc, f), 0);
+	spoil_names(f);
+	walk_some_time(writer, 0);
+	assert_int_equal(in_child(read_and_die, f), -SIGKILL);
+	assert_int_equal(walk_to_the_end(writer, 0, &f->err), CH_ECORRUPT);
+	assert_int_equal(in_child(open_rc, f), -CH_ENOTFOUND);
+	ch_replica_writer_free(writer);
+}
+
+/* Nor does it take a look that is at work, or was stopped, for a crash or a stuck reader. */
+static void a_look_ends_with_its_writer_or_its_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer;
+	int64_t stuck_ms;
+
+	fill(f, 3000);
+	for (int round = 0; round < 20; round++) {
+		writer = open_writer(f);
+		poll(NULL, 0, 2);
+		assert_int_equal(ch_replica_writer_walk(writer, 1, &f->err), CH_OK);
+		apply(writer, shop, (uint64_t)round + 10, CH_RECORD_NAME);
+		assert_int_equal(ch_replica_check_readers(writer, &stuck_ms), CH_OK);
+		assert_int_equal(stuck_ms, 0);
+		if (round % 2) {
+			assert_int_equal(ch_replica_writer_new_generation(writer, NULL), CH_OK);
+			apply(writer, shop, 9, CH_RECORD_NAME);
+			assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
+		}
+		ch_replica_writer_free(writer);
+		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+	}
 }
 
 static void what_others_could_have_written_is_made_anew(void **state)
@@ -266,6 +404,9 @@ int main(void)
 		TEST(rubbish_in_the_pages_is_found_at_the_start_and_withdrawn),
 		TEST(a_little_rubbish_in_the_pages_is_found_at_the_start),
 		TEST(with_a_record_that_cannot_be_used_it_stays_until_there_is_another),
+		TEST(damage_at_work_is_found_by_the_next_look_and_withdrawn),
+		TEST(a_reader_that_crashes_makes_the_writer_look),
+		TEST(a_look_ends_with_its_writer_or_its_generation),
 		TEST(what_others_could_have_written_is_made_anew),
 		TEST(a_folder_that_cannot_be_used_is_told),
 		TEST(the_lock_file_has_no_holes),
