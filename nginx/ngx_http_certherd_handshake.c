@@ -215,6 +215,16 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
 
     cscf = ngx_http_certherd_virtual_server(hc, &name);
     scf = cscf->ctx->srv_conf[ngx_http_certherd_module.ctx_index];
+    cx = ngx_http_certherd_conn(c);
+
+    if (cx) {
+        /*
+         * The second hello, after a HelloRetryRequest: RFC 8446 section 4.1.2
+         * lets no client change its name there, and the session is bound.
+         */
+        return cx->server == scf && ngx_http_certherd_same(&cx->sni, &name)
+               ? NGX_OK : NGX_ABORT;
+    }
 
     if (!scf->enable) {
         return NGX_OK;
@@ -235,8 +245,13 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
 static int
 ngx_http_certherd_client_hello(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
 {
-    if (ngx_http_certherd_begin_handshake(ssl_conn) != NGX_OK) {
-        *ad = SSL_AD_INTERNAL_ERROR;
+    ngx_int_t  rc;
+
+    rc = ngx_http_certherd_begin_handshake(ssl_conn);
+
+    if (rc != NGX_OK) {
+        *ad = rc == NGX_ABORT ? SSL_AD_ILLEGAL_PARAMETER
+                              : SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
 

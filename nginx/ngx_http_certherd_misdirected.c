@@ -54,13 +54,6 @@ ngx_http_certherd_resumed_covers(ngx_connection_t *c,
 }
 
 
-static ngx_uint_t
-ngx_http_certherd_same(ngx_str_t *a, ngx_str_t *b)
-{
-    return a->len == b->len && ngx_memcmp(a->data, b->data, a->len) == 0;
-}
-
-
 /*
  * The fallback is there for names that nobody has registered, which it need
  * not cover; it is no way round to those that somebody has.
@@ -115,26 +108,11 @@ ngx_http_certherd_covers(ngx_connection_t *c, ngx_http_certherd_conn_t *cx,
 }
 
 
-static void
-ngx_http_certherd_remember(ngx_connection_t *c, ngx_http_certherd_conn_t *cx,
-    ngx_str_t *host)
-{
-    if (cx->covered.data == NULL) {
-        cx->covered.data = ngx_pnalloc(c->pool, NGX_HTTP_CERTHERD_NAME_MAX);
-    }
-
-    if (cx->covered.data) {
-        cx->covered.len = host->len;
-        ngx_memcpy(cx->covered.data, host->data, host->len);
-    }
-}
-
-
 ngx_int_t
 ngx_http_certherd_misdirected_handler(ngx_http_request_t *r)
 {
     u_char                         data[NGX_HTTP_CERTHERD_NAME_MAX];
-    ngx_str_t                      host;
+    ngx_str_t                      host, covered;
     ngx_connection_t              *c;
     ngx_http_certherd_conn_t      *cx;
     ngx_http_certherd_srv_conf_t  *scf;
@@ -157,8 +135,13 @@ ngx_http_certherd_misdirected_handler(ngx_http_request_t *r)
 
     cx = ngx_http_certherd_conn(c);
 
-    if (cx && cx->covered.len && ngx_http_certherd_same(&cx->covered, &host)) {
-        return NGX_DECLINED;
+    if (cx && cx->covered_len) {
+        covered.data = cx->covered;
+        covered.len = cx->covered_len;
+
+        if (ngx_http_certherd_same(&covered, &host)) {
+            return NGX_DECLINED;
+        }
     }
 
     if (!ngx_http_certherd_covers(c, cx, &host)) {
@@ -169,7 +152,8 @@ ngx_http_certherd_misdirected_handler(ngx_http_request_t *r)
     }
 
     if (cx) {
-        ngx_http_certherd_remember(c, cx, &host);
+        cx->covered_len = host.len;
+        ngx_memcpy(cx->covered, host.data, host.len);
     }
 
     return NGX_DECLINED;

@@ -91,11 +91,20 @@ typedef struct {
 typedef struct {
     ngx_str_t                  sni;           /* normalized; len 0: none */
     void                      *server;        /* its srv_conf, as we chose it */
-    ngx_str_t                  covered;       /* the last Host that was fine */
+    /* The last Host that was fine; here, since a stream of QUIC has a pool of its own. */
+    u_char                     covered[NGX_HTTP_CERTHERD_NAME_MAX];
+    size_t                     covered_len;
     unsigned                   live:1;
     unsigned                   failed:1;      /* the replica cannot be read */
     unsigned                   fallback:1;    /* serves the fallback */
 } ngx_http_certherd_conn_t;
+
+
+static ngx_inline ngx_uint_t
+ngx_http_certherd_same(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len && ngx_memcmp(a->data, b->data, a->len) == 0;
+}
 
 
 /* module.c */
