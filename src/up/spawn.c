@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,13 +29,47 @@ static int drop_rights(const struct ch_user *user)
 	return CH_OK;
 }
 
+/* What the role inherits of a terminal is opened again for writing only: a descriptor that root
+ * opened could be read from, and asked for input that nobody has typed. */
+static int leave_terminal(void)
+{
+	int null_fd;
+
+	if (setsid() < 0)
+		return CH_EIO;
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
+		return CH_EIO;
+	close(null_fd);
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		const char *name = isatty(fd) ? ttyname(fd) : NULL;
+		int tty_fd;
+
+		if (!isatty(fd))
+			continue;
+		/* A container may not have a name for it. */
+		tty_fd = name ? open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC) : -1;
+		if (tty_fd < 0)
+			continue;
+		if (dup2(tty_fd, fd) < 0)
+			return CH_EIO;
+		close(tty_fd);
+	}
+	return CH_OK;
+}
+
 _Noreturn static void become(const struct ch_sup_role *role, pid_t parent)
 {
 	sigset_t none;
 
 	sigemptyset(&none);
-	/* Ctrl-C at a terminal is for the supervisor, which stops the roles in order. */
-	(void)setpgid(0, 0);
+	/* Ctrl-C at a terminal is for the supervisor, which stops the roles in order.  And
+	 * without a controlling terminal nobody who breaks into a role types into root's shell.
+	 */
+	if (leave_terminal()) {
+		ch_log_error("%s: cannot leave the terminal: %s", role->name, strerror(errno));
+		_exit(CH_SUP_EXIT_NO_EXEC);
+	}
 	if (drop_rights(&role->user)) {
 		ch_log_error("%s: cannot become its user: %s", role->name, strerror(errno));
 		_exit(CH_SUP_EXIT_NO_EXEC);

@@ -1,6 +1,7 @@
 """`certherd init` and `certherd up`."""
 
 import os
+import pathlib
 import signal
 import stat
 import subprocess
@@ -108,6 +109,18 @@ def test_up_begins_again_where_it_stopped(make_site):
     second = made.herd.domain("again.example.com")
     assert second["certificate"] == first["certificate"]
     made.go_live("later.example.com")
+
+
+def test_no_role_has_a_terminal_or_anything_to_read_from_one(make_site):
+    """Whoever breaks into one could else type into the shell that up was started from."""
+    made = make_site()
+    made.start()
+    up = made.herd.running[0]
+    for pid in wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run").values():
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        session, terminal = int(fields[3]), int(fields[4])
+        assert session == pid and terminal == 0
+        assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
 
 
 def test_without_users_of_their_own_up_warns(make_site):
