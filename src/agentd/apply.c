@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/policy.h"
 
 static const uint8_t no_chain[CH_CHAIN_ID_B];
 
@@ -60,7 +61,7 @@ static const char *check_cert(
 	return there ? NULL : "its intermediates are missing";
 }
 
-/* Whether a name that has HTTPS now loses it by this NAME record. */
+/* Whether a name that has HTTPS now loses it by this NAME record or tombstone. */
 static int loses_https(struct ch_apply *a, const struct ch_record *record, bool *ret_loses)
 {
 	CH_AUTO_BUF struct ch_buf old;
@@ -81,7 +82,8 @@ static int put(struct ch_apply *a, const struct ch_record *record,
 	bool loses = false;
 	int rc = CH_OK;
 
-	if (record->kind == CH_RECORD_NAME && !ch_replica_writer_is_rebuilding(a->writer))
+	if ((record->kind == CH_RECORD_NAME || record->kind == CH_RECORD_TOMBSTONE) &&
+		!ch_replica_writer_is_rebuilding(a->writer))
 		rc = loses_https(a, record, &loses);
 	if (rc == CH_OK)
 		rc = ch_replica_put(
@@ -91,14 +93,37 @@ static int put(struct ch_apply *a, const struct ch_record *record,
 	counts->added += effect == CH_APPLY_ADDED;
 	counts->changed += effect == CH_APPLY_CHANGED;
 	counts->stale += effect == CH_APPLY_STALE;
-	if (effect == CH_APPLY_REMOVED || (effect == CH_APPLY_CHANGED && loses)) {
-		counts->removed++;
+	counts->removed += effect == CH_APPLY_REMOVED || (effect == CH_APPLY_CHANGED && loses);
+	if (loses && (effect == CH_APPLY_REMOVED || effect == CH_APPLY_CHANGED)) {
 		if (frame->seq <= a->released_seq && a->released > 0)
 			a->released--;
 		else
 			counts->unconfirmed++;
 	}
 	return CH_OK;
+}
+
+/* What a policy says is not signed, and nginx sends visitors where it says: it must be what the
+ * store's API would have taken. */
+static bool is_policy(const struct ch_record *record)
+{
+	char text[CH_POLICY_TEXT_B];
+	char normal[CH_POLICY_TEXT_B];
+
+	for (int tag = 0; tag < CH_POLICY_TAG_COUNT; tag++) {
+		const struct ch_text_view *view = &record->policy[tag];
+
+		if (view->len == 0 || !ch_policy_word((enum ch_policy_tag)tag))
+			continue;
+		if (view->len >= sizeof(text))
+			return false;
+		memcpy(text, view->text, view->len);
+		text[view->len] = 0;
+		if (ch_policy_normalize((enum ch_policy_tag)tag, text, normal, NULL) ||
+			strcmp(text, normal) != 0)
+			return false;
+	}
+	return true;
 }
 
 static int apply_record(
@@ -120,6 +145,8 @@ static int apply_record(
 	rc = CH_OK;
 	if (record.kind == CH_RECORD_CERT)
 		why = check_cert(a, &record, counts->frames - 1, &rc);
+	if (record.kind == CH_RECORD_POLICY && !is_policy(&record))
+		why = "its policy is not one that the API takes";
 	if (rc)
 		return rc;
 	if (why)
@@ -234,7 +261,7 @@ int ch_apply_answer(struct ch_apply *apply, const struct ch_feed_header *header,
 	struct ch_cursor after;
 	uint64_t seq = cursor->valid ? cursor->seq : 0;
 	uint64_t live;
-	int rc = ch_replica_writer_count(apply->writer, &live);
+	int rc = ch_replica_writer_live_certs(apply->writer, &live);
 
 	if (rc)
 		return ch_err_set(

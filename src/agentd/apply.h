@@ -27,7 +27,7 @@ struct ch_apply_counts {
 	uint64_t added;
 	uint64_t changed;
 	uint64_t removed; /* names, or their HTTPS (a NAME record in place of a CERT record) */
-	uint64_t unconfirmed; /* of the removed: those that the brake looks at */
+	uint64_t unconfirmed; /* of the removed: those with HTTPS that nobody has confirmed */
 	uint64_t stale;
 	uint64_t refused;
 	uint64_t unsupported;

@@ -165,6 +165,10 @@ static int read_refused(
 	what = strdup(text + CH_BRAKE_ID_B);
 	if (!what)
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	/* It goes to root's terminal, and the agent's user owns the file. */
+	for (char *at = what; *at; at++)
+		if (*at != '\n' && ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e))
+			*at = '?';
 	memcpy(ret_id, text, CH_BRAKE_ID_B - 1);
 	ret_id[CH_BRAKE_ID_B - 1] = 0;
 	*ret_text = what;

@@ -55,7 +55,7 @@ int ch_follow_try_publish(struct ch_follow *f, struct ch_err *err)
 	if (rc == CH_OK)
 		rc = ch_replica_writer_missing(f->writer, &missing);
 	if (rc == CH_OK)
-		rc = ch_replica_writer_live_count(f->writer, &live);
+		rc = ch_replica_writer_live_certs(f->writer, &live);
 	if (rc)
 		return ch_err_set(
 			err, rc, "replica", "cannot read the replica: %s", ch_rc_str(rc));
@@ -64,8 +64,14 @@ int ch_follow_try_publish(struct ch_follow *f, struct ch_err *err)
 		ch_log_info("removal confirmed");
 		return publish(f, err);
 	}
-	if (ch_brake_allows(&f->brake, ch_mono_ms(), missing, live))
-		return publish(f, err);
+	if (ch_brake_allows(&f->brake, ch_mono_ms(), missing, live)) {
+		rc = publish(f, err);
+		/* Else a store that makes us begin again and again could take some each time.
+		 */
+		if (rc == CH_OK)
+			ch_brake_note(&f->brake, ch_mono_ms(), missing);
+		return rc;
+	}
 	if (!ch_brake_is_on(&f->brake))
 		ch_log_error("the store's list lacks %" PRIu64 " of %" PRIu64
 			     " live names: going on with the old one until somebody runs "

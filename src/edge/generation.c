@@ -364,24 +364,58 @@ int ch_generation_place(
 	return CH_OK;
 }
 
-int ch_generation_count(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names)
+/* CH_ENOTFOUND. */
+static int read_number(
+	const struct ch_generation *gen, MDB_txn *txn, const char *name, uint64_t *ret_number)
 {
-	MDB_val key = {.mv_size = 5, .mv_data = "names"};
+	MDB_val key = {.mv_size = strlen(name), .mv_data = (void *)name};
 	MDB_val val;
 	struct ch_reader r;
-	uint64_t names;
+	uint64_t number;
 	int mdb_rc = mdb_get(txn, gen->meta, &key, &val);
 
-	if (mdb_rc == MDB_NOTFOUND) {
-		*ret_names = 0;
-		return CH_OK;
-	}
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
 	ch_reader_init(&r, val.mv_data, val.mv_size);
-	names = ch_read_u64(&r);
+	number = ch_read_u64(&r);
 	if (r.rc || r.left)
 		return CH_ECORRUPT;
-	*ret_names = names;
+	*ret_number = number;
 	return CH_OK;
+}
+
+int ch_generation_count(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names)
+{
+	int rc = read_number(gen, txn, "names", ret_names);
+
+	if (rc != CH_ENOTFOUND)
+		return rc;
+	*ret_names = 0;
+	return CH_OK;
+}
+
+static int count_certs(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_certs)
+{
+	uint64_t certs = 0;
+	MDB_cursor *cursor;
+	MDB_val key;
+	MDB_val val;
+	int mdb_rc = mdb_cursor_open(txn, gen->names, &cursor);
+
+	if (mdb_rc)
+		return ch_lmdb_rc(mdb_rc);
+	while ((mdb_rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == 0)
+		certs += ch_generation_kind(&val) == CH_RECORD_CERT;
+	mdb_cursor_close(cursor);
+	if (mdb_rc != MDB_NOTFOUND)
+		return ch_lmdb_rc(mdb_rc);
+	*ret_certs = certs;
+	return CH_OK;
+}
+
+int ch_generation_certs(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_certs)
+{
+	int rc = read_number(gen, txn, "certs", ret_certs);
+
+	return rc == CH_ENOTFOUND ? count_certs(gen, txn, ret_certs) : rc;
 }

@@ -3,6 +3,7 @@
  * db "meta":  "format"  u32, CH_GENERATION_FORMAT
  *             "cursor"  u8 epoch[16] u64 seq u64 base; absent in an empty generation
  *             "names"   u64, names that are not tombstones
+ *             "certs"   u64, names with a certificate; absent in what an older writer left
  *             "place"   u8 done, u8 epoch[16], u64 head, key: how far a snapshot by name has
  *                       come; absent in one that was filled by the feed alone
  * Integers are big-endian. */
@@ -87,11 +88,21 @@ CH_MUST int ch_generation_check_size(struct ch_generation *gen);
 CH_MUST int ch_generation_check_same(
 	const char *dir, const struct ch_generation *gen, struct ch_err *err);
 
+/* Of a stored record: the second byte in every format; a tombstone where there is none. */
+static inline int ch_generation_kind(const MDB_val *val)
+{
+	const uint8_t *bytes = val->mv_data;
+
+	return val->mv_size >= 2 ? bytes[1] : CH_RECORD_TOMBSTONE;
+}
+
 /* Within a transaction. */
 CH_MUST int ch_generation_cursor(
 	const struct ch_generation *gen, MDB_txn *txn, struct ch_cursor *ret_cursor);
 CH_MUST int ch_generation_place(
 	const struct ch_generation *gen, MDB_txn *txn, struct ch_place *ret_place);
+CH_MUST int ch_generation_certs(
+	const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_certs);
 CH_MUST int ch_generation_count(
 	const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names);
 

@@ -134,6 +134,9 @@ CH_MUST int ch_replica_writer_place(
 CH_MUST int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names);
 /* The same in the live generation, 0 where none could be opened. */
 CH_MUST int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint64_t *ret_names);
+/* Names with a certificate there: what removals are measured against, since nobody but the
+ * issuer can make more of them. */
+CH_MUST int ch_replica_writer_live_certs(struct ch_replica_writer *writer, uint64_t *ret_certs);
 /* Appends the stored record of a name, tombstones too.  CH_ENOTFOUND. */
 CH_MUST int ch_replica_writer_get(struct ch_replica_writer *writer, const char *name,
 	size_t name_len, struct ch_buf *out);
@@ -172,8 +175,8 @@ CH_MUST int ch_replica_apply_commit(
 CH_MUST int ch_replica_apply_commit_place(struct ch_replica_writer *writer,
 	const struct ch_place *place, const struct ch_cursor *cursor, struct ch_err *err);
 void ch_replica_apply_abort(struct ch_replica_writer *writer);
-/* For a generation under construction: how many names that are live now it lacks,
- * or has without a certificate, or with an expired one, where they have a good one now. */
+/* For a generation under construction: how many names with a certificate now it lacks, or has
+ * without one, or with an expired one in place of a good one. */
 CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_missing);
 /* Within a transaction on it: copies the live generation's CERT record of a name, and its
  * chain.  CH_ENOTFOUND when there is none. */

@@ -50,6 +50,8 @@ int ch_replica_apply_begin(struct ch_replica_writer *writer)
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
 	rc = ch_generation_count(gen, txn, &writer->names);
+	if (rc == CH_OK)
+		rc = ch_generation_certs(gen, txn, &writer->certs);
 	if (rc) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -64,6 +66,7 @@ int ch_replica_apply_begin(struct ch_replica_writer *writer)
 struct stored {
 	bool there;
 	bool live;
+	bool cert;
 	uint64_t version;
 };
 
@@ -81,7 +84,9 @@ static int look_up(
 		ch_reader_init(&r, val.mv_data, val.mv_size);
 		(void)ch_read_u8(&r);
 		stored.there = true;
-		stored.live = ch_read_u8(&r) != CH_RECORD_TOMBSTONE;
+		stored.live = ch_generation_kind(&val) != CH_RECORD_TOMBSTONE;
+		stored.cert = ch_generation_kind(&val) == CH_RECORD_CERT;
+		(void)ch_read_u8(&r);
 		(void)ch_read_u16(&r);
 		stored.version = ch_read_u64(&r);
 		if (r.rc)
@@ -175,6 +180,8 @@ static int put_record(struct ch_replica_writer *writer, const struct ch_record *
 		*ret_effect = stored.live ? CH_APPLY_REMOVED : CH_APPLY_STALE;
 	writer->names += (uint64_t)(live && !stored.live);
 	writer->names -= (uint64_t)(!live && stored.live);
+	writer->certs += (uint64_t)(record->kind == CH_RECORD_CERT && !stored.cert);
+	writer->certs -= (uint64_t)(record->kind != CH_RECORD_CERT && stored.cert);
 	return CH_OK;
 }
 
@@ -231,13 +238,19 @@ static int put_meta(
 	return ch_lmdb_rc(mdb_put(writer->txn, ch_replica_target(writer)->meta, &key, &val, 0));
 }
 
-static int put_names(struct ch_replica_writer *writer)
+static int put_counts(struct ch_replica_writer *writer)
 {
 	CH_AUTO_BUF struct ch_buf buf;
+	int rc;
 
 	ch_buf_init(&buf, 8);
 	ch_buf_add_u64(&buf, writer->names);
-	return put_meta(writer, "names", &buf);
+	rc = put_meta(writer, "names", &buf);
+	if (rc)
+		return rc;
+	ch_buf_reset(&buf);
+	ch_buf_add_u64(&buf, writer->certs);
+	return put_meta(writer, "certs", &buf);
 }
 
 static int put_cursor(struct ch_replica_writer *writer, const struct ch_cursor *cursor)
@@ -280,7 +293,7 @@ static int commit(struct ch_replica_writer *writer, const struct ch_place *place
 	if (rc == CH_OK && cursor)
 		rc = put_cursor(writer, cursor);
 	if (rc == CH_OK)
-		rc = put_names(writer);
+		rc = put_counts(writer);
 	if (rc) {
 		ch_replica_apply_abort(writer);
 		return ch_err_set(err, rc, "replica", "cannot write to replica %s: %s",
@@ -341,6 +354,11 @@ static int read_cursor(const struct ch_generation *gen, MDB_txn *txn, void *ret_
 	return ch_generation_cursor(gen, txn, ret_value);
 }
 
+static int read_certs(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
+{
+	return ch_generation_certs(gen, txn, ret_value);
+}
+
 static int read_place(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
 {
 	return ch_generation_place(gen, txn, ret_value);
@@ -364,6 +382,14 @@ int ch_replica_writer_place(struct ch_replica_writer *writer, struct ch_place *r
 int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names)
 {
 	return read_snapshot(ch_replica_target(writer), read_count, ret_names);
+}
+
+int ch_replica_writer_live_certs(struct ch_replica_writer *writer, uint64_t *ret_certs)
+{
+	if (writer->live.env)
+		return read_snapshot(&writer->live, read_certs, ret_certs);
+	*ret_certs = 0;
+	return CH_OK;
 }
 
 int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint64_t *ret_names)

@@ -5,14 +5,6 @@
 
 /* What a generation under construction lacks of the live one, and what it takes over. */
 
-/* The kind is the second byte of a record in every format. */
-static int kind_of(const MDB_val *val)
-{
-	const uint8_t *bytes = val->mv_data;
-
-	return val->mv_size >= 2 ? bytes[1] : CH_RECORD_TOMBSTONE;
-}
-
 /* Records of formats that are not understood here count as good. */
 static bool is_expired(const MDB_val *val, int64_t now_s)
 {
@@ -22,18 +14,17 @@ static bool is_expired(const MDB_val *val, int64_t now_s)
 	       record.kind == CH_RECORD_CERT && record.not_after_s <= now_s;
 }
 
-/* Whether a visitor would find less: no name, no certificate, or, from a store that has gone
- * back in time, one that expired long ago.  after NULL: there is none. */
+/* Whether a visitor would find less: no certificate where there was one, or, from a store that
+ * has gone back in time, one that expired long ago.  after NULL: there is none. */
 static bool is_lost(const MDB_val *before, const MDB_val *after, int64_t now_s)
 {
-	int was = kind_of(before);
-	int is = after ? kind_of(after) : CH_RECORD_TOMBSTONE;
+	int is = after ? ch_generation_kind(after) : CH_RECORD_TOMBSTONE;
 
-	if (was == CH_RECORD_TOMBSTONE)
+	if (ch_generation_kind(before) != CH_RECORD_CERT)
 		return false;
-	if (is == CH_RECORD_TOMBSTONE || (was == CH_RECORD_CERT && is == CH_RECORD_NAME))
+	if (is == CH_RECORD_TOMBSTONE || is == CH_RECORD_NAME)
 		return true;
-	return was == CH_RECORD_CERT && is_expired(after, now_s) && !is_expired(before, now_s);
+	return is_expired(after, now_s) && !is_expired(before, now_s);
 }
 
 static int count_missing(struct ch_replica_writer *writer, MDB_txn *live_txn,

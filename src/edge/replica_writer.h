@@ -20,6 +20,7 @@ struct ch_replica_writer {
 	MDB_txn *txn; /* NULL: none */
 	int txn_rc;   /* the first error, latched */
 	uint64_t names;
+	uint64_t certs;
 
 	/* looks through the live generation */
 	pid_t walker;	       /* 0: none is at work */

@@ -24,6 +24,69 @@ static void remove_many(struct world *w, int from, int n, uint64_t version)
 	}
 }
 
+/* NAME records are not signed: whoever has the store can make any number of them. */
+static void put_names(struct world *w, int n)
+{
+	char name[64];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "plain%03d.example.com", i);
+		fake_store_put_name(&w->store, name, 1);
+	}
+}
+
+static void names_without_a_certificate_do_not_loosen_it(void **state)
+{
+	struct world *w = *state;
+
+	world_put_many(w, 20, 1);
+	put_names(w, 100);
+	world_steps(w, 1);
+	assert_int_equal(world_live_names(w), 120);
+	remove_many(w, 0, 6, 2);
+	world_steps(w, 2);
+	assert_int_equal(world_live_names(w), 120);
+	assert_non_null(strstr(w->store.last_ack, "Removing 6 of 20 live names"));
+}
+
+/* Nobody loses anything: they had no HTTPS. */
+static void names_without_a_certificate_go_without_a_question(void **state)
+{
+	struct world *w = *state;
+	char name[64];
+
+	world_put_many(w, 20, 1);
+	put_names(w, 30);
+	world_steps(w, 1);
+	for (int i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "plain%03d.example.com", i);
+		fake_store_put_tombstone(&w->store, name, 2);
+	}
+	world_steps(w, 1);
+	assert_int_equal(world_live_names(w), 20);
+}
+
+/* A store that makes the agent begin again cannot take a few names each time. */
+static void beginning_again_does_not_loosen_it(void **state)
+{
+	struct world *w = *state;
+	char name[64];
+
+	world_put_many(w, 20, 1);
+	world_steps(w, 1);
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "n%02d.example.com", i);
+		fake_store_forget(&w->store, name);
+		if (i % 2 == 0)
+			continue;
+		w->store.epoch[0]++;
+		w->follow.restarts = 0; /* it is asked at once */
+		world_steps(w, 3);
+	}
+	assert_int_equal(world_live_names(w), 18);
+	assert_non_null(strstr(w->store.last_ack, "of 18 live names"));
+}
+
 static void confirm(struct world *w)
 {
 	CH_AUTO_FREE char *text = NULL;
@@ -250,6 +313,28 @@ static void a_snapshot_of_expired_certificates_does_not_go_live(void **state)
 	assert_int_equal(w->follow.brake.removing, 20);
 }
 
+/* The file is the agent's; who reads it is root, at a terminal. */
+static void what_is_refused_is_told_without_control_characters(void **state)
+{
+	struct world *w = *state;
+	CH_AUTO_FREE char *text = NULL;
+	char id[CH_BRAKE_ID_B];
+	char path[256];
+	FILE *file;
+	struct ch_err err;
+
+	snprintf(path, sizeof(path), "%s/removal-refused", w->replica);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file,
+		"%0*d\nRefused\033]0;x\007 \x9b"
+		"31m.\n",
+		CH_BRAKE_ID_B - 1, 0);
+	fclose(file);
+	assert_int_equal(ch_brake_confirm(w->replica, &text, id, &err), CH_OK);
+	assert_string_equal(text, "Refused?]0;x? ?31m.\n");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
@@ -265,6 +350,10 @@ int main(void)
 		TEST(a_snapshot_that_shrank_after_the_question_is_asked_about_again),
 		TEST(a_snapshot_of_expired_certificates_does_not_go_live),
 		TEST(a_stale_confirmation_releases_nothing),
+		TEST(names_without_a_certificate_do_not_loosen_it),
+		TEST(names_without_a_certificate_go_without_a_question),
+		TEST(beginning_again_does_not_loosen_it),
+		TEST(what_is_refused_is_told_without_control_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,52 @@ static void a_wrong_signature_is_refused_and_blocks_nobody(void **state)
 	assert_int_equal(world_version_of(w, "a.example.com"), 3);
 }
 
+/* As a store sends it that somebody broke into. */
+static void put_policy(
+	struct world *w, uint64_t version, enum ch_policy_tag tag, const char *text)
+{
+	static const char name[] = "a.example.com";
+	struct ch_record r = {.kind = CH_RECORD_POLICY,
+		.version = version,
+		.name = name,
+		.name_len = strlen(name)};
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	r.policy[tag] = (struct ch_text_view){text, strlen(text)};
+	assert_int_equal(ch_record_encode(&r, &buf), CH_OK);
+	fake_store_put_raw(&w->store, "policy", CH_FEED_RECORD, buf.data, buf.len);
+	fake_store_row(&w->store, "policy")->seq = w->store.head;
+	ch_buf_done(&buf);
+}
+
+static void a_policy_that_the_api_would_not_take_is_refused(void **state)
+{
+	static const struct {
+		enum ch_policy_tag tag;
+		const char *text;
+		bool good;
+	} cases[] = {
+		{CH_POLICY_REDIRECT, "www.example.com", true},
+		{CH_POLICY_REDIRECT, "none", true},
+		{CH_POLICY_REDIRECT, "evil.example/x?", false},
+		{CH_POLICY_REDIRECT, "evil.example:8443", false},
+		{CH_POLICY_REDIRECT, "WWW.example.com", false},
+		{CH_POLICY_HSTS, "max-age=300", true},
+		{CH_POLICY_HSTS, "max-age=1; junk", false},
+		{CH_POLICY_UPSTREAM, "eu-1", true},
+		{CH_POLICY_UPSTREAM, "http://10.0.0.1", false},
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(cases); i++) {
+		put_policy(w, i + 1, cases[i].tag, cases[i].text);
+		world_steps(w, 1);
+		assert_int_equal(
+			strstr(w->store.last_ack, "its policy is not") == NULL, cases[i].good);
+	}
+}
+
 static void an_altered_record_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -460,6 +506,7 @@ int main(void)
 		TEST(an_older_version_is_not_applied),
 		TEST(a_wrong_signature_is_refused_and_blocks_nobody),
 		TEST(an_altered_record_is_refused),
+		TEST(a_policy_that_the_api_would_not_take_is_refused),
 		TEST(chains_come_before_their_record_and_must_match_it),
 		TEST(what_a_newer_store_sends_is_skipped_and_counted),
 		TEST(a_damaged_record_is_skipped_and_a_damaged_answer_is_not_applied),
