@@ -127,6 +127,21 @@ def test_a_forged_record_is_never_served(edge, forgery):
     assert edge.serves("good.example.com") == serial
 
 
+def test_a_mass_removal_waits_for_a_confirmation(edge):
+    names = [f"n{number}.example.com" for number in range(30)]
+    edge.feed(*[edge.record(name) for name in names])
+    wait.until(lambda: edge.serves(names[-1]), "they are served", 10)
+    done = edge.herd.cli("agent", "--confirm-removal", check=False)
+    assert done.returncode == 1 and "nothing to confirm" in done.stderr
+    edge.store.feed(*[forge.tombstone(1000, name) for name in names[:15]])
+    wait.until(lambda: "confirm-removal" in (edge.store.error or ""), "the removal is refused", 20)
+    assert all(edge.serves(name) for name in names)
+    wait.until(lambda: edge.herd.cli("agent", "--confirm-removal", check=False).returncode == 0,
+               "the removal is confirmed", 30)
+    wait.until(lambda: edge.store.acknowledged == 45 and edge.store.error is None, "it is applied", 20)
+    assert [name for name in names if edge.serves(name)] == names[15:]
+
+
 def test_a_key_sealed_for_another_name_cannot_be_moved(edge):
     """Even signed rightly, as a broken issuer might: the binding is inside the sealing."""
     edge.feed(edge.record("moved.example.com", bound_name="origin.example.com"))
