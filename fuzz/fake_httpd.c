@@ -244,12 +244,15 @@ void ch_fuzz_exchange(struct ch_service *service, const struct ch_fuzz_request *
 	struct ch_req *req = conn ? ch_req_new(&httpd, conn, request->uri) : NULL;
 
 	CH_FUZZ_CHECK(req);
+	if (!httpd.crowd)
+		CH_FUZZ_CHECK(ch_crowd_new(1, &httpd.crowd, NULL) == CH_OK);
 	httpd.service = service;
 	conn->request = request;
 	snprintf(conn->length, sizeof(conn->length), "%zu", request->body_len);
 	run(conn, req);
 	CH_FUZZ_CHECK(conn->answers == 1);
 	*ret_reply = conn->reply;
+	ch_crowd_leave(httpd.crowd, &conn->own.place);
 	ch_req_free(req);
 	free(conn);
 }

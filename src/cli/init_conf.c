@@ -48,6 +48,8 @@ static const struct key keys[] = {
 	{"store", "threads", "4", "of the API server"},
 	{"store", "identify_within", "20s",
 		"a connection without an accepted client certificate is closed after so long"},
+	{"store", "connections_per_identity", "512",
+		"connections of one identity; an issuer has workers + 1"},
 	LOG_LEVEL("store"),
 
 	STORE("issuer"),

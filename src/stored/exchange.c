@@ -69,17 +69,29 @@ static int check_identity(struct ch_req *req, struct ch_err *err)
 		req->httpd->auth, info ? info->tls_session : NULL, &conn->memo, &req->who, err);
 }
 
+/* Who is not let in, or no longer, has a stranger's time from now on, and the connection ends
+ * with the answer. */
+static bool turn_away(struct ch_req *req, struct ch_conn *conn, const struct ch_err *err)
+{
+	if (conn)
+		ch_crowd_leave(req->httpd->crowd, &conn->place);
+	if (conn && conn->stranger)
+		ch_strangers_doubt(req->httpd->strangers, conn->stranger);
+	log_refused(req, err);
+	ch_req_fail(req, err, NULL);
+	req->answer.close = true;
+	return false;
+}
+
 /* False: the answer is a refusal. */
 static bool authenticate(struct ch_req *req)
 {
 	struct ch_conn *conn = connection(req);
 	struct ch_err err = {0};
 
-	if (check_identity(req, &err)) {
-		log_refused(req, &err);
-		ch_req_fail(req, &err, NULL);
-		return false;
-	}
+	if (check_identity(req, &err) ||
+		ch_crowd_join(req->httpd->crowd, req->who.text, &conn->place, &err))
+		return turn_away(req, conn, &err);
 	req->auth_at_ms = ch_mono_ms();
 	if (conn->stranger)
 		ch_strangers_know(req->httpd->strangers, conn->stranger);
@@ -211,7 +223,7 @@ static enum MHD_Result send_answer(struct ch_req *req, bool close_after)
 		snprintf(seconds, sizeof(seconds), "%d", answer->retry_after_s);
 		ok = MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
 	}
-	if (ok && close_after)
+	if (ok && (close_after || answer->close))
 		ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (ok)
 		ok = MHD_queue_response(req->conn, (unsigned)answer->status, response);

@@ -83,8 +83,10 @@ static void on_connection(void *cls, struct MHD_Connection *conn, void **socket_
 	const union MHD_ConnectionInfo *info;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (mine)
+		if (mine) {
+			ch_crowd_leave(httpd->crowd, &mine->place);
 			ch_strangers_leave(httpd->strangers, mine->stranger);
+		}
 		free(mine);
 		*socket_context = NULL;
 		return;
@@ -227,8 +229,10 @@ int ch_httpd_start(
 	httpd->auth = options->auth;
 	httpd->service = options->service;
 	ch_buf_init(&httpd->addresses, CH_HTTPD_LISTEN_MAX * (CH_LISTEN_TEXT_B + 2));
-	rc = ch_strangers_new(
-		options->patience_ms, options->connections_max / 2, &httpd->strangers, err);
+	rc = ch_strangers_new(options->patience_ms, options->known_ms,
+		options->connections_max / 2, &httpd->strangers, err);
+	if (!rc)
+		rc = ch_crowd_new(options->per_identity_max, &httpd->crowd, err);
 	if (!rc)
 		rc = load_identity(httpd, options, err);
 	if (!rc && (options->n_listen == 0 || options->n_listen > CH_HTTPD_LISTEN_MAX))
@@ -282,6 +286,7 @@ void ch_httpd_stop(struct ch_httpd *httpd)
 			close(fds[i]);
 	}
 	ch_strangers_free(httpd->strangers);
+	ch_crowd_free(httpd->crowd);
 	ch_secret_free(httpd->key);
 	free(httpd->cert);
 	ch_buf_done(&httpd->addresses);

@@ -24,8 +24,10 @@ struct ch_httpd_options {
 	unsigned threads;	    /* per listener */
 	unsigned connections_max;   /* per listener */
 	unsigned per_ip_max;	    /* 0: no limit */
+	unsigned per_identity_max;  /* of all listeners together */
 	unsigned idle_s;	    /* a connection without traffic is closed after so long */
 	int64_t patience_ms;	    /* and one that has not been authenticated by then */
+	int64_t known_ms;	    /* and one that has not been again by then */
 };
 
 /* Serves when it returns.  CH_EINVAL, CH_EIO; *err says which address or file. */

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
+#include "stored/crowd.h"
 #include "stored/httpd.h"
 #include "stored/request.h"
 #include "stored/strangers.h"
@@ -21,6 +22,7 @@ struct ch_httpd {
 	struct ch_secret *key;
 	char *cert;
 	struct ch_strangers *strangers;
+	struct ch_crowd *crowd;
 	struct ch_buf addresses;
 	unsigned port;
 	atomic_uint active;  /* requests that exist */
@@ -34,6 +36,7 @@ struct ch_httpd {
 /* What is kept for a connection; NULL when memory was short. */
 struct ch_conn {
 	struct ch_stranger *stranger; /* NULL when memory was short */
+	struct ch_crowd_place *place; /* NULL while it is not known who it is */
 	struct ch_auth_memo memo;
 };
 

@@ -30,6 +30,7 @@ static const struct ch_problem_kind problems[] = {
 	{"fence-lost", 409, "The lease is over or somebody else's"},
 	{"order-state", 409, "The order's state does not allow that"},
 	{"too-many-polls", 429, "Too many requests are waiting"},
+	{"too-many-connections", 429, "This identity has too many connections"},
 	{"store-busy", 503, "The store is busy"},
 	{"stopping", 503, "The store is stopping"},
 	{"internal", 500, "Something failed inside the store"},

@@ -35,6 +35,7 @@ struct ch_req_answer {
 	const char *content_type; /* static */
 	char *body;		  /* owned (malloc), may be NULL */
 	size_t body_len;
+	bool close;	   /* the connection, afterwards */
 	char allow[64];	   /* 405 */
 	int retry_after_s; /* 0: none */
 };

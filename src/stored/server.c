@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "stored/house.h"
 #include "stored/polls.h"
@@ -11,7 +12,10 @@
 
 #define CONNECTIONS_MAX 4096
 #define IDLE_S 75
+#define PER_IDENTITY_DEFAULT 512
 #define PATIENCE_MS_DEFAULT 20000
+/* Enough for the largest answer over a poor line, and for any poll. */
+#define KNOWN_MS (10 * CH_MINUTE_MS)
 
 struct ch_server {
 	struct ch_auth *auth;
@@ -51,7 +55,10 @@ static int open_http(
 		.service = &server->service,
 		.threads = options->threads,
 		.connections_max = CONNECTIONS_MAX,
+		.per_identity_max = options->per_identity_max ? options->per_identity_max
+							      : PER_IDENTITY_DEFAULT,
 		.idle_s = IDLE_S,
+		.known_ms = KNOWN_MS,
 		.patience_ms =
 			options->patience_ms ? options->patience_ms : PATIENCE_MS_DEFAULT,
 	};

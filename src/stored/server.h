@@ -20,7 +20,8 @@ struct ch_server_options {
 	int64_t edge_timeout_ms;
 	int64_t tombstone_keep_ms;
 	unsigned threads;
-	int64_t patience_ms; /* stored/httpd.h; 0: 20 s */
+	unsigned per_identity_max; /* stored/httpd.h; 0: 512 */
+	int64_t patience_ms;	   /* stored/httpd.h; 0: 20 s */
 };
 
 struct ch_server;

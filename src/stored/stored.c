@@ -77,6 +77,8 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 		conf, SECTION, "tombstone_keep", "30d", CH_SECOND_MS, 3650 * CH_DAY_MS);
 	o->patience_ms = ch_conf_duration(
 		conf, SECTION, "identify_within", "20s", CH_SECOND_MS, 10 * CH_MINUTE_MS);
+	o->per_identity_max = (unsigned)ch_conf_int(
+		conf, SECTION, "connections_per_identity", 512, 16, 1000000);
 	o->threads = (unsigned)ch_conf_int(conf, SECTION, "threads", 4, 1, 64);
 	if (o->n_listen == 0)
 		ch_conf_fail(conf, SECTION, "listen", "names no address");

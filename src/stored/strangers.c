@@ -9,31 +9,46 @@
 #include "base/log.h"
 #include "stored/sync.h"
 
+TAILQ_HEAD(waiting, ch_stranger);
+
 struct ch_stranger {
 	TAILQ_ENTRY(ch_stranger) link;
 	int fd;
 	int64_t until_ms;
-	bool listed;
+	struct waiting *list; /* one of the two below; NULL: it was shown out */
 };
 
 struct ch_strangers {
 	int64_t patience_ms;
+	int64_t known_ms;
 	size_t most;
 	pthread_t thread;
-	struct ch_sync sync;		/* guards all the rest */
-	TAILQ_HEAD(, ch_stranger) list; /* oldest first */
-	size_t n;
+	struct ch_sync sync;	/* guards all the rest */
+	struct waiting unknown; /* oldest first, like the other */
+	struct waiting known;
+	size_t n_unknown;
 	bool stopping;
 };
 
 /* With the lock held. */
 static void unlist(struct ch_strangers *strangers, struct ch_stranger *stranger)
 {
-	if (!stranger->listed)
+	if (!stranger->list)
 		return;
-	TAILQ_REMOVE(&strangers->list, stranger, link);
-	strangers->n--;
-	stranger->listed = false;
+	TAILQ_REMOVE(stranger->list, stranger, link);
+	strangers->n_unknown -= stranger->list == &strangers->unknown;
+	stranger->list = NULL;
+}
+
+/* With the lock held. */
+static void enlist(struct ch_strangers *strangers, struct ch_stranger *stranger,
+	struct waiting *list, int64_t span_ms)
+{
+	stranger->until_ms = ch_mono_ms() + span_ms;
+	stranger->list = list;
+	if (TAILQ_EMPTY(list))
+		pthread_cond_signal(&strangers->sync.changed);
+	TAILQ_INSERT_TAIL(list, stranger, link);
 }
 
 /* With the lock held.  The server's thread sees the end and closes the connection. */
@@ -41,6 +56,25 @@ static void show_out(struct ch_strangers *strangers, struct ch_stranger *strange
 {
 	unlist(strangers, stranger);
 	(void)shutdown(stranger->fd, SHUT_RDWR);
+}
+
+/* With the lock held. */
+static void enlist_unknown(struct ch_strangers *strangers, struct ch_stranger *stranger)
+{
+	enlist(strangers, stranger, &strangers->unknown, strangers->patience_ms);
+	if (++strangers->n_unknown > strangers->most)
+		show_out(strangers, TAILQ_FIRST(&strangers->unknown));
+}
+
+/* With the lock held: whose time is over first, NULL when nobody is listed. */
+static struct ch_stranger *next_out(struct ch_strangers *strangers)
+{
+	struct ch_stranger *unknown = TAILQ_FIRST(&strangers->unknown);
+	struct ch_stranger *known = TAILQ_FIRST(&strangers->known);
+
+	if (!unknown || !known)
+		return unknown ? unknown : known;
+	return unknown->until_ms <= known->until_ms ? unknown : known;
 }
 
 static void *run(void *arg)
@@ -52,7 +86,7 @@ static void *run(void *arg)
 	while (!strangers->stopping) {
 		int64_t left_ms;
 
-		oldest = TAILQ_FIRST(&strangers->list);
+		oldest = next_out(strangers);
 		if (!oldest) {
 			pthread_cond_wait(&strangers->sync.changed, &strangers->sync.lock);
 			continue;
@@ -63,14 +97,14 @@ static void *run(void *arg)
 			continue;
 		}
 		show_out(strangers, oldest);
-		ch_log_debug("closed a connection that took too long to identify");
+		ch_log_debug("closed a connection that took too long to say who it is");
 	}
 	pthread_mutex_unlock(&strangers->sync.lock);
 	return NULL;
 }
 
-int ch_strangers_new(int64_t patience_ms, size_t most, struct ch_strangers **ret_strangers,
-	struct ch_err *err)
+int ch_strangers_new(int64_t patience_ms, int64_t known_ms, size_t most,
+	struct ch_strangers **ret_strangers, struct ch_err *err)
 {
 	struct ch_strangers *strangers = calloc(1, sizeof(*strangers));
 
@@ -79,8 +113,10 @@ int ch_strangers_new(int64_t patience_ms, size_t most, struct ch_strangers **ret
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
 	strangers->patience_ms = patience_ms;
+	strangers->known_ms = known_ms;
 	strangers->most = most;
-	TAILQ_INIT(&strangers->list);
+	TAILQ_INIT(&strangers->unknown);
+	TAILQ_INIT(&strangers->known);
 	if (pthread_create(&strangers->thread, NULL, run, strangers)) {
 		ch_sync_done(&strangers->sync);
 		free(strangers);
@@ -110,14 +146,8 @@ struct ch_stranger *ch_strangers_enter(struct ch_strangers *strangers, int fd)
 	if (!stranger)
 		return NULL;
 	stranger->fd = fd;
-	stranger->until_ms = ch_mono_ms() + strangers->patience_ms;
-	stranger->listed = true;
 	pthread_mutex_lock(&strangers->sync.lock);
-	if (TAILQ_EMPTY(&strangers->list))
-		pthread_cond_signal(&strangers->sync.changed);
-	TAILQ_INSERT_TAIL(&strangers->list, stranger, link);
-	if (++strangers->n > strangers->most)
-		show_out(strangers, TAILQ_FIRST(&strangers->list));
+	enlist_unknown(strangers, stranger);
 	pthread_mutex_unlock(&strangers->sync.lock);
 	return stranger;
 }
@@ -126,6 +156,17 @@ void ch_strangers_know(struct ch_strangers *strangers, struct ch_stranger *stran
 {
 	pthread_mutex_lock(&strangers->sync.lock);
 	unlist(strangers, stranger);
+	enlist(strangers, stranger, &strangers->known, strangers->known_ms);
+	pthread_mutex_unlock(&strangers->sync.lock);
+}
+
+void ch_strangers_doubt(struct ch_strangers *strangers, struct ch_stranger *stranger)
+{
+	pthread_mutex_lock(&strangers->sync.lock);
+	if (stranger->list != &strangers->unknown) {
+		unlist(strangers, stranger);
+		enlist_unknown(strangers, stranger);
+	}
 	pthread_mutex_unlock(&strangers->sync.lock);
 }
 
@@ -133,6 +174,8 @@ void ch_strangers_leave(struct ch_strangers *strangers, struct ch_stranger *stra
 {
 	if (!stranger)
 		return;
-	ch_strangers_know(strangers, stranger);
+	pthread_mutex_lock(&strangers->sync.lock);
+	unlist(strangers, stranger);
+	pthread_mutex_unlock(&strangers->sync.lock);
 	free(stranger);
 }

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from lab import wait
-from api_fixture import (ANY, CLIENT, SERVER, Client, Identity, running_store, usage)
+from api_fixture import (ANY, CLIENT, SERVER, SLOWNESS, Client, Identity, running_store, usage)
 
 
 @pytest.fixture(scope="module")
@@ -401,6 +401,87 @@ def test_a_stranger_who_sends_slowly_does_not_keep_the_place():
         assert known.conn is kept, "the known one keeps its connection"
 
 
+STATUS, HEALTH = (f"GET /v1/{what} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for what in
+                  ("status", "health"))
+
+
+def tls_to(client):
+    """A connection whose end is seen, or a timeout."""
+    plain = socket.create_connection(("127.0.0.1", client.store.port), timeout=30 * SLOWNESS)
+    return client.context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def read_to_end(tls):
+    answer = b""
+    try:
+        while more := tls.recv(65536):
+            answer += more
+    except ConnectionError:
+        pass
+    return answer
+
+
+def test_who_is_revoked_loses_the_connection(store):
+    identity = store.identity("viewer", ident="cut-off")
+    with tls_to(Client(store, identity)) as tls:
+        tls.sendall(STATUS)
+        assert tls.recv(65536).startswith(b"HTTP/1.1 200")
+        before = store.revoked.read_text()
+        store.revoked.write_text(before + "uri:certherd://viewer/default/cut-off\n")
+        tls.sendall(STATUS)
+        answer = read_to_end(tls)
+    assert b"HTTP/1.1 401" in answer and b"Connection: close" in answer, answer
+    store.revoked.write_text(before)
+
+
+def test_a_stranger_is_told_and_the_connection_ends(store):
+    with tls_to(Client(store, None)) as tls:
+        tls.sendall(STATUS)
+        assert read_to_end(tls).startswith(b"HTTP/1.1 401")
+
+
+def test_asking_for_health_again_and_again_does_not_keep_the_place():
+    with running_store(identify_within="1s") as store:
+        with tls_to(Client(store, None)) as tls:
+            answers = ended = 0
+            while not ended:
+                answer = b""
+                try:
+                    tls.sendall(HEALTH)
+                    while not answer.endswith(b"}") and not ended:
+                        more = tls.recv(65536)
+                        answer += more
+                        ended = not more
+                except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                    ended = True
+                answers += answer.startswith(b"HTTP/1.1 200")
+        assert answers
+        assert store.client("operator").get("/v1/status").status == 200
+
+
+def test_one_identity_does_not_take_all_connections():
+    with running_store(connections_per_identity="16") as store:
+        greedy = store.identity("viewer", ident="greedy")
+        clients = [Client(store, greedy) for _ in range(16)]
+        kept = []
+        for client in clients:
+            assert client.get("/v1/status").status == 200
+            kept.append(client.conn)
+        one_more = Client(store, greedy)
+        answer = one_more.get("/v1/status")
+        assert (answer.status, answer.code) == (429, "too-many-connections")
+        assert answer.headers["Connection"] == "close" and int(answer.headers["Retry-After"]) > 0
+        assert one_more.get("/v1/status").status == 429
+        # Others are not concerned, and neither are the connections that it has.
+        assert store.client("operator").get("/v1/status").status == 200
+        assert [client.get("/v1/status").status for client in clients] == [200] * 16
+        assert [client.conn for client in clients] == kept
+        clients[3].close()
+        wait.until(lambda: one_more.get("/v1/status").status == 200, "there is room again")
+        for client in [*clients, one_more]:
+            client.close()
+
+
 def test_many_clients_at_once(store):
     operators = [store.identity("operator", ident=f"many{n}") for n in range(8)]
     failures = []
@@ -450,7 +531,9 @@ def test_listening_on_several_addresses():
 
 @pytest.mark.parametrize("settings,word", [
     ({"listen": "nonsense"}, "nonsense"), ({"listen": ""}, "listen"),
-    ({"threads": "0"}, "threads"), ({"edge_timeout": "soon"}, "edge_timeout"),
+    ({"threads": "0"}, "threads"),
+    ({"connections_per_identity": "15"}, "connections_per_identity"),
+    ({"edge_timeout": "soon"}, "edge_timeout"),
     ({"database": "mysql:x"}, "database"), ({"cert": "absent.pem"}, "absent.pem"),
     ({"key": "ca.pem"}, "ca.pem"), ({"revoked": "absent"}, "absent"),
     ({"identity_ca": "revoked"}, "revoked"), ({"colour": "red"}, "colour"),

@@ -19,7 +19,7 @@ from test_api_orders import lease, new_order, publication, publish, sealed_order
 ROLES = ("operator", "platform", "viewer", "issuer", "edge")
 SERVER = "store"  # a role that may call nothing, though the same CA signs it
 # Happen only when something breaks; each is provoked once, not on every route.
-RARE = {"internal", "store-busy", "stopping"}
+RARE = {"internal", "store-busy", "stopping", "too-many-connections"}
 ABSENT_ORDER = 2**53 - 1
 
 DOCUMENT = openapi.Document()
@@ -539,6 +539,17 @@ def test_too_many_wait_and_all_are_told_when_the_store_stops(frail):
     assert frail.stop() == 0
     frail.start()
     assert {judged(*each).code for each in all_waiting} == {"stopping"}
+
+
+def test_too_many_connections_of_one_identity():
+    with running_store(connections_per_identity="16") as made:
+        edge = made.identity("edge")
+        clients = [Judged(DOCUMENT, made, edge) for _ in range(17)]
+        assert [client.get("/v1/feed").status for client in clients] == [200] * 16 + [429]
+        for path in ("/v1/status", "/v1/nothing"):
+            assert clients[16].get(path).code == "too-many-connections"
+        for client in clients:
+            client.close()
 
 
 def test_a_database_that_is_held_by_another_program(frail):

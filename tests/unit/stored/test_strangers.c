@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "stored/crowd.h"
 #include "stored/strangers.h"
 
 #define N 4
@@ -46,7 +47,7 @@ static void one_too_many_takes_the_oldest_ones_place(void **state)
 {
 	struct ch_strangers *strangers;
 
-	assert_int_equal(ch_strangers_new(LONG_MS, 2, &strangers, NULL), CH_OK);
+	assert_int_equal(ch_strangers_new(LONG_MS, LONG_MS, 2, &strangers, NULL), CH_OK);
 	enter(strangers, 0);
 	enter(strangers, 1);
 	assert_false(is_shut(0));
@@ -63,7 +64,7 @@ static void who_is_known_is_not_counted(void **state)
 {
 	struct ch_strangers *strangers;
 
-	assert_int_equal(ch_strangers_new(LONG_MS, 2, &strangers, NULL), CH_OK);
+	assert_int_equal(ch_strangers_new(LONG_MS, LONG_MS, 2, &strangers, NULL), CH_OK);
 	for (int i = 0; i < N; i++) {
 		enter(strangers, i);
 		ch_strangers_know(strangers, inside[i]);
@@ -78,7 +79,7 @@ static void who_leaves_makes_room(void **state)
 {
 	struct ch_strangers *strangers;
 
-	assert_int_equal(ch_strangers_new(LONG_MS, 2, &strangers, NULL), CH_OK);
+	assert_int_equal(ch_strangers_new(LONG_MS, LONG_MS, 2, &strangers, NULL), CH_OK);
 	enter(strangers, 0);
 	enter(strangers, 1);
 	ch_strangers_leave(strangers, inside[0]);
@@ -90,12 +91,104 @@ static void who_leaves_makes_room(void **state)
 	leave_all(strangers);
 }
 
+static void await_shut(int i)
+{
+	struct pollfd fd = {.fd = fds[i][1], .events = POLLRDHUP};
+
+	assert_int_equal(poll(&fd, 1, 60000), 1);
+	assert_true(fd.revents & POLLRDHUP);
+}
+
+static void who_is_known_has_to_be_known_again(void **state)
+{
+	struct ch_strangers *strangers;
+
+	assert_int_equal(ch_strangers_new(LONG_MS, 1, N, &strangers, NULL), CH_OK);
+	for (int i = 0; i < N; i++)
+		enter(strangers, i);
+	ch_strangers_know(strangers, inside[1]);
+	await_shut(1);
+	/* It is still there until its connection is closed. */
+	ch_strangers_know(strangers, inside[1]);
+	ch_strangers_doubt(strangers, inside[1]);
+	assert_false(is_shut(0));
+	assert_false(is_shut(2));
+	leave_all(strangers);
+}
+
+static void who_is_refused_is_a_stranger_again(void **state)
+{
+	struct ch_strangers *strangers;
+
+	assert_int_equal(ch_strangers_new(LONG_MS, LONG_MS, 2, &strangers, NULL), CH_OK);
+	enter(strangers, 0);
+	enter(strangers, 1);
+	ch_strangers_know(strangers, inside[0]);
+	ch_strangers_know(strangers, inside[1]);
+	ch_strangers_doubt(strangers, inside[1]);
+	enter(strangers, 2);
+	/* More refusals do not make it younger. */
+	ch_strangers_doubt(strangers, inside[1]);
+	assert_false(is_shut(1));
+	enter(strangers, 3);
+	assert_true(is_shut(1));
+	assert_false(is_shut(0));
+	assert_false(is_shut(2));
+	leave_all(strangers);
+}
+
+static void who_is_refused_has_a_strangers_time(void **state)
+{
+	struct ch_strangers *strangers;
+
+	assert_int_equal(ch_strangers_new(1, LONG_MS, N, &strangers, NULL), CH_OK);
+	for (int i = 0; i < N; i++) {
+		enter(strangers, i);
+		ch_strangers_know(strangers, inside[i]);
+	}
+	ch_strangers_doubt(strangers, inside[2]);
+	await_shut(2);
+	leave_all(strangers);
+}
+
+static void one_identity_has_so_many_places(void **state)
+{
+	struct ch_crowd_place *place[4] = {NULL};
+	struct ch_crowd *crowd;
+	struct ch_err err;
+
+	assert_int_equal(ch_crowd_new(2, &crowd, NULL), CH_OK);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[0], NULL), CH_OK);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[1], NULL), CH_OK);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[2], &err), CH_EAGAIN);
+	assert_string_equal(err.problem, "too-many-connections");
+	assert_null(place[2]);
+	/* Who has one keeps it; another has its own. */
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[1], NULL), CH_OK);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/d", &place[2], NULL), CH_OK);
+	ch_crowd_leave(crowd, &place[0]);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[3], NULL), CH_OK);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[0], NULL), CH_EAGAIN);
+	/* A connection that becomes somebody else's makes room. */
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/d", &place[3], NULL), CH_OK);
+	assert_int_equal(ch_crowd_join(crowd, "certherd://a/b/c", &place[0], NULL), CH_OK);
+	for (int i = 0; i < 4; i++) {
+		ch_crowd_leave(crowd, &place[i]);
+		ch_crowd_leave(crowd, &place[i]);
+	}
+	ch_crowd_free(crowd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_too_many_takes_the_oldest_ones_place),
 		cmocka_unit_test(who_is_known_is_not_counted),
 		cmocka_unit_test(who_leaves_makes_room),
+		cmocka_unit_test(who_is_known_has_to_be_known_again),
+		cmocka_unit_test(who_is_refused_is_a_stranger_again),
+		cmocka_unit_test(who_is_refused_has_a_strangers_time),
+		cmocka_unit_test(one_identity_has_so_many_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
