@@ -1,0 +1,166 @@
+"""A replica for which the disk has no more room: nginx serves on, the agent says so and recovers."""
+
+import errno
+import os
+import re
+import resource
+import subprocess
+
+import pytest
+
+from lab import tls, wait
+
+NAME = "shop.example.com"
+BATCH = 1000
+
+
+class TmpfsDisk:
+    """A real file system that gets full: mounted over the replica's folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.filler = folder / "filler"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", str(folder)],
+                              capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no tmpfs may be mounted here: {done.stderr.strip()}")
+
+    def fill(self, agent):
+        with open(self.filler, "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(4096))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+
+    def make_room(self, agent):
+        self.filler.unlink()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(self.folder)], check=True)
+
+    def remove(self):
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+
+class FileSizeLimit:
+    """What comes next to a full disk without root: the agent may not write beyond a few pages."""
+
+    LIMIT_B = 16384  # room for its log
+
+    def __init__(self, folder):
+        self.before = None
+
+    def fill(self, agent):
+        self.before = resource.prlimit(agent.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (self.LIMIT_B, self.before[1]))
+
+    def make_room(self, agent):
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, self.before)
+
+    def remove(self):
+        pass
+
+
+@pytest.fixture(params=[TmpfsDisk, FileSizeLimit], ids=["tmpfs", "RLIMIT_FSIZE"])
+def disk(request, make_site):
+    """The disk, and a site without an agent on it."""
+    if request.param is TmpfsDisk and os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    site = make_site(settings={"agent": {"poll_wait": "1s"}})
+    site.prepare()
+    made = request.param(site.herd.folder / "edge/replica")
+    made.site = site
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def edge_of(site):
+    (edge,) = site.herd.api().get("/v1/edges").json["edges"]
+    return edge
+
+
+def wait_edge(site, condition, what):
+    last = {}
+
+    def seen():
+        site.herd.check()
+        last.update(edge_of(site))
+        return condition(last)
+
+    wait.until(seen, lambda: f"{what}: {last}\n" + "\n".join(c.log_tail(20) for c in site.herd.running), 40)
+
+
+def check_served(site):
+    with site.connect(NAME) as visit:
+        assert visit.names == [NAME]
+
+
+def add_names(site, batch):
+    items = [{"name": f"n{number}.b{batch}.example.com"} for number in range(BATCH)]
+    answer = site.herd.api().post("/v1/domains", {"domains": items})
+    assert answer.status == 200 and answer.json["created"] == BATCH, answer
+
+
+def check_nginx_serves_on(site):
+    """A worker that starts now enters itself into the lock file, for which there is room."""
+    check_served(site)
+    site.nginx.reload()
+    check_served(site)
+    site.nginx.stop()
+    site.nginx.start()
+    check_served(site)
+
+
+def test_a_full_disk_is_told_nginx_serves_on_and_the_agent_recovers(disk):
+    site = disk.site
+    site.herd.start("store")
+    issuer = site.herd.start("issuer")
+    agent = site.herd.start("agent")
+    site.nginx.start()
+    site.go_live(NAME)
+    site.herd.running.remove(issuer)
+    issuer.stop()
+    disk.fill(agent)
+    for batch in range(3):
+        add_names(site, batch)
+    wait_edge(site, lambda edge: "Replica not written" in (edge["error"] or ""), "the full disk is reported")
+    assert re.search("no space left|file too large", agent.log(), re.IGNORECASE), agent.log()
+    check_nginx_serves_on(site)
+    assert edge_of(site)["names"] < 3 * BATCH
+    disk.make_room(agent)
+    wait_edge(site, lambda edge: edge["names"] == 3 * BATCH + 1 and edge["error"] is None,
+              "all names are on the edge")
+    check_nginx_serves_on(site)
+    agent.check_alive()
+    log = site.nginx.error_log()
+    assert "exited on signal" not in log and "[alert]" not in log and "[emerg]" not in log, log[-3000:]
+
+
+def test_what_is_damaged_on_a_full_disk_is_made_anew_when_there_is_room(disk):
+    site = disk.site
+    site.herd.start("store")
+    site.herd.start("issuer")
+    agent = site.herd.start("agent")
+    site.nginx.start()
+    site.go_live(NAME)
+    disk.fill(agent)
+    folder = site.herd.folder / "edge/replica"
+    before = (folder / "current").read_text().strip()
+    data = folder / before / "data.mdb"
+    data.chmod(0o666)
+    wait.until(lambda: "tried again" in agent.log(), agent.log)
+    # The worker that has it open reads on.
+    check_served(site)
+    disk.make_room(agent)
+    wait.until(lambda: (folder / "current").read_text().strip() != before, agent.log)
+
+    def is_served():
+        try:
+            check_served(site)
+            return True
+        except tls.Refused:
+            return False
+
+    wait.until(is_served, agent.log)
+    assert "a new generation of the replica is live" in agent.log()
