@@ -73,9 +73,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return t->rc ? 0 : len;
 }
 
-/* Gives a body that must not be sent twice.  There is no seek function beside it, so libcurl
- * cannot rewind it for a request that it would repeat.  Where it does not try to, because the
- * bytes that it took never left, it asks for more than there is. */
+/* Gives a body that must not be sent twice: on_seek does not let libcurl rewind it for a
+ * request that it would repeat.  Where it does not try to, because the bytes that it took never
+ * left, it asks for more than there is. */
 static size_t on_send(char *to, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -89,6 +89,16 @@ static size_t on_send(char *to, size_t size, size_t n, void *arg)
 	memcpy(to, (const char *)t->req->body + t->sent_b, len);
 	t->sent_b += len;
 	return len;
+}
+
+/* Only to where it is: libcurl 8 begins a transfer by catching up on the rewind that the one
+ * before it on this handle has failed with. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	const struct transfer *t = arg;
+
+	return origin == SEEK_SET && offset == (curl_off_t)t->sent_b ? CURL_SEEKFUNC_OK
+								     : CURL_SEEKFUNC_FAIL;
 }
 
 static int is_token(const char *text)
@@ -202,6 +212,7 @@ static int set_transfer(struct curl_http *self, const struct ch_http_req *req,
 	SET(easy, CURLOPT_URL, req->url);
 	SET(easy, CURLOPT_HTTPHEADER, headers);
 	SET(easy, CURLOPT_READDATA, t);
+	SET(easy, CURLOPT_SEEKDATA, t);
 	SET(easy, CURLOPT_WRITEDATA, t);
 	SET(easy, CURLOPT_HEADERDATA, t);
 	SET(easy, CURLOPT_TIMEOUT_MS,
@@ -412,6 +423,7 @@ static int set_fixed(struct curl_http *self, const struct ch_http_options *optio
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(easy, CURLOPT_READFUNCTION, on_send);
+	SET(easy, CURLOPT_SEEKFUNCTION, on_seek);
 	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
 	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
 	if (!options->allow_proxy)
