@@ -210,8 +210,9 @@ static int walk_to_the_end(
 /* Until nothing is at work, for when all is well. */
 static void walk_some_time(struct ch_replica_writer *writer, int64_t every_ms)
 {
-	for (int i = 0; i < 60; i++) {
-		assert_int_equal(ch_replica_writer_walk(writer, every_ms, NULL), CH_OK);
+	for (int i = 0; i < 60 || writer->walker; i++) {
+		assert_int_equal(
+			ch_replica_writer_walk(writer, i < 60 ? every_ms : 0, NULL), CH_OK);
 		poll(NULL, 0, 5);
 	}
 }
