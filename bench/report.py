@@ -9,6 +9,15 @@ import sys
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 
+def path_of(suite):
+    return RESULTS / f"{suite}.json"
+
+
+def remove(suite):
+    """What an earlier run found must not pass for what this one did."""
+    path_of(suite).unlink(missing_ok=True)
+
+
 class Report:
     def __init__(self, suite):
         self.suite = suite
@@ -38,7 +47,7 @@ class Report:
 
     def write(self):
         RESULTS.mkdir(parents=True, exist_ok=True)
-        path = RESULTS / f"{self.suite}.json"
+        path = path_of(self.suite)
         new = path.with_suffix(".new")
         new.write_text(json.dumps(self.rows, indent=1, ensure_ascii=False) + "\n")
         os.replace(new, path)

@@ -2,7 +2,8 @@
 """Runs suites of benchmarks against a build folder: bench/run.py [--build DIR] [SUITE…]
 
 Each prints a table and writes bench/results/<suite>.json (bench/report.py).  Exits with 1 when a
-limit is missed or a suite could not run.
+limit is missed or a suite could not run; a suite that could not run leaves no results, old ones
+neither.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
+
+import report as reports
 
 SUITES = ["seal", "store", "handshake", "start", "issue", "bootstrap"]
 
@@ -53,6 +56,7 @@ def refuse_slow_build(build):
 
 def run_suite(name, bench):
     """True when the suite ran and every limit is kept."""
+    reports.remove(name)
     try:
         report = importlib.import_module(f"suite_{name}").run(bench)
     except KeyboardInterrupt:
@@ -73,7 +77,7 @@ def main():
     options = parser.parse_args()
     unknown = set(options.suite) - set(SUITES)
     if unknown:
-        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
     build = options.build.resolve()
     refuse_slow_build(build)
     os.environ["CERTHERD_BIN"] = str(build / "src/certherd")
