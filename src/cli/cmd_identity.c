@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "cli/client.h"
 #include "cli/init.h"
 #include "cli/setup.h"
 #include "cli/table.h"
@@ -386,14 +387,52 @@ static const char *state_of(const struct ch_pki_cert *cert, const char *revoked)
 	return cert->not_after_s * CH_SECOND_MS <= ch_now_ms() ? "expired" : "valid";
 }
 
-static int list_identities(const char *config, struct ch_err *err)
+static void print_rows(const struct row *rows, size_t n, const char *revoked)
 {
 	static const char *const heads[] = {"IDENTITY", "EXPIRES", "STATE", "FILE"};
+	struct ch_table table;
+	char when[CH_TIME_STR_B];
+
+	ch_table_init(&table, heads, CH_ARRAY_LEN(heads));
+	for (size_t i = 0; i < n; i++) {
+		ch_table_add(&table, rows[i].cert.uri);
+		ch_table_addf(&table, "%.10s",
+			ch_time_str(rows[i].cert.not_after_s * CH_SECOND_MS, when));
+		ch_table_add(&table, state_of(&rows[i].cert, revoked));
+		ch_table_add(&table, rows[i].file);
+	}
+	ch_table_print(&table, stdout);
+	ch_table_done(&table);
+}
+
+static int print_rows_json(
+	const struct row *rows, size_t n, const char *revoked, struct ch_err *err)
+{
+	CH_AUTO_JSON json_t *list = json_array();
+	char when[CH_TIME_STR_B];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ch_pki_cert *cert = &rows[i].cert;
+		/* A file's name may be any bytes: what is not UTF-8 is null. */
+		json_t *file = json_string(rows[i].file);
+
+		if (json_array_append_new(
+			    list, json_pack("{s:s, s:s, s:s, s:o}", "identity", cert->uri,
+					  "not_after",
+					  ch_time_str(cert->not_after_s * CH_SECOND_MS, when),
+					  "state", state_of(cert, revoked), "file",
+					  file ? file : json_null())))
+			return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	}
+	ch_json_print(list);
+	return CH_OK;
+}
+
+static int list_identities(const char *config, bool json, struct ch_err *err)
+{
 	CH_AUTO_FREE struct row *rows = NULL;
 	CH_AUTO_FREE char *revoked = NULL;
-	struct ch_table table;
 	char pki[PATH_MAX];
-	char when[CH_TIME_STR_B];
 	struct place place;
 	size_t len;
 	size_t n = 0;
@@ -408,24 +447,19 @@ static int list_identities(const char *config, struct ch_err *err)
 	rc = ch_file_read(place.revoked, REVOKED_MAX_B, &revoked, &len, err);
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	ch_table_init(&table, heads, CH_ARRAY_LEN(heads));
-	for (size_t i = 0; i < n; i++) {
-		ch_table_add(&table, rows[i].cert.uri);
-		ch_table_addf(&table, "%.10s",
-			ch_time_str(rows[i].cert.not_after_s * CH_SECOND_MS, when));
-		ch_table_add(&table, state_of(&rows[i].cert, revoked ? revoked : ""));
-		ch_table_add(&table, rows[i].file);
-	}
-	ch_table_print(&table, stdout);
-	ch_table_done(&table);
+	if (json)
+		return print_rows_json(rows, n, revoked ? revoked : "", err);
+	print_rows(rows, n, revoked ? revoked : "");
 	return CH_OK;
 }
 
 static int identity_list(int argc, char **argv)
 {
 	const char *config = NULL;
-	const struct ch_opt list[] = {CH_OPT_CONFIG(&config)};
-	const struct ch_opts opts = {"identity list", "[options]",
+	bool json = false;
+	const struct ch_opt list[] = {{"json", NULL, "prints JSON for programs", &json, NULL},
+		CH_OPT_CONFIG(&config)};
+	const struct ch_opts opts = {"identity list", "[--json]",
 		"Lists the identities whose certificates are in the folder pki beside the\n"
 		"configuration.",
 		list, CH_ARRAY_LEN(list), 0, 0};
@@ -435,7 +469,7 @@ static int identity_list(int argc, char **argv)
 
 	if (rc)
 		return rc == CH_ECANCELED ? 0 : 2;
-	return list_identities(config, &err) ? complain(&err) : 0;
+	return list_identities(config, json, &err) ? complain(&err) : 0;
 }
 
 int ch_identity_main(int argc, char **argv)

@@ -1,5 +1,6 @@
 """`certherd init`, `key`, `identity` and the supervisor, without any server: only CERTHERD_BIN."""
 
+import json
 import os
 import pathlib
 import re
@@ -304,6 +305,28 @@ def test_identities_are_made_listed_and_revoked(made):
     assert (made / "pki/revoked").read_text() == before
     listed = identity(made, "list").stdout
     assert len(re.findall(" revoked ", listed)) == 2
+
+
+def test_the_list_of_identities_is_there_for_programs_too(made):
+    identity(made, "new", "viewer", "--id", "bob")
+    identity(made, "revoke", made / "pki/viewer-bob.pem")
+    os.rename(made / "pki/viewer-bob.pem", os.fsencode(made / "pki") + b"/b\xff.pem")
+    listed = json.loads(identity(made, "list", "--json").stdout)
+    rows = [line.split() for line in identity(made, "list").stdout.splitlines()[1:]]
+    assert len(listed) == len(rows) > 3
+    for one, row in zip(listed, rows):
+        assert set(one) == {"identity", "not_after", "state", "file"}
+        assert [one["identity"], one["not_after"][:10], one["state"]] == row[:3]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", one["not_after"])
+    files = {one["identity"]: (one["file"], one["state"]) for one in listed}
+    assert files["certherd://operator/default/admin"] == ("operator.pem", "valid")
+    # A name that is not UTF-8 cannot be said in JSON.
+    assert files["certherd://viewer/default/bob"] == (None, "revoked")
+
+
+def test_nothing_but_the_error_is_said_when_there_is_nothing_to_list(tmp_path):
+    done = run("identity", "list", "--json", "--config", tmp_path / "certherd.conf", code=1)
+    assert done.stdout == "" and "certherd.conf" in done.stderr
 
 
 def test_an_edge_does_not_need_the_offline_key_but_others_do(made, tmp_path):
