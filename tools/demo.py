@@ -91,8 +91,9 @@ def is_settled(domain):
     return domain["state"] == ("failed" if domain["name"] == BROKEN else "active")
 
 
-def wait_live(site):
-    """Shows the counts by state until every good name is active and the broken one has failed."""
+def wait_live(site, deadline_s):
+    """Shows the counts by state until every good name is active and the broken one has failed,
+    or the time is up."""
     began = time.monotonic()
     shown = None
     while True:
@@ -110,7 +111,7 @@ def wait_live(site):
         shown = line
         if all(is_settled(domain) for domain in current):
             break
-        if time.monotonic() - began > DEADLINE_S:
+        if time.monotonic() - began > deadline_s:
             break
         time.sleep(0.2)
     if sys.stdout.isatty():
@@ -171,7 +172,7 @@ Look further (in another terminal):
 """)
 
 
-def run(site, once):
+def run(site, once, deadline_s):
     began = time.monotonic()
     say("Starting Pebble, its DNS server, an upstream web server, certherd and nginx …")
     site.prepare()
@@ -180,7 +181,7 @@ def run(site, once):
     site.nginx.start()
     say(f"  in {site.folder}, {time.monotonic() - began:.1f} s")
     import_names(site)
-    current = wait_live(site)
+    current = wait_live(site, deadline_s)
     good = report(site, current)
     say(f"\n{'Every good name is live and verified' if good else 'NOT every good name is live'}, "
         f"{time.monotonic() - began:.1f} s after the start.")
@@ -203,6 +204,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--once", action="store_true", help="end when the names are live")
     parser.add_argument("--build", default="build", help="meson's build folder")
+    parser.add_argument("--deadline", type=float, default=DEADLINE_S, metavar="SECONDS",
+                        help="how long the names may take (default: %(default)s)")
     options = parser.parse_args()
     build = pathlib.Path(options.build).resolve()
     os.environ.setdefault("CERTHERD_BIN", str(build / "src/certherd"))
@@ -217,7 +220,7 @@ def main():
     site = start(folder)
     good = False
     try:
-        good = run(site, options.once)
+        good = run(site, options.once, options.deadline)
         if not good:
             show_logs(site)
     except KeyboardInterrupt:
@@ -229,8 +232,10 @@ def main():
     finally:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        site.stop()
-        site.remove()
+        try:
+            site.stop()
+        finally:
+            site.remove()
     return 0 if good else 1
 
 
