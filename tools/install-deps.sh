@@ -23,13 +23,16 @@ is_known() {
 	apt-cache show --no-all-versions "$1" >/dev/null 2>&1
 }
 
+for section in "$@"; do
+	grep -q "^$section:" "$list" || {
+		say "no section '$section' in $list"
+		exit 2
+	}
+done
+
 # Prints "first | second" lists of the sections asked for.
 wanted() {
 	for section in "$@"; do
-		grep -q "^$section:" "$list" || {
-			say "no section '$section' in $list"
-			exit 2
-		}
 		sed -n "s/^$section:[[:space:]]*//p" "$list"
 	done
 }
@@ -58,7 +61,7 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	exit 1
 fi
 
-packages=$(missing "$@" | tr '\n' ' ')
+packages=$(missing "$@" | sort -u | paste -s -d ' ' -)
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -73,7 +76,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 # policy-rc.d (Debian policy 9.3.3.1 and invoke-rc.d(8)) keeps nginx's package from starting a
 # server on port 80 of this machine.  An operator's own policy is left alone.
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d} # tests have their own
 if [ ! -e "$policy" ]; then
 	trap 'rm -f "$policy"' EXIT
 	trap 'exit 130' INT
@@ -93,7 +96,7 @@ run() {
 }
 run apt-get -q update
 # Which alternative this release has can be known only once the lists are there.
-packages=$(missing "$@" | tr '\n' ' ')
+packages=$(missing "$@" | sort -u | paste -s -d ' ' -)
 # shellcheck disable=SC2086 # a list of words
 run apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold install $packages
 rm -f "$log"
