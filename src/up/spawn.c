@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -29,32 +30,37 @@ static int drop_rights(const struct ch_user *user)
 	return CH_OK;
 }
 
-/* What the role inherits of a terminal is opened again for writing only: a descriptor that root
- * opened could be read from, and asked for input that nobody has typed. */
-static int leave_terminal(void)
+/* The same terminal, to write to only: whoever can read it reads what is typed there. */
+static int reopen_to_write(int fd)
 {
-	int null_fd;
+	char path[32];
+	int again;
 
-	if (setsid() < 0)
+	if (!isatty(fd))
+		return CH_OK;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_WRONLY | O_NOCTTY);
+	if (again < 0 || dup2(again, fd) < 0)
 		return CH_EIO;
-	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
-		return CH_EIO;
-	close(null_fd);
-	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
-		const char *name = isatty(fd) ? ttyname(fd) : NULL;
-		int tty_fd;
+	(void)close(again);
+	return CH_OK;
+}
 
-		if (!isatty(fd))
-			continue;
-		/* A container may not have a name for it. */
-		tty_fd = name ? open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC) : -1;
-		if (tty_fd < 0)
-			continue;
-		if (dup2(tty_fd, fd) < 0)
-			return CH_EIO;
-		close(tty_fd);
-	}
+/* A role must not be able to type at the supervisor's terminal (TIOCSTI), which may be root's
+ * shell, nor read from it.  In a session of its own it has no controlling terminal.  That also
+ * leaves Ctrl-C to the supervisor, which stops the roles in order. */
+static int leave_terminal(const struct ch_sup_role *role)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (setsid() < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return CH_EIO;
+	/* Of a terminal that is another user's there is only this descriptor, and only one who
+	 * becomes another user must not have it. */
+	if ((reopen_to_write(STDOUT_FILENO) || reopen_to_write(STDERR_FILENO)) &&
+		role->user.separate)
+		return CH_EIO;
+	closefrom(STDERR_FILENO + 1);
 	return CH_OK;
 }
 
@@ -63,10 +69,7 @@ _Noreturn static void become(const struct ch_sup_role *role, pid_t parent)
 	sigset_t none;
 
 	sigemptyset(&none);
-	/* Ctrl-C at a terminal is for the supervisor, which stops the roles in order.  And
-	 * without a controlling terminal nobody who breaks into a role types into root's shell.
-	 */
-	if (leave_terminal()) {
+	if (leave_terminal(role)) {
 		ch_log_error("%s: cannot leave the terminal: %s", role->name, strerror(errno));
 		_exit(CH_SUP_EXIT_NO_EXEC);
 	}

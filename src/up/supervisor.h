@@ -26,8 +26,10 @@ struct ch_sup_role {
  * SIGHUP came and all have ended; *ret_exit is the exit code of the whole. */
 CH_MUST int ch_sup_run(const struct ch_sup_role *roles, size_t n, int *ret_exit);
 
-/* The process of a role: in its own process group, its signals as at the start of a program,
- * its user's rights only, killed when this process ends.  CH_EIO. */
+/* The process of a role: in its own session, without a controlling terminal, nothing to read as
+ * standard input, no descriptor but the standard ones, and of a terminal only the right to
+ * write to it; its signals as at the start of a program, its user's rights only, killed when
+ * this process ends.  CH_EIO. */
 CH_MUST int ch_sup_spawn(const struct ch_sup_role *role, pid_t *ret_pid);
 
 #endif

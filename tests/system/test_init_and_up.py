@@ -1,10 +1,14 @@
 """`certherd init` and `certherd up`."""
 
+import fcntl
 import os
 import pathlib
+import pty
 import signal
 import stat
 import subprocess
+import termios
+import threading
 
 import pytest
 
@@ -111,18 +115,6 @@ def test_up_begins_again_where_it_stopped(make_site):
     made.go_live("later.example.com")
 
 
-def test_no_role_has_a_terminal_or_anything_to_read_from_one(make_site):
-    """Whoever breaks into one could else type into the shell that up was started from."""
-    made = make_site()
-    made.start()
-    up = made.herd.running[0]
-    for pid in wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run").values():
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        session, terminal = int(fields[3]), int(fields[4])
-        assert session == pid and terminal == 0
-        assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
-
-
 def test_without_users_of_their_own_up_warns(make_site):
     made = make_site()
     made.start()
@@ -165,6 +157,81 @@ def test_as_root_each_role_has_its_own_user(make_site):
         for path in paths:
             readers = {role for role, uid in users.items() if may_read(uid, folder / path)}
             assert readers == ({owner} if owner else set()), path
+
+
+class Terminal:
+    """`certherd up` as the foreground of a terminal, as an administrator starts it by hand."""
+
+    def __init__(self, made):
+        self.master, slave = pty.openpty()
+        self.path = os.ttyname(slave)
+        self.said = b""
+        self.up = subprocess.Popen(
+            [str(herd.binary()), "up"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            env={**os.environ, **made.herd.env}, pass_fds=[slave],
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    @property
+    def pid(self):
+        return self.up.pid
+
+    def _read(self):
+        try:
+            while part := os.read(self.master, 4096):
+                self.said += part
+        except OSError:
+            pass  # nobody has it open any more
+
+    def roles(self):
+        assert self.up.poll() is None, self.said
+        # Until exec a child still has its parent's command line.
+        return len(roles_of(self)) == 3 and roles_of(self)
+
+    def close(self):
+        if self.up.poll() is None:
+            self.up.kill()
+        self.up.wait()
+        self.reader.join()
+        os.close(self.master)
+
+
+def access_to(pid, path):
+    """What a process may do with a file that it has open: {"r", "w", "rw"}."""
+    modes = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        if os.readlink(link) == path:
+            info = pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
+            flags = next(line.split()[1] for line in info.splitlines() if line.startswith("flags:"))
+            modes.add(("r", "w", "rw")[int(flags, 8) & os.O_ACCMODE])
+    return modes
+
+
+@pytest.mark.parametrize("separate", [False, pytest.param(True, marks=pytest.mark.skipif(
+    os.geteuid() != 0, reason="separation needs root"))])
+def test_a_role_has_nothing_of_the_terminal_but_to_write_to_it(make_site, separate):
+    users = {"store_user": "64101", "issuer_user": "64102", "agent_user": "64103"}
+    made = make_site(settings={"up": users} if separate else {})
+    made.prepare()
+    terminal = Terminal(made)
+    try:
+        children = wait.until(terminal.roles, lambda: f"three children run\n{terminal.said}")
+        assert access_to(terminal.pid, terminal.path) == {"rw"}, "the control: up itself has it"
+        for role, pid in children.items():
+            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            group, session, tty = map(int, state[2:5])
+            assert (group, session, tty) == (pid, pid, 0), role
+            assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null", role
+            assert access_to(pid, terminal.path) == {"w"}, role
+        wait.until(lambda: terminal.roles() and terminal.said.count(b" ready ") >= 2,
+                   lambda: f"the roles are heard\n{terminal.said}")
+        os.write(terminal.master, b"\x03")  # Ctrl-C
+        assert terminal.up.wait(20) == 0, terminal.said
+        assert not [pid for pid in children.values() if process.exists(pid)]
+    finally:
+        terminal.close()
 
 
 def test_a_misspelt_key_is_an_error(scratch):
