@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "fuzz.h"
+#include "wire/policy.h"
 #include "wire/record.h"
 
 /* Tags of a newer sender are left out. */
@@ -17,6 +18,14 @@ static void check_policy(const struct ch_record *rec, const struct ch_buf *bytes
 			      (rec->policy[tag].len == 0 ||
 				      memcmp(back.policy[tag].text, rec->policy[tag].text,
 					      rec->policy[tag].len) == 0));
+	/* What edges take from it goes into headers, as it is. */
+	for (size_t tag = 1; tag < CH_POLICY_TAG_COUNT; tag++)
+		if (ch_policy_is_normal((enum ch_policy_tag)tag, rec->policy[tag].text,
+			    rec->policy[tag].len))
+			for (size_t i = 0; i < rec->policy[tag].len; i++)
+				CH_FUZZ_CHECK(rec->policy[tag].text[i] >= 0x20 &&
+					      rec->policy[tag].text[i] < 0x7f &&
+					      rec->policy[tag].text[i] != '/');
 }
 
 static void check_record(const uint8_t *data, size_t size)

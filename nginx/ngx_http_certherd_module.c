@@ -43,6 +43,13 @@ static ngx_command_t  ngx_http_certherd_commands[] = {
       offsetof(ngx_http_certherd_srv_conf_t, enable),
       NULL },
 
+    { ngx_string("certherd_redirect_any"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_certherd_srv_conf_t, redirect_any),
+      NULL },
+
     { ngx_string("certherd_replica"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_certherd_replica,
@@ -255,6 +262,7 @@ ngx_http_certherd_create_srv_conf(ngx_conf_t *cf)
     }
 
     scf->enable = NGX_CONF_UNSET;
+    scf->redirect_any = NGX_CONF_UNSET;
 
     return scf;
 }
@@ -269,6 +277,7 @@ ngx_http_certherd_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_certherd_main_conf_t  *mcf;
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(conf->redirect_any, prev->redirect_any, 0);
 
     if (conf->enable) {
         mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_certherd_module);

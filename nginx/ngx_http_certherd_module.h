@@ -28,6 +28,7 @@
 
 #include "crypto/keys.h"
 #include "edge/replica.h"
+#include "wire/policy.h"
 
 
 #define NGX_HTTP_CERTHERD_NAME_MAX        CH_NAME_MAX
@@ -61,6 +62,7 @@ typedef struct {
 
 typedef struct {
     ngx_flag_t                 enable;
+    ngx_flag_t                 redirect_any; /* to names that are not ours */
 
     /* what of this server a session must not be carried across */
     u_char                     salt[CH_SHA256_B];
@@ -143,8 +145,8 @@ int ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
 void ngx_http_certherd_release(void);
 
 /*
- * Copies the policy of a registered name into the pool; what is not given, or
- * cannot be read, is empty.  NGX_ERROR: out of memory.
+ * Copies the policy of a registered name into the pool; what is not given, is
+ * no policy (wire/policy.h) or cannot be read, is empty.  NGX_ERROR: out of memory.
  */
 ngx_int_t ngx_http_certherd_policy(ngx_str_t *name, ngx_pool_t *pool,
     ngx_str_t policy[CH_POLICY_TAG_COUNT], ngx_log_t *log);

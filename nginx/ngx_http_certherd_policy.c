@@ -159,19 +159,29 @@ ngx_http_certherd_set_url(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
 
 /*
- * To another name: over HTTPS, unless it is one of ours that has none yet.  A
- * name that is not ours is the platform's own business.
+ * To another name: over HTTPS, unless it is one of ours that has none yet.
+ *
+ * No signature vouches for a policy, nor for the names without a certificate.
+ * So that a taken store cannot send visitors wherever it likes, a name is ours
+ * when a certificate was signed for it.  With certherd_redirect_any the store
+ * is believed.
  */
 
 static ngx_int_t
 ngx_http_certherd_redirect_to(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_str_t *target)
 {
-    ngx_uint_t                 https;
-    ngx_http_certherd_found_t  found;
+    ngx_uint_t                     https;
+    ngx_http_certherd_found_t      found;
+    ngx_http_certherd_srv_conf_t  *scf;
 
     ngx_memzero(&found, sizeof(found));
     (void) ngx_http_certherd_lookup(target, &found, r->connection->log);
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_certherd_module);
+
+    if (!found.live && !scf->redirect_any) {
+        return ngx_http_certherd_set_value(v, (u_char *) "", 0);
+    }
 
     https = !found.registered || ngx_http_certherd_is_live(&found);
 

@@ -383,7 +383,11 @@ ngx_http_certherd_copy_policy(struct ch_record *record, ngx_pool_t *pool,
     for (tag = 1; tag < CH_POLICY_TAG_COUNT; tag++) {
         len = record->policy[tag].len;
 
-        if (len == 0) {
+        /* The agent refuses what is no policy; none is used here either. */
+
+        if (len == 0
+            || !ch_policy_is_normal(tag, record->policy[tag].text, len))
+        {
             continue;
         }
 

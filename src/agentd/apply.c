@@ -35,17 +35,31 @@ static int apply_chain(
 static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t seq,
 	const char *why, struct ch_apply_counts *counts)
 {
+	char key[CH_RECORD_KEY_B];
+	size_t key_len = ch_record_key(record->kind, record->name, record->name_len, key);
 	int rc;
 
 	counts->refused++;
-	ch_refused_add(a->refused, record->name, record->name_len, why);
+	ch_refused_add(a->refused, key, key_len, why);
 	ch_log_debug("record refused name=%.*s seq=%" PRIu64 " why=%s", (int)record->name_len,
 		record->name, seq, why);
-	if (!ch_replica_writer_is_rebuilding(a->writer))
+	if (record->kind != CH_RECORD_CERT || !ch_replica_writer_is_rebuilding(a->writer))
 		return CH_OK;
 	/* Its old certificate is in the live generation only: take it along. */
 	rc = ch_replica_carry_over(a->writer, record->name, record->name_len);
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+/* A good record: what was refused in its place is history, and with a name goes its policy. */
+static void settle(struct ch_apply *a, const struct ch_record *record)
+{
+	char key[CH_RECORD_KEY_B];
+
+	ch_refused_drop(a->refused, key,
+		ch_record_key(record->kind, record->name, record->name_len, key));
+	if (record->kind == CH_RECORD_TOMBSTONE)
+		ch_refused_drop(a->refused, key,
+			ch_record_key(CH_RECORD_POLICY, record->name, record->name_len, key));
 }
 
 /* Why a CERT record must not be taken, or NULL; *ret_rc: the replica failed. */
@@ -59,6 +73,16 @@ static const char *check_cert(
 	if (memcmp(record->chain_id, no_chain, sizeof(no_chain)) != 0)
 		*ret_rc = ch_replica_has_chain(a->writer, record->chain_id, &there);
 	return there ? NULL : "its intermediates are missing";
+}
+
+/* No signature vouches for it, so its form must: parts of it go into answers to visitors. */
+static const char *check_policy(const struct ch_record *record)
+{
+	for (int tag = 1; tag < CH_POLICY_TAG_COUNT; tag++)
+		if (!ch_policy_is_normal((enum ch_policy_tag)tag, record->policy[tag].text,
+			    record->policy[tag].len))
+			return "its policy is no policy";
+	return NULL;
 }
 
 /* Whether a name that has HTTPS now loses it by this NAME record or tombstone. */
@@ -103,29 +127,6 @@ static int put(struct ch_apply *a, const struct ch_record *record,
 	return CH_OK;
 }
 
-/* What a policy says is not signed, and nginx sends visitors where it says: it must be what the
- * store's API would have taken. */
-static bool is_policy(const struct ch_record *record)
-{
-	char text[CH_POLICY_TEXT_B];
-	char normal[CH_POLICY_TEXT_B];
-
-	for (int tag = 0; tag < CH_POLICY_TAG_COUNT; tag++) {
-		const struct ch_text_view *view = &record->policy[tag];
-
-		if (view->len == 0 || !ch_policy_word((enum ch_policy_tag)tag))
-			continue;
-		if (view->len >= sizeof(text))
-			return false;
-		memcpy(text, view->text, view->len);
-		text[view->len] = 0;
-		if (ch_policy_normalize((enum ch_policy_tag)tag, text, normal, NULL) ||
-			strcmp(text, normal) != 0)
-			return false;
-	}
-	return true;
-}
-
 static int apply_record(
 	struct ch_apply *a, const struct ch_feed_frame *frame, struct ch_apply_counts *counts)
 {
@@ -145,13 +146,13 @@ static int apply_record(
 	rc = CH_OK;
 	if (record.kind == CH_RECORD_CERT)
 		why = check_cert(a, &record, counts->frames - 1, &rc);
-	if (record.kind == CH_RECORD_POLICY && !is_policy(&record))
-		why = "its policy is not one that the API takes";
+	if (record.kind == CH_RECORD_POLICY)
+		why = check_policy(&record);
 	if (rc)
 		return rc;
 	if (why)
 		return refuse(a, &record, frame->seq, why, counts);
-	ch_refused_drop(a->refused, record.name, record.name_len);
+	settle(a, &record);
 	return put(a, &record, frame, counts);
 }
 

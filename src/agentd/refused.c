@@ -5,23 +5,23 @@
 
 #define NAMED_MAX 3
 
-static size_t find(const struct ch_refused *refused, const char *name, size_t name_len)
+static size_t find(const struct ch_refused *refused, const char *key, size_t key_len)
 {
 	size_t i;
 
 	for (i = 0; i < refused->n; i++)
-		if (strlen(refused->list[i].name) == name_len &&
-			memcmp(refused->list[i].name, name, name_len) == 0)
+		if (strlen(refused->list[i].key) == key_len &&
+			memcmp(refused->list[i].key, key, key_len) == 0)
 			break;
 	return i;
 }
 
 void ch_refused_add(
-	struct ch_refused *refused, const char *name, size_t name_len, const char *why)
+	struct ch_refused *refused, const char *key, size_t key_len, const char *why)
 {
-	size_t i = find(refused, name, name_len);
+	size_t i = find(refused, key, key_len);
 
-	if (name_len > CH_NAME_MAX)
+	if (key_len >= CH_RECORD_KEY_B)
 		return;
 	if (i == CH_REFUSED_MAX) {
 		refused->more++;
@@ -29,14 +29,14 @@ void ch_refused_add(
 	}
 	if (i == refused->n)
 		refused->n++;
-	memcpy(refused->list[i].name, name, name_len);
-	refused->list[i].name[name_len] = 0;
+	memcpy(refused->list[i].key, key, key_len);
+	refused->list[i].key[key_len] = 0;
 	refused->list[i].why = why;
 }
 
-void ch_refused_drop(struct ch_refused *refused, const char *name, size_t name_len)
+void ch_refused_drop(struct ch_refused *refused, const char *key, size_t key_len)
 {
-	size_t i = find(refused, name, name_len);
+	size_t i = find(refused, key, key_len);
 
 	if (i < refused->n)
 		refused->list[i] = refused->list[--refused->n];
@@ -49,7 +49,8 @@ void ch_refused_describe(const struct ch_refused *refused, struct ch_buf *out)
 	if (total) {
 		ch_buf_addf(out, "%" PRIu64 " record%s refused:", total, total == 1 ? "" : "s");
 		for (size_t i = 0; i < refused->n && i < NAMED_MAX; i++)
-			ch_buf_addf(out, "%s %s (%s)", i ? "," : "", refused->list[i].name,
+			ch_buf_addf(out, "%s %.*s (%s)", i ? "," : "",
+				(int)strcspn(refused->list[i].key, "/"), refused->list[i].key,
 				refused->list[i].why);
 		ch_buf_add_str(out, total > NAMED_MAX ? ", and others. " : ". ");
 	}

@@ -1,5 +1,5 @@
 /* Records that were not taken over, so that the store's operators hear of it: the names are
- * remembered (a few of them) until a good record for the same name comes. */
+ * remembered (a few of them) until a good record for the same name, or its policy, comes. */
 #ifndef CH_AGENTD_REFUSED_H
 #define CH_AGENTD_REFUSED_H
 
@@ -13,7 +13,7 @@
 
 struct ch_refused {
 	struct {
-		char name[CH_NAME_MAX + 1];
+		char key[CH_RECORD_KEY_B];
 		const char *why; /* static */
 	} list[CH_REFUSED_MAX];
 	size_t n;
@@ -21,10 +21,10 @@ struct ch_refused {
 	uint64_t unsupported; /* records and frames of a newer sender that were skipped */
 };
 
-/* name: not NUL-terminated. */
+/* key: as of ch_record_key, and not NUL-terminated. */
 void ch_refused_add(
-	struct ch_refused *refused, const char *name, size_t name_len, const char *why);
-void ch_refused_drop(struct ch_refused *refused, const char *name, size_t name_len);
+	struct ch_refused *refused, const char *key, size_t key_len, const char *why);
+void ch_refused_drop(struct ch_refused *refused, const char *key, size_t key_len);
 /* Appends sentences for the acknowledgement; nothing when all is well. */
 void ch_refused_describe(const struct ch_refused *refused, struct ch_buf *out);
 

@@ -1,14 +1,11 @@
 #include "wire/policy.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "wire/name.h"
 
 #define UPSTREAM_MAX 63
-#define MAX_AGE_DIGITS 10
 
 const char *ch_policy_word(enum ch_policy_tag tag)
 {
@@ -24,58 +21,6 @@ const char *ch_policy_word(enum ch_policy_tag tag)
 		break;
 	}
 	return NULL;
-}
-
-static bool is_upstream(const char *text)
-{
-	size_t len = strlen(text);
-
-	return len <= UPSTREAM_MAX &&
-	       strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
-}
-
-/* The directives of HSTS, each at most once. */
-enum { MAX_AGE = 1, SUB_DOMAINS = 2, PRELOAD = 4 };
-
-/* 0: not a directive. */
-static int directive(const char *text, size_t len)
-{
-	static const char max_age[] = "max-age=";
-	size_t n = sizeof(max_age) - 1;
-
-	if (len > n && strncasecmp(text, max_age, n) == 0 && len - n <= MAX_AGE_DIGITS &&
-		strspn(text + n, "0123456789") >= len - n)
-		return MAX_AGE;
-	if (len == 17 && strncasecmp(text, "includeSubDomains", len) == 0)
-		return SUB_DOMAINS;
-	if (len == 7 && strncasecmp(text, "preload", len) == 0)
-		return PRELOAD;
-	return 0;
-}
-
-static bool is_hsts(const char *text)
-{
-	int seen = 0;
-
-	while (*text) {
-		size_t len = strcspn(text, ";");
-		size_t end = len;
-		size_t begin = 0;
-		int which;
-
-		while (begin < end && text[begin] == ' ')
-			begin++;
-		while (end > begin && text[end - 1] == ' ')
-			end--;
-		which = directive(text + begin, end - begin);
-		if (!which || (seen & which))
-			return false;
-		seen |= which;
-		text += len;
-		if (*text == ';' && !*++text)
-			return false;
-	}
-	return seen & MAX_AGE;
 }
 
 static int normalize_redirect(
@@ -102,12 +47,12 @@ int ch_policy_normalize(enum ch_policy_tag tag, const char *text,
 			ch_policy_word(tag), CH_POLICY_TEXT_B - 1);
 	if (tag == CH_POLICY_REDIRECT && *text)
 		return normalize_redirect(text, ret_text, err);
-	if (tag == CH_POLICY_UPSTREAM && !is_upstream(text))
+	if (tag == CH_POLICY_UPSTREAM && !ch_policy_is_normal(tag, text, strlen(text)))
 		return ch_err_set(err, CH_EINVAL, "bad-field",
 			"upstream must be a name of 1 to %d of a-z, 0-9, '.', '_', '-' that "
 			"the edges' configuration maps to addresses",
 			UPSTREAM_MAX);
-	if (tag == CH_POLICY_HSTS && *text && !is_hsts(text))
+	if (tag == CH_POLICY_HSTS && !ch_policy_is_normal(tag, text, strlen(text)))
 		return ch_err_set(err, CH_EINVAL, "bad-field",
 			"hsts must be like \"max-age=31536000; includeSubDomains; preload\" "
 			"(RFC 6797)");

@@ -2,6 +2,9 @@
 #ifndef CH_WIRE_POLICY_H
 #define CH_WIRE_POLICY_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/err.h"
 #include "wire/record.h"
 
@@ -19,5 +22,10 @@ const char *ch_policy_word(enum ch_policy_tag tag);
  * CH_EINVAL "bad-field" with a detail that says what to change. */
 CH_MUST int ch_policy_normalize(enum ch_policy_tag tag, const char *text,
 	char ret_text[CH_POLICY_TEXT_B], struct ch_err *err);
+
+/* Whether a text has the form that ch_policy_normalize leaves: what edges check, since the
+ * store's POLICY records are not signed.  text is not NUL-terminated; the tenant as upstream;
+ * of redirect the syntax of a host name only, which needs no tables. */
+bool ch_policy_is_normal(enum ch_policy_tag tag, const char *text, size_t len);
 
 #endif

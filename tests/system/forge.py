@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-NAME, CERT, TOMBSTONE = 1, 2, 3
+NAME, CERT, TOMBSTONE, POLICY = 1, 2, 3, 4
+TENANT, UPSTREAM, HSTS, REDIRECT = 1, 2, 3, 4
 
 
 def _hmac(key, data):
@@ -96,6 +97,14 @@ def name_record(version, name, hint=0):
 
 def tombstone(version, name):
     return _head(TOMBSTONE, version, name)
+
+
+def policy(version, name, texts):
+    """texts: {tag: text}."""
+    body = _head(POLICY, version, name) + bytes([len(texts)])
+    for tag, text in sorted(texts.items()):
+        body += bytes([tag, len(text)]) + text.encode()
+    return body
 
 
 def key_block(key):

@@ -151,29 +151,65 @@ def test_a_changed_policy_holds_from_the_next_request_on(shared_edge):
     assert policy(shared_edge, "new.pol.test")[:2] == ("default", "")
 
 
-def test_where_visitors_are_redirected(shared_edge):
-    shared_edge.apply(
-        "cert:red.test:1", "cert:www.red.test:2", "policy:www.red.test:3:redirect=red.test",
-        "cert:stay.red.test:4", "policy:stay.red.test:5:redirect=none",
-        "cert:self.red.test:6", "policy:self.red.test:7:redirect=self.red.test",
-        "name:later.red.test:8", "cert:to-later.red.test:9",
-        "policy:to-later.red.test:10:redirect=later.red.test",
-        "cert:away.red.test:11", "policy:away.red.test:12:redirect=elsewhere.example",
-        "cert:late.red.test:13:days=-1", "name:early.red.test:14",
-        "policy:early.red.test:15:redirect=red.test")
-    plain = {
-        "www.red.test": "https://red.test", "stay.red.test": "",
-        "self.red.test": "https://self.red.test", "to-later.red.test": "http://later.red.test",
-        "away.red.test": "https://elsewhere.example", "late.red.test": "",
-        "early.red.test": "https://red.test"}
+REDIRECTS = (
+    "cert:red.test:1", "cert:www.red.test:2", "policy:www.red.test:3:redirect=red.test",
+    "cert:stay.red.test:4", "policy:stay.red.test:5:redirect=none",
+    "cert:self.red.test:6", "policy:self.red.test:7:redirect=self.red.test",
+    "name:later.red.test:8", "cert:to-later.red.test:9",
+    "policy:to-later.red.test:10:redirect=later.red.test",
+    "cert:away.red.test:11", "policy:away.red.test:12:redirect=elsewhere.example",
+    "cert:late.red.test:13:days=-1", "name:early.red.test:14",
+    "policy:early.red.test:15:redirect=red.test",
+    "cert:to-late.red.test:16", "policy:to-late.red.test:17:redirect=late.red.test",
+    "cert:*.w.red.test:18", "cert:to-w.red.test:19", "policy:to-w.red.test:20:redirect=a.w.red.test")
+
+
+def check_redirects(edge, plain, over_https):
     for host, want in plain.items():
-        assert policy(shared_edge, host)[3] == want, host
+        assert policy(edge, host)[3] == want, host
     # Over HTTPS: on to another name, never off HTTPS, never in a circle.
-    over_https = {"www.red.test": "https://red.test", "red.test": "", "stay.red.test": "",
-                  "self.red.test": "", "to-later.red.test": "",
-                  "away.red.test": "https://elsewhere.example"}
     for host, want in over_https.items():
-        assert policy(shared_edge, host, host)[3] == want, host
+        assert policy(edge, host, host)[3] == want, host
+
+
+def test_where_visitors_are_redirected(shared_edge):
+    shared_edge.apply(*REDIRECTS)
+    check_redirects(shared_edge, {
+        "www.red.test": "https://red.test", "stay.red.test": "",
+        "self.red.test": "https://self.red.test", "late.red.test": "",
+        "early.red.test": "https://red.test", "to-late.red.test": "http://late.red.test",
+        "to-w.red.test": "https://a.w.red.test",
+        # Nobody but the store says that these are anybody's of ours.
+        "to-later.red.test": "", "away.red.test": ""}, {
+        "www.red.test": "https://red.test", "red.test": "", "stay.red.test": "",
+        "self.red.test": "", "to-later.red.test": "", "away.red.test": "",
+        "to-late.red.test": "", "to-w.red.test": "https://a.w.red.test"})
+
+
+def test_redirects_to_other_names_must_be_asked_for(new_edge):
+    edge = new_edge(workers=1, http_extra="\tcertherd_redirect_any on;").apply(*REDIRECTS).start()
+    check_redirects(edge, {
+        "www.red.test": "https://red.test", "stay.red.test": "",
+        "to-later.red.test": "http://later.red.test",
+        "away.red.test": "https://elsewhere.example"}, {
+        "www.red.test": "https://red.test", "to-later.red.test": "",
+        "away.red.test": "https://elsewhere.example"})
+
+
+@pytest.mark.parametrize("redirect_any", ["off", "on"])
+def test_what_is_no_policy_is_not_used(new_edge, redirect_any):
+    """The agent takes none over: these were in the replica before, or are a taken agent's."""
+    bad = ("redirect=evil.example/x?", "redirect=red.test/", "redirect=u@red.test", "redirect=RED.test",
+           "redirect=red.test.", "redirect=192.0.2.1", "hsts=max-age=1; evil", "upstream=$evil",
+           "tenant=a/b")
+    edge = new_edge(workers=1, http_extra=f"\tcertherd_redirect_any {redirect_any};")
+    edge.apply("cert:red.test:1", "cert:bad.test:2").start()
+    for version, text in enumerate(bad, 3):
+        edge.apply(f"policy:bad.test:{version}:{text}")
+        assert policy(edge, "bad.test") == ("default", "", "", "https://bad.test"), text
+        assert policy(edge, "bad.test", "bad.test") == ("default", "", "", ""), text
+    edge.apply("policy:bad.test:100:tenant=a/b:upstream=u1:hsts=max-age=5:redirect=red.test")
+    assert policy(edge, "bad.test", "bad.test") == ("default", "u1", "max-age=5", "https://red.test")
 
 
 # -- challenges -------------------------------------------------------------------------------

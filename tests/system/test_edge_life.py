@@ -54,6 +54,7 @@ def directives(**changed):
     (directives(more="certherd_cache lots;"), "invalid value"),
     (directives(more="certherd_cache 1m; certherd_cache 1m;"), "is duplicate"),
     (directives(more="certherd maybe;"), "invalid value"),
+    (directives(more="certherd_redirect_any to;"), "invalid value"),
     (directives(more="certherd_challenge;"), "not allowed here"),
     (directives(more="certherd_fallback %(folder)s/static.pem;"), "invalid number of arguments"),
     (directives(more="certherd_fallback %(folder)s/none.pem %(folder)s/static.key;"), "cannot open"),

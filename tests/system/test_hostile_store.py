@@ -185,6 +185,43 @@ def test_an_attackers_own_issuer_gets_nothing_for_a_registered_name(edge, make_s
     assert attacker.herd.domain("victim.example.com")["certificate"] is None
 
 
+POLICIES = {
+    "a path": {forge.REDIRECT: "evil.example/x?"},
+    "an address": {forge.REDIRECT: "https://evil.example"},
+    "a user": {forge.REDIRECT: "shop.example.com@evil.example"},
+    "a foreign name": {forge.REDIRECT: "evil.example"},
+    "a name that it made up": {forge.REDIRECT: "made-up.example.com"},
+    "another header value": {forge.HSTS: "max-age=1; evil"},
+    "an upstream that is none": {forge.UPSTREAM: "10.0.0.1:80"},
+}
+
+
+@pytest.mark.parametrize("texts", POLICIES, ids=lambda text: text.replace(" ", "-"))
+def test_a_policy_sends_visitors_nowhere_else(edge, texts):
+    name = "shop.example.com"
+
+    def visited():
+        """(status, Location, HSTS) over HTTP and over HTTPS."""
+        answers = [tls.plain_get(edge.site.nginx.http_port, name, "/")]
+        with edge.site.connect(name, tls.context()) as visit:
+            answers.append(visit.get(name))
+        return [(status, headers["Location"], headers["Strict-Transport-Security"])
+                for status, headers, _ in answers]
+
+    # The control: the certificate and a policy that a platform may set.
+    edge.feed(edge.record(name), edge.record("www.example.com"), forge.name_record(2, "made-up.example.com"),
+              forge.policy(2, name, {forge.HSTS: "max-age=300", forge.REDIRECT: "www.example.com"}))
+    wait.until(lambda: edge.serves(name), "it is served", 10)
+    to_www = [(308, "https://www.example.com/", None), (200, None, "max-age=300")]
+    assert visited() == to_www
+    edge.feed(forge.policy(3, name, POLICIES[texts]))
+    if "name" in texts:  # which only nginx can tell from one of ours
+        assert [answer[:2] for answer in visited()] == [(200, None), (200, None)]
+    else:
+        wait.until(lambda: "its policy is no policy" in (edge.store.error or ""), "the agent tells it", 20)
+        assert visited() == to_www
+
+
 @pytest.mark.parametrize("raw", [
     b"", b"CHF1", b"nonsense" * 100, b"CHF2" + b"\0" * 36, b"CHF1" + b"\0" * 36 + b"\xff" * 13,
     b"CHF1" + b"\0" * 36 + b"\0\0\0\1\1" + b"\0" * 8, b"CHF1" + b"\xff" * 36,

@@ -37,6 +37,7 @@ static void good_texts_are_normalized(void **state)
 		assert_int_equal(
 			ch_policy_normalize(good[i].tag, good[i].text, text, &err), CH_OK);
 		assert_string_equal(text, good[i].normal ? good[i].normal : good[i].text);
+		assert_true(ch_policy_is_normal(good[i].tag, text, strlen(text)));
 	}
 }
 
@@ -77,7 +78,52 @@ static void bad_texts_are_refused_with_what_to_change(void **state)
 		assert_string_equal(err.problem, "bad-field");
 		assert_non_null(strstr(err.detail, ch_policy_word(bad[i].tag)));
 		assert_string_equal(text, "untouched");
+		assert_false(ch_policy_is_normal(bad[i].tag, bad[i].text, strlen(bad[i].text)));
 	}
+}
+
+static void what_a_store_may_not_say_is_told_by_its_form_alone(void **state)
+{
+	static char long_label[] = "a.example";
+	static const struct text bad[] = {
+		{CH_POLICY_REDIRECT, "evil.example/x?", NULL},
+		{CH_POLICY_REDIRECT, "evil.example:8443", NULL},
+		{CH_POLICY_REDIRECT, "user@evil.example", NULL},
+		{CH_POLICY_REDIRECT, "evil.example#", NULL},
+		{CH_POLICY_REDIRECT, "evil.example\\", NULL},
+		{CH_POLICY_REDIRECT, "Evil.example", NULL},
+		{CH_POLICY_REDIRECT, "evil.example.", NULL},
+		{CH_POLICY_REDIRECT, ".evil.example", NULL},
+		{CH_POLICY_REDIRECT, "evil..example", NULL},
+		{CH_POLICY_REDIRECT, "-evil.example", NULL},
+		{CH_POLICY_REDIRECT, "evil-.example", NULL},
+		{CH_POLICY_REDIRECT, "evil_.example", NULL},
+		{CH_POLICY_REDIRECT, "192.0.2.1", NULL},
+		{CH_POLICY_REDIRECT, "nones", NULL},
+		{CH_POLICY_REDIRECT, ".", NULL},
+		{CH_POLICY_UPSTREAM, "$host", NULL},
+		{CH_POLICY_TENANT, "a/b", NULL},
+		{CH_POLICY_TENANT, "T1", NULL},
+		{CH_POLICY_HSTS, "max-age=1, max-age=2", NULL},
+		{CH_POLICY_HSTS, " ", NULL},
+		{CH_POLICY_TAG_COUNT, "a", NULL},
+	};
+	char label[64 + sizeof(long_label)];
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++)
+		assert_false(ch_policy_is_normal(bad[i].tag, bad[i].text, strlen(bad[i].text)));
+	memset(label, 'a', 63);
+	memcpy(label + 63, long_label + 1, sizeof(long_label) - 1);
+	assert_true(ch_policy_is_normal(CH_POLICY_REDIRECT, label, strlen(label)));
+	memset(label, 'a', 64);
+	memcpy(label + 64, long_label + 1, sizeof(long_label) - 1);
+	assert_false(ch_policy_is_normal(CH_POLICY_REDIRECT, label, strlen(label)));
+	/* Lengths, not NULs, end a text. */
+	assert_false(ch_policy_is_normal(CH_POLICY_UPSTREAM, "eu\0", 3));
+	assert_false(ch_policy_is_normal(CH_POLICY_REDIRECT, "a.example\0", 10));
+	assert_true(ch_policy_is_normal(CH_POLICY_REDIRECT, "a.example/x", 9));
+	assert_true(ch_policy_is_normal(CH_POLICY_HSTS, "max-age=12", 9));
+	assert_true(ch_policy_is_normal(CH_POLICY_TENANT, "t-1", 3));
 }
 
 int main(void)
@@ -85,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_texts_are_normalized),
 		cmocka_unit_test(bad_texts_are_refused_with_what_to_change),
+		cmocka_unit_test(what_a_store_may_not_say_is_told_by_its_form_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
