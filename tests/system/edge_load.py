@@ -1,5 +1,6 @@
 """Visitors of an edge and changes of its replica, many at once, each for a number of rounds."""
 
+import errno
 import os
 import random
 import signal
@@ -131,8 +132,10 @@ class Visitor:
                     raw.shutdown(socket.SHUT_WR)
                     while raw.recv(65536):
                         pass
-            except ConnectionError:
-                pass  # the server has had enough before the end
+            except OSError as error:
+                # The server has had enough before the end.
+                if not (isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN):
+                    raise
 
     def challenge(self):
         name = self.rng.choice([*self.steady, *self.moving, "stranger.test", "bad..name", "x" * 300])
