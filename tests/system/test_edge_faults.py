@@ -11,7 +11,7 @@ import typing
 
 import pytest
 
-from lab import process, tls, wait
+from lab import tls, wait
 
 NAME = "shop.example.com"
 NOBODY = 65534
@@ -57,9 +57,6 @@ class Platform:
 
     def agent_log(self):
         return (self.herd.folder / "agent.log").read_text(errors="replace")
-
-    def workers(self):
-        return set(process.children_of(self.nginx.process.pid))
 
     def alert(self):
         """None: the name is served."""
@@ -124,6 +121,7 @@ def platform(made):
     if not made.nginx.process.is_alive():
         made.nginx.start()
     made.wait_served()
+    made.nginx.wait_open(made.folder)
     return made
 
 
@@ -332,10 +330,12 @@ def test_without_a_store_damaged_pages_make_no_worker_crash(platform, fault):
     platform.stop("store")
     before = start_over_damaged_pages(platform, fault)
     visit_during(platform, since, "")
-    workers = platform.workers()
+    # Those that were there before the reload may take a moment to go.
+    wait.until(lambda: len(platform.nginx.workers_now()) == platform.nginx.workers, lambda: since.nginx)
+    workers = platform.nginx.workers_now()
     for _ in range(20):
         assert platform.alert() == UNKNOWN_NAME
-    assert platform.workers() == workers
+    assert platform.nginx.workers_now() == workers
     platform.start("store")
     platform.wait_served()
     assert platform.current() != before
@@ -349,7 +349,7 @@ def test_a_worker_that_dies_makes_the_agent_look(platform, has_store):
     if not has_store:
         platform.stop("store")
     before = inflict(platform, spoil_names)
-    victim = min(platform.workers())
+    victim = min(platform.nginx.workers_now())
     os.kill(victim, signal.SIGKILL)
     since.wait_agent(f"pages of replica {before} are damaged: the replica is fetched anew")
     if not has_store:
@@ -381,6 +381,7 @@ def test_workers_that_damaged_pages_crash_do_not_do_so_for_ever(platform, has_st
         platform.start("store")
     platform.wait_served()
     assert platform.current() != before
+    platform.nginx.wait_open(platform.folder)
     calm = Since(platform)
     for _ in range(20):
         assert platform.alert() is None

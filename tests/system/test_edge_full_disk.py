@@ -144,13 +144,14 @@ def test_what_is_damaged_on_a_full_disk_is_made_anew_when_there_is_room(disk):
     agent = site.herd.start("agent")
     site.nginx.start()
     site.go_live(NAME)
-    disk.fill(agent)
     folder = site.herd.folder / "edge/replica"
+    site.nginx.wait_open(folder)
+    disk.fill(agent)
     before = (folder / "current").read_text().strip()
     data = folder / before / "data.mdb"
     data.chmod(0o666)
     wait.until(lambda: "tried again" in agent.log(), agent.log)
-    # The worker that has it open reads on.
+    # The workers that have it open read on.
     check_served(site)
     disk.make_room(agent)
     wait.until(lambda: (folder / "current").read_text().strip() != before, agent.log)

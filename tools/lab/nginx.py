@@ -138,6 +138,25 @@ class Nginx:
         wait.until(lambda: len(set(process.children_of(self.process.pid)) - before) >= self.workers,
                    lambda: f"nginx has new workers\n{self.error_log()[-2000:]}")
 
+    def workers_now(self):
+        return set(process.children_of(self.process.pid))
+
+    def wait_open(self, replica):
+        """Waits until only workers run that have the live generation open, as they do a second
+        after it was published."""
+        def is_open(pid):
+            try:
+                with open(f"/proc/{pid}/maps") as maps:
+                    return f"{replica}/{(replica / 'current').read_text().strip()}/" in maps.read()
+            except (FileNotFoundError, ProcessLookupError):
+                return False
+
+        def all_open():
+            workers = self.workers_now()
+            return len(workers) == self.workers and all(map(is_open, workers))
+
+        wait.until(all_open, lambda: f"workers have {replica} open\n{self.error_log()[-2000:]}")
+
     def error_log(self):
         try:
             return (self.folder / "error.log").read_text(errors="replace")
