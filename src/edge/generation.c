@@ -364,33 +364,31 @@ int ch_generation_place(
 	return CH_OK;
 }
 
-/* CH_ENOTFOUND. */
-static int read_number(
-	const struct ch_generation *gen, MDB_txn *txn, const char *name, uint64_t *ret_number)
+/* n of them.  CH_ENOTFOUND. */
+static int read_numbers(const struct ch_generation *gen, MDB_txn *txn, const char *name,
+	uint64_t *ret_numbers, size_t n)
 {
 	MDB_val key = {.mv_size = strlen(name), .mv_data = (void *)name};
 	MDB_val val;
 	struct ch_reader r;
-	uint64_t number;
 	int mdb_rc = mdb_get(txn, gen->meta, &key, &val);
 
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
 	ch_reader_init(&r, val.mv_data, val.mv_size);
-	number = ch_read_u64(&r);
-	if (r.rc || r.left)
-		return CH_ECORRUPT;
-	*ret_number = number;
-	return CH_OK;
+	for (size_t i = 0; i < n; i++)
+		ret_numbers[i] = ch_read_u64(&r);
+	return r.rc || r.left ? CH_ECORRUPT : CH_OK;
 }
 
 int ch_generation_count(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_names)
 {
-	int rc = read_number(gen, txn, "names", ret_names);
+	uint64_t names = 0;
+	int rc = read_numbers(gen, txn, "names", &names, 1);
 
-	if (rc != CH_ENOTFOUND)
+	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	*ret_names = 0;
+	*ret_names = names;
 	return CH_OK;
 }
 
@@ -415,7 +413,15 @@ static int count_certs(const struct ch_generation *gen, MDB_txn *txn, uint64_t *
 
 int ch_generation_certs(const struct ch_generation *gen, MDB_txn *txn, uint64_t *ret_certs)
 {
-	int rc = read_number(gen, txn, "certs", ret_certs);
+	uint64_t numbers[2];
+	/* Of a writing transaction: the number of the one before it, and one. */
+	uint64_t now = mdb_txn_id(txn);
+	int rc = read_numbers(gen, txn, "certs", numbers, CH_ARRAY_LEN(numbers));
 
-	return rc == CH_ENOTFOUND ? count_certs(gen, txn, ret_certs) : rc;
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	if (rc || (numbers[1] != now && numbers[1] + 1 != now))
+		return count_certs(gen, txn, ret_certs);
+	*ret_certs = numbers[0];
+	return CH_OK;
 }

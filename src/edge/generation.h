@@ -3,7 +3,8 @@
  * db "meta":  "format"  u32, CH_GENERATION_FORMAT
  *             "cursor"  u8 epoch[16] u64 seq u64 base; absent in an empty generation
  *             "names"   u64, names that are not tombstones
- *             "certs"   u64, names with a certificate; absent in what an older writer left
+ *             "certs"   u64, names with a certificate, u64 number of the transaction that
+ *                       wrote this: an older writer leaves it as it is, or absent
  *             "place"   u8 done, u8 epoch[16], u64 head, key: how far a snapshot by name has
  *                       come; absent in one that was filled by the feed alone
  * Integers are big-endian. */

@@ -243,13 +243,14 @@ static int put_counts(struct ch_replica_writer *writer)
 	CH_AUTO_BUF struct ch_buf buf;
 	int rc;
 
-	ch_buf_init(&buf, 8);
+	ch_buf_init(&buf, 16);
 	ch_buf_add_u64(&buf, writer->names);
 	rc = put_meta(writer, "names", &buf);
 	if (rc)
 		return rc;
 	ch_buf_reset(&buf);
 	ch_buf_add_u64(&buf, writer->certs);
+	ch_buf_add_u64(&buf, mdb_txn_id(writer->txn));
 	return put_meta(writer, "certs", &buf);
 }
 

@@ -3,7 +3,8 @@
 import ssl
 import struct
 
-SERVER_NAME = 0
+SERVER_NAME, SUPPORTED_GROUPS, KEY_SHARE = 0, 10, 51
+X25519 = 29
 
 
 def real(sni, ctx=None):
@@ -48,6 +49,19 @@ def with_server_names(*bodies):
     head, extensions = _split(real("x.test"))
     rest = [(kind, body) for kind, body in extensions if kind != SERVER_NAME]
     return _join(head, [(SERVER_NAME, body) for body in bodies] + rest)
+
+
+def first_and_second(first, second):
+    """Two ClientHellos of one TLS 1.3 handshake, for server names (bytes) of their own: the first
+    brings no key share, so that it is answered by a HelloRetryRequest (section 4.1.4)."""
+    head, extensions = _split(real("x.test"))
+    rest = [(kind, body) for kind, body in extensions
+            if kind not in (SERVER_NAME, SUPPORTED_GROUPS, KEY_SHARE)]
+    groups = (SUPPORTED_GROUPS, struct.pack("!HH", 2, X25519))
+    # Any 32 bytes are a share to the server; what follows is not for us to read.
+    share = struct.pack("!HHH", 36, X25519, 32) + b"\x09" + b"\0" * 31
+    return [_join(head, [(SERVER_NAME, name_list(name)), groups, (KEY_SHARE, body)] + rest)
+            for name, body in ((first, b"\0\0"), (second, share))]
 
 
 def name_list(*names, kind=0):

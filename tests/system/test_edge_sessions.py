@@ -1,7 +1,11 @@
 """Sessions: resumed for their own name, never for another, never for one that was removed."""
 
+import socket
+import struct
+
 import pytest
 
+import hello
 from lab import tls
 from edge_fixture import (TLS12, TLS13, UNKNOWN_NAME, new_edge, shared_edge)  # noqa: F401
 
@@ -194,3 +198,50 @@ def test_tickets_are_off_for_custom_domains_only(shared_edge, port, sni, ticket)
     ctx = tls.context(None, TLS12)
     with shared_edge.connect(sni, port, ctx=ctx) as visitor:
         assert visitor.sock.session.has_ticket == ticket
+
+
+# -- a second ClientHello ---------------------------------------------------------------------
+
+HANDSHAKE, ALERT, CHANGE_CIPHER_SPEC = 22, 21, 20
+SERVER_HELLO, ILLEGAL_PARAMETER = 2, 47
+RETRY = bytes.fromhex("CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C")
+
+
+def next_record(stream):
+    """(type, body), without those that are there for middleboxes only."""
+    while True:
+        head = stream.read(5)
+        assert len(head) == 5, "the connection was closed"
+        body = stream.read(struct.unpack_from("!H", head, 3)[0])
+        if head[0] != CHANGE_CIPHER_SPEC:
+            return head[0], body
+
+
+def answer_to_second(edge, port, first, second):
+    """("alert", number), or ("hello",) when the server goes on with the handshake."""
+    hellos = hello.first_and_second(first.encode(), second.encode())
+    with socket.create_connection(("127.0.0.1", edge.port[port]), timeout=10) as visitor:
+        stream = visitor.makefile("rb")
+        visitor.sendall(hellos[0])
+        kind, body = next_record(stream)
+        assert kind == HANDSHAKE and body[6:38] == RETRY, "a HelloRetryRequest"
+        visitor.sendall(hellos[1])
+        kind, body = next_record(stream)
+        if kind == ALERT:
+            return "alert", body[1]
+        assert (kind, body[0]) == (HANDSHAKE, SERVER_HELLO)
+        return ("hello",)
+
+
+@pytest.mark.parametrize("port", ["https", "mixed"])
+def test_the_second_hello_of_a_handshake_has_the_name_of_the_first(shared_edge, port):
+    """OpenSSL takes another name there; sessions would stay bound to the first one's."""
+    names = ("retry.shops.test", "other.shops.test")
+    shared_edge.apply_once(*(f"cert:{name}:{at}" for at, name in enumerate(names, 1)))
+    for name in (*names, "static.test"):
+        assert answer_to_second(shared_edge, port, name, name) == ("hello",), name
+    assert answer_to_second(shared_edge, port, names[0], names[0].upper()) == ("hello",)
+    for second in (names[1], "static.test"):
+        assert answer_to_second(shared_edge, port, names[0], second) == ("alert", ILLEGAL_PARAMETER)
+    # The other way round nothing was bound yet.
+    assert answer_to_second(shared_edge, port, "static.test", names[0]) == ("hello",)

@@ -1,4 +1,5 @@
 /* What one transaction does, and what a reader sees of it. */
+#include "edge/replica_writer.h"
 #include "replica_fixture.h"
 
 static const char *shop = "shop.example.com";
@@ -221,6 +222,73 @@ static void chains_are_stored_once_and_found_by_their_id(void **state)
 	ch_replica_reader_free(reader);
 }
 
+/* Only the head of the record matters here. */
+static void put_kind(struct ch_replica_writer *writer, const char *name, uint8_t version,
+	enum ch_record_kind kind)
+{
+	const uint8_t bytes[] = {1, (uint8_t)kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, version};
+	struct ch_record record = {
+		.kind = kind, .version = version, .name = name, .name_len = strlen(name)};
+	struct ch_cursor cursor = cursor_at(version);
+	enum ch_apply_effect effect;
+
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(ch_replica_put(writer, &record, bytes, sizeof(bytes), &effect), CH_OK);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
+}
+
+static uint64_t certs_of(struct ch_replica_writer *writer)
+{
+	uint64_t certs;
+
+	assert_int_equal(ch_replica_writer_live_certs(writer, &certs), CH_OK);
+	return certs;
+}
+
+static void names_with_a_certificate_are_counted(void **state)
+{
+	struct ch_replica_writer *writer = open_writer(*state);
+
+	put_kind(writer, "a.example", 1, CH_RECORD_CERT);
+	put_kind(writer, "b.example", 2, CH_RECORD_CERT);
+	put_kind(writer, "c.example", 3, CH_RECORD_NAME);
+	assert_int_equal(certs_of(writer), 2);
+	put_kind(writer, "a.example", 4, CH_RECORD_CERT);
+	put_kind(writer, "b.example", 5, CH_RECORD_NAME);
+	assert_int_equal(certs_of(writer), 1);
+	put_kind(writer, "c.example", 6, CH_RECORD_CERT);
+	put_kind(writer, "c.example", 7, CH_RECORD_TOMBSTONE);
+	put_kind(writer, "a.example", 8, CH_RECORD_TOMBSTONE);
+	assert_int_equal(certs_of(writer), 0);
+	ch_replica_writer_free(writer);
+}
+
+/* As an agent of the version before does, which does not know of the count. */
+static void write_without_the_count(struct ch_replica_writer *writer, const char *name)
+{
+	uint8_t bytes[] = {1, CH_RECORD_CERT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9};
+	MDB_val key = {.mv_size = strlen(name), .mv_data = (void *)name};
+	MDB_val val = {.mv_size = sizeof(bytes), .mv_data = bytes};
+	MDB_txn *txn;
+
+	assert_int_equal(mdb_txn_begin(writer->live.env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_put(txn, writer->live.names, &key, &val, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+}
+
+static void a_count_that_somebody_has_not_kept_is_made_anew(void **state)
+{
+	struct ch_replica_writer *writer = open_writer(*state);
+
+	put_kind(writer, "a.example", 1, CH_RECORD_CERT);
+	write_without_the_count(writer, "b.example");
+	write_without_the_count(writer, "c.example");
+	assert_int_equal(certs_of(writer), 3);
+	put_kind(writer, "a.example", 10, CH_RECORD_TOMBSTONE);
+	assert_int_equal(certs_of(writer), 2);
+	ch_replica_writer_free(writer);
+}
+
 static void an_aborted_transaction_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -431,6 +499,8 @@ int main(void)
 		TEST(policies_lie_beside_their_names),
 		TEST(a_tombstone_takes_the_policy_along),
 		TEST(chains_are_stored_once_and_found_by_their_id),
+		TEST(names_with_a_certificate_are_counted),
+		TEST(a_count_that_somebody_has_not_kept_is_made_anew),
 		TEST(an_aborted_transaction_changes_nothing),
 		TEST(without_a_transaction_nothing_can_be_put),
 		TEST(a_lookup_is_between_begin_and_end),
