@@ -33,6 +33,7 @@ struct probe {
 	struct ch_table table;
 	json_t *results;
 	size_t n_wrong;
+	size_t n_not_asked;
 };
 
 static int read_expected(const json_t *cert, struct expected *ret_expected)
@@ -107,50 +108,65 @@ static void report(struct probe *p, const char *target, const char *verdict, int
 	ch_table_add(&p->table, sentence(p, verdict, err));
 }
 
-static void probe_one(struct probe *p, const char address[CH_PROBE_ADDR_B], uint16_t port)
+static void probe_one(struct probe *p, const struct ch_probe_target *to)
 {
 	struct ch_probe_result got = {.tls = ""};
 	struct ch_err err = {0};
 	char target[CH_PROBE_ADDR_B + 10];
-	int rc = ch_probe(address, port, p->name, TIMEOUT_MS, &got, &err);
+	int rc = ch_probe(to->address, to->port, p->name, TIMEOUT_MS, &got, &err);
 	const char *verdict = judge(p, rc, &err, &got);
 
-	snprintf(target, sizeof(target), strchr(address, ':') ? "[%.45s]:%u" : "%.45s:%u",
-		address, port);
+	snprintf(target, sizeof(target), strchr(to->address, ':') ? "[%.45s]:%u" : "%.45s:%u",
+		to->address, to->port);
 	report(p, target, verdict, rc, &err, &got);
 }
 
 static int probe_all(struct probe *p, struct ch_err *err)
 {
-	char addrs[CH_PROBE_ADDRS_MAX][CH_PROBE_ADDR_B];
-	uint16_t port = HTTPS_PORT;
-	size_t n = 1;
+	struct ch_probe_targets targets = {.n = 1};
 	int rc;
 
-	if (p->connect && ch_probe_target_parse(p->connect, HTTPS_PORT, addrs[0], &port))
+	if (p->connect && ch_probe_target_parse(p->connect, HTTPS_PORT, targets.list[0].address,
+				  &targets.list[0].port))
 		return ch_err_set(err, CH_EINVAL, "probe-address",
 			"--connect takes an address and a port, such as 192.0.2.1:443 or "
 			"[2001:db8::1]:443");
 	if (!p->connect) {
-		rc = ch_probe_resolve(p->name, addrs, CH_PROBE_ADDRS_MAX, &n, err);
+		rc = ch_probe_resolve(p->name, HTTPS_PORT, &targets, err);
+		/* A resolver that fails is not a store that is busy. */
+		if (rc == CH_EAGAIN)
+			rc = err->rc = CH_EIO;
 		if (rc)
-			return rc == CH_EAGAIN ? CH_EIO : rc;
+			return rc;
 	}
-	for (size_t i = 0; i < n; i++)
-		probe_one(p, addrs[i], port);
+	for (size_t i = 0; i < targets.n; i++)
+		probe_one(p, &targets.list[i]);
+	p->n_not_asked = targets.n_over;
 	return CH_OK;
 }
 
 static void print_json(struct probe *p)
 {
 	CH_AUTO_JSON json_t *all =
-		json_pack("{s:s, s:o, s:O, s:b}", "name", p->name, "expected",
+		json_pack("{s:s, s:o, s:O, s:I, s:b}", "name", p->name, "expected",
 			json_is_object(json_object_get(p->certificates, "current"))
 				? json_incref(json_object_get(p->certificates, "current"))
 				: json_null(),
-			"results", p->results, "ok", p->n_wrong == 0);
+			"results", p->results, "not_asked", (json_int_t)p->n_not_asked, "ok",
+			p->n_wrong == 0 && p->n_not_asked == 0);
 
 	ch_json_print(all);
+}
+
+static int conclude(const struct probe *p)
+{
+	if (p->n_not_asked)
+		fprintf(stderr,
+			"certherd probe: %zu more addresses were not asked: at most %d are\n",
+			p->n_not_asked, CH_PROBE_TARGETS_MAX);
+	if (p->n_wrong)
+		return CH_EXIT_FAILED;
+	return p->n_not_asked ? CH_EXIT_PARTLY : CH_EXIT_OK;
 }
 
 static int run(struct probe *p, const char *name)
@@ -185,7 +201,7 @@ static int run(struct probe *p, const char *name)
 	ch_table_done(&p->table);
 	if (rc)
 		return ch_client_fail(&p->client, name, &err);
-	return p->n_wrong ? CH_EXIT_FAILED : CH_EXIT_OK;
+	return conclude(p);
 }
 
 int ch_probe_main(int argc, char **argv)
@@ -201,7 +217,8 @@ int ch_probe_main(int argc, char **argv)
 		.help = "Asks every public address of a name for its certificate and compares "
 			"it "
 			"with what should be served.\nExit code 1 when an address serves "
-			"something else, or nothing.",
+			"something else, or nothing; 3 when there are more\n"
+			"addresses than are asked (32).",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,

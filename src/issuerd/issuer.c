@@ -71,6 +71,7 @@ int ch_issuer_open(const struct ch_issuer_config *config, struct ch_issuer **ret
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	issuer->config = config;
 	issuer->probe = ch_issuer_probe;
+	issuer->may_ask = ch_probe_is_global;
 	pthread_mutex_init(&issuer->recipients_lock, NULL);
 	pthread_mutex_init(&issuer->account.lock, NULL);
 	ch_gate_init(&issuer->gate);

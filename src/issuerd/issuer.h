@@ -45,10 +45,14 @@ struct ch_issuer {
 	struct ch_recipients recipients;
 	struct ch_account account;
 	struct ch_gate gate;
-	/* Confirms that visitors get the leaf: CH_OK; CH_ECONFLICT: another certificate is
-	 * shown; other codes: nobody answers.  Replaced in tests. */
+	/* Confirms that visitors get the leaf: CH_OK, and err's detail, when there is one, says
+	 * what was not asked; CH_ECONFLICT: another certificate is shown; other codes: nobody
+	 * answers.  Replaced in tests. */
 	int (*probe)(const struct ch_issuer *issuer, const char *name,
 		const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err);
+	/* Whether an address that a name leads to may be asked: ch_probe_is_global, which tests
+	 * on loopback replace. */
+	bool (*may_ask)(const char *address);
 	/* Probes under way: dead addresses take time, and must not take all workers. */
 	atomic_int probing;
 	/* 1: begin nothing new; from stop_by_ms (monotonic) on, requests are canceled. */

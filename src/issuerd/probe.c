@@ -7,7 +7,7 @@
 /* One worker's time is what a dead address costs: little of it. */
 #define ONE_MS (3 * CH_SECOND_MS)
 #define ALL_MS (8 * CH_SECOND_MS)
-#define ADDRS_MAX 16
+#define HTTPS_PORT 443
 
 static int probe_one(const char *address, uint16_t port, const char *name,
 	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
@@ -25,36 +25,34 @@ static int probe_one(const char *address, uint16_t port, const char *name,
 
 /* The name's owner says in the DNS where we connect, and gets to read how it went: that must
  * not become a look into our own network. */
-static int probe_public(const char *address, const char *name,
-	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+static int probe_public(const struct ch_issuer *issuer, const struct ch_probe_target *to,
+	const char *name, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
-	if (!ch_probe_is_global(address))
+	if (!issuer->may_ask(to->address))
 		return ch_err_set(err, CH_ENETWORK, "probe-not-public",
 			"%s is not a public address: visitors do not reach it, and it was not "
 			"asked.",
-			address);
-	return probe_one(address, 443, name, leaf_sha256, err);
+			to->address);
+	return probe_one(to->address, to->port, name, leaf_sha256, err);
 }
 
 /* An address that is not reached may be out of this host's reach only (no IPv6 here): it does
- * not count as long as another one answers rightly.  A wrong certificate counts anywhere. */
-static int probe_dns(const struct ch_issuer *issuer, const char *name,
-	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+ * not count as long as another one answers rightly.  A wrong certificate counts anywhere.
+ * Confirmed by some, with addresses that nobody has asked: CH_OK, and err says how many. */
+static int probe_targets(const struct ch_issuer *issuer, const struct ch_probe_targets *targets,
+	const char *name, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
-	char addrs[ADDRS_MAX][CH_PROBE_ADDR_B];
 	int64_t until_ms = ch_mono_ms() + ALL_MS;
 	bool confirmed = false;
 	int failure = CH_OK;
-	size_t n;
-	int rc = ch_probe_resolve(name, addrs, ADDRS_MAX, &n, err);
+	size_t i;
 
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < n && ch_mono_ms() < until_ms && !atomic_load(&issuer->stopping);
+	for (i = 0;
+		i < targets->n && ch_mono_ms() < until_ms && !atomic_load(&issuer->stopping);
 		i++) {
 		struct ch_err one = {0};
+		int rc = probe_public(issuer, &targets->list[i], name, leaf_sha256, &one);
 
-		rc = probe_public(addrs[i], name, leaf_sha256, &one);
 		/* CH_EPROTO: something that speaks there, but not our edge. */
 		if (rc == CH_ECONFLICT || rc == CH_EPROTO) {
 			*err = one;
@@ -67,11 +65,25 @@ static int probe_dns(const struct ch_issuer *issuer, const char *name,
 			*err = one;
 		}
 	}
-	if (confirmed)
-		return CH_OK;
-	return failure ? failure
-		       : ch_err_set(err, CH_ETIMEOUT, "probe-timeout",
-				 "There was no time to ask any address.");
+	if (!confirmed)
+		return failure ? failure
+			       : ch_err_set(err, CH_ETIMEOUT, "probe-timeout",
+					 "There was no time to ask any address.");
+	*err = (struct ch_err){.rc = CH_OK};
+	if (targets->n - i + targets->n_over)
+		(void)ch_err_set(err, CH_OK, "probe-partly",
+			"%zu of its %zu addresses were not asked",
+			targets->n - i + targets->n_over, targets->n + targets->n_over);
+	return CH_OK;
+}
+
+static int probe_dns(const struct ch_issuer *issuer, const char *name,
+	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+{
+	struct ch_probe_targets targets;
+	int rc = ch_probe_resolve(name, HTTPS_PORT, &targets, err);
+
+	return rc ? rc : probe_targets(issuer, &targets, name, leaf_sha256, err);
 }
 
 int ch_issuer_probe(const struct ch_issuer *issuer, const char *name,

@@ -43,6 +43,9 @@ static void probe_all(struct ch_step *step)
 			probe_failed(step, work->names[i], rc, &err);
 			return;
 		}
+		if (*err.detail && !step->out->has_reason)
+			ch_step_reason(step, "ok", CH_ACTOR_NOBODY,
+				"Served by all edges. %s: %s.", work->names[i], err.detail);
 	}
 	done(step);
 }

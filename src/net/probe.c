@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -211,38 +212,63 @@ int ch_probe(const char *address, uint16_t port, const char *sni, int64_t timeou
 	return CH_OK;
 }
 
-static bool is_there(char addrs[][CH_PROBE_ADDR_B], size_t n, const char *text)
+static const struct ch_resolver host_resolver = {getaddrinfo, freeaddrinfo};
+static const struct ch_resolver *resolver = &host_resolver;
+
+void ch_probe_set_resolver(const struct ch_resolver *other)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(addrs[i], text) == 0)
+	resolver = other ? other : &host_resolver;
+}
+
+static bool is_double(const struct addrinfo *list, const struct addrinfo *one)
+{
+	for (; list != one; list = list->ai_next)
+		if (list->ai_addrlen == one->ai_addrlen &&
+			memcmp(list->ai_addr, one->ai_addr, one->ai_addrlen) == 0)
 			return true;
 	return false;
 }
 
-int ch_probe_resolve(const char *name, char ret_addrs[][CH_PROBE_ADDR_B], size_t max,
-	size_t *ret_n, struct ch_err *err)
+/* An address that has no text of ours (one with a zone) counts among those not asked. */
+static void collect(const struct addrinfo *list, struct ch_probe_targets *targets)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *list = NULL;
-	size_t n = 0;
-	int code = getaddrinfo(name, NULL, &hints, &list);
+	for (const struct addrinfo *a = list; a; a = a->ai_next) {
+		struct ch_probe_target *to = &targets->list[targets->n];
+		char port[8];
 
+		if (is_double(list, a))
+			continue;
+		if (targets->n == CH_PROBE_TARGETS_MAX ||
+			getnameinfo(a->ai_addr, a->ai_addrlen, to->address, sizeof(to->address),
+				port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+			targets->n_over++;
+			continue;
+		}
+		to->port = (uint16_t)strtoul(port, NULL, 10);
+		targets->n++;
+	}
+}
+
+int ch_probe_resolve(const char *name, uint16_t port, struct ch_probe_targets *ret_targets,
+	struct ch_err *err)
+{
+	struct addrinfo hints = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *list = NULL;
+	char service[8];
+	int code;
+
+	snprintf(service, sizeof(service), "%u", port);
+	code = resolver->lookup(name, service, &hints, &list);
 	if (code == EAI_NONAME || code == EAI_NODATA)
 		return ch_err_set(err, CH_ENOTFOUND, "probe-no-address",
 			"%s has no A or AAAA record", name);
 	if (code)
 		return ch_err_set(err, CH_EAGAIN, "probe-resolver", "%s cannot be resolved: %s",
 			name, code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
-	for (struct addrinfo *a = list; a && n < max; a = a->ai_next) {
-		char text[CH_PROBE_ADDR_B];
-
-		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text), NULL, 0,
-			    NI_NUMERICHOST) == 0 &&
-			!is_there(ret_addrs, n, text))
-			memcpy(ret_addrs[n++], text, sizeof(text));
-	}
-	freeaddrinfo(list);
-	*ret_n = n;
+	*ret_targets = (struct ch_probe_targets){.n = 0};
+	collect(list, ret_targets);
+	resolver->release(list);
 	return CH_OK;
 }
 

@@ -2,13 +2,14 @@
 #ifndef CH_NET_PROBE_H
 #define CH_NET_PROBE_H
 
+#include <netdb.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-#define CH_PROBE_ADDRS_MAX 32
+#define CH_PROBE_TARGETS_MAX 32
 #define CH_PROBE_ADDR_B 46 /* text of an IPv6 address and a NUL */
 
 struct ch_probe_result {
@@ -29,10 +30,32 @@ struct ch_probe_result {
 CH_MUST int ch_probe(const char *address, uint16_t port, const char *sni, int64_t timeout_ms,
 	struct ch_probe_result *ret_result, struct ch_err *err);
 
-/* All A and AAAA addresses of the name as this host's resolver sees them, without doubles.
- * CH_ENOTFOUND (probe-no-address), CH_EAGAIN (probe-resolver). */
-CH_MUST int ch_probe_resolve(const char *name, char ret_addrs[][CH_PROBE_ADDR_B], size_t max,
-	size_t *ret_n, struct ch_err *err);
+/* Where a name leads: what ch_probe takes. */
+struct ch_probe_target {
+	char address[CH_PROBE_ADDR_B];
+	uint16_t port;
+};
+
+struct ch_probe_targets {
+	struct ch_probe_target list[CH_PROBE_TARGETS_MAX];
+	size_t n;
+	size_t n_over; /* more than fit: nobody will ask them, and the caller says so */
+};
+
+/* All A and AAAA addresses of the name as this host's resolver sees them, without doubles, each
+ * with the port.  CH_ENOTFOUND (probe-no-address), CH_EAGAIN (probe-resolver). */
+CH_MUST int ch_probe_resolve(const char *name, uint16_t port,
+	struct ch_probe_targets *ret_targets, struct ch_err *err);
+
+/* What stands behind ch_probe_resolve: getaddrinfo(3) and freeaddrinfo(3). */
+struct ch_resolver {
+	int (*lookup)(const char *name, const char *service, const struct addrinfo *hints,
+		struct addrinfo **ret_list);
+	void (*release)(struct addrinfo *list);
+};
+/* From now on this one is asked (tests); NULL restores the host's.  Call before threads start.
+ */
+void ch_probe_set_resolver(const struct ch_resolver *resolver);
 
 /* False for an address that nobody reaches over the public Internet (loopback, private,
  * link-local, multicast, documentation, IPv4 within IPv6, …) and for what is no address: who

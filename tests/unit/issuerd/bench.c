@@ -29,8 +29,11 @@ static int fake_probe(const struct ch_issuer *issuer, const char *name,
 	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	probed->probes++;
-	return probed->probe_rc ? ch_err_set(err, probed->probe_rc, "probe", "the probe failed")
-				: CH_OK;
+	if (probed->probe_rc)
+		return ch_err_set(err, probed->probe_rc, "probe", "the probe failed");
+	if (probed->probe_note)
+		return ch_err_set(err, CH_OK, "probe-partly", "%s", probed->probe_note);
+	return CH_OK;
 }
 
 static void make_files(struct bench *b)

@@ -18,6 +18,7 @@ struct bench {
 	json_t *published;
 	/* Called by the probe; see bench_new. */
 	int probe_rc;
+	const char *probe_note; /* what was not asked, when probe_rc is 0; NULL: all was */
 	int probes;
 };
 

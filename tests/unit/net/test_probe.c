@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "fake_dns.h"
 #include "net/probe.h"
 #include "server.h"
 
@@ -133,17 +134,88 @@ static void addresses_of_the_public_internet_are_told_from_others(void **state)
 			fail_msg("%s was taken", special[i]);
 }
 
-static void addresses_come_from_the_resolver_once_each(void **state)
+static void the_hosts_own_resolver_is_asked(void **state)
 {
-	char addrs[4][CH_PROBE_ADDR_B];
+	struct ch_probe_targets targets;
 	struct ch_err err;
-	size_t n;
 
-	assert_int_equal(ch_probe_resolve("127.0.0.1", addrs, 4, &n, &err), CH_OK);
-	assert_int_equal(n, 1);
-	assert_string_equal(addrs[0], "127.0.0.1");
+	assert_int_equal(ch_probe_resolve("127.0.0.1", 8443, &targets, &err), CH_OK);
+	assert_int_equal(targets.n, 1);
+	assert_int_equal(targets.n_over, 0);
+	assert_string_equal(targets.list[0].address, "127.0.0.1");
+	assert_int_equal(targets.list[0].port, 8443);
 	assert_int_not_equal(
-		ch_probe_resolve("no-such-name.invalid", addrs, 4, &n, &err), CH_OK);
+		ch_probe_resolve("no-such-name.invalid", 443, &targets, &err), CH_OK);
+}
+
+static void each_address_of_a_name_comes_once(void **state)
+{
+	static const struct fake_dns_entry entries[] = {{"2001:db8::1", 0}, {"192.0.2.1", 0},
+		{"2001:db8::1", 0}, {"192.0.2.2", 0}, {"192.0.2.1", 0}};
+	struct ch_probe_targets t;
+	struct ch_err err;
+
+	fake_dns_set(entries, CH_ARRAY_LEN(entries));
+	assert_int_equal(ch_probe_resolve("shop.example", 443, &t, &err), CH_OK);
+	assert_string_equal(fake_dns_asked(), "shop.example 443");
+	assert_int_equal(t.n, 3);
+	assert_int_equal(t.n_over, 0);
+	assert_string_equal(t.list[0].address, "2001:db8::1");
+	assert_string_equal(t.list[1].address, "192.0.2.1");
+	assert_string_equal(t.list[2].address, "192.0.2.2");
+	for (size_t i = 0; i < t.n; i++)
+		assert_int_equal(t.list[i].port, 443);
+	assert_int_equal(fake_dns_open(), 0);
+}
+
+static void addresses_beyond_the_limit_are_counted(void **state)
+{
+	struct fake_dns_entry entries[CH_PROBE_TARGETS_MAX + 3];
+	char text[CH_ARRAY_LEN(entries)][20];
+	struct ch_probe_targets t;
+	struct ch_err err;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(entries); i++) {
+		snprintf(text[i], sizeof(text[i]), "192.0.2.%zu", i + 1);
+		entries[i] = (struct fake_dns_entry){text[i], 0};
+	}
+	fake_dns_set(entries, CH_PROBE_TARGETS_MAX);
+	assert_int_equal(ch_probe_resolve("shop.example", 443, &t, &err), CH_OK);
+	assert_int_equal(t.n, CH_PROBE_TARGETS_MAX);
+	assert_int_equal(t.n_over, 0);
+	entries[CH_PROBE_TARGETS_MAX + 2] = entries[0]; /* no other address */
+	fake_dns_set(entries, CH_ARRAY_LEN(entries));
+	assert_int_equal(ch_probe_resolve("shop.example", 443, &t, &err), CH_OK);
+	assert_int_equal(t.n, CH_PROBE_TARGETS_MAX);
+	assert_int_equal(t.n_over, 2);
+	assert_string_equal(t.list[CH_PROBE_TARGETS_MAX - 1].address, "192.0.2.32");
+	assert_int_equal(fake_dns_open(), 0);
+}
+
+static void a_name_that_does_not_resolve_is_told_from_a_resolver_that_fails(void **state)
+{
+	static const int none[] = {EAI_NONAME, EAI_NODATA};
+	static const int failing[] = {EAI_AGAIN, EAI_FAIL, EAI_MEMORY};
+	struct ch_probe_targets t = {.n = 7};
+	struct ch_err err;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(none); i++) {
+		fake_dns_fail(none[i]);
+		assert_int_equal(ch_probe_resolve("shop.example", 443, &t, &err), CH_ENOTFOUND);
+		assert_string_equal(err.problem, "probe-no-address");
+	}
+	for (size_t i = 0; i < CH_ARRAY_LEN(failing); i++) {
+		fake_dns_fail(failing[i]);
+		assert_int_equal(ch_probe_resolve("shop.example", 443, &t, &err), CH_EAGAIN);
+		assert_string_equal(err.problem, "probe-resolver");
+	}
+	assert_int_equal(t.n, 7);
+}
+
+static int end_fake_dns(void **state)
+{
+	fake_dns_end();
+	return 0;
 }
 
 int main(void)
@@ -154,7 +226,12 @@ int main(void)
 		cmocka_unit_test(only_addresses_are_probed),
 		cmocka_unit_test(a_target_is_an_address_with_or_without_a_port),
 		cmocka_unit_test(addresses_of_the_public_internet_are_told_from_others),
-		cmocka_unit_test(addresses_come_from_the_resolver_once_each),
+		cmocka_unit_test(the_hosts_own_resolver_is_asked),
+		cmocka_unit_test_teardown(each_address_of_a_name_comes_once, end_fake_dns),
+		cmocka_unit_test_teardown(addresses_beyond_the_limit_are_counted, end_fake_dns),
+		cmocka_unit_test_teardown(
+			a_name_that_does_not_resolve_is_told_from_a_resolver_that_fails,
+			end_fake_dns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
