@@ -57,6 +57,18 @@ static void what_the_probe_did_not_ask_is_said(void **state)
 		"Served by all edges. shop.test: 5 of its 37 addresses were not asked.");
 }
 
+static void edges_that_are_behind_weigh_more_than_what_was_not_asked(void **state)
+{
+	b->probe_note = "5 of its 37 addresses were not asked";
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	b->row.edges.ready = false;
+	b->row.edges.caught_up = 1;
+	b->config.edge_wait_ms = 0;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->probes, 1);
+	assert_string_equal(b->last.reason.code, "edges-behind");
+}
+
 static void edges_are_waited_for_before_the_probe(void **state)
 {
 	bench_run_to(b, CH_ORDER_CONFIRMING);
@@ -112,6 +124,7 @@ int main(void)
 		T(a_probe_that_fails_ends_as_active_with_the_reason),
 		T(an_unreachable_name_is_told_apart_and_may_come_back),
 		T(what_the_probe_did_not_ask_is_said),
+		T(edges_that_are_behind_weigh_more_than_what_was_not_asked),
 		T(edges_are_waited_for_before_the_probe),
 		T(a_name_that_leads_into_our_own_network_is_not_followed),
 		T(probes_leave_workers_for_other_work),
