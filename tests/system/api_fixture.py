@@ -60,7 +60,7 @@ class CA:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = name(common_name)
         self.path = pathlib.Path(path)
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         ski = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
         self.cert = (
             x509.CertificateBuilder()
@@ -116,7 +116,7 @@ class Identity:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.cert_path = str(pathlib.Path(directory) / f"{label}.pem")
         self.key_path = str(pathlib.Path(directory) / f"{label}.key")
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(name(label))
@@ -372,7 +372,8 @@ def b64u(data):
 
 
 def time_text(at_s):
-    return datetime.datetime.utcfromtimestamp(at_s).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    at = datetime.datetime.fromtimestamp(at_s, datetime.timezone.utc)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def chain_block(*ders):
