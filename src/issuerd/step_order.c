@@ -45,11 +45,13 @@ void ch_step_order(struct ch_step *step)
 		ch_step_ca_error(step, &ans);
 		return;
 	}
-	/* The URL is stored before anything is done with the order: there is no other way to
-	 * find it again. */
+	/* The store has the URL before the order waits for long: there is no other way to find
+	 * it again.  What the store's answer would say of the edges is known already, or is
+	 * worth that write. */
 	step->out->has_state = true;
 	step->out->state = CH_ORDER_ORDERED;
 	step->out->has_notes = true;
 	step->out->notes = notes;
 	step->out->go_on = true;
+	step->out->may_keep = step->work->edges.ready;
 }

@@ -155,31 +155,6 @@ static void publication_refused(
 		ch_log_warn("order %" PRIu64 ": %s", work->id, err.detail);
 }
 
-static void give_back(struct ch_worker *worker, struct ch_work *work)
-{
-	CH_AUTO_WRITE struct ch_write w;
-	struct ch_err err;
-
-	ch_write_init(&w);
-	if (ch_worker_write(worker, &w, work, &err))
-		ch_log_debug("order %" PRIu64 " not given back: %s", work->id, err.detail);
-}
-
-/* When a wait for the CA is over that is not worth a write and a new lease: short, and with
- * enough of this lease left.  0: it is. */
-static int64_t aside_until(
-	const struct ch_worker *worker, const struct ch_work *work, const struct ch_write *w)
-{
-	int64_t wait_ms = w->next_at_ms - ch_now_ms();
-	int64_t due_ms = ch_mono_ms() + (wait_ms > 0 ? wait_ms : 0);
-
-	if (!w->only_poll || wait_ms > ASIDE_MOST_MS ||
-		due_ms + worker->issuer->config->lease_ms / 2 > work->lease_until_mono_ms ||
-		!ch_queue_may_put_aside(worker->queue))
-		return 0;
-	return due_ms;
-}
-
 /* What was not written after earlier steps goes with this one. */
 static void catch_up(const struct ch_work *work, struct ch_write *w)
 {
@@ -193,7 +168,41 @@ static void catch_up(const struct ch_work *work, struct ch_write *w)
 	}
 }
 
-/* Nothing is written: a process that dies now has lost a wait. */
+static void give_back(struct ch_worker *worker, struct ch_work *work)
+{
+	CH_AUTO_WRITE struct ch_write w;
+	struct ch_err err;
+
+	ch_write_init(&w);
+	catch_up(work, &w);
+	if (ch_worker_write(worker, &w, work, &err))
+		ch_log_debug("order %" PRIu64 " not given back: %s", work->id, err.detail);
+}
+
+/* Enough of it for what is not written yet. */
+static bool lease_lasts(
+	const struct ch_worker *worker, const struct ch_work *work, int64_t until_mono_ms)
+{
+	return until_mono_ms + worker->issuer->config->lease_ms / 2 <=
+	       work->lease_until_mono_ms;
+}
+
+/* When a wait for the CA is over that is not worth a write and a new lease: short, and with
+ * enough of this lease left.  0: it is. */
+static int64_t aside_until(
+	const struct ch_worker *worker, const struct ch_work *work, const struct ch_write *w)
+{
+	int64_t wait_ms = w->next_at_ms - ch_now_ms();
+	int64_t due_ms = ch_mono_ms() + (wait_ms > 0 ? wait_ms : 0);
+
+	if (!w->only_poll || wait_ms > ASIDE_MOST_MS || !lease_lasts(worker, work, due_ms) ||
+		!ch_queue_may_put_aside(worker->queue))
+		return 0;
+	return due_ms;
+}
+
+/* Nothing is written: a process that dies now has lost a wait, or an order at the CA that
+ * nothing was done with. */
 static void go_ahead(struct ch_work *work, struct ch_write *w, int64_t took_ms)
 {
 	log_step(work, w, took_ms, " (kept)");
@@ -216,7 +225,7 @@ static bool step_and_write(struct ch_worker *worker, struct ch_work *work, int64
 	ch_write_init(&w);
 	ch_step_run(&step);
 	*ret_due_ms = aside_until(worker, work, &w);
-	if (*ret_due_ms) {
+	if (*ret_due_ms || (w.go_on && w.may_keep && lease_lasts(worker, work, ch_mono_ms()))) {
 		go_ahead(work, &w, ch_mono_ms() - began_ms);
 		return true;
 	}

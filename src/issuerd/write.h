@@ -35,6 +35,8 @@ struct ch_write {
 	/* Only a wait for the CA: when it is short, the store need not hear of it, and the
 	 * order stays leased. */
 	bool only_poll;
+	/* With go_on: the store learns of it with the next write. */
+	bool may_keep;
 	bool has_notes;
 	struct ch_notes notes;
 	/* Written together, with state `sealed`: */

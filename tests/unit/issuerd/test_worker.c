@@ -125,6 +125,7 @@ static int64_t run_until(size_t most)
 
 static void steps_that_lead_on_are_made_under_one_lease(void **state)
 {
+	b->row.edges.ready = false;
 	turn(0, 200, TAKEN);
 	run_until(3);
 	assert_int_equal(store.calls, 3);
@@ -136,14 +137,15 @@ static void steps_that_lead_on_are_made_under_one_lease(void **state)
 	assert_true(json_is_true(json_object_get(store.sent[1], "keep_lease")));
 }
 
-static void a_quick_ca_gets_an_order_through_with_three_writes(void **state)
+static void a_quick_ca_gets_an_order_through_with_two_writes(void **state)
 {
 	b->ca.processing = 1;
 	turn(0, 200, TAKEN);
 	/* Looked for the validation after 0.1 s, for the certificate after 0.1 and 0.5 s. */
-	assert_int_equal(run_until(3), 700);
-	assert_int_equal(store.calls, 3);
-	assert_string_equal(store.url[2], "https://store.test/v1/orders/34/publish");
+	assert_int_equal(run_until(2), 700);
+	assert_int_equal(store.calls, 2);
+	assert_string_equal(sent_state(0), "sealed");
+	assert_string_equal(store.url[1], "https://store.test/v1/orders/34/publish");
 	/* Finalized once, although the work waited in between. */
 	assert_int_equal(b->ca.count[FAKE_FINALIZE], 1);
 	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 1);
@@ -156,14 +158,15 @@ static void a_slow_ca_gets_the_wait_written_and_the_lease_given_back(void **stat
 	b->ca.polls = 1000;
 	turn(0, 200, TAKEN);
 	/* Put aside for 0.1, 0.5 and 1 s; two are too long. */
-	assert_int_equal(run_until(2), 1600);
-	assert_int_equal(store.calls, 2);
-	assert_string_equal(sent_state(1), "validating");
-	acme = json_object_get(store.sent[1], "acme");
+	assert_int_equal(run_until(1), 1600);
+	assert_int_equal(store.calls, 1);
+	assert_string_equal(sent_state(0), "validating");
+	acme = json_object_get(store.sent[0], "acme");
+	assert_non_null(json_object_get(acme, "order"));
 	assert_int_equal(json_integer_value(json_object_get(acme, "polls")), 3);
-	assert_null(json_object_get(store.sent[1], "keep_lease"));
+	assert_null(json_object_get(store.sent[0], "keep_lease"));
 	assert_string_not_equal(
-		json_string_value(json_object_get(store.sent[1], "next_at")), "");
+		json_string_value(json_object_get(store.sent[0], "next_at")), "");
 }
 
 static void a_wait_that_the_ca_wants_longer_is_written(void **state)
@@ -186,10 +189,10 @@ static void an_error_after_a_wait_brings_the_state_with_it(void **state)
 	bench_now_ms = ch_worker_run(&worker, &b->row);
 	fake_ca_inject(&b->ca, FAKE_AUTHZ, (struct fake_answer){.status = 500, .body = ""});
 	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
-	assert_int_equal(store.calls, 2);
-	assert_string_equal(sent_state(1), "validating");
-	assert_non_null(json_object_get(json_object_get(store.sent[1], "acme"), "order"));
-	assert_non_null(json_object_get(store.sent[1], "reason"));
+	assert_int_equal(store.calls, 1);
+	assert_string_equal(sent_state(0), "validating");
+	assert_non_null(json_object_get(json_object_get(store.sent[0], "acme"), "order"));
+	assert_non_null(json_object_get(store.sent[0], "reason"));
 }
 
 static void a_wait_is_written_when_half_of_the_lease_is_over(void **state)
@@ -198,9 +201,21 @@ static void a_wait_is_written_when_half_of_the_lease_is_over(void **state)
 	b->row.lease_until_mono_ms = bench_now_ms + CH_MINUTE_MS / 2;
 	turn(0, 200, TAKEN);
 	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
+	assert_int_equal(store.calls, 1);
+	assert_string_equal(sent_state(0), "validating");
+	assert_null(json_object_get(store.sent[0], "keep_lease"));
+}
+
+/* A process that dies then would lose the order's URL after it was worth something. */
+static void an_order_is_written_when_less_than_half_of_the_lease_is_left(void **state)
+{
+	b->config.lease_ms = CH_MINUTE_MS;
+	b->row.lease_until_mono_ms = bench_now_ms + CH_MINUTE_MS / 2 - 1;
+	turn(0, 200, TAKEN);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 2);
-	assert_string_equal(sent_state(1), "validating");
-	assert_null(json_object_get(store.sent[1], "keep_lease"));
+	assert_string_equal(sent_state(0), "ordered");
+	assert_true(json_is_true(json_object_get(store.sent[0], "keep_lease")));
 }
 
 static void a_wait_is_written_when_too_many_were_put_aside(void **state)
@@ -209,8 +224,8 @@ static void a_wait_is_written_when_too_many_were_put_aside(void **state)
 		ch_queue_put_aside(&queue, calloc(1, sizeof(struct ch_work)), bench_now_ms);
 	turn(0, 200, TAKEN);
 	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
-	assert_int_equal(store.calls, 2);
-	assert_string_equal(sent_state(1), "validating");
+	assert_int_equal(store.calls, 1);
+	assert_string_equal(sent_state(0), "validating");
 }
 
 static void a_stop_gives_back_what_was_put_aside(void **state)
@@ -219,12 +234,25 @@ static void a_stop_gives_back_what_was_put_aside(void **state)
 	assert_int_not_equal(ch_worker_run(&worker, &b->row), 0);
 	atomic_store(&b->issuer->stopping, 1);
 	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
-	assert_int_equal(store.calls, 2);
-	assert_int_equal(json_object_size(store.sent[1]), 1); /* the fence only: due now */
+	assert_int_equal(store.calls, 1);
+	/* What was kept so far, and no time: it is due now. */
+	assert_string_equal(sent_state(0), "validating");
+	assert_non_null(json_object_get(json_object_get(store.sent[0], "acme"), "order"));
+	assert_null(json_object_get(store.sent[0], "next_at"));
+}
+
+static void a_stop_before_the_first_step_gives_back_the_lease_only(void **state)
+{
+	turn(0, 200, TAKEN);
+	atomic_store(&b->issuer->stopping, 1);
+	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
+	assert_int_equal(store.calls, 1);
+	assert_int_equal(json_object_size(store.sent[0]), 1); /* the fence */
 }
 
 static void the_stores_view_of_the_edges_counts(void **state)
 {
+	b->row.edges.ready = false; /* worth asking the store */
 	turn(0, 200,
 		"{\"id\":34,\"fence\":7,\"state\":\"ordered\",\"edges\":{\"ready\":false,"
 		"\"known\":1,\"behind\":[\"edge/default/e1\"]}}");
@@ -238,6 +266,7 @@ static void the_stores_view_of_the_edges_counts(void **state)
 
 static void a_lost_fence_drops_the_order_silently(void **state)
 {
+	b->row.edges.ready = false; /* worth asking the store */
 	turn(0, 409, LOST);
 	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 1);
@@ -246,6 +275,7 @@ static void a_lost_fence_drops_the_order_silently(void **state)
 
 static void an_order_that_is_no_more_is_dropped(void **state)
 {
+	b->row.edges.ready = false; /* worth asking the store */
 	turn(0, 404, "{\"code\":\"order-not-found\",\"detail\":\"gone\"}");
 	assert_int_equal(ch_worker_run(&worker, &b->row), 0);
 	assert_int_equal(store.calls, 1);
@@ -395,13 +425,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(steps_that_lead_on_are_made_under_one_lease),
-		T(a_quick_ca_gets_an_order_through_with_three_writes),
+		T(a_quick_ca_gets_an_order_through_with_two_writes),
 		T(a_slow_ca_gets_the_wait_written_and_the_lease_given_back),
 		T(a_wait_that_the_ca_wants_longer_is_written),
 		T(an_error_after_a_wait_brings_the_state_with_it),
 		T(a_wait_is_written_when_half_of_the_lease_is_over),
+		T(an_order_is_written_when_less_than_half_of_the_lease_is_left),
 		T(a_wait_is_written_when_too_many_were_put_aside),
 		T(a_stop_gives_back_what_was_put_aside),
+		T(a_stop_before_the_first_step_gives_back_the_lease_only),
 		T(the_stores_view_of_the_edges_counts),
 		T(a_lost_fence_drops_the_order_silently),
 		T(an_order_that_is_no_more_is_dropped),
