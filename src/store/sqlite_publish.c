@@ -174,7 +174,8 @@ static int write_all(struct ch_work *w, const struct publication *pub)
 	return rc ? rc
 		  : ch_sq_run(w->sq,
 			    "UPDATE orders SET state = 'confirming', leaf_sha256 = ?1, "
-			    "next_at = ?2, lease_issuer = NULL, lease_until = NULL, "
+			    "csr = NULL, sealed = NULL, next_at = ?2, lease_issuer = NULL, "
+			    "lease_until = NULL, "
 			    "updated_at = ?3 WHERE id = ?4",
 			    "biii", pub->leaf_sha256, sizeof(pub->leaf_sha256), due, w->now,
 			    in->id);

@@ -1,10 +1,16 @@
 /* The one thread that writes.  It takes what is queued, runs each operation in a savepoint of
  * one transaction, commits, and only then reports: an fsync is shared by all that waited. */
+#include <time.h>
+
 #include "base/clock.h"
 #include "store/sqlite_work.h"
 
 #define BATCH_OPS 256
 #define BATCH_MS 50
+/* A commit costs much the same for one operation and for several: while they come in company,
+ * commits keep this distance. */
+#define APART_MS 4
+#define CROWD_OPS 32
 
 static int run_op(struct ch_work *w, struct ch_store_op *op)
 {
@@ -163,7 +169,29 @@ static void announce(struct ch_sqlite *store, const struct ch_work *w)
 		fn(&w->tx.change, arg);
 }
 
-static void run_batch(struct ch_sqlite *store, struct ch_store_op *first)
+static size_t queue_len(struct ch_sqlite *store)
+{
+	size_t len;
+
+	pthread_mutex_lock(&store->lock);
+	len = store->queue_len;
+	pthread_mutex_unlock(&store->lock);
+	return len;
+}
+
+/* Who writes one after the other does not wait; nor does a crowd. */
+static void wait_for_company(struct ch_sqlite *store, size_t before_n, int64_t before_ms)
+{
+	int64_t wait_ms = before_ms + APART_MS - ch_mono_ms();
+	struct timespec pause = {
+		.tv_nsec = (wait_ms < APART_MS ? wait_ms : APART_MS) * 1000000};
+
+	if (before_n > 1 && wait_ms > 0 && queue_len(store) < CROWD_OPS)
+		nanosleep(&pause, NULL);
+}
+
+/* Returns how many there were. */
+static size_t run_batch(struct ch_sqlite *store, struct ch_store_op *first)
 {
 	struct ch_work w = {.sq = store->writer, .edge_timeout_ms = store->edge_timeout_ms};
 	struct batch batch = {.n = 0};
@@ -184,15 +212,21 @@ static void run_batch(struct ch_sqlite *store, struct ch_store_op *first)
 			fail_op(batch.ops[i], rc, text);
 		batch.ops[i]->done(batch.ops[i], batch.ops[i]->user);
 	}
+	return batch.n;
 }
 
 static void *writer_main(void *arg)
 {
 	struct ch_sqlite *store = arg;
 	struct ch_store_op *op;
+	int64_t ended_ms = 0;
+	size_t n = 0;
 
-	while ((op = take_op(store, true)))
-		run_batch(store, op);
+	while ((op = take_op(store, true))) {
+		wait_for_company(store, n, ended_ms);
+		n = run_batch(store, op);
+		ended_ms = ch_mono_ms();
+	}
 	return NULL;
 }
 

@@ -11,7 +11,7 @@
 #include "stored/sync.h"
 
 /* Commits that follow one another closely wake the edges once. */
-#define COALESCE_MS 10
+#define COALESCE_MS 25
 /* The wall clock may be set meanwhile: look again at what is due. */
 #define NAP_MAX_MS (10 * CH_SECOND_MS)
 
