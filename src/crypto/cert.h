@@ -21,6 +21,8 @@ struct ch_cert_chain {
 /* Exactly one certificate of at most CH_CERT_DER_MAX_B.  CH_EPROTO. */
 CH_MUST int ch_cert_from_der(
 	const uint8_t *der, size_t len, X509 **ret_cert, struct ch_err *err);
+/* The same; of the last ones that were parsed all callers get the same object, to read. */
+CH_MUST int ch_cert_shared(const uint8_t *der, size_t len, X509 **ret_cert, struct ch_err *err);
 /* The first certificate of a PEM file of at most 64 KiB. */
 CH_MUST int ch_cert_load(const char *path, X509 **ret_cert, struct ch_err *err);
 CH_MUST int ch_cert_info_x509(X509 *cert, struct ch_cert_info *ret_info, struct ch_err *err);

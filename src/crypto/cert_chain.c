@@ -40,7 +40,8 @@ static int add(struct ch_cert_chain *chain, const uint8_t *der, size_t len, stru
 	if (chain->n == CH_CHAIN_MAX)
 		return ch_err_set(err, CH_EPROTO, "cert-parse",
 			"more than %d certificates in the chain", CH_CHAIN_MAX);
-	rc = ch_cert_from_der(der, len, &cert, err);
+	rc = chain->n == 0 ? ch_cert_from_der(der, len, &cert, err)
+			   : ch_cert_shared(der, len, &cert, err);
 	if (rc)
 		return rc;
 	copy = malloc(len);

@@ -371,6 +371,53 @@ static void oversized_certificates_and_chains_are_refused(void **state)
 	X509_free(leaf);
 }
 
+/* More intermediates than are kept parsed, each more than once, and broken ones in between. */
+static void every_chain_is_parsed_as_it_came(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		for (long serial = 1; serial <= 40; serial++) {
+			struct cert_spec spec = good();
+			struct ch_cert_chain *chain;
+			const uint8_t *der;
+			unsigned char *want = NULL;
+			size_t len;
+			X509 *mid;
+			int want_len;
+
+			spec.serial = serial;
+			mid = testca_make(&spec);
+			want_len = i2d_X509(mid, &want);
+			for (int again = 0; again < 2; again++) {
+				chain = chain_of(ca.root, mid);
+				ch_cert_chain_der(chain, 1, &der, &len);
+				assert_int_equal(len, (size_t)want_len);
+				assert_memory_equal(der, want, len);
+				ch_cert_chain_free(chain);
+			}
+			OPENSSL_free(want);
+			X509_free(mid);
+		}
+	}
+}
+
+static void a_broken_intermediate_is_refused_each_time(void **state)
+{
+	struct ch_cert_chain *chain = NULL;
+	struct ch_err err;
+	char *text;
+	size_t len;
+	BIO *pem = testca_pem(&ca.root, 1, &text, &len);
+	char *both = NULL;
+
+	assert_true(asprintf(&both, "%.*s%s", (int)len, text, EMPTY_CERTIFICATE) > 0);
+	for (int again = 0; again < 3; again++)
+		assert_int_equal(
+			ch_cert_chain_parse_pem(both, strlen(both), &chain, &err), CH_EPROTO);
+	assert_null(chain);
+	free(both);
+	BIO_free(pem);
+}
+
 static int info_of(const struct cert_spec *spec, struct ch_cert_info *info)
 {
 	X509 *leaf = testca_make(spec);
@@ -471,6 +518,8 @@ int main(void)
 		cmocka_unit_test(chains_parse_into_their_certificates),
 		cmocka_unit_test(unusable_chains_are_refused),
 		cmocka_unit_test(oversized_certificates_and_chains_are_refused),
+		cmocka_unit_test(every_chain_is_parsed_as_it_came),
+		cmocka_unit_test(a_broken_intermediate_is_refused_each_time),
 		cmocka_unit_test(a_certificate_tells_what_is_in_it),
 		cmocka_unit_test(certificates_with_absurd_contents_are_refused),
 		cmocka_unit_test(coverage_is_exact_or_one_wildcard_label),
