@@ -47,8 +47,8 @@ CH_MUST int ch_sealed_make(const struct ch_recipients *recipients, struct ch_sec
 /* Signs all that is in the buffer, for this order and CSR, and appends the signature. */
 CH_MUST int ch_sealed_sign(const struct ch_sign_key *key, uint64_t order_id, const uint8_t *csr,
 	size_t csr_len, struct ch_buf *sealed);
-/* What the store gave back.  CH_EAUTH unless it is as it was signed, for this order and this
- * CSR; else as ch_sealed_read. */
+/* The work's own, or what the store gave back: then CH_EAUTH unless it is as it was signed, for
+ * this order and this CSR; else as ch_sealed_read. */
 CH_MUST int ch_sealed_open(const struct ch_sign_key *key, const struct ch_work *work,
 	struct ch_sealed_set *ret_set);
 /* Checks the form only.  CH_ECORRUPT; CH_EUNSUPPORTED for another format. */

@@ -59,7 +59,8 @@ struct ch_work {
 	size_t csr_len;
 	uint8_t *sealed; /* owned; issuerd/sealed.h */
 	size_t sealed_len;
-	bool has_leaf; /* published */
+	bool made_here; /* csr and sealed: they do not come back from the store */
+	bool has_leaf;	/* published */
 	uint8_t leaf_sha256[CH_SHA256_B];
 	int64_t lease_until_mono_ms;
 	/* The step before this one was made under the same lease: nothing can have happened in

@@ -147,6 +147,7 @@ void ch_write_apply(struct ch_write *w, struct ch_work *work)
 		work->csr_len = w->csr_len;
 		work->sealed = TAKE_PTR(w->sealed);
 		work->sealed_len = w->sealed_len;
+		work->made_here = true;
 	}
 	work->fresh = true;
 	work->ahead = false;

@@ -186,6 +186,26 @@ static void a_blob_is_good_for_its_order_and_csr_only(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* Only what comes back from the store is somebody else's word. */
+static void a_blob_of_our_own_is_only_read(void **state)
+{
+	struct sealed_kit *kit = *state;
+	struct ch_work work = {.id = 35, /* not the one that was signed */
+		.csr = (uint8_t *)csr,
+		.csr_len = sizeof(csr),
+		.sealed = kit->blob.data,
+		.sealed_len = kit->blob.len,
+		.made_here = true};
+	struct ch_sealed_set set;
+
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_OK);
+	work.sealed_len--;
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_ECORRUPT);
+	work.sealed_len++;
+	work.made_here = false;
+	assert_int_equal(ch_sealed_open(kit->notary, &work, &set), CH_EAUTH);
+}
+
 static void sealing_without_recipients_is_refused(void **state)
 {
 	struct sealed_kit *kit = *state;
@@ -399,6 +419,7 @@ int main(void)
 		KIT(cut_or_lengthened_blobs_are_refused),
 		KIT(altered_bytes_never_read_out_of_bounds),
 		KIT(a_blob_is_good_for_its_order_and_csr_only),
+		KIT(a_blob_of_our_own_is_only_read),
 		KIT(sealing_without_recipients_is_refused),
 		cmocka_unit_test(notes_round_trip),
 		cmocka_unit_test(notes_that_are_not_ours_are_refused),

@@ -52,6 +52,7 @@ static void plant(struct bench *attacked, const struct ch_sign_key *notary)
 	row->csr_len = csr.len;
 	row->sealed = sealed.data;
 	row->sealed_len = sealed.len;
+	row->made_here = false;
 	ch_secret_free(block);
 	EVP_PKEY_free(key);
 }
