@@ -1,4 +1,4 @@
-/* CH_OP_HOUSEKEEP: a bounded share of what is older than it must be kept. */
+/* CH_OP_HOUSEKEEP: a bounded share of what is older than it must be kept, or no longer true. */
 #include "store/sqlite_work.h"
 
 #define DEFAULT_ROWS 1000
@@ -72,6 +72,28 @@ static int prune_orders(
 	return rc;
 }
 
+/* An order does not wait for ever for an edge that does not get on, and the name keeps saying
+ * so after it.  "actor <> 'nobody'" is for SQLite, which would not use the index of such names.
+ */
+static int settle_edges(struct ch_work *w, int64_t max_rows, int64_t *ret_settled)
+{
+	int rc = ch_sq_run(w->sq,
+		"UPDATE name SET code = 'ok', detail = 'Served by all edges.', "
+		"actor = 'nobody', updated_at = ?1 WHERE name IN ("
+		"SELECT n.name FROM name n JOIN edge_record r "
+		"ON r.name = n.name AND r.pool = n.pool "
+		"WHERE n.actor = 'platform' AND n.actor <> 'nobody' "
+		"AND n.code = 'edges-behind' AND n.state = 'active' AND n.order_id IS NULL "
+		"AND EXISTS (SELECT 1 FROM edge e WHERE e.pool = n.pool AND e.seen_at >= ?2) "
+		"AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.pool = n.pool "
+		"AND e.seen_at >= ?2 AND (e.seq < r.seq OR e.epoch <> ?3)) LIMIT ?4)",
+		"iibi", w->now, w->now - w->edge_timeout_ms, w->epoch, sizeof(w->epoch),
+		max_rows);
+
+	*ret_settled = ch_sq_changes(w->sq);
+	return rc;
+}
+
 int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 {
 	const struct {
@@ -85,12 +107,18 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		{prune_audit, house->audit_keep_ms},
 	};
 	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
+	int64_t settled;
+	int rc = settle_edges(w, max_rows, &settled);
 
+	if (rc)
+		return rc;
+	house->caught_up = (size_t)settled;
 	house->removed = 0;
-	house->more = false;
+	house->more = settled == max_rows;
 	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
 		int64_t removed;
-		int rc = kinds[i].prune(w, w->now - kinds[i].keep_ms, max_rows, &removed);
+
+		rc = kinds[i].prune(w, w->now - kinds[i].keep_ms, max_rows, &removed);
 
 		if (rc)
 			return rc;

@@ -366,7 +366,8 @@ struct ch_op_edge_forget {
 	const char *id;
 };
 
-/* CH_OP_HOUSEKEEP: removes what is older; at most max_rows of each kind per call. */
+/* CH_OP_HOUSEKEEP: removes what is older, and takes "edges-behind" back from active names whose
+ * edges have caught up since; at most max_rows of each kind per call. */
 struct ch_op_housekeep {
 	int64_t tombstone_keep_ms; /* removing one raises the floor of the feed */
 	int64_t history_keep_ms;
@@ -375,7 +376,8 @@ struct ch_op_housekeep {
 	size_t max_rows; /* 0: 1,000 */
 	/* out: */
 	size_t removed;
-	bool more; /* call again soon */
+	size_t caught_up; /* names that are "ok" again */
+	bool more;	  /* call again soon */
 };
 
 struct ch_store_op {

@@ -46,6 +46,8 @@ static int64_t clean(struct ch_house *house)
 			op.err.detail[0] ? op.err.detail : ch_rc_str(rc));
 	else if (op.u.housekeep.removed)
 		ch_log_debug("housekeeping removed %zu rows", op.u.housekeep.removed);
+	if (!rc && op.u.housekeep.caught_up)
+		ch_log_info("edges have caught up with %zu names", op.u.housekeep.caught_up);
 	if (!rc && op.u.housekeep.more)
 		return BREATH_MS;
 	if (every_ms > EVERY_MAX_MS)

@@ -348,6 +348,63 @@ static void old_tombstones_are_forgotten_and_raise_the_floor(void **state)
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_PENDING);
 }
 
+/* Finishes the name's order although an edge is behind. */
+static uint64_t finish_behind(struct fixture *fx, const char *name, const char *code)
+{
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	fx_add(fx, name);
+	order = fx_lease_one(fx);
+	fx_seal(fx, order);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, 1)));
+	order = fx_lease_one(fx);
+	patch = fx_step(order, CH_ORDER_DONE);
+	patch.has_reason = true;
+	patch.reason = (struct ch_store_reason){code, "e1", CH_ACTOR_PLATFORM};
+	assert_ok(fx_patch(fx, &patch));
+	assert_string_equal(fx_get(fx, name).reason.code, code);
+	return fx_feed_info(fx).head;
+}
+
+static void names_whose_edges_have_caught_up_say_so(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t head = finish_behind(fx, "a.example", "edges-behind");
+
+	assert_int_equal(housekeep(fx, 0).caught_up, 0); /* no edge */
+	assert_ok(fx_ack(fx, "default", "e1", head - 1));
+	assert_ok(fx_ack(fx, "default", "e2", head));
+	assert_int_equal(housekeep(fx, 0).caught_up, 0);
+	assert_string_equal(fx_get(fx, "a.example").reason.code, "edges-behind");
+	assert_ok(fx_ack(fx, "default", "e1", head));
+	assert_int_equal(housekeep(fx, 0).caught_up, 1);
+	assert_string_equal(fx_get(fx, "a.example").reason.code, "ok");
+	assert_int_equal(fx_get(fx, "a.example").reason.actor, CH_ACTOR_NOBODY);
+	assert_int_equal(housekeep(fx, 0).caught_up, 0);
+}
+
+static void other_reasons_stay_when_edges_have_caught_up(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t head = finish_behind(fx, "a.example", "probe-mismatch");
+
+	assert_ok(fx_ack(fx, "default", "e1", head));
+	assert_int_equal(housekeep(fx, 0).caught_up, 0);
+	assert_string_equal(fx_get(fx, "a.example").reason.code, "probe-mismatch");
+}
+
+static void edges_that_vanished_do_not_keep_a_name_behind(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t head = finish_behind(fx, "a.example", "edges-behind");
+
+	assert_ok(fx_ack(fx, "default", "gone", head - 1));
+	test_now_ms += EDGE_TIMEOUT_MS + 1;
+	assert_ok(fx_ack(fx, "default", "e1", head));
+	assert_int_equal(housekeep(fx, 0).caught_up, 1);
+}
+
 static void old_orders_history_and_audit_are_pruned_in_shares(void **state)
 {
 	struct fixture *fx = *state;
@@ -493,6 +550,9 @@ int main(void)
 		T(an_error_of_the_reader_ends_the_feed),
 		T(pools_have_their_own_feeds),
 		T(old_tombstones_are_forgotten_and_raise_the_floor),
+		T(names_whose_edges_have_caught_up_say_so),
+		T(other_reasons_stay_when_edges_have_caught_up),
+		T(edges_that_vanished_do_not_keep_a_name_behind),
 		T(old_orders_history_and_audit_are_pruned_in_shares),
 		T(edges_are_ready_when_all_have_the_newest_record),
 		T(an_edge_of_another_epoch_is_behind),
