@@ -1,10 +1,10 @@
 
 /*
- * Opened keys and parsed certificates of this worker: a hash by name with a
- * list in order of use, bounded in bytes.  An entry is good for one version of
- * the record, and for its signature (versions could come again after a restored
- * database), so that a renewed certificate is served at the next handshake.
- * Parsed intermediates are shared by chain id.
+ * Opened keys and parsed certificates of this worker: a hash by name, bounded
+ * in bytes; edge/hotset.h decides what goes.  An entry is good for one version
+ * of the record, and for its signature (versions could come again after a
+ * restored database), so that a renewed certificate is served at the next
+ * handshake.  Parsed intermediates are shared by chain id.
  *
  * A handshake in progress holds its own references, so anything here can be
  * thrown away at any time.
@@ -13,19 +13,31 @@
 
 #include "ngx_http_certherd_module.h"
 
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
 #include "crypto/seal.h"
+#include "edge/hotset.h"
 #include "wire/record.h"
 
 
 /*
- * Heap per entry: measured 7 KiB with a leaf of 450 bytes (OpenSSL 3.0): the
- * parsed leaf, which grows with its extensions, a P-256 key with what it keeps
- * from its first signature, and ourselves.  Rather more than less.
+ * The heap that a parsed certificate takes once it has been served, and a P-256
+ * key, as measured with OpenSSL 3.0 (3.5 keeps a little less) and glibc.  Of the certificate 2.1 KiB are
+ * its public key: to let it share that with the private one
+ * (X509_set_pubkey) costs 220 us, more than all of the opening.
  */
-#define NGX_HTTP_CERTHERD_ENTRY_SIZE   (8 * 1024)
-#define NGX_HTTP_CERTHERD_LEAF_FACTOR  3
-#define NGX_HTTP_CERTHERD_ISSUER_SIZE  (8 * 1024)
-#define NGX_HTTP_CERTHERD_BUCKETS_MAX  (1 << 17)
+#define NGX_HTTP_CERTHERD_KEY_SIZE     2304
+#define NGX_HTTP_CERTHERD_X509_SIZE    3400
+#define NGX_HTTP_CERTHERD_DER_FACTOR   2
+#define NGX_HTTP_CERTHERD_EXT_SIZE     130
+#define NGX_HTTP_CERTHERD_RDN_SIZE     160   /* part of subject or issuer */
+#define NGX_HTTP_CERTHERD_SAN_SIZE     120
+
+/* With a certificate from a public CA; buckets and counters go by it. */
+#define NGX_HTTP_CERTHERD_ENTRY_SIZE   (9 * 1024)
+/* What malloc adds to a block. */
+#define NGX_HTTP_CERTHERD_BLOCK_SIZE   16
 #define NGX_HTTP_CERTHERD_CHAIN_BUCKETS  64
 
 
@@ -43,14 +55,12 @@ struct ngx_http_certherd_chain_s {
 typedef struct ngx_http_certherd_entry_s  ngx_http_certherd_entry_t;
 
 struct ngx_http_certherd_entry_s {
+    struct ch_hot_item          item;     /* first: see entry_of */
     ngx_http_certherd_entry_t  *next;     /* of its bucket */
-    ngx_queue_t                 queue;
     ngx_http_certherd_pair_t    pair;     /* chain: borrowed from the next */
     ngx_http_certherd_chain_t  *chain;    /* NULL: no intermediates */
     uint64_t                    version;
     u_char                      signature[CH_SIGNATURE_B];
-    size_t                      size;
-    uint32_t                    hash;
     size_t                      len;
     u_char                      name[1];
 };
@@ -58,25 +68,35 @@ struct ngx_http_certherd_entry_s {
 
 static struct {
     ngx_http_certherd_entry_t     **buckets;
-    uint32_t                        mask;
-    ngx_queue_t                     used;    /* the latest first */
-    size_t                          size;
+    size_t                          mask;
+    struct ch_hotset               *set;
     ngx_http_certherd_chain_t      *chains[NGX_HTTP_CERTHERD_CHAIN_BUCKETS];
 } ngx_http_certherd_cache;
+
+
+static ngx_http_certherd_entry_t *
+ngx_http_certherd_entry_of(struct ch_hot_item *item)
+{
+    return (ngx_http_certherd_entry_t *) item;
+}
 
 
 ngx_int_t
 ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf)
 {
-    size_t  n;
+    size_t                    n;
+    struct ch_hotset_options  options;
 
-    n = 64;
+    options.bound_b = mcf->cache_size;
+    options.item_b = NGX_HTTP_CERTHERD_ENTRY_SIZE;
 
-    while (n < mcf->cache_size / NGX_HTTP_CERTHERD_ENTRY_SIZE
-           && n < NGX_HTTP_CERTHERD_BUCKETS_MAX)
+    if (RAND_bytes((u_char *) &options.seed, sizeof(options.seed)) != 1
+        || ch_hotset_new(&options, &ngx_http_certherd_cache.set) != CH_OK)
     {
-        n *= 2;
+        return NGX_ERROR;
     }
+
+    n = ch_hotset_room(ngx_http_certherd_cache.set);
 
     ngx_http_certherd_cache.buckets = ngx_calloc(
         n * sizeof(ngx_http_certherd_entry_t *), ngx_cycle->log);
@@ -85,10 +105,36 @@ ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf)
         return NGX_ERROR;
     }
 
-    ngx_http_certherd_cache.mask = (uint32_t) n - 1;
-    ngx_queue_init(&ngx_http_certherd_cache.used);
+    ngx_http_certherd_cache.mask = n - 1;
+    ch_hotset_grow(ngx_http_certherd_cache.set,
+                   n * sizeof(ngx_http_certherd_entry_t *));
 
     return NGX_OK;
+}
+
+
+/* What it takes once it has been served, with what OpenSSL then keeps of it. */
+
+static size_t
+ngx_http_certherd_x509_size(X509 *x509, size_t der_len)
+{
+    size_t          size;
+    GENERAL_NAMES  *names;
+
+    names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+
+    size = NGX_HTTP_CERTHERD_X509_SIZE
+           + NGX_HTTP_CERTHERD_DER_FACTOR * der_len
+           + NGX_HTTP_CERTHERD_EXT_SIZE * X509_get_ext_count(x509)
+           + NGX_HTTP_CERTHERD_RDN_SIZE
+             * (X509_NAME_entry_count(X509_get_subject_name(x509))
+                + X509_NAME_entry_count(X509_get_issuer_name(x509)))
+           + NGX_HTTP_CERTHERD_SAN_SIZE
+             * (names ? sk_GENERAL_NAME_num(names) : 0);
+
+    GENERAL_NAMES_free(names);
+
+    return size;
 }
 
 
@@ -119,14 +165,16 @@ ngx_http_certherd_chain_unref(ngx_http_certherd_chain_t *chain)
 
     place = ngx_http_certherd_chain_place(chain->id);
     *place = chain->next;
-    ngx_http_certherd_cache.size -= chain->size;
+    ch_hotset_shrink(ngx_http_certherd_cache.set, chain->size);
     sk_X509_pop_free(chain->certs, X509_free);
     ngx_free(chain);
 }
 
 
+/* Adds what it takes to *size. */
+
 static STACK_OF(X509) *
-ngx_http_certherd_parse_chain(const u_char *block, size_t len)
+ngx_http_certherd_parse_chain(const u_char *block, size_t len, size_t *size)
 {
     size_t           i;
     X509            *x509;
@@ -149,6 +197,8 @@ ngx_http_certherd_parse_chain(const u_char *block, size_t len)
             sk_X509_pop_free(certs, X509_free);
             return NULL;
         }
+
+        *size += ngx_http_certherd_x509_size(x509, chain.der_len[i]);
     }
 
     return certs;
@@ -189,7 +239,9 @@ ngx_http_certherd_chain_ref(const u_char *id,
         return "out of memory";
     }
 
-    chain->certs = ngx_http_certherd_parse_chain(block, len);
+    chain->size = sizeof(ngx_http_certherd_chain_t)
+                  + NGX_HTTP_CERTHERD_BLOCK_SIZE;
+    chain->certs = ngx_http_certherd_parse_chain(block, len, &chain->size);
     if (chain->certs == NULL) {
         ngx_free(chain);
         return "its intermediates cannot be parsed";
@@ -197,8 +249,7 @@ ngx_http_certherd_chain_ref(const u_char *id,
 
     ngx_memcpy(chain->id, id, CH_CHAIN_ID_B);
     chain->refs = 1;
-    chain->size = sk_X509_num(chain->certs) * NGX_HTTP_CERTHERD_ISSUER_SIZE;
-    ngx_http_certherd_cache.size += chain->size;
+    ch_hotset_grow(ngx_http_certherd_cache.set, chain->size);
     *place = chain;
     *ret_chain = chain;
 
@@ -207,7 +258,7 @@ ngx_http_certherd_chain_ref(const u_char *id,
 
 
 static ngx_http_certherd_entry_t **
-ngx_http_certherd_entry_place(uint32_t hash, const char *name, size_t len)
+ngx_http_certherd_entry_place(uint64_t hash, const char *name, size_t len)
 {
     ngx_http_certherd_entry_t  **place;
 
@@ -215,7 +266,7 @@ ngx_http_certherd_entry_place(uint32_t hash, const char *name, size_t len)
                                              & ngx_http_certherd_cache.mask];
 
     while (*place
-           && ((*place)->hash != hash || (*place)->len != len
+           && ((*place)->item.hash != hash || (*place)->len != len
                || ngx_memcmp((*place)->name, name, len) != 0))
     {
         place = &(*place)->next;
@@ -240,51 +291,32 @@ ngx_http_certherd_entry_remove(ngx_http_certherd_entry_t *entry)
 {
     ngx_http_certherd_entry_t  **place;
 
-    place = ngx_http_certherd_entry_place(entry->hash, (char *) entry->name,
-                                          entry->len);
+    place = ngx_http_certherd_entry_place(entry->item.hash,
+                                          (char *) entry->name, entry->len);
     *place = entry->next;
-    ngx_queue_remove(&entry->queue);
-    ngx_http_certherd_cache.size -= entry->size;
+    ch_hotset_remove(ngx_http_certherd_cache.set, &entry->item);
     ngx_http_certherd_entry_free(entry);
-}
-
-
-/* Never the latest: it is what the caller is about to use. */
-static void
-ngx_http_certherd_cache_shrink(size_t bound)
-{
-    ngx_queue_t  *last;
-
-    while (ngx_http_certherd_cache.size > bound) {
-        last = ngx_queue_last(&ngx_http_certherd_cache.used);
-
-        if (last == ngx_queue_head(&ngx_http_certherd_cache.used)) {
-            break;
-        }
-
-        ngx_http_certherd_entry_remove(
-            ngx_queue_data(last, ngx_http_certherd_entry_t, queue));
-    }
 }
 
 
 void
 ngx_http_certherd_cache_stop(void)
 {
-    ngx_queue_t  *first;
+    size_t  i;
 
-    if (ngx_http_certherd_cache.buckets == NULL) {
-        return;
-    }
-
-    while (!ngx_queue_empty(&ngx_http_certherd_cache.used)) {
-        first = ngx_queue_head(&ngx_http_certherd_cache.used);
-        ngx_http_certherd_entry_remove(
-            ngx_queue_data(first, ngx_http_certherd_entry_t, queue));
+    for (i = 0; ngx_http_certherd_cache.buckets
+                && i <= ngx_http_certherd_cache.mask; i++)
+    {
+        while (ngx_http_certherd_cache.buckets[i]) {
+            ngx_http_certherd_entry_remove(ngx_http_certherd_cache.buckets[i]);
+        }
     }
 
     ngx_free(ngx_http_certherd_cache.buckets);
     ngx_http_certherd_cache.buckets = NULL;
+
+    ch_hotset_free(ngx_http_certherd_cache.set);
+    ngx_http_certherd_cache.set = NULL;
 }
 
 
@@ -397,7 +429,7 @@ ngx_http_certherd_entry_fill(ngx_http_certherd_entry_t *entry,
 
 
 static ngx_http_certherd_entry_t *
-ngx_http_certherd_entry_find(struct ch_record *record, uint32_t hash)
+ngx_http_certherd_entry_find(struct ch_record *record, uint64_t hash)
 {
     ngx_http_certherd_entry_t  *entry;
 
@@ -417,18 +449,54 @@ ngx_http_certherd_entry_find(struct ch_record *record, uint32_t hash)
 }
 
 
+/* Of a filled entry; its chain counts by itself. */
+
+static void
+ngx_http_certherd_entry_insert(ngx_http_certherd_entry_t *entry,
+    struct ch_record *record, uint64_t hash)
+{
+    struct ch_hot_item          *surplus;
+    ngx_http_certherd_entry_t  **place;
+
+    entry->version = record->version;
+    ngx_memcpy(entry->signature, record->signature, CH_SIGNATURE_B);
+    entry->len = record->name_len;
+    ngx_memcpy(entry->name, record->name, record->name_len);
+
+    entry->item.hash = hash;
+    entry->item.size_b = sizeof(ngx_http_certherd_entry_t) + record->name_len
+                         + NGX_HTTP_CERTHERD_BLOCK_SIZE
+                         + NGX_HTTP_CERTHERD_KEY_SIZE
+                         + ngx_http_certherd_x509_size(entry->pair.leaf,
+                                                       record->leaf_len);
+
+    place = ngx_http_certherd_entry_place(hash, record->name, entry->len);
+    *place = entry;
+    ch_hotset_add(ngx_http_certherd_cache.set, &entry->item);
+
+    for ( ;; ) {
+        surplus = ch_hotset_surplus(ngx_http_certherd_cache.set);
+        if (surplus == NULL) {
+            break;
+        }
+
+        ngx_http_certherd_entry_remove(ngx_http_certherd_entry_of(surplus));
+    }
+}
+
+
 ngx_http_certherd_pair_t *
 ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
 {
-    uint32_t                     hash;
-    ngx_http_certherd_entry_t   *entry, **place;
+    uint64_t                    hash;
+    ngx_http_certherd_entry_t  *entry;
 
-    hash = ngx_murmur_hash2((u_char *) record->name, record->name_len);
+    hash = ch_hotset_hash(ngx_http_certherd_cache.set, record->name,
+                          record->name_len);
     entry = ngx_http_certherd_entry_find(record, hash);
 
     if (entry) {
-        ngx_queue_remove(&entry->queue);
-        ngx_queue_insert_head(&ngx_http_certherd_cache.used, &entry->queue);
+        ch_hotset_use(ngx_http_certherd_cache.set, &entry->item);
         return &entry->pair;
     }
 
@@ -446,20 +514,7 @@ ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
         return NULL;
     }
 
-    entry->version = record->version;
-    ngx_memcpy(entry->signature, record->signature, CH_SIGNATURE_B);
-    entry->hash = hash;
-    entry->len = record->name_len;
-    ngx_memcpy(entry->name, record->name, record->name_len);
-    entry->size = NGX_HTTP_CERTHERD_ENTRY_SIZE
-                  + NGX_HTTP_CERTHERD_LEAF_FACTOR * record->leaf_len;
-
-    place = ngx_http_certherd_entry_place(hash, record->name, entry->len);
-    *place = entry;
-    ngx_queue_insert_head(&ngx_http_certherd_cache.used, &entry->queue);
-    ngx_http_certherd_cache.size += entry->size;
-
-    ngx_http_certherd_cache_shrink(ngx_http_certherd_main_conf()->cache_size);
+    ngx_http_certherd_entry_insert(entry, record, hash);
 
     return &entry->pair;
 }
@@ -471,7 +526,8 @@ ngx_http_certherd_cache_peek(struct ch_record *record)
     ngx_http_certherd_entry_t  *entry;
 
     entry = ngx_http_certherd_entry_find(record,
-                ngx_murmur_hash2((u_char *) record->name, record->name_len));
+                ch_hotset_hash(ngx_http_certherd_cache.set, record->name,
+                               record->name_len));
 
     return entry ? entry->pair.leaf : NULL;
 }

@@ -232,7 +232,7 @@ ngx_http_certherd_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_certherd_main_conf_t  *mcf = conf;
 
-    ngx_conf_init_size_value(mcf->cache_size, 64 * 1024 * 1024);
+    ngx_conf_init_size_value(mcf->cache_size, 128 * 1024 * 1024);
 
     if (mcf->cache_size < NGX_HTTP_CERTHERD_CACHE_MIN) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

@@ -6,7 +6,8 @@
  *   module.c       directives, start, stop
  *   placeholder.c  the certificate that nginx insists on and that is never served
  *   replica.c      the replica of this worker: opened, followed, looked up
- *   cache.c        opened keys and parsed certificates of this worker, bounded
+ *   cache.c        opened keys and parsed certificates of this worker, bounded;
+ *                  edge/hotset.h decides what stays
  *   handshake.c    the three hooks into a TLS handshake
  *   misdirected.c  421 for a Host that the served certificate does not cover
  *   challenge.c    /.well-known/acme-challenge/

@@ -3,7 +3,8 @@
 
 base <- crypto <- wire <- {net, acme, store, edge} <- programs.  Siblings do not include each
 other (acme may include net/http.h), programs never include one another, src/main.c alone knows
-them all, and the nginx module sees the replica's header and what lies below it.
+them all, and the nginx module sees the headers of the replica's reader and of the hot set, and
+what lies below.
 """
 
 import pathlib
@@ -24,7 +25,7 @@ ALLOWED = {
     "edge": BELOW_LIBRARIES | {"edge"},
     **{program: LIBRARIES | {program} for program in PROGRAMS},
     "main.c": LIBRARIES | PROGRAMS,
-    "nginx": BELOW_LIBRARIES | {"edge/replica.h", "nginx"},
+    "nginx": BELOW_LIBRARIES | {"edge/replica.h", "edge/hotset.h", "nginx"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

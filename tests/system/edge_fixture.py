@@ -1,6 +1,7 @@
 """nginx with the module over a replica that a test tool has written: no store, no CA."""
 
 import grp
+import json
 import os
 import pathlib
 import re
@@ -119,6 +120,10 @@ def mkreplica_binary():
     return pathlib.Path(os.environ.get("CERTHERD_MKREPLICA", default)).resolve()
 
 
+def hsload_binary():
+    return mkreplica_binary().parents[2] / "bench/hsload"
+
+
 def nginx_version(nginx=None):
     done = subprocess.run([nginx or herd.nginx(), "-v"], capture_output=True, text=True)
     return tuple(int(part) for part in re.search(r"/(\d+)\.(\d+)\.(\d+)", done.stderr).groups())
@@ -168,11 +173,11 @@ class Edge:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def apply(self, *operations, recipients=None):
+    def apply(self, *operations, recipients=None, shape="small"):
         """One transaction on the replica: see tests/tools/mkreplica.c."""
-        group = []
+        group = ["--shape", shape]
         if self.user:
-            group = ["--group", grp.getgrnam(self.user).gr_gid]
+            group += ["--group", grp.getgrnam(self.user).gr_gid]
         self.run([mkreplica_binary(), "--pki", self.folder / "pki", "--recipients",
                    recipients or self.folder / "recipients", *group,
                    self.folder / "replica", *operations])
@@ -266,6 +271,14 @@ class Edge:
         shutil.rmtree(self.folder, ignore_errors=True)
         return log
 
+    # -- many visitors ------------------------------------------------------------------
+
+    def load(self, suffix, names, **options):
+        """Full handshakes for n<number>.<suffix>: see bench/tools/hsload.c."""
+        words = [f"--{word}={value}" for word, value in options.items()]
+        return json.loads(self.run([hsload_binary(), f"--port={self.port['https']}",
+                                    f"--suffix={suffix}", f"--names={names}", *words]))
+
     # -- visitors -----------------------------------------------------------------------
 
     def connect(self, sni, port="https", ctx=None, version=None, **options):
@@ -321,6 +334,19 @@ def new_edge():
     yield make
     for edge in made:
         check_no_crash(edge.stop())
+
+
+def memory_b(pid):
+    """What the process alone has: not the replica's pages, which are the page cache's, nor what is
+    shared between workers, though one of them may be the only one to have touched it yet."""
+    total, counts = 0, False
+    with open(f"/proc/{pid}/smaps") as maps:
+        for line in maps:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                counts = not line.rstrip().endswith(("data.mdb", "lock.mdb", "/dev/zero (deleted)"))
+            elif counts and line.startswith("Private_Dirty:"):
+                total += 1024 * int(line.split()[1])
+    return total
 
 
 def check_no_crash(log):

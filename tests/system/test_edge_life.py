@@ -1,14 +1,13 @@
 """Configuration, reload, crash, cache, and a replica that comes, goes and changes."""
 
 import os
-import re
 import signal
 import subprocess
 import threading
 
 import pytest
 
-from lab import herd, sanitizer, tls, wait
+from lab import wait
 from edge_fixture import (INTERNAL_ERROR, THUMBPRINTS, TLS12, TLS13, UNKNOWN_NAME,  # noqa: F401
                           Edge, check_no_crash, new_edge)
 
@@ -181,47 +180,6 @@ def test_workers_that_may_not_read_the_replica_say_so(new_edge):
     edge.wait_log("opened the live generation")
     with edge.connect("on.test") as visitor:
         assert visitor.names == ["on.test"]
-
-
-# -- cache ----------------------------------------------------------------------------------------
-
-
-def test_a_cache_that_is_far_too_small_serves_every_name(new_edge):
-    edge = new_edge(workers=1, http_extra="\tcertherd_cache 64k;")
-    names = [f"n{i}.cache.test" for i in range(40)]
-    edge.apply("many:cache.test:40:1").start()
-    for _ in range(2):
-        for name in names:
-            with edge.connect(name) as visitor:
-                assert visitor.names == [name]
-    edge.apply("cert:n7.cache.test:9")
-    with edge.connect("n7.cache.test") as visitor:
-        assert visitor.names == ["n7.cache.test"]
-
-
-def memory_kib(pid):
-    with open(f"/proc/{pid}/smaps_rollup") as rollup:
-        return sum(int(value) for value in re.findall(r"^Private_Dirty:\s+(\d+)", rollup.read(), re.M))
-
-
-@pytest.mark.skipif(sanitizer.watches(herd.nginx()), reason="the sanitizer's memory would count too")
-def test_the_cache_is_bounded(new_edge):
-    """Twice as many names again do not take more memory once the bound is reached."""
-    edge = new_edge(workers=1, http_extra="\tcertherd_cache 1m;")
-    edge.apply("many:bound.test:400:1").start()
-    ctx = tls.context(version=TLS12)
-    (worker,) = edge.workers_now()
-
-    def visit(numbers):
-        for i in numbers:
-            edge.connect(f"n{i}.bound.test", ctx=ctx).__exit__()
-        return memory_kib(worker)
-
-    base = visit(range(1))
-    full = visit(range(150))
-    more = visit(range(150, 400))
-    assert full - base < 3000
-    assert more - full < 500
 
 
 # -- the replica ------------------------------------------------------------------------------------
