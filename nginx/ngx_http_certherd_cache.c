@@ -69,6 +69,7 @@ struct ngx_http_certherd_entry_s {
 static struct {
     ngx_http_certherd_entry_t     **buckets;
     size_t                          mask;
+    size_t                          entries;
     struct ch_hotset               *set;
     ngx_http_certherd_chain_t      *chains[NGX_HTTP_CERTHERD_CHAIN_BUCKETS];
 } ngx_http_certherd_cache;
@@ -294,6 +295,7 @@ ngx_http_certherd_entry_remove(ngx_http_certherd_entry_t *entry)
     place = ngx_http_certherd_entry_place(entry->item.hash,
                                           (char *) entry->name, entry->len);
     *place = entry->next;
+    ngx_http_certherd_cache.entries--;
     ch_hotset_remove(ngx_http_certherd_cache.set, &entry->item);
     ngx_http_certherd_entry_free(entry);
 }
@@ -428,6 +430,15 @@ ngx_http_certherd_entry_fill(ngx_http_certherd_entry_t *entry,
 }
 
 
+static void
+ngx_http_certherd_cache_tell(void)
+{
+    ngx_http_certherd_slot->cache_entries = ngx_http_certherd_cache.entries;
+    ngx_http_certherd_slot->cache_bytes =
+                                   ch_hotset_size(ngx_http_certherd_cache.set);
+}
+
+
 static ngx_http_certherd_entry_t *
 ngx_http_certherd_entry_find(struct ch_record *record, uint64_t hash)
 {
@@ -442,6 +453,7 @@ ngx_http_certherd_entry_find(struct ch_record *record, uint64_t hash)
                != 0))
     {
         ngx_http_certherd_entry_remove(entry);
+        ngx_http_certherd_cache_tell();
         return NULL;
     }
 
@@ -472,6 +484,7 @@ ngx_http_certherd_entry_insert(ngx_http_certherd_entry_t *entry,
 
     place = ngx_http_certherd_entry_place(hash, record->name, entry->len);
     *place = entry;
+    ngx_http_certherd_cache.entries++;
     ch_hotset_add(ngx_http_certherd_cache.set, &entry->item);
 
     for ( ;; ) {
@@ -481,7 +494,54 @@ ngx_http_certherd_entry_insert(ngx_http_certherd_entry_t *entry,
         }
 
         ngx_http_certherd_entry_remove(ngx_http_certherd_entry_of(surplus));
+        ngx_http_certherd_count(NGX_HTTP_CERTHERD_EVICTIONS);
     }
+
+    ngx_http_certherd_cache_tell();
+}
+
+
+static uint64_t
+ngx_http_certherd_now_ns(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+/* NULL, and the reason, if the record cannot be used. */
+
+static ngx_http_certherd_entry_t *
+ngx_http_certherd_entry_open(struct ch_record *record, const char **reason)
+{
+    uint64_t                    begun;
+    ngx_http_certherd_entry_t  *entry;
+
+    entry = ngx_calloc(sizeof(ngx_http_certherd_entry_t) + record->name_len,
+                       ngx_cycle->log);
+    if (entry == NULL) {
+        *reason = "out of memory";
+        return NULL;
+    }
+
+    begun = ngx_http_certherd_now_ns();
+    *reason = ngx_http_certherd_entry_fill(entry, record);
+
+    if (*reason) {
+        ngx_http_certherd_count(NGX_HTTP_CERTHERD_OPEN_FAILURES);
+        ERR_clear_error();
+        ngx_http_certherd_entry_free(entry);
+        return NULL;
+    }
+
+    ngx_http_certherd_count(NGX_HTTP_CERTHERD_OPENS);
+    ngx_http_certherd_slot->count[NGX_HTTP_CERTHERD_OPEN_NS] +=
+                                           ngx_http_certherd_now_ns() - begun;
+
+    return entry;
 }
 
 
@@ -496,21 +556,15 @@ ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
     entry = ngx_http_certherd_entry_find(record, hash);
 
     if (entry) {
+        ngx_http_certherd_count(NGX_HTTP_CERTHERD_HITS);
         ch_hotset_use(ngx_http_certherd_cache.set, &entry->item);
         return &entry->pair;
     }
 
-    entry = ngx_calloc(sizeof(ngx_http_certherd_entry_t) + record->name_len,
-                       ngx_cycle->log);
-    if (entry == NULL) {
-        *reason = "out of memory";
-        return NULL;
-    }
+    ngx_http_certherd_count(NGX_HTTP_CERTHERD_MISSES);
 
-    *reason = ngx_http_certherd_entry_fill(entry, record);
-    if (*reason) {
-        ERR_clear_error();
-        ngx_http_certherd_entry_free(entry);
+    entry = ngx_http_certherd_entry_open(record, reason);
+    if (entry == NULL) {
         return NULL;
     }
 

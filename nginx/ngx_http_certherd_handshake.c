@@ -34,6 +34,27 @@ ngx_http_certherd_conn(ngx_connection_t *c)
 }
 
 
+/* Once for each, though a HelloRetryRequest brings a second ClientHello. */
+
+static void
+ngx_http_certherd_count_result(ngx_http_certherd_conn_t *cx, ngx_uint_t result)
+{
+    if (cx) {
+        if (cx->counted) {
+            return;
+        }
+
+        cx->counted = 1;
+
+        if (!cx->live && !cx->failed) {
+            ngx_http_certherd_count(NGX_HTTP_CERTHERD_UNKNOWN_NAMES);
+        }
+    }
+
+    ngx_http_certherd_count(result);
+}
+
+
 /* The server_name extension as it was sent: RFC 6066 section 3. */
 
 static void
@@ -313,18 +334,29 @@ ngx_http_certherd_servername(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
                           "connection is another server's to nginx than to us");
         }
 
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_FAILED);
+
         return ngx_http_certherd_reject(c, ad, SSL_AD_UNRECOGNIZED_NAME);
     }
 
     if (cx->failed) {
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_UNREADABLE);
+
         return ngx_http_certherd_reject(c, ad, SSL_AD_INTERNAL_ERROR);
     }
 
     if (!cx->live && !cx->fallback) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                        "certherd: no certificate for \"%V\"", &cx->sni);
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_UNKNOWN);
 
         return ngx_http_certherd_reject(c, ad, SSL_AD_UNRECOGNIZED_NAME);
+    }
+
+    /* Known by now; the callback for certificates is not going to be called. */
+
+    if (SSL_session_reused(ssl_conn)) {
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_RESUMED);
     }
 
     return rc;
@@ -336,8 +368,15 @@ ngx_http_certherd_check_expiry(ngx_connection_t *c, struct ch_record *record)
 {
     ngx_str_t  name;
 
-    if (record->not_after_s > ngx_time() || !ngx_http_certherd_may_log(c->log))
-    {
+    ngx_http_certherd_count_expiry(record->not_after_s);
+
+    if (record->not_after_s > ngx_time()) {
+        return;
+    }
+
+    ngx_http_certherd_count(NGX_HTTP_CERTHERD_EXPIRED);
+
+    if (!ngx_http_certherd_may_log(c->log)) {
         return;
     }
 
@@ -420,8 +459,13 @@ ngx_http_certherd_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
     }
 
     if (reason == NULL) {
+        ngx_http_certherd_count_result(cx, cx->fallback
+                                           ? NGX_HTTP_CERTHERD_FALLBACK
+                                           : NGX_HTTP_CERTHERD_SERVED);
         return 1;
     }
+
+    ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_FAILED);
 
     if (ngx_http_certherd_may_log(c->log)) {
         ngx_ssl_error(NGX_LOG_ERR, c->log, 0,

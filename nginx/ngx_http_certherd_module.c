@@ -92,6 +92,13 @@ static ngx_command_t  ngx_http_certherd_commands[] = {
       0,
       NULL },
 
+    { ngx_string("certherd_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_certherd_status,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -297,10 +304,20 @@ ngx_http_certherd_postconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_certherd_module);
 
-    if (mcf->replica.len == 0 && (mcf->enabled || mcf->challenge)) {
+    if (mcf->replica.len == 0
+        && (mcf->enabled || mcf->challenge || mcf->status))
+    {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" needs \"certherd_replica\"",
-                      mcf->enabled ? "certherd on" : "certherd_challenge");
+                      mcf->enabled ? "certherd on"
+                      : mcf->challenge ? "certherd_challenge"
+                                       : "certherd_status");
+        return NGX_ERROR;
+    }
+
+    if (mcf->replica.len
+        && ngx_http_certherd_add_counters(cf, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -552,6 +569,8 @@ ngx_http_certherd_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_certherd_counters_start(mcf);
+
     if (ngx_http_certherd_cache_start(mcf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -565,4 +584,5 @@ ngx_http_certherd_exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_certherd_replica_stop();
     ngx_http_certherd_cache_stop();
+    ngx_http_certherd_counters_stop();
 }

@@ -8,6 +8,8 @@
  *   replica.c      the replica of this worker: opened, followed, looked up
  *   cache.c        opened keys and parsed certificates of this worker, bounded;
  *                  edge/hotset.h decides what stays
+ *   counters.c     what is counted, for all workers
+ *   status.c       certherd_status
  *   handshake.c    the three hooks into a TLS handshake
  *   misdirected.c  421 for a Host that the served certificate does not cover
  *   challenge.c    /.well-known/acme-challenge/
@@ -15,7 +17,8 @@
  *   policy.c       $certherd_tenant, _upstream, _hsts, _redirect
  *
  * Configuration is in pools and read-only after the fork; everything of a
- * worker's own is in replica.c and cache.c and lives as long as the worker.
+ * worker's own is in replica.c and cache.c and lives as long as the worker; what
+ * is shared between workers is counters.c's.
  */
 
 
@@ -55,8 +58,10 @@ typedef struct {
     ngx_array_t                thumbprints;
     size_t                     cache_size;
     ngx_http_certherd_pair_t   fallback;     /* leaf NULL: none */
+    ngx_shm_zone_t            *counters;     /* NULL: there is no replica */
 
     ngx_uint_t                 challenge;    /* some location answers */
+    ngx_uint_t                 status;       /* some location tells it */
     ngx_uint_t                 enabled;      /* some server has certherd on */
 } ngx_http_certherd_main_conf_t;
 
@@ -100,7 +105,62 @@ typedef struct {
     unsigned                   live:1;
     unsigned                   failed:1;      /* the replica cannot be read */
     unsigned                   fallback:1;    /* serves the fallback */
+    unsigned                   counted:1;     /* its result is */
 } ngx_http_certherd_conn_t;
+
+
+/* What is counted.  The first ones are results of handshakes: one for each. */
+enum {
+    NGX_HTTP_CERTHERD_SERVED = 0,    /* given the certificate of its name */
+    NGX_HTTP_CERTHERD_RESUMED,       /* a session, of a name or the fallback */
+    NGX_HTTP_CERTHERD_FALLBACK,      /* given the fallback certificate */
+    NGX_HTTP_CERTHERD_UNKNOWN,       /* alert 112 */
+    NGX_HTTP_CERTHERD_FAILED,        /* its certificate cannot be used */
+    NGX_HTTP_CERTHERD_UNREADABLE,    /* the replica cannot be read */
+    NGX_HTTP_CERTHERD_RESULTS,
+
+    NGX_HTTP_CERTHERD_UNKNOWN_NAMES = NGX_HTTP_CERTHERD_RESULTS,
+    NGX_HTTP_CERTHERD_EXPIRED,
+    NGX_HTTP_CERTHERD_HITS,
+    NGX_HTTP_CERTHERD_MISSES,
+    NGX_HTTP_CERTHERD_EVICTIONS,
+    NGX_HTTP_CERTHERD_OPENS,
+    NGX_HTTP_CERTHERD_OPEN_FAILURES,
+    NGX_HTTP_CERTHERD_OPEN_NS,
+    NGX_HTTP_CERTHERD_LOOKS,
+    NGX_HTTP_CERTHERD_COUNTERS
+};
+
+
+/* Of one process; it alone writes.  A new layout needs a new name of the zone. */
+typedef struct {
+    volatile uint64_t          count[NGX_HTTP_CERTHERD_COUNTERS];
+    volatile int64_t           pid;           /* 0: nobody's, or that of one who left */
+    volatile int64_t           cache_entries;
+    volatile int64_t           cache_bytes;
+    volatile int64_t           window;        /* see count_expiry */
+    volatile int64_t           expiry;        /* 0: none */
+    volatile int64_t           expiry_before;
+} __attribute__((aligned(64))) ngx_http_certherd_slot_t;
+
+
+/* Of all processes; what is no counter, of the living. */
+typedef struct {
+    uint64_t                   count[NGX_HTTP_CERTHERD_COUNTERS];
+    int64_t                    workers;
+    int64_t                    cache_entries;
+    int64_t                    cache_bytes;
+    int64_t                    expiry;        /* 0: none */
+} ngx_http_certherd_sum_t;
+
+
+/* Of the replica that this worker has open; -1: not known. */
+typedef struct {
+    int64_t                    open;
+    int64_t                    sequence;
+    int64_t                    age;           /* s */
+    int64_t                    feed_age;      /* s */
+} ngx_http_certherd_state_t;
 
 
 static ngx_inline ngx_uint_t
@@ -144,6 +204,7 @@ ngx_int_t ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
 int ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
     size_t *len);
 void ngx_http_certherd_release(void);
+void ngx_http_certherd_replica_state(ngx_http_certherd_state_t *state);
 
 /*
  * Copies the policy of a registered name into the pool; what is not given, is
@@ -164,6 +225,22 @@ ngx_http_certherd_pair_t *ngx_http_certherd_cache_get(
     struct ch_record *record, const char **reason);
 /* The parsed leaf if it is there; opens nothing. */
 X509 *ngx_http_certherd_cache_peek(struct ch_record *record);
+
+/* counters.c */
+extern ngx_http_certherd_slot_t  *ngx_http_certherd_slot;
+#define ngx_http_certherd_count(what)  (ngx_http_certherd_slot->count[what]++)
+
+ngx_int_t ngx_http_certherd_add_counters(ngx_conf_t *cf,
+    ngx_http_certherd_main_conf_t *mcf);
+void ngx_http_certherd_counters_start(ngx_http_certherd_main_conf_t *mcf);
+void ngx_http_certherd_counters_stop(void);
+/* A full handshake was given a certificate with this end. */
+void ngx_http_certherd_count_expiry(int64_t not_after);
+void ngx_http_certherd_sum_counters(ngx_http_certherd_main_conf_t *mcf,
+    ngx_http_certherd_sum_t *sum);
+
+/* status.c */
+char *ngx_http_certherd_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* handshake.c */
 ngx_int_t ngx_http_certherd_hook_servers(ngx_conf_t *cf);

@@ -63,6 +63,7 @@ ngx_http_certherd_poll(ngx_log_t *log)
 
     err.detail[0] = '\0';
     ngx_http_certherd_worker.polled = ngx_current_msec;
+    ngx_http_certherd_count(NGX_HTTP_CERTHERD_LOOKS);
     rc = ch_replica_reader_poll(ngx_http_certherd_worker.reader, &err);
 
     if (rc == 1) {
@@ -470,4 +471,55 @@ void
 ngx_http_certherd_release(void)
 {
     ch_replica_end(ngx_http_certherd_worker.reader);
+}
+
+
+/* Since then; never negative, whatever the clocks say. */
+
+static int64_t
+ngx_http_certherd_age(int rc, int64_t at)
+{
+    if (rc != CH_OK) {
+        return -1;
+    }
+
+    return at < ngx_time() ? ngx_time() - at : 0;
+}
+
+
+void
+ngx_http_certherd_replica_state(ngx_http_certherd_state_t *state)
+{
+    int                        rc;
+    int64_t                    at;
+    struct ch_cursor           cursor;
+    struct ch_replica_reader  *reader;
+
+    state->open = 0;
+    state->sequence = -1;
+    state->age = -1;
+    state->feed_age = -1;
+
+    reader = ngx_http_certherd_worker.reader;
+    if (reader == NULL) {
+        return;
+    }
+
+    rc = ch_replica_heard_at(reader, &at);
+    state->feed_age = ngx_http_certherd_age(rc, at);
+
+    if (ch_replica_begin(reader) != CH_OK) {
+        return;
+    }
+
+    state->open = 1;
+
+    if (ch_replica_cursor(reader, &cursor) == CH_OK && cursor.valid) {
+        state->sequence = (int64_t) cursor.seq;
+    }
+
+    ch_replica_end(reader);
+
+    rc = ch_replica_changed_at(reader, &at);
+    state->age = ngx_http_certherd_age(rc, at);
 }

@@ -244,6 +244,7 @@ static void settle(struct ch_follow *f)
 	f->failures = 0;
 	f->answered = true;
 	f->trouble[0] = 0;
+	ch_replica_writer_heard(f->writer);
 	if (ch_brake_is_on(&f->brake) && !ch_replica_writer_is_rebuilding(f->writer)) {
 		if (!f->brake.accepted)
 			ch_log_info(

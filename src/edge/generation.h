@@ -27,6 +27,7 @@
 #define CH_REPLICA_DIR_B 960   /* of the path of DIR */
 #define CH_REPLICA_PATH_B 1280 /* of every path below it */
 #define CH_REPLICA_CURRENT "current"
+#define CH_REPLICA_LOCK "writer.lock"
 
 /* LMDB's error numbers become ours here and nowhere else. */
 int ch_lmdb_rc(int mdb_rc);

@@ -3,7 +3,7 @@
  *   DIR/current            text: names of the live generation, one line per format, newest
  *                          format first; replaced by rename; only ever names a complete one
  *   DIR/building           text: the generation under construction, if there is one
- *   DIR/writer.lock        held by the one writer
+ *   DIR/writer.lock        held by the one writer; its time: when that last heard of the store
  *   DIR/f1-<16 hex>/       a generation of format 1: data.mdb, lock.mdb
  *     db "names"   key: the name (bytes)       value: its record (wire/record.h), as fed
  *     db "extras" key: as ch_record_key makes it: a POLICY record; apart, so that what is small
@@ -104,6 +104,11 @@ CH_MUST int ch_replica_next(struct ch_replica_reader *reader, const char *after,
 CH_MUST int ch_replica_get_chain(struct ch_replica_reader *reader,
 	const uint8_t id[CH_CHAIN_ID_B], const uint8_t **ret_block, size_t *ret_len);
 CH_MUST int ch_replica_cursor(struct ch_replica_reader *reader, struct ch_cursor *ret_cursor);
+/* When the open generation was last changed, and when the writer last heard from where the
+ * changes come from (ch_replica_writer_heard); both in Unix seconds.  Outside of lookups too.
+ * CH_ENOTFOUND: nothing is open yet, or the writer never was; CH_EIO. */
+CH_MUST int ch_replica_changed_at(const struct ch_replica_reader *reader, int64_t *ret_s);
+CH_MUST int ch_replica_heard_at(const struct ch_replica_reader *reader, int64_t *ret_s);
 
 /* ---- writer (the agent; one per directory, enforced by a lock file) ---- */
 struct ch_replica_writer;
@@ -182,6 +187,9 @@ CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t
  * chain.  CH_ENOTFOUND when there is none. */
 CH_MUST int ch_replica_carry_over(
 	struct ch_replica_writer *writer, const char *name, size_t name_len);
+/* Tells readers that the replica is as new as the store's last answer, which was now.  A
+ * courtesy: that it fails is not told. */
+void ch_replica_writer_heard(struct ch_replica_writer *writer);
 /* Whether readers that come now find what this writer has open: a few system calls, for every
  * second.  A lost or wrong `current` is put right; *err then says what was wrong while the rc
  * is CH_OK (err->rc is not).  CH_ECORRUPT, CH_EAUTH: files were removed, replaced, damaged, or

@@ -1,8 +1,10 @@
 #include "edge/replica.h"
 
 #include <lmdb.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "edge/generation.h"
@@ -280,4 +282,30 @@ int ch_replica_cursor(struct ch_replica_reader *reader, struct ch_cursor *ret_cu
 	if (!reader->in_lookup)
 		return CH_EINVAL;
 	return ch_generation_cursor(&reader->gen, reader->txn, ret_cursor);
+}
+
+int ch_replica_changed_at(const struct ch_replica_reader *reader, int64_t *ret_s)
+{
+	struct stat st;
+
+	if (!reader->gen.env)
+		return CH_ENOTFOUND;
+	if (fstat(reader->gen.fd, &st))
+		return CH_EIO;
+	*ret_s = st.st_mtime;
+	return CH_OK;
+}
+
+int ch_replica_heard_at(const struct ch_replica_reader *reader, int64_t *ret_s)
+{
+	char path[CH_REPLICA_PATH_B];
+	struct stat st;
+	int rc = ch_generation_path(path, reader->dir, CH_REPLICA_LOCK, NULL);
+
+	if (rc)
+		return rc;
+	if (lstat(path, &st))
+		return errno == ENOENT ? CH_ENOTFOUND : CH_EIO;
+	*ret_s = st.st_mtime;
+	return CH_OK;
 }

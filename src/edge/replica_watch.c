@@ -46,6 +46,11 @@ static int mend_pointer(struct ch_replica_writer *writer, struct ch_err *err)
 	return rc;
 }
 
+void ch_replica_writer_heard(struct ch_replica_writer *writer)
+{
+	(void)futimens(writer->lock_fd, NULL);
+}
+
 int ch_replica_writer_look(struct ch_replica_writer *writer, struct ch_err *err)
 {
 	int rc = check_writer_lock(writer, err);

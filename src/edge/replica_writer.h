@@ -6,7 +6,6 @@
 #include "edge/generation.h"
 
 #define CH_REPLICA_BUILDING "building"
-#define CH_REPLICA_LOCK "writer.lock"
 
 struct ch_replica_writer {
 	char dir[CH_REPLICA_DIR_B];

@@ -28,6 +28,7 @@ class ExampleEdge(Edge):
             ("/etc/certherd/edge/recipient.key", str(self.keys[0])),
             ("A" * 43, THUMBPRINTS[0]),
             ("10.0.0.0/8", "127.0.0.0/8"), ("fd00::/8", "::1"),
+            ("127.0.0.1:8081", f"127.0.0.1:{self.port['mixed']}"),
             ("10.0.0.80:8080", f"127.0.0.1:{self.upstream.port}"),
             ("http {\n", "http {\n" + "".join(
                 f"\t{kind}_temp_path {self.folder}/tmp-{kind};\n"
@@ -53,8 +54,7 @@ class ExampleEdge(Edge):
 @pytest.fixture(scope="module")
 def edge():
     made = ExampleEdge(workers=1)
-    for unused in ("proxied", "mixed"):
-        del made.port[unused]
+    del made.port["proxied"]
     made.apply("cert:live.test:1", "name:new.test:2").start()
     yield made
     check_no_crash(made.stop())
@@ -132,3 +132,10 @@ def test_port_80_answers_challenges_of_registered_names(edge):
     for host in ("new.test", "live.test"):
         assert plain(edge, host, path)[2].decode() == f"token-1.{THUMBPRINTS[0]}"
     assert plain(edge, "unknown.test", path)[0] == 404
+
+
+def test_the_monitoring_has_its_figures(edge):
+    status, _, body = tls.plain_get(edge.port["mixed"], "localhost", "/metrics")
+    assert status == 200 and b"\ncertherd_edge_workers 1\n" in body
+    # Not where visitors are.
+    assert b"certherd_edge" not in plain(edge, "live.test", "/metrics")[2]

@@ -55,6 +55,7 @@ def directives(**changed):
     (directives(more="certherd maybe;"), "invalid value"),
     (directives(more="certherd_redirect_any to;"), "invalid value"),
     (directives(more="certherd_challenge;"), "not allowed here"),
+    (directives(more="certherd_status;"), "not allowed here"),
     (directives(more="certherd_fallback %(folder)s/static.pem;"), "invalid number of arguments"),
     (directives(more="certherd_fallback %(folder)s/none.pem %(folder)s/static.key;"), "cannot open"),
     (directives(more="certherd_fallback %(folder)s/static.key %(folder)s/static.key;"), "cannot read"),

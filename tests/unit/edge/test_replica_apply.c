@@ -490,6 +490,66 @@ static void a_reader_walks_through_all_entries_in_order(void **state)
 	ch_replica_writer_free(writer);
 }
 
+/* As touch does, a long time ago. */
+static void make_old(const char *path)
+{
+	const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* 0: both are old; bit 0: it was changed since, bit 1: heard of since. */
+static int what_is_new(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	int64_t changed_s = 0;
+	int64_t heard_s = 0;
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL) ||
+		ch_replica_changed_at(reader, &changed_s) ||
+		ch_replica_heard_at(reader, &heard_s))
+		return 90;
+	ch_replica_reader_free(reader);
+	return (changed_s != 1000) + 2 * (heard_s != 1000);
+}
+
+static int nothing_is_known(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	int64_t at_s = 0;
+
+	if (ch_replica_reader_new("/nowhere/at/all", &reader))
+		return 90;
+	if (ch_replica_changed_at(reader, &at_s) != CH_ENOTFOUND)
+		return 91;
+	if (ch_replica_heard_at(reader, &at_s) != CH_ENOTFOUND)
+		return 92;
+	ch_replica_reader_free(reader);
+	(void)f;
+	return 0;
+}
+
+static void readers_see_when_it_was_changed_and_heard_of(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	char data[256];
+	char lock[128];
+
+	live_path(f, "data.mdb", data);
+	snprintf(lock, sizeof(lock), "%s/writer.lock", f->dir);
+	make_old(data);
+	make_old(lock);
+	assert_int_equal(in_child(what_is_new, f), 0);
+	assert_int_equal(apply(writer, shop, 5, CH_RECORD_NAME), CH_APPLY_ADDED);
+	assert_int_equal(in_child(what_is_new, f), 1);
+	make_old(data);
+	ch_replica_writer_heard(writer);
+	assert_int_equal(in_child(what_is_new, f), 2);
+	assert_int_equal(in_child(nothing_is_known, f), 0);
+	ch_replica_writer_free(writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +565,7 @@ int main(void)
 		TEST(without_a_transaction_nothing_can_be_put),
 		TEST(a_lookup_is_between_begin_and_end),
 		TEST(a_reader_walks_through_all_entries_in_order),
+		TEST(readers_see_when_it_was_changed_and_heard_of),
 		TEST(a_full_map_is_told_and_changes_nothing),
 		TEST(a_writer_that_is_killed_leaves_data_and_cursor_in_step),
 	};
