@@ -4,9 +4,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -438,6 +440,34 @@ static void without_a_store_it_waits_longer_each_time_and_goes_on(void **state)
 	assert_in_range(world_step(w), 250, 500);
 }
 
+static time_t heard_at(struct world *w)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/writer.lock", w->replica);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mtime;
+}
+
+static void edges_see_when_the_store_last_answered(void **state)
+{
+	struct world *w = *state;
+	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	char path[128];
+
+	world_steps(w, 1);
+	snprintf(path, sizeof(path), "%s/writer.lock", w->replica);
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	w->store.down = true;
+	world_steps(w, 3);
+	assert_int_equal(heard_at(w), 1000);
+	/* There is nothing new, but that is an answer. */
+	w->store.down = false;
+	world_steps(w, 1);
+	assert_int_not_equal(heard_at(w), 1000);
+}
+
 static int reader_rc(struct world *w)
 {
 	struct ch_replica_reader *reader;
@@ -547,6 +577,7 @@ int main(void)
 		TEST(a_cursor_that_is_too_old_starts_again),
 		TEST(a_cursor_ahead_of_the_store_starts_again),
 		TEST(without_a_store_it_waits_longer_each_time_and_goes_on),
+		TEST(edges_see_when_the_store_last_answered),
 		TEST(readers_get_a_first_replica_when_it_is_whole),
 		TEST(a_full_disk_is_reported_and_tried_again),
 		TEST(a_damaged_replica_is_fetched_anew),
