@@ -18,6 +18,7 @@
 
 #include "crypto/seal.h"
 #include "edge/hotset.h"
+#include "edge/namelist.h"
 #include "wire/record.h"
 
 
@@ -584,4 +585,67 @@ ngx_http_certherd_cache_peek(struct ch_record *record)
                                record->name_len));
 
     return entry ? entry->pair.leaf : NULL;
+}
+
+
+ngx_int_t
+ngx_http_certherd_cache_warm(struct ch_record *record)
+{
+    uint64_t                    hash;
+    const char                 *reason;
+    ngx_http_certherd_entry_t  *entry;
+
+    if (ch_hotset_size(ngx_http_certherd_cache.set)
+        + 2 * NGX_HTTP_CERTHERD_ENTRY_SIZE
+        > ngx_http_certherd_main_conf()->cache_size)
+    {
+        return NGX_BUSY;
+    }
+
+    hash = ch_hotset_hash(ngx_http_certherd_cache.set, record->name,
+                          record->name_len);
+
+    if (ngx_http_certherd_entry_find(record, hash)) {
+        return NGX_DECLINED;
+    }
+
+    entry = ngx_http_certherd_entry_open(record, &reason);
+    if (entry == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_certherd_entry_insert(entry, record, hash);
+    ngx_http_certherd_count(NGX_HTTP_CERTHERD_WARM_OPENS);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_certherd_cache_names(size_t *bucket, size_t buckets, unsigned least,
+    unsigned most, size_t max, struct ch_buf *out, size_t *n)
+{
+    unsigned                    used;
+    ngx_http_certherd_entry_t  *entry;
+
+    while (*bucket <= ngx_http_certherd_cache.mask && *n < max) {
+
+        if (buckets-- == 0) {
+            return NGX_AGAIN;
+        }
+
+        entry = ngx_http_certherd_cache.buckets[(*bucket)++];
+
+        for ( /* void */ ; entry && *n < max; entry = entry->next) {
+            used = ch_hotset_used(ngx_http_certherd_cache.set,
+                                  entry->item.hash);
+
+            if (used >= least && used <= most) {
+                ch_namelist_add(out, (char *) entry->name, entry->len);
+                (*n)++;
+            }
+        }
+    }
+
+    return NGX_DONE;
 }

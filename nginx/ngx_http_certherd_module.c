@@ -78,6 +78,13 @@ static ngx_command_t  ngx_http_certherd_commands[] = {
       offsetof(ngx_http_certherd_main_conf_t, cache_size),
       NULL },
 
+    { ngx_string("certherd_warm_up"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_http_certherd_warm_up,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("certherd_fallback"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
       ngx_http_certherd_fallback,
@@ -575,13 +582,20 @@ ngx_http_certherd_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_certherd_replica_start(cycle, mcf);
+    if (ngx_http_certherd_replica_start(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_certherd_warm_start(cycle, mcf);
+
+    return NGX_OK;
 }
 
 
 static void
 ngx_http_certherd_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_certherd_warm_stop();
     ngx_http_certherd_replica_stop();
     ngx_http_certherd_cache_stop();
     ngx_http_certherd_counters_stop();

@@ -8,6 +8,7 @@
  *   replica.c      the replica of this worker: opened, followed, looked up
  *   cache.c        opened keys and parsed certificates of this worker, bounded;
  *                  edge/hotset.h decides what stays
+ *   warm.c         keys opened in advance, the list of names for that
  *   counters.c     what is counted, for all workers
  *   status.c       certherd_status
  *   handshake.c    the three hooks into a TLS handshake
@@ -17,7 +18,7 @@
  *   policy.c       $certherd_tenant, _upstream, _hsts, _redirect
  *
  * Configuration is in pools and read-only after the fork; everything of a
- * worker's own is in replica.c and cache.c and lives as long as the worker; what
+ * worker's own is in replica.c, cache.c and warm.c and lives as long as the worker; what
  * is shared between workers is counters.c's.
  */
 
@@ -58,6 +59,10 @@ typedef struct {
     ngx_array_t                thumbprints;
     size_t                     cache_size;
     ngx_http_certherd_pair_t   fallback;     /* leaf NULL: none */
+    ngx_str_t                  warm_up;      /* the list; len 0: none */
+    ngx_str_t                  warm_new;     /* what becomes the list */
+    ngx_uint_t                 warm_names;
+    ngx_msec_t                 warm_every;
     ngx_shm_zone_t            *counters;     /* NULL: there is no replica */
 
     ngx_uint_t                 challenge;    /* some location answers */
@@ -127,6 +132,7 @@ enum {
     NGX_HTTP_CERTHERD_OPENS,
     NGX_HTTP_CERTHERD_OPEN_FAILURES,
     NGX_HTTP_CERTHERD_OPEN_NS,
+    NGX_HTTP_CERTHERD_WARM_OPENS,
     NGX_HTTP_CERTHERD_LOOKS,
     NGX_HTTP_CERTHERD_COUNTERS
 };
@@ -184,6 +190,7 @@ ngx_int_t ngx_http_certherd_add_placeholders(ngx_conf_t *cf);
 ngx_int_t ngx_http_certherd_replica_start(ngx_cycle_t *cycle,
     ngx_http_certherd_main_conf_t *mcf);
 void ngx_http_certherd_replica_stop(void);
+ngx_uint_t ngx_http_certherd_replica_is_open(void);
 /*
  * Lower-case, without a trailing dot.  dst has NGX_HTTP_CERTHERD_NAME_MAX
  * bytes.  NGX_DECLINED: no text that could be a registered name.
@@ -225,6 +232,25 @@ ngx_http_certherd_pair_t *ngx_http_certherd_cache_get(
     struct ch_record *record, const char **reason);
 /* The parsed leaf if it is there; opens nothing. */
 X509 *ngx_http_certherd_cache_peek(struct ch_record *record);
+
+/*
+ * Opens it in advance.  NGX_OK; NGX_DECLINED: it is open, or cannot be opened;
+ * NGX_BUSY: there is no room, since nothing is thrown away for this.
+ */
+ngx_int_t ngx_http_certherd_cache_warm(struct ch_record *record);
+/*
+ * Appends the names of so many buckets, from *bucket on, that were used at
+ * least and at most so often lately (edge/hotset.h), until there are max.
+ * NGX_AGAIN: there are more buckets.
+ */
+ngx_int_t ngx_http_certherd_cache_names(size_t *bucket, size_t buckets,
+    unsigned least, unsigned most, size_t max, struct ch_buf *out, size_t *n);
+
+/* warm.c */
+void ngx_http_certherd_warm_start(ngx_cycle_t *cycle,
+    ngx_http_certherd_main_conf_t *mcf);
+void ngx_http_certherd_warm_stop(void);
+char *ngx_http_certherd_warm_up(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* counters.c */
 extern ngx_http_certherd_slot_t  *ngx_http_certherd_slot;

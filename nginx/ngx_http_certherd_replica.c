@@ -137,6 +137,14 @@ ngx_http_certherd_replica_stop(void)
 }
 
 
+ngx_uint_t
+ngx_http_certherd_replica_is_open(void)
+{
+    return ngx_http_certherd_worker.reader
+           && ch_replica_reader_is_open(ngx_http_certherd_worker.reader);
+}
+
+
 ngx_int_t
 ngx_http_certherd_normalize(ngx_str_t *src, u_char *dst, size_t *len)
 {

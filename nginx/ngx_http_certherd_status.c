@@ -175,6 +175,10 @@ static ngx_http_certherd_metric_t  ngx_http_certherd_metrics[] = {
       "whose certificate could not be used.",
       ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_OPEN_FAILURES) },
 
+    { "warm_up_opens_total", "counter", "Of the keys opened: in advance, "
+      "without a handshake.",
+      ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_WARM_OPENS) },
+
     { "replica_open", "gauge", "1 when the worker that answers has a replica.",
       ngx_http_certherd_state_of(open) },
 

@@ -3,8 +3,8 @@
 
 base <- crypto <- wire <- {net, acme, store, edge} <- programs.  Siblings do not include each
 other (acme may include net/http.h), programs never include one another, src/main.c alone knows
-them all, and the nginx module sees the headers of the replica's reader and of the hot set, and
-what lies below.
+them all, and the nginx module sees the replica's header and the two others of src/edge that it
+links, and what lies below.
 """
 
 import pathlib
@@ -25,7 +25,8 @@ ALLOWED = {
     "edge": BELOW_LIBRARIES | {"edge"},
     **{program: LIBRARIES | {program} for program in PROGRAMS},
     "main.c": LIBRARIES | PROGRAMS,
-    "nginx": BELOW_LIBRARIES | {"edge/replica.h", "edge/hotset.h", "nginx"},
+    "nginx": BELOW_LIBRARIES | {"edge/replica.h", "edge/hotset.h", "edge/namelist.h",
+              "nginx"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
