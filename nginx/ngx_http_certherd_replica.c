@@ -274,13 +274,16 @@ ngx_http_certherd_record_error(int rc, ngx_str_t *name, ngx_log_t *log)
 
 /*
  * A name that the agent has acknowledged may be in a generation that this
- * worker would open at its next poll only.  Returns 1 when there is a new one.
+ * worker would open at its next poll only.  What it has open says so, so that
+ * strangers' names cost no look at a file; where nothing is open, a look now
+ * and then.  Returns 1 when there is a new one.
  */
 
 static int
-ngx_http_certherd_missed(ngx_log_t *log)
+ngx_http_certherd_missed(int superseded, ngx_log_t *log)
 {
     if (ngx_http_certherd_worker.reader == NULL
+        || (!superseded && ngx_http_certherd_replica_is_open())
         || ngx_current_msec - ngx_http_certherd_worker.polled
            < NGX_HTTP_CERTHERD_MISS_POLL)
     {
@@ -300,11 +303,12 @@ static int
 ngx_http_certherd_search(ngx_str_t *name, struct ch_record *own, int *ret_own,
     struct ch_record *cert, int *ret_cert, ngx_log_t *log)
 {
-    int  rc;
+    int  rc, superseded;
 
     for ( ;; ) {
         *ret_own = 0;
         *ret_cert = 0;
+        superseded = 0;
 
         rc = ngx_http_certherd_begin(log);
 
@@ -315,6 +319,8 @@ ngx_http_certherd_search(ngx_str_t *name, struct ch_record *own, int *ret_own,
                 return CH_OK;
             }
 
+            superseded = ch_replica_is_superseded(
+                                              ngx_http_certherd_worker.reader);
             ch_replica_end(ngx_http_certherd_worker.reader);
 
             if (rc != CH_OK) {
@@ -326,7 +332,7 @@ ngx_http_certherd_search(ngx_str_t *name, struct ch_record *own, int *ret_own,
             return rc;
         }
 
-        if (!ngx_http_certherd_missed(log)) {
+        if (!ngx_http_certherd_missed(superseded, log)) {
             return CH_ENOTFOUND;
         }
     }

@@ -5,6 +5,8 @@
  *             "names"   u64, names that are not tombstones
  *             "certs"   u64, names with a certificate, u64 number of the transaction that
  *                       wrote this: an older writer leaves it as it is, or absent
+ *             "next"    the name of the generation that took its place; absent as long as it
+ *                       is the live one, and where the writer could not say so
  *             "place"   u8 done, u8 epoch[16], u64 head, key: how far a snapshot by name has
  *                       come; absent in one that was filled by the feed alone
  * Integers are big-endian. */
@@ -28,6 +30,7 @@
 #define CH_REPLICA_PATH_B 1280 /* of every path below it */
 #define CH_REPLICA_CURRENT "current"
 #define CH_REPLICA_LOCK "writer.lock"
+#define CH_META_NEXT "next"
 
 /* LMDB's error numbers become ours here and nowhere else. */
 int ch_lmdb_rc(int mdb_rc);

@@ -104,6 +104,10 @@ CH_MUST int ch_replica_next(struct ch_replica_reader *reader, const char *after,
 CH_MUST int ch_replica_get_chain(struct ch_replica_reader *reader,
 	const uint8_t id[CH_CHAIN_ID_B], const uint8_t **ret_block, size_t *ret_len);
 CH_MUST int ch_replica_cursor(struct ch_replica_reader *reader, struct ch_cursor *ret_cursor);
+/* Within a lookup, without touching a file: whether the writer has said that another generation
+ * has taken this one's place, so that ch_replica_reader_poll is worth it now.  False proves
+ * nothing: the writer may have died before it could. */
+bool ch_replica_is_superseded(struct ch_replica_reader *reader);
 /* When the open generation was last changed, and when the writer last heard from where the
  * changes come from (ch_replica_writer_heard); both in Unix seconds.  Outside of lookups too.
  * CH_ENOTFOUND: nothing is open yet, or the writer never was; CH_EIO. */

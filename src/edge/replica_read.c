@@ -284,6 +284,14 @@ int ch_replica_cursor(struct ch_replica_reader *reader, struct ch_cursor *ret_cu
 	return ch_generation_cursor(&reader->gen, reader->txn, ret_cursor);
 }
 
+bool ch_replica_is_superseded(struct ch_replica_reader *reader)
+{
+	MDB_val key = {.mv_size = sizeof(CH_META_NEXT) - 1, .mv_data = CH_META_NEXT};
+	MDB_val val;
+
+	return reader->in_lookup && mdb_get(reader->txn, reader->gen.meta, &key, &val) == 0;
+}
+
 int ch_replica_changed_at(const struct ch_replica_reader *reader, int64_t *ret_s)
 {
 	struct stat st;

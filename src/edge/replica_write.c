@@ -371,6 +371,22 @@ bool ch_replica_writer_is_rebuilding(const struct ch_replica_writer *writer)
 	return writer->build.env != NULL;
 }
 
+/* So that readers who miss a name need not look at a file to know.  They find out all the same,
+ * a little later, when it fails, as on a full disk. */
+static void mark_superseded(const struct ch_generation *old, const char *next)
+{
+	MDB_val key = {.mv_size = sizeof(CH_META_NEXT) - 1, .mv_data = CH_META_NEXT};
+	MDB_val val = {.mv_size = strlen(next), .mv_data = (void *)next};
+	MDB_txn *txn;
+
+	if (mdb_txn_begin(old->env, NULL, 0, &txn))
+		return;
+	if (mdb_put(txn, old->meta, &key, &val, 0))
+		mdb_txn_abort(txn);
+	else
+		(void)mdb_txn_commit(txn);
+}
+
 int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *err)
 {
 	char path[CH_REPLICA_PATH_B];
@@ -381,6 +397,8 @@ int ch_replica_writer_publish(struct ch_replica_writer *writer, struct ch_err *e
 	rc = ch_replica_write_pointer(writer, CH_REPLICA_CURRENT, writer->build.name, err);
 	if (rc)
 		return rc;
+	if (writer->live.env && ch_generation_check_size(&writer->live) == CH_OK)
+		mark_superseded(&writer->live, writer->build.name);
 	ch_generation_close(&writer->live);
 	writer->live = writer->build;
 	writer->build = (struct ch_generation){.fd = -1};

@@ -213,6 +213,20 @@ def test_a_new_generation_is_followed_while_the_old_one_serves(new_edge):
             assert visitor.names == [name]
 
 
+def test_a_name_of_a_new_generation_is_served_at_once(new_edge):
+    """An agent acknowledges it as soon as it has published: workers do not wait for their next look
+    at which generation is live, though names that are missing make them look at no file."""
+    edge = new_edge(workers=2)
+    edge.apply("cert:first.test:1").start()
+    for number in range(6):
+        name = f"new{number}.test"
+        edge.apply("rebuild", f"cert:{name}:1", "publish")
+        for _ in range(4):
+            with edge.connect(name) as visitor:
+                assert visitor.names == [name]
+    assert edge.refused("first.test") == UNKNOWN_NAME
+
+
 def test_the_same_version_in_another_generation_is_another_certificate(new_edge):
     edge = new_edge(workers=1)
     edge.apply("cert:again.test:5").start()

@@ -27,8 +27,20 @@ static void nothing_is_there_before_the_agent_has_started(void **state)
 	ch_replica_reader_free(reader);
 }
 
-/* A child with an open reader that obeys one-letter commands: 'p' polls, anything else is
- * looked up as the first letter of NAME.example; answers with one byte each. */
+static char is_superseded(struct ch_replica_reader *reader)
+{
+	char answer;
+
+	if (ch_replica_is_superseded(reader) || ch_replica_begin(reader))
+		return 90; /* outside of lookups nothing is known */
+	answer = ch_replica_is_superseded(reader);
+	ch_replica_end(reader);
+	return answer;
+}
+
+/* A child with an open reader that obeys one-letter commands: 'p' polls, 's': superseded?
+ * Anything else is looked up as the first letter of NAME.example; answers with one byte each.
+ */
 struct child {
 	pid_t pid;
 	int to;
@@ -51,6 +63,8 @@ static void serve(struct fixture *f, int in, int out)
 			answer = (char)-ch_replica_begin(reader); /* and keeps the snapshot */
 		else if (command == '-')
 			answer = (char)(ch_replica_end(reader), 0);
+		else if (command == 's')
+			answer = is_superseded(reader);
 		else if (command == 'p')
 			answer = (char)ch_replica_reader_poll(reader, NULL);
 		else
@@ -126,13 +140,16 @@ static void an_open_reader_follows_to_the_next_generation(void **state)
 	assert_int_equal(ask(&child, 'p'), 0);
 	assert_int_equal(ask(&child, 'b'), -CH_ENOTFOUND);
 	assert_int_equal(ask(&child, 'a'), 0);
+	assert_int_equal(ask(&child, 's'), 0);
 
 	assert_int_equal(ch_replica_writer_publish(writer, NULL), CH_OK);
 	assert_false(ch_replica_writer_is_rebuilding(writer));
 	/* The old one is still read, and so it is still there. */
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(ask(&child, 'a'), 0);
+	assert_int_equal(ask(&child, 's'), 1);
 	assert_int_equal(ask(&child, 'p'), 1);
+	assert_int_equal(ask(&child, 's'), 0);
 	assert_int_equal(ask(&child, 'b'), 0);
 	assert_int_equal(ask(&child, 'a'), -CH_ENOTFOUND);
 	/* Nobody reads it now. */
