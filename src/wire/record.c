@@ -4,6 +4,7 @@
 
 #include "crypto/keys.h"
 #include "crypto/sign.h"
+#include "wire/tickets.h"
 
 #define RECORD_LABEL "certherd record v1"
 
@@ -30,7 +31,7 @@ int ch_record_check_name(const char *name, size_t len)
 	return CH_OK;
 }
 
-static void read_sealed(struct ch_reader *r, struct ch_sealed_view *ret)
+void ch_sealed_read_copy(struct ch_reader *r, struct ch_sealed_view *ret)
 {
 	ret->recipient_id = ch_read_bytes(r, CH_RECIPIENT_ID_B);
 	ret->kem_id = ch_read_u16(r);
@@ -73,7 +74,7 @@ static void read_policy(struct ch_reader *r, struct ch_record *ret)
 	}
 }
 
-static void read_cert(struct ch_reader *r, const uint8_t *start, struct ch_record *ret)
+static void read_cert(struct ch_reader *r, struct ch_record *ret)
 {
 	ret->key_version = ch_read_u64(r);
 	ret->not_before_s = (int64_t)ch_read_u64(r);
@@ -88,10 +89,34 @@ static void read_cert(struct ch_reader *r, const uint8_t *start, struct ch_recor
 		return;
 	}
 	for (size_t i = 0; i < ret->n_sealed; i++)
-		read_sealed(r, &ret->sealed[i]);
+		ch_sealed_read_copy(r, &ret->sealed[i]);
+}
+
+/* What is left but the end is the keys'. */
+static void read_tickets(struct ch_reader *r, struct ch_record *ret)
+{
+	struct ch_tickets tickets;
+
+	if (r->left < CH_SIGNER_ID_B + CH_SIGNATURE_B) {
+		r->rc = CH_EPROTO;
+		return;
+	}
+	ret->tickets_len = r->left - CH_SIGNER_ID_B - CH_SIGNATURE_B;
+	ret->tickets = ch_read_bytes(r, ret->tickets_len);
+	if (ch_tickets_decode(ret->tickets, ret->tickets_len, &tickets) || ret->account_hint)
+		r->rc = CH_EPROTO;
+}
+
+static void read_signature(struct ch_reader *r, const uint8_t *start, struct ch_record *ret)
+{
 	ret->signer_id = ch_read_bytes(r, CH_SIGNER_ID_B);
 	ret->signed_len = (size_t)(r->at - start);
 	ret->signature = ch_read_bytes(r, CH_SIGNATURE_B);
+}
+
+static bool is_signed(enum ch_record_kind kind)
+{
+	return kind == CH_RECORD_CERT || kind == CH_RECORD_TICKETS;
 }
 
 int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_record)
@@ -108,7 +133,7 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 	kind = ch_read_u8(&r);
 	if (r.rc)
 		return r.rc;
-	if (format != CH_RECORD_FORMAT || kind < CH_RECORD_NAME || kind > CH_RECORD_POLICY)
+	if (format != CH_RECORD_FORMAT || kind < CH_RECORD_NAME || kind > CH_RECORD_TICKETS)
 		return CH_EUNSUPPORTED;
 	rec.kind = (enum ch_record_kind)kind;
 	rec.flags = ch_read_u16(&r);
@@ -119,9 +144,13 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 	if (r.rc || ch_record_check_name(rec.name, rec.name_len))
 		return CH_EPROTO;
 	if (rec.kind == CH_RECORD_CERT)
-		read_cert(&r, bytes, &rec);
+		read_cert(&r, &rec);
 	if (rec.kind == CH_RECORD_POLICY)
 		read_policy(&r, &rec);
+	if (rec.kind == CH_RECORD_TICKETS)
+		read_tickets(&r, &rec);
+	if (is_signed(rec.kind) && !r.rc)
+		read_signature(&r, bytes, &rec);
 	if (r.rc || r.left)
 		return CH_EPROTO;
 	*ret_record = rec;
@@ -132,15 +161,15 @@ size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len
 	char ret_key[CH_RECORD_KEY_B])
 {
 	memcpy(ret_key, name, name_len);
-	if (kind == CH_RECORD_POLICY) {
+	if (kind == CH_RECORD_POLICY || kind == CH_RECORD_TICKETS) {
 		ret_key[name_len++] = '/';
-		ret_key[name_len++] = '0' + CH_RECORD_POLICY;
+		ret_key[name_len++] = (char)('0' + kind);
 	}
 	ret_key[name_len] = 0;
 	return name_len;
 }
 
-static void add_sealed(struct ch_buf *out, const struct ch_sealed_view *sealed)
+void ch_sealed_add_copy(struct ch_buf *out, const struct ch_sealed_view *sealed)
 {
 	(void)ch_buf_add(out, sealed->recipient_id, CH_RECIPIENT_ID_B);
 	(void)ch_buf_add_u16(out, sealed->kem_id);
@@ -191,13 +220,44 @@ static int add_policy(struct ch_buf *out, const struct ch_text_view *policy)
 	return out->rc;
 }
 
-int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
+static int check_tickets(const struct ch_record *rec)
+{
+	struct ch_tickets tickets;
+
+	return rec->account_hint || ch_tickets_decode(rec->tickets, rec->tickets_len, &tickets)
+		       ? CH_EINVAL
+		       : CH_OK;
+}
+
+static int check_fields(const struct ch_record *rec)
+{
+	if (ch_record_check_name(rec->name, rec->name_len))
+		return CH_EINVAL;
+	if (rec->kind == CH_RECORD_CERT)
+		return check_cert_fields(rec);
+	if (rec->kind == CH_RECORD_POLICY)
+		return check_policy(rec->policy);
+	return rec->kind == CH_RECORD_TICKETS ? check_tickets(rec) : CH_OK;
+}
+
+static void add_cert(struct ch_buf *out, const struct ch_record *rec)
 {
 	static const uint8_t no_chain[CH_CHAIN_ID_B];
 
-	if (ch_record_check_name(rec->name, rec->name_len) ||
-		(rec->kind == CH_RECORD_CERT && check_cert_fields(rec)) ||
-		(rec->kind == CH_RECORD_POLICY && check_policy(rec->policy)))
+	(void)ch_buf_add_u64(out, rec->key_version);
+	(void)ch_buf_add_u64(out, (uint64_t)rec->not_before_s);
+	(void)ch_buf_add_u64(out, (uint64_t)rec->not_after_s);
+	(void)ch_buf_add(out, rec->chain_id ? rec->chain_id : no_chain, CH_CHAIN_ID_B);
+	(void)ch_buf_add_u16(out, (uint16_t)rec->leaf_len);
+	(void)ch_buf_add(out, rec->leaf, rec->leaf_len);
+	(void)ch_buf_add_u8(out, (uint8_t)rec->n_sealed);
+	for (size_t i = 0; i < rec->n_sealed; i++)
+		ch_sealed_add_copy(out, &rec->sealed[i]);
+}
+
+int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
+{
+	if (check_fields(rec))
 		return CH_EINVAL;
 	(void)ch_buf_add_u8(out, CH_RECORD_FORMAT);
 	(void)ch_buf_add_u8(out, (uint8_t)rec->kind);
@@ -208,17 +268,12 @@ int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 	(void)ch_buf_add(out, rec->name, rec->name_len);
 	if (rec->kind == CH_RECORD_POLICY)
 		return add_policy(out, rec->policy);
-	if (rec->kind != CH_RECORD_CERT)
+	if (!is_signed(rec->kind))
 		return out->rc;
-	(void)ch_buf_add_u64(out, rec->key_version);
-	(void)ch_buf_add_u64(out, (uint64_t)rec->not_before_s);
-	(void)ch_buf_add_u64(out, (uint64_t)rec->not_after_s);
-	(void)ch_buf_add(out, rec->chain_id ? rec->chain_id : no_chain, CH_CHAIN_ID_B);
-	(void)ch_buf_add_u16(out, (uint16_t)rec->leaf_len);
-	(void)ch_buf_add(out, rec->leaf, rec->leaf_len);
-	(void)ch_buf_add_u8(out, (uint8_t)rec->n_sealed);
-	for (size_t i = 0; i < rec->n_sealed; i++)
-		add_sealed(out, &rec->sealed[i]);
+	if (rec->kind == CH_RECORD_CERT)
+		add_cert(out, rec);
+	else
+		(void)ch_buf_add(out, rec->tickets, rec->tickets_len);
 	return ch_buf_add(out, rec->signer_id, CH_SIGNER_ID_B);
 }
 
@@ -230,7 +285,7 @@ int ch_record_sign(
 	size_t start = out->len;
 	int rc;
 
-	if (rec.kind != CH_RECORD_CERT)
+	if (!is_signed(rec.kind))
 		return CH_EINVAL;
 	rec.signer_id = ch_sign_key_id(key);
 	rc = ch_record_encode(&rec, out);
@@ -245,7 +300,7 @@ int ch_record_sign(
 int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
 	const struct ch_verify_set *pinned)
 {
-	if (record->kind != CH_RECORD_CERT)
+	if (!is_signed(record->kind))
 		return CH_EINVAL;
 	return ch_verify(pinned, record->signer_id, RECORD_LABEL, bytes, record->signed_len,
 		record->signature);

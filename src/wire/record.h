@@ -1,5 +1,6 @@
 /* Edge records: what the feed carries and the replica stores: for each name one that says
- * whether it is there and how it is served, and one with its policy if that is not the default.
+ * whether it is there and how it is served, and one with its policy if that is not the default;
+ * for each pool one with the keys of its session tickets.
  *
  * All integers big-endian.  Layout of a record (format 1):
  *
@@ -25,16 +26,19 @@
  *       u16 kem_id             RFC 9180 section 7.1
  *       u8  enc_len, enc       32 or 65 bytes
  *       u16 ct_len, ct         1 … 1,024 bytes
+ *   kind CH_RECORD_TICKETS, whose name is the pool's and whose account_hint is 0, goes on:
+ *   u8  keys[]            the layout of wire/tickets.h
+ *   kinds CH_RECORD_CERT and CH_RECORD_TICKETS both end with:
  *   u8  signer_id[8]      first 8 bytes of SHA-256 of the signer's 65-byte public point
  *   u8  signature[64]     ECDSA P-256 SHA-256, r || s, over "certherd record v1\0" followed by
  *                         every byte before signature
  *
  * A chain block is: u8 n (1 … 8), then n times u16 len, DER certificate; leaf's issuer first.
- * The store can make NAME, TOMBSTONE and POLICY records (they give nobody a key); CERT records
- * only the issuer can make.
+ * The store can make NAME, TOMBSTONE and POLICY records (they give nobody a key); CERT and
+ * TICKETS records only the issuer can make.
  *
  * Stores and replicas keep a record under its key: the name, and for a POLICY record "/4"
- * behind it.  The tombstone of a name removes its policy too. */
+ * behind it, for a TICKETS record "/5".  The tombstone of a name removes its policy too. */
 #ifndef CH_WIRE_RECORD_H
 #define CH_WIRE_RECORD_H
 
@@ -63,6 +67,7 @@ enum ch_record_kind {
 	CH_RECORD_CERT = 2,	 /* a certificate is live */
 	CH_RECORD_TOMBSTONE = 3, /* removed */
 	CH_RECORD_POLICY = 4,	 /* what the edge's configuration may want to know */
+	CH_RECORD_TICKETS = 5,	 /* the keys of a pool's session tickets */
 };
 
 enum ch_policy_tag {
@@ -106,6 +111,10 @@ struct ch_record {
 	size_t leaf_len;
 	struct ch_sealed_view sealed[CH_RECORD_SEALED_MAX];
 	size_t n_sealed;
+	/* CH_RECORD_TICKETS only: */
+	const uint8_t *tickets; /* found good by ch_tickets_decode */
+	size_t tickets_len;
+	/* CH_RECORD_CERT and CH_RECORD_TICKETS: */
 	const uint8_t *signer_id;
 	const uint8_t *signature;
 	size_t signed_len; /* the signature covers the first signed_len bytes */
@@ -125,19 +134,24 @@ CH_MUST int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record 
 size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len,
 	char ret_key[CH_RECORD_KEY_B]);
 
-/* Appends a NAME, TOMBSTONE or POLICY record, or a CERT record up to and including signer_id:
- * the caller signs the bytes and appends the signature (ch_record_sign does both). */
+/* Appends a NAME, TOMBSTONE or POLICY record, or a CERT or TICKETS record up to and including
+ * signer_id: the caller signs the bytes and appends the signature (ch_record_sign does both).
+ */
 CH_MUST int ch_record_encode(const struct ch_record *record, struct ch_buf *out);
 
 struct ch_sign_key;   /* crypto/sign.h */
 struct ch_verify_set; /* crypto/sign.h */
 
-/* Encodes a CERT record (its signer_id and signature are ignored) and signs it. */
+/* Encodes a CERT or TICKETS record (its signer_id and signature are ignored) and signs it. */
 CH_MUST int ch_record_sign(
 	const struct ch_record *record, const struct ch_sign_key *key, struct ch_buf *out);
 /* CH_EAUTH unless a pinned key signed it.  bytes: what record was decoded from. */
 CH_MUST int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
 	const struct ch_verify_set *pinned);
+
+/* One sealed copy, as the layout above has it.  A wrong length latches CH_EPROTO in r->rc. */
+void ch_sealed_read_copy(struct ch_reader *r, struct ch_sealed_view *ret_copy);
+void ch_sealed_add_copy(struct ch_buf *out, const struct ch_sealed_view *copy);
 
 /* A chain block <-> its certificates. */
 struct ch_chain {
