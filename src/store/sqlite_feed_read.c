@@ -77,15 +77,33 @@ int ch_sq_hand_row(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
 	return rc ? rc : note_handed(handed, chain_id->bytes);
 }
 
-static int hand_rows(struct ch_sq *sq, const char *pool, uint64_t after,
-	struct ch_sq_handed *handed, int (*row)(const struct ch_store_feed_row *row, void *arg),
-	void *arg, bool *ret_more)
+struct rows {
+	uint64_t after;
+	int (*row)(const struct ch_store_feed_row *row, void *arg);
+	void *arg;
+	struct ch_sq_handed handed;
+	struct ch_buf tickets_record;
+	struct ch_store_feed_row tickets; /* seq 0: handed out already, or none */
+};
+
+/* They lie apart, and come where their number says.  before: the next row's. */
+static int hand_tickets(struct rows *r, uint64_t before)
+{
+	struct ch_store_feed_row tickets = r->tickets;
+
+	if (tickets.seq <= r->after || tickets.seq >= before)
+		return CH_OK;
+	r->tickets.seq = 0;
+	return r->row(&tickets, r->arg);
+}
+
+static int hand_rows(struct ch_sq *sq, const char *pool, struct rows *r, bool *ret_more)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = ch_sq_query(sq, &stmt,
 		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
 		"WHERE pool = ? AND seq > ? ORDER BY seq",
-		"ti", pool, after);
+		"ti", pool, r->after);
 
 	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
 		struct ch_store_feed_row feed_row = {.seq = ch_sq_u64(stmt, 0)};
@@ -93,12 +111,27 @@ static int hand_rows(struct ch_sq *sq, const char *pool, uint64_t after,
 
 		feed_row.record = sqlite3_column_blob(stmt, 1);
 		feed_row.record_len = (size_t)sqlite3_column_bytes(stmt, 1);
-		rc = ch_sq_hand_row(sq, &feed_row, &chain_id, handed, row, arg);
-		if (rc == 1) {
-			*ret_more = true;
-			return CH_OK;
-		}
+		rc = hand_tickets(r, feed_row.seq);
+		if (!rc)
+			rc = ch_sq_hand_row(
+				sq, &feed_row, &chain_id, &r->handed, r->row, r->arg);
 	}
+	if (!rc)
+		rc = hand_tickets(r, UINT64_MAX);
+	*ret_more = rc == 1;
+	return rc == 1 ? CH_OK : rc;
+}
+
+static int read_rows(struct ch_sq *sq, const char *pool, struct rows *r, bool *ret_more)
+{
+	int rc;
+
+	ch_buf_init(&r->tickets_record, CH_RECORD_MAX_B);
+	rc = ch_sq_tickets_load(sq, pool, &r->tickets_record, &r->tickets);
+	if (!rc || rc == CH_ENOTFOUND)
+		rc = hand_rows(sq, pool, r, ret_more);
+	ch_buf_done(&r->tickets_record);
+	free(r->handed.ids);
 	return rc;
 }
 
@@ -107,7 +140,7 @@ int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
 	struct ch_store_feed_info *ret_info)
 {
 	struct ch_sqlite *store = ch_sqlite_of(base);
-	struct ch_sq_handed handed = {0};
+	struct rows rows = {.after = after, .row = row, .arg = arg};
 	struct ch_sq_meta meta;
 	struct ch_sq *sq;
 	bool more = false;
@@ -117,9 +150,8 @@ int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
 		return rc;
 	rc = ch_sq_meta_load(sq, &meta);
 	if (!rc && row && after < CH_STORE_ID_MAX)
-		rc = hand_rows(sq, pool, after, &handed, row, arg, &more);
+		rc = read_rows(sq, pool, &rows, &more);
 	ch_sqlite_read_end(store, sq);
-	free(handed.ids);
 	if (rc)
 		return rc;
 	memcpy(ret_info->epoch, meta.epoch, sizeof(ret_info->epoch));

@@ -107,13 +107,16 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		{prune_audit, house->audit_keep_ms},
 	};
 	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
+	int64_t ticket_sets;
 	int64_t settled;
 	int rc = settle_edges(w, max_rows, &settled);
 
+	if (!rc)
+		rc = ch_work_prune_tickets(w, &ticket_sets);
 	if (rc)
 		return rc;
 	house->caught_up = (size_t)settled;
-	house->removed = 0;
+	house->removed = (size_t)ticket_sets;
 	house->more = settled == max_rows;
 	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
 		int64_t removed;

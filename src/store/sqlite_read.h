@@ -2,6 +2,7 @@
 #ifndef CH_STORE_SQLITE_READ_H
 #define CH_STORE_SQLITE_READ_H
 
+#include "base/buf.h"
 #include "store/sqlite_store.h"
 
 /* Columns of CH_CERT_COLUMNS from first_col on; NULL when the first is NULL (outer join). */
@@ -44,5 +45,10 @@ struct ch_sq_handed {
 CH_MUST int ch_sq_hand_row(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
 	const struct ch_sq_view *chain_id, struct ch_sq_handed *handed,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg);
+
+/* ---- sqlite_tickets.c ---- */
+/* The pool's ticket keys as a row of the feed that borrows from record.  CH_ENOTFOUND. */
+CH_MUST int ch_sq_tickets_load(struct ch_sq *sq, const char *pool, struct ch_buf *record,
+	struct ch_store_feed_row *ret_row);
 
 #endif

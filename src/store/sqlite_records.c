@@ -84,12 +84,17 @@ static int hand_records(struct ch_sq *sq, struct records *r, struct ch_store_rec
 static int pool_head(struct ch_sq *sq, const char *pool, uint64_t *ret_seq)
 {
 	int64_t seq = 0;
+	int64_t tickets = 0;
 	int rc = ch_sq_get_i64(
 		sq, &seq, "SELECT max(seq) FROM edge_record WHERE pool = ?", "t", pool);
 
+	if (!rc || rc == CH_ENOTFOUND)
+		rc = ch_sq_get_i64(
+			sq, &tickets, "SELECT seq FROM ticket_set WHERE pool = ?", "t", pool);
+
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	*ret_seq = (uint64_t)seq;
+	*ret_seq = (uint64_t)(tickets > seq ? tickets : seq);
 	return CH_OK;
 }
 
@@ -104,6 +109,21 @@ int ch_sqlite_pool_head(struct ch_store *base, const char *pool, uint64_t *ret_s
 	rc = pool_head(sq, pool, ret_seq);
 	ch_sqlite_read_end(store, sq);
 	return rc;
+}
+
+/* Not one of the keys that `after` goes by: they come before the first of all. */
+static int hand_tickets(struct ch_sq *sq, const struct records *r)
+{
+	CH_CLEANUP(ch_buf_done) struct ch_buf record;
+	struct ch_store_feed_row tickets;
+	int rc;
+
+	ch_buf_init(&record, CH_RECORD_MAX_B);
+	rc = ch_sq_tickets_load(sq, r->filter->pool, &record, &tickets);
+	if (rc)
+		return rc == CH_ENOTFOUND ? CH_OK : rc;
+	tickets.seq = 0;
+	return r->row(&tickets, r->arg);
 }
 
 int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_filter *filter,
@@ -122,6 +142,8 @@ int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_
 	rc = ch_sq_meta_load(sq, &meta);
 	if (!rc)
 		rc = pool_head(sq, filter->pool, &info.head);
+	if (!rc && filter->tickets && !filter->after)
+		rc = hand_tickets(sq, &records);
 	if (!rc)
 		rc = hand_records(sq, &records, &info);
 	ch_sqlite_read_end(store, sq);

@@ -42,6 +42,7 @@ CH_MUST int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch);
 CH_MUST int ch_work_publish(struct ch_work *w, struct ch_op_publish *publish);
 CH_MUST int ch_work_edge_ack(struct ch_work *w, struct ch_op_edge_ack *ack);
 CH_MUST int ch_work_edge_forget(struct ch_work *w, const struct ch_op_edge_forget *forget);
+CH_MUST int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *tickets);
 CH_MUST int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house);
 
 /* ---- sqlite_work.c ---- */
@@ -73,6 +74,9 @@ CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
  */
 CH_MUST int ch_work_emit_tenants(struct ch_work *w);
 CH_MUST int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name);
+
+/* ---- sqlite_tickets.c ---- */
+CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
 
 /* ---- sqlite_row.c: what the operations need of a name's and an order's row ---- */
 struct ch_name_row {

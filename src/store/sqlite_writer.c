@@ -35,6 +35,8 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_edge_ack(w, &op->u.edge_ack);
 	case CH_OP_EDGE_FORGET:
 		return ch_work_edge_forget(w, &op->u.edge_forget);
+	case CH_OP_TICKETS:
+		return ch_work_tickets(w, &op->u.tickets);
 	case CH_OP_HOUSEKEEP:
 		return ch_work_housekeep(w, &op->u.housekeep);
 	default:

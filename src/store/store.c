@@ -142,6 +142,12 @@ int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,
 	return store->backend->list_edges(store, arena, ret_edges, ret_n);
 }
 
+int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
+	struct ch_store_tickets **ret_list, size_t *ret_n)
+{
+	return store->backend->list_tickets(store, arena, ret_list, ret_n);
+}
+
 int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms)
 {
 	return store->backend->next_due(store, ret_at_ms);

@@ -47,6 +47,7 @@
 #define CH_STORE_SEALED_MAX_B 16384u /* the sealed key copies, opaque here */
 #define CH_STORE_CODE_MAX 63	     /* bytes of a reason's code */
 #define CH_STORE_DETAIL_MAX 1000     /* bytes of a reason's or event's detail; longer: cut */
+#define CH_STORE_POOLS_MAX 1000	     /* pools that ticket keys are listed for */
 #define CH_STORE_BEHIND_MAX 8	     /* edges named in ch_store_edges_state.behind */
 #define CH_STORE_LAG_MAX 10000	     /* ch_store_edge.lag is counted up to here */
 #define CH_STORE_ID_MAX ((1ULL << 53) - 1)
@@ -215,6 +216,7 @@ enum ch_store_op_type {
 	CH_OP_PUBLISH,
 	CH_OP_EDGE_ACK,
 	CH_OP_EDGE_FORGET,
+	CH_OP_TICKETS,
 	CH_OP_HOUSEKEEP,
 	CH_OP_TYPE_COUNT
 };
@@ -366,8 +368,22 @@ struct ch_op_edge_forget {
 	const char *id;
 };
 
-/* CH_OP_HOUSEKEEP: removes what is older, and takes "edges-behind" back from active names whose
- * edges have caught up since; at most max_rows of each kind per call. */
+/* CH_OP_TICKETS: the pool's newest set of ticket keys, for its feed.  CH_ECONFLICT
+ * "tickets-changed": the set that is there is not the one to be replaced, so that of several
+ * issuers one wins.  The same record again is answered as the first time.  CH_EINVAL
+ * "bad-record": the version does not grow.  Whether it is signed is for the edges to check. */
+struct ch_op_tickets {
+	const char *pool;
+	uint64_t replaces; /* version of the set that is there; 0: none is */
+	uint64_t version;
+	int64_t until_s;       /* CH_OP_HOUSEKEEP removes it then */
+	const uint8_t *record; /* wire/record.h */
+	size_t record_len;
+};
+
+/* CH_OP_HOUSEKEEP: removes what is older, and ticket keys that are of no use any more, and
+ * takes "edges-behind" back from active names whose edges have caught up since; at most
+ * max_rows of each kind per call. */
 struct ch_op_housekeep {
 	int64_t tombstone_keep_ms; /* removing one raises the floor of the feed */
 	int64_t history_keep_ms;
@@ -396,6 +412,7 @@ struct ch_store_op {
 		struct ch_op_publish publish;
 		struct ch_op_edge_ack edge_ack;
 		struct ch_op_edge_forget edge_forget;
+		struct ch_op_tickets tickets;
 		struct ch_op_housekeep housekeep;
 	} u;
 	/* out: valid in done() and after */
@@ -482,7 +499,8 @@ struct ch_store_feed_info {
 /* Hands the rows of the pool with seq > after to row(), ascending, until row() returns 1 (the
  * row was not taken and comes again next time) or none is left.  A negative return value ends
  * the call and is its result.  Whoever has read up to a row has missed none that became
- * visible with a lower seq.  row NULL: only *ret_info. */
+ * visible with a lower seq.  row NULL: only *ret_info.  The pool's ticket keys are a row too.
+ */
 CH_MUST int ch_store_read_feed(struct ch_store *store, const char *pool, uint64_t after,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_feed_info *ret_info);
@@ -491,7 +509,8 @@ struct ch_store_records_filter {
 	const char *after; /* keys (ch_record_key) above this; NULL: from the beginning */
 	const char *until; /* keys up to this, itself included; NULL: to the end */
 	size_t limit;	   /* 1 … CH_STORE_RECORDS_MAX keys that are looked at */
-	bool chains;	   /* hand out chains too, as ch_store_read_feed does */
+	bool chains;	   /* hand out chains too, as ch_store_read_feed does, and, */
+	bool tickets;	   /* where after is NULL, the pool's ticket keys, first of all */
 };
 struct ch_store_records_info {
 	uint8_t epoch[CH_EPOCH_B];
@@ -515,6 +534,17 @@ CH_MUST int ch_store_pool_head(struct ch_store *store, const char *pool, uint64_
 
 CH_MUST int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,
 	struct ch_store_edge **ret_edges, size_t *ret_n);
+
+struct ch_store_tickets {
+	const char *pool;
+	uint64_t version;      /* 0: no set yet, */
+	const uint8_t *record; /* and NULL */
+	size_t record_len;
+};
+/* Each pool that edges have reported from, or that has a set; at most CH_STORE_POOLS_MAX, in
+ * the order of their names. */
+CH_MUST int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
+	struct ch_store_tickets **ret_list, size_t *ret_n);
 
 /* When something can be leased next: INT64_MAX when nothing ever. */
 CH_MUST int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms);

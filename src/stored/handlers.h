@@ -28,6 +28,9 @@ ch_req_fn ch_handle_leases;
 ch_req_fn ch_handle_order_patch;
 /* handlers_publish.c */
 ch_req_fn ch_handle_order_publish;
+/* handlers_tickets.c */
+ch_req_fn ch_handle_tickets_list;
+ch_req_fn ch_handle_tickets_put;
 /* handlers_feed.c */
 ch_req_fn ch_handle_feed;
 ch_req_fn ch_handle_feed_snapshot;

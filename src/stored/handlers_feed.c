@@ -241,6 +241,7 @@ static bool read_place(
 	filter->after = after;
 	filter->limit = CH_STORE_RECORDS_MAX;
 	filter->chains = true;
+	filter->tickets = true;
 	return true;
 }
 

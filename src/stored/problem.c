@@ -29,6 +29,7 @@ static const struct ch_problem_kind problems[] = {
 	{"domain-paused", 409, "The domain is paused"},
 	{"fence-lost", 409, "The lease is over or somebody else's"},
 	{"order-state", 409, "The order's state does not allow that"},
+	{"tickets-changed", 409, "The pool has other ticket keys by now"},
 	{"too-many-polls", 429, "Too many requests are waiting"},
 	{"too-many-connections", 429, "This identity has too many connections"},
 	{"store-busy", 503, "The store is busy"},

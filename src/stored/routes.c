@@ -59,6 +59,11 @@ const struct ch_route ch_routes[] = {
 	{"POST", "/v1/orders/{id}/publish", ISSUER, CH_BODY_REQUIRED, ORDER_B, "",
 		ch_handle_order_publish, "Make a certificate live"},
 
+	{"GET", "/v1/tickets", ISSUER, CH_BODY_NONE, 0, "", ch_handle_tickets_list,
+		"Pools and their sealed ticket keys"},
+	{"PUT", "/v1/tickets/{pool}", ISSUER, CH_BODY_REQUIRED, SMALL_B, "",
+		ch_handle_tickets_put, "Replace a pool's ticket keys"},
+
 	{"GET", "/v1/feed", EDGE, CH_BODY_NONE, 0, "epoch after base wait_ms", ch_handle_feed,
 		"Records of the edge's pool"},
 	{"GET", "/v1/feed/snapshot", EDGE, CH_BODY_NONE, 0, "epoch after",

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-NAME, CERT, TOMBSTONE, POLICY = 1, 2, 3, 4
+NAME, CERT, TOMBSTONE, POLICY, TICKETS = 1, 2, 3, 4, 5
 TENANT, UPSTREAM, HSTS, REDIRECT = 1, 2, 3, 4
 
 
@@ -144,6 +144,21 @@ def cert_record(version, name, certificate, key, recipient, signing_key, bound_n
     body += hashlib.sha256(point(claimed_signer or signing_key)).digest()[:8]
     signature = sign(signing_key, body)
     return (spoil(body) if spoil else body) + signature
+
+
+def ticket_record(pool, version, keys, recipient, signing_key, claimed_signer=None,
+                  bound_pool=None):
+    """keys: (id, from, until, secret of 64 bytes) each, in the order of their times."""
+    body = _head(TICKETS, version, pool) + bytes([len(keys)])
+    bound = (bound_pool or pool).encode()
+    for ident, begin, until, secret in keys:
+        head = ident + struct.pack(">qq", begin, until)
+        enc, ct = hpke_seal_x25519(recipient, b"certherd seal v1", b"certherd ticket v1" +
+                                   bytes([len(bound)]) + bound + head, b"\1" + secret)
+        body += head + b"\1" + hashlib.sha256(recipient).digest()[:8]
+        body += struct.pack(">HB", 0x0020, len(enc)) + enc + struct.pack(">H", len(ct)) + ct
+    body += hashlib.sha256(point(claimed_signer or signing_key)).digest()[:8]
+    return body + sign(signing_key, body)
 
 
 class HostileStore:

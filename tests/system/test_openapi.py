@@ -9,9 +9,11 @@ import urllib.parse
 import jsonschema
 import pytest
 
+import forge
 import openapi
 from api_fixture import ROOT, Answer, Later, b64u, chain_block, running_store, time_text, until
 from bad_names import BAD_NAMES
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from openapi import Judged, changed, objects, places, wrong_values
 from test_api_orders import lease, new_order, publication, publish, sealed_order, step
@@ -496,6 +498,21 @@ def test_what_a_replica_is_compared_with(clients, operator):
     edge = clients["edge"]
     assert edge.get(f"/v1/feed/checksum?after={first['last']}").json["count"] >= 1
     assert edge.get("/v1/feed/checksum?pool=other").code == "not-allowed"
+
+
+def test_ticket_keys_are_replaced_by_one_issuer_at_a_time(issuer):
+    def put(version, replaces, pool="default", path="default"):
+        record = forge.ticket_record(pool, version, [(b"i" * 16, 1000, 2**40, bytes(64))],
+                                     b"\x09" + bytes(31), ec.generate_private_key(ec.SECP256R1()))
+        return issuer.put(f"/v1/tickets/{path}", {"replaces": replaces, "record": b64u(record)})
+
+    assert put(5, 0).status == 204
+    assert put(6, 4).code == "tickets-changed"
+    assert put(4, 5).code == "bad-record"
+    assert put(6, 5, pool="other").code == "bad-record"
+    assert put(6, 5, path="a%20b").code == "bad-path"
+    (kept,) = [pool for pool in issuer.get("/v1/tickets").json["pools"] if pool["record"]]
+    assert (kept["pool"], kept["version"]) == ("default", 5)
 
 
 def test_an_edge_is_forgotten(store, operator):

@@ -181,7 +181,7 @@ static void fill(struct fixture *fx)
 	fx_seal(fx, order);
 }
 
-static void version_1_is_brought_to_version_2_with_all_it_holds(void **state)
+static void version_1_is_brought_to_the_newest_with_all_it_holds(void **state)
 {
 	struct fixture *fx = *state;
 	CH_CLEANUP(ch_buf_done) struct ch_buf before;
@@ -203,7 +203,7 @@ static void version_1_is_brought_to_version_2_with_all_it_holds(void **state)
 	assert_int_equal(after.len, before.len);
 	assert_memory_equal(after.data, before.data, before.len);
 	db = open_file(file_of(fx));
-	assert_int_equal(number(db, "PRAGMA user_version"), 2);
+	assert_int_equal(number(db, "PRAGMA user_version"), ch_migrations_sqlite_n);
 	assert_int_equal(number(db, "SELECT count(*) FROM pragma_integrity_check "
 				    "WHERE integrity_check <> 'ok'"),
 		0);
@@ -270,7 +270,7 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 	const struct CMUnitTest tests[] = {
-		T(version_1_is_brought_to_version_2_with_all_it_holds),
+		T(version_1_is_brought_to_the_newest_with_all_it_holds),
 		T(what_came_with_version_2_works_afterwards),
 		T(a_migration_that_fails_changes_nothing),
 	};

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "store/migrations.h"
+
 static const char *file_of(const struct fixture *fx)
 {
 	return fx->database + strlen("sqlite:");
@@ -112,14 +114,17 @@ static void only_one_of_two_that_start_at_once_makes_the_schema(void **state)
 static void a_newer_schema_is_refused_with_a_reason(void **state)
 {
 	struct fixture *fx = *state;
+	char sql[64];
 
 	close_store(fx);
 	run_sql(fx, "PRAGMA user_version = 999");
 	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
 	assert_non_null(strstr(fx->err.detail, "999"));
-	run_sql(fx, "PRAGMA user_version = 3");
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u", ch_migrations_sqlite_n + 1);
+	run_sql(fx, sql);
 	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
-	run_sql(fx, "PRAGMA user_version = 2");
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u", ch_migrations_sqlite_n);
+	run_sql(fx, sql);
 	assert_ok(open_again(fx));
 }
 
