@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "crypto/pki.h"
 
 CH_DEFINE_CLEANUP(struct ch_verify_set *, ch_verify_set_free)
 CH_DEFINE_CLEANUP(struct ch_api *, ch_api_free)
@@ -93,6 +94,22 @@ static int open_replica(struct ch_follow *follow, const struct ch_agent_config *
 	return -1;
 }
 
+/* The one in the certificate that we show the store. */
+static void read_pool(const struct ch_agent_config *config, struct ch_follow *follow)
+{
+	struct ch_identity_uri uri;
+	struct ch_pki_cert cert;
+	struct ch_err err;
+
+	_Static_assert(sizeof(uri.scope) == sizeof(follow->pool), "a pool's name");
+	if (ch_pki_cert_read(config->api.http.cert_file, &cert, &err) == CH_OK &&
+		ch_identity_uri_parse(cert.uri, strlen(cert.uri), &uri) == CH_OK)
+		memcpy(follow->pool, uri.scope, sizeof(follow->pool));
+	else
+		ch_log_warn("identity_cert does not say the pool of this edge: no ticket keys "
+			    "are taken");
+}
+
 static int agent(const struct ch_agent_config *config)
 {
 	CH_CLEANUP(ch_verify_set_free_p) struct ch_verify_set *signers = NULL;
@@ -117,6 +134,7 @@ static int agent(const struct ch_agent_config *config)
 		return fail(&err, err.rc != CH_ENOMEM);
 	follow.api = api;
 	follow.signers = signers;
+	read_pool(config, &follow);
 	code = open_replica(&follow, config);
 	if (code >= 0)
 		return code;

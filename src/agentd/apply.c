@@ -32,11 +32,21 @@ static int apply_chain(
 	return rc;
 }
 
+/* Under what a refusal is remembered, until a good record comes: there are ticket keys of one
+ * pool only, ours. */
+static size_t refused_key(
+	const struct ch_apply *a, const struct ch_record *record, char ret_key[CH_RECORD_KEY_B])
+{
+	if (record->kind == CH_RECORD_TICKETS)
+		return ch_record_key(record->kind, a->pool, strlen(a->pool), ret_key);
+	return ch_record_key(record->kind, record->name, record->name_len, ret_key);
+}
+
 static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t seq,
 	const char *why, struct ch_apply_counts *counts)
 {
 	char key[CH_RECORD_KEY_B];
-	size_t key_len = ch_record_key(record->kind, record->name, record->name_len, key);
+	size_t key_len = refused_key(a, record, key);
 	int rc;
 
 	counts->refused++;
@@ -55,8 +65,7 @@ static void settle(struct ch_apply *a, const struct ch_record *record)
 {
 	char key[CH_RECORD_KEY_B];
 
-	ch_refused_drop(a->refused, key,
-		ch_record_key(record->kind, record->name, record->name_len, key));
+	ch_refused_drop(a->refused, key, refused_key(a, record, key));
 	if (record->kind == CH_RECORD_TOMBSTONE)
 		ch_refused_drop(a->refused, key,
 			ch_record_key(CH_RECORD_POLICY, record->name, record->name_len, key));
@@ -73,6 +82,18 @@ static const char *check_cert(
 	if (memcmp(record->chain_id, no_chain, sizeof(no_chain)) != 0)
 		*ret_rc = ch_replica_has_chain(a->writer, record->chain_id, &there);
 	return there ? NULL : "its intermediates are missing";
+}
+
+/* Recipients may be those of several pools: only the name tells whose the keys are. */
+static const char *check_tickets(
+	const struct ch_apply *a, const struct ch_record *record, uint64_t number)
+{
+	if (!ch_signatures_are_good(&a->signatures, number))
+		return "ticket keys that are not signed by a pinned key";
+	if (strlen(a->pool) != record->name_len ||
+		memcmp(a->pool, record->name, record->name_len) != 0)
+		return "ticket keys of another pool";
+	return NULL;
 }
 
 /* No signature vouches for it, so its form must: parts of it go into answers to visitors. */
@@ -148,6 +169,8 @@ static int apply_record(
 		why = check_cert(a, &record, counts->frames - 1, &rc);
 	if (record.kind == CH_RECORD_POLICY)
 		why = check_policy(&record);
+	if (record.kind == CH_RECORD_TICKETS)
+		why = check_tickets(a, &record, counts->frames - 1);
 	if (rc)
 		return rc;
 	if (why)

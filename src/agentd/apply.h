@@ -14,7 +14,8 @@
 
 struct ch_apply {
 	struct ch_replica_writer *writer;
-	const struct ch_verify_set *signers; /* whose CERT records are taken */
+	const struct ch_verify_set *signers; /* whose CERT and TICKETS records are taken */
+	const char *pool;		     /* whose TICKETS records are; "": nobody's */
 	struct ch_refused *refused;
 	struct ch_brake *brake;
 	uint64_t released_seq;		 /* removals up to here were confirmed, */

@@ -124,6 +124,7 @@ static int take_answer(struct ch_follow *f, const struct ch_http_resp *resp,
 {
 	struct ch_apply apply = {.writer = f->writer,
 		.signers = f->signers,
+		.pool = f->pool,
 		.refused = &f->refused,
 		.brake = &f->brake,
 		.released_seq = f->released_seq,

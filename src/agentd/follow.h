@@ -12,12 +12,14 @@
 #define CH_HEARTBEAT_MS 15000	  /* acknowledge at least so often, news or not */
 #define CH_POLL_WAIT_MAX_MS 15000 /* so that a long poll does not delay the heartbeat */
 #define CH_TROUBLE_B 512
+#define CH_LABEL_B 64 /* a pool's name */
 
 struct ch_follow {
 	struct ch_api *api; /* borrowed */
 	struct ch_replica_options replica;
 	struct ch_replica_writer *writer; /* owned; NULL while the replica cannot be opened */
 	const struct ch_verify_set *signers; /* borrowed */
+	char pool[CH_LABEL_B];		     /* of this edge; "": not known */
 	int64_t poll_wait_ms;
 	int64_t check_ms; /* how often all of the replica is read; 0: only after a crash */
 	struct ch_brake brake;

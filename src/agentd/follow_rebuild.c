@@ -9,6 +9,8 @@
 #define READER_STUCK_MS 60000
 /* A reader that hangs for good must not make us copy everything each minute. */
 #define STUCK_AGAIN_MS (10 * CH_MINUTE_MS)
+/* Ticket keys that nobody uses any more; our clock may be ahead. */
+#define TICKETS_KEEP_MS CH_HOUR_MS
 
 int ch_follow_rebuild(struct ch_follow *f, struct ch_err *err)
 {
@@ -91,6 +93,10 @@ void ch_follow_check_readers(struct ch_follow *f)
 	if (f->readers_ms && now - f->readers_ms < READERS_EVERY_MS)
 		return;
 	f->readers_ms = now;
+	rc = ch_replica_expire_tickets(
+		f->writer, (ch_now_ms() - TICKETS_KEEP_MS) / CH_SECOND_MS);
+	if (rc)
+		ch_log_warn("old ticket keys stay in the replica: %s", ch_rc_str(rc));
 	rc = ch_replica_check_readers(f->writer, &stuck_ms);
 	if (rc) {
 		ch_log_warn("readers of the replica cannot be looked at: %s", ch_rc_str(rc));

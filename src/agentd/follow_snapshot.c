@@ -110,6 +110,7 @@ static int take(struct ch_follow *f, const struct ch_feed_header *header, struct
 {
 	struct ch_apply apply = {.writer = f->writer,
 		.signers = f->signers,
+		.pool = f->pool,
 		.refused = &f->refused,
 		.brake = &f->brake};
 	struct ch_apply_counts counts;

@@ -16,9 +16,9 @@ struct ch_signatures {
 	size_t n;
 };
 
-/* frames: a copy of the reader, after the header.  Says of each frame whether it is a CERT
- * record that a pinned key signed.  Frames that are cut or damaged are not good, and not told
- * apart. threads 0: one for each processor.  CH_ENOMEM. */
+/* frames: a copy of the reader, after the header.  Says of each frame whether it is a CERT or
+ * TICKETS record that a pinned key signed.  Frames that are cut or damaged are not good, and
+ * not told apart. threads 0: one for each processor.  CH_ENOMEM. */
 CH_MUST int ch_signatures_check(const struct ch_verify_set *pinned, struct ch_reader frames,
 	unsigned threads, struct ch_signatures *ret_signatures);
 /* False for frames beyond the last. */

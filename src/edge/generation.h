@@ -9,6 +9,9 @@
  *                       is the live one, and where the writer could not say so
  *             "place"   u8 done, u8 epoch[16], u64 head, key: how far a snapshot by name has
  *                       come; absent in one that was filled by the feed alone
+ *             "tickets" the newest TICKETS record (wire/record.h), absent once its keys are of
+ *                       no use any more; "tickets-version" u64, that of the newest one ever
+ *                       taken: an older one never comes back.  Copied into each new generation
  * Integers are big-endian. */
 #ifndef CH_EDGE_GENERATION_H
 #define CH_EDGE_GENERATION_H
@@ -31,6 +34,8 @@
 #define CH_REPLICA_CURRENT "current"
 #define CH_REPLICA_LOCK "writer.lock"
 #define CH_META_NEXT "next"
+#define CH_META_TICKETS "tickets"
+#define CH_META_TICKETS_VERSION "tickets-version"
 
 /* LMDB's error numbers become ours here and nowhere else. */
 int ch_lmdb_rc(int mdb_rc);

@@ -9,7 +9,7 @@
  *     db "extras" key: as ch_record_key makes it: a POLICY record; apart, so that what is small
  *                 does not cost the large ones a page
  *     db "chains"  key: chain id (32 bytes)    value: chain block
- *     db "meta"    key: text                   value: see generation.h
+ *     db "meta"    key: text                   value: see generation.h; ticket keys too
  *
  * A generation is never truncated nor rebuilt in place: a broken one is abandoned and a new one
  * made beside it.  nginx links generation.c and replica_read.c; only the agent links the rest.
@@ -88,6 +88,10 @@ void ch_replica_end(struct ch_replica_reader *reader);
 /* CH_ENOTFOUND; tombstones count as not found.  *ret_bytes is the raw record. */
 CH_MUST int ch_replica_get(struct ch_replica_reader *reader, const char *name, size_t name_len,
 	struct ch_record *ret_record, const uint8_t **ret_bytes, size_t *ret_len);
+/* The newest keys of session tickets: a record of kind TICKETS.  CH_ENOTFOUND: there are none.
+ */
+CH_MUST int ch_replica_get_tickets(
+	struct ch_replica_reader *reader, struct ch_record *ret_record);
 /* The policy of a name.  CH_ENOTFOUND: everything is as by default. */
 CH_MUST int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name,
 	size_t name_len, struct ch_record *ret_record);
@@ -167,7 +171,8 @@ CH_MUST int ch_replica_writer_publish(struct ch_replica_writer *writer, struct c
 CH_MUST int ch_replica_apply_begin(struct ch_replica_writer *writer);
 /* Applies only a version higher than what is there; *ret_effect tells.  The tombstone of a name
  * that is not there is kept, so that older versions stay out, and counts as STALE.  A policy
- * counts as CHANGED; it goes with the tombstone of its name. */
+ * counts as CHANGED; it goes with the tombstone of its name.  Ticket keys count as CHANGED, and
+ * take the place of the ones before, whatever their pool. */
 enum ch_apply_effect { CH_APPLY_STALE, CH_APPLY_ADDED, CH_APPLY_CHANGED, CH_APPLY_REMOVED };
 CH_MUST int ch_replica_put(struct ch_replica_writer *writer, const struct ch_record *record,
 	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect);
@@ -175,6 +180,8 @@ CH_MUST int ch_replica_put_chain(struct ch_replica_writer *writer,
 	const uint8_t id[CH_CHAIN_ID_B], const uint8_t *block, size_t len);
 CH_MUST int ch_replica_has_chain(
 	struct ch_replica_writer *writer, const uint8_t id[CH_CHAIN_ID_B], bool *ret_there);
+/* Removes ticket keys that are of no use at now_s any more, outside of a transaction. */
+CH_MUST int ch_replica_expire_tickets(struct ch_replica_writer *writer, int64_t now_s);
 /* CH_EFULL when the disk or the map is full: nothing is changed.  The transaction is over
  * whatever is returned. */
 CH_MUST int ch_replica_apply_commit(

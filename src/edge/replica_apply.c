@@ -165,6 +165,8 @@ static int put_record(struct ch_replica_writer *writer, const struct ch_record *
 
 	if (record->kind == CH_RECORD_POLICY)
 		return put_policy(writer, record, bytes, len, ret_effect);
+	if (record->kind == CH_RECORD_TICKETS)
+		return ch_replica_put_tickets(writer, record, bytes, len, ret_effect);
 	rc = put_newer(writer, ch_replica_target(writer)->names, record, bytes, len, &stored);
 	if (rc == CH_EAGAIN) {
 		*ret_effect = CH_APPLY_STALE;

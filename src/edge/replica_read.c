@@ -206,6 +206,26 @@ int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name, si
 	return CH_OK;
 }
 
+int ch_replica_get_tickets(struct ch_replica_reader *reader, struct ch_record *ret_record)
+{
+	MDB_val key = {.mv_size = sizeof(CH_META_TICKETS) - 1, .mv_data = CH_META_TICKETS};
+	struct ch_record record;
+	MDB_val val;
+	int rc;
+
+	if (!reader->in_lookup)
+		return CH_EINVAL;
+	rc = ch_lmdb_rc(mdb_get(reader->txn, reader->gen.meta, &key, &val));
+	if (rc == CH_OK)
+		rc = ch_record_decode(val.mv_data, val.mv_size, &record);
+	if (rc == CH_OK && record.kind != CH_RECORD_TICKETS)
+		rc = CH_EPROTO;
+	if (rc)
+		return rc == CH_EPROTO ? CH_ECORRUPT : rc;
+	*ret_record = record;
+	return CH_OK;
+}
+
 static int next_of(struct ch_replica_reader *reader, MDB_dbi dbi, const char *after, size_t len,
 	struct ch_replica_entry *ret_entry)
 {

@@ -356,7 +356,12 @@ int ch_replica_writer_new_generation(struct ch_replica_writer *writer, struct ch
 	rc = create_generation(writer, &gen, err);
 	if (rc)
 		return rc;
-	rc = ch_replica_write_pointer(writer, CH_REPLICA_BUILDING, gen.name, err);
+	rc = ch_replica_copy_tickets(&writer->live, &gen);
+	if (rc)
+		(void)ch_err_set(err, rc, "replica", "cannot begin replica %s: %s", gen.name,
+			ch_rc_str(rc));
+	else
+		rc = ch_replica_write_pointer(writer, CH_REPLICA_BUILDING, gen.name, err);
 	memcpy(old, rc ? gen.name : writer->build.name, sizeof(old));
 	ch_generation_close(rc ? &gen : &writer->build);
 	if (old[0])

@@ -45,6 +45,13 @@ void ch_replica_forget_live(struct ch_replica_writer *writer);
  * nobody reads. */
 void ch_replica_sweep(struct ch_replica_writer *writer);
 
+/* ---- replica_tickets.c, within the open transaction ---- */
+CH_MUST int ch_replica_put_tickets(struct ch_replica_writer *writer,
+	const struct ch_record *record, const uint8_t *bytes, size_t len,
+	enum ch_apply_effect *ret_effect);
+/* What the live generation knows of ticket keys, into a new one. */
+CH_MUST int ch_replica_copy_tickets(struct ch_generation *from, struct ch_generation *to);
+
 /* Where puts go. */
 static inline struct ch_generation *ch_replica_target(struct ch_replica_writer *writer)
 {

@@ -283,6 +283,7 @@ static void sequence_numbers_that_do_not_ascend_are_an_error(void **state)
 {
 	struct world *w = *state;
 	struct ch_apply apply = {.writer = w->follow.writer,
+		.pool = "default",
 		.signers = w->signers,
 		.refused = &w->follow.refused,
 		.brake = &w->follow.brake};
