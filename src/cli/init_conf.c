@@ -86,6 +86,9 @@ static const struct key keys[] = {
 	{"issuer", "edge_wait", "15m",
 		"how long an order waits for edges that report but do not get the name, while\n"
 		"others have it"},
+	{"issuer", "ticket_rotation", "24h",
+		"how long each key makes session tickets; edges share them, so that visitors\n"
+		"resume on any; 0s: none are made"},
 	{"issuer", "probe", "dns",
 		"how a publication is confirmed: dns (the name's public addresses, port 443),\n"
 		"off, or ADDRESS:PORT"},

@@ -5,6 +5,9 @@
 #include "base/clock.h"
 
 #define SECTION "issuer"
+/* RFC 8446 section 4.6.1: no ticket lives longer than a week. */
+#define ROTATION_MOST_MS (7 * CH_DAY_MS)
+#define ROTATION_LEAST_MS (10 * CH_SECOND_MS)
 
 static int add_contact(const char *item, void *arg)
 {
@@ -77,6 +80,14 @@ static unsigned percent(struct ch_conf *conf, const char *key, int64_t fallback,
 	return (unsigned)ch_conf_int(conf, SECTION, key, fallback, 0, most);
 }
 
+static void read_tickets(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	config->ticket_rotation_ms =
+		ch_conf_duration(conf, SECTION, "ticket_rotation", "24h", 0, ROTATION_MOST_MS);
+	if (config->ticket_rotation_ms && config->ticket_rotation_ms < ROTATION_LEAST_MS)
+		ch_conf_fail(conf, SECTION, "ticket_rotation", "must be 10s at least, or 0s");
+}
+
 static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 {
 	config->workers = (size_t)ch_conf_int(conf, SECTION, "workers", 8, 1, CH_WORKERS_MAX);
@@ -110,6 +121,7 @@ int ch_issuer_config_read(
 	read_files(conf, config);
 	read_rates(conf, config);
 	read_probe(conf, config);
+	read_tickets(conf, config);
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))
 		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");

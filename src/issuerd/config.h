@@ -40,6 +40,7 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	unsigned renew_jitter_percent;
 	unsigned step_tries;
 	int64_t edge_wait_ms;
+	int64_t ticket_rotation_ms; /* 0: no ticket keys are made */
 	enum ch_probe_mode probe;
 	char probe_address[CH_PROBE_ADDR_B];
 	uint16_t probe_port;

@@ -132,6 +132,13 @@ int ch_issuer_canceled(void *arg)
 	return atomic_load(&issuer->stopping) && ch_mono_ms() >= issuer->stop_by_ms;
 }
 
+int ch_issuer_stopping(void *arg)
+{
+	struct ch_issuer *issuer = arg;
+
+	return atomic_load(&issuer->stopping);
+}
+
 int ch_issuer_new_http(struct ch_issuer *issuer, struct ch_http **ret_http, struct ch_err *err)
 {
 	const char *ca = issuer->config->directory_ca;

@@ -73,6 +73,8 @@ CH_MUST int ch_issuer_new_http(
 	struct ch_issuer *issuer, struct ch_http **ret_http, struct ch_err *err);
 /* The hook for HTTP clients: non-zero when transfers must end. */
 int ch_issuer_canceled(void *issuer);
+/* The same for what need not be finished once a stop has begun. */
+int ch_issuer_stopping(void *issuer);
 
 /* One call to the CA under the account: gate, account, request.  ans is initialized by the
  * caller and tells everything; returns ans->fate. */

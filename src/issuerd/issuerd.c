@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "issuerd/tickets.h"
 #include "issuerd/worker.h"
 
 #define STOP_WITHIN_MS (8 * CH_SECOND_MS)
@@ -19,8 +20,9 @@ struct crew {
 	struct ch_issuer *issuer;
 	struct ch_queue queue;
 	struct ch_worker leaser;
+	struct ch_ticket_keeper keeper;
 	struct ch_worker workers[CH_WORKERS_MAX];
-	pthread_t threads[CH_WORKERS_MAX + 1];
+	pthread_t threads[CH_WORKERS_MAX + 2];
 	size_t n_workers;
 	size_t n_threads;
 };
@@ -30,6 +32,7 @@ static void crew_free(struct crew *crew)
 	for (size_t i = 0; i < crew->n_workers; i++)
 		ch_worker_done(&crew->workers[i]);
 	ch_worker_done(&crew->leaser);
+	ch_ticket_keeper_done(&crew->keeper);
 	ch_queue_done(&crew->queue);
 	free(crew);
 }
@@ -44,6 +47,8 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 	crew->issuer = issuer;
 	ch_queue_init(&crew->queue, 2 * issuer->config->workers);
 	rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
+	if (rc == CH_OK && issuer->config->ticket_rotation_ms)
+		rc = ch_ticket_keeper_init(&crew->keeper, issuer, &crew->queue, NULL, err);
 	while (rc == CH_OK && crew->n_workers < issuer->config->workers) {
 		rc = ch_worker_init(
 			&crew->workers[crew->n_workers], issuer, &crew->queue, false, err);
@@ -57,7 +62,7 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 	return CH_OK;
 }
 
-static int start_thread(struct crew *crew, void *(*fn)(void *), struct ch_worker *worker)
+static int start_thread(struct crew *crew, void *(*fn)(void *), void *worker)
 {
 	if (pthread_create(&crew->threads[crew->n_threads], NULL, fn, worker) != 0)
 		return CH_ENOMEM;
@@ -99,6 +104,8 @@ static int crew_run(struct crew *crew)
 	int sig = 0;
 	int rc = start_thread(crew, ch_leaser_main, &crew->leaser);
 
+	if (rc == CH_OK && crew->keeper.api)
+		rc = start_thread(crew, ch_ticket_main, &crew->keeper);
 	for (size_t i = 0; rc == CH_OK && i < crew->n_workers; i++)
 		rc = start_thread(crew, ch_worker_main, &crew->workers[i]);
 	if (!crew->issuer->config->terms_agreed)

@@ -14,13 +14,6 @@
 /* Longer waits for the CA are written to the store, and the lease is given back. */
 #define ASIDE_MOST_MS CH_SECOND_MS
 
-static int leaser_canceled(void *arg)
-{
-	struct ch_issuer *issuer = arg;
-
-	return atomic_load(&issuer->stopping);
-}
-
 int ch_worker_init(struct ch_worker *worker, struct ch_issuer *issuer, struct ch_queue *queue,
 	bool leasing, struct ch_err *err)
 {
@@ -31,7 +24,7 @@ int ch_worker_init(struct ch_worker *worker, struct ch_issuer *issuer, struct ch
 	worker->issuer = issuer;
 	worker->queue = queue;
 	worker->seed = (unsigned)ch_mono_ms() ^ (unsigned)(uintptr_t)worker;
-	options.http.canceled = leasing ? leaser_canceled : ch_issuer_canceled;
+	options.http.canceled = leasing ? ch_issuer_stopping : ch_issuer_canceled;
 	options.http.canceled_arg = issuer;
 	rc = ch_api_new(&options, &worker->api, err);
 	if (rc == CH_OK && !leasing)
