@@ -16,6 +16,11 @@
 
 #include "ngx_http_certherd_module.h"
 
+#include "base/file.h"
+
+
+#define NGX_HTTP_CERTHERD_CA_MAX  (16 * 1024 * 1024)
+
 
 static int  ngx_http_certherd_conn_index = -1;
 
@@ -195,16 +200,17 @@ ngx_http_certherd_bind_session(ngx_ssl_conn_t *ssl_conn,
 }
 
 
-/*
- * Not on the SSL_CTX: that would take tickets away from static servers behind
- * a listener whose default server has certherd on.  Those of TLS 1.3 are then
- * handles of the session cache.
- */
+/* Of the context that the connection began with: OpenSSL keeps to its tickets. */
 
-static void
-ngx_http_certherd_no_tickets(ngx_ssl_conn_t *ssl_conn)
+static SSL_CTX *
+ngx_http_certherd_listener(ngx_http_connection_t *hc)
 {
-    SSL_set_options(ssl_conn, SSL_OP_NO_TICKET);
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    sscf = hc->addr_conf->default_server
+           ->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+
+    return sscf->ssl.ctx;
 }
 
 
@@ -243,11 +249,14 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
          * The second hello, after a HelloRetryRequest: RFC 8446 section 4.1.2
          * lets no client change its name there, and the session is bound.
          */
-        return cx->server == scf && ngx_http_certherd_same(&cx->sni, &name)
-               ? NGX_OK : NGX_ABORT;
+        if (cx->server != scf || !ngx_http_certherd_same(&cx->sni, &name)) {
+            return NGX_ABORT;
+        }
     }
 
-    if (!scf->enable) {
+    if (!scf->enable || cx) {
+        ngx_http_certherd_tickets_hello(ssl_conn,
+                                        ngx_http_certherd_listener(hc), scf);
         return NGX_OK;
     }
 
@@ -257,7 +266,8 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
     }
 
     cx->server = scf;
-    ngx_http_certherd_no_tickets(ssl_conn);
+    ngx_http_certherd_tickets_hello(ssl_conn, ngx_http_certherd_listener(hc),
+                                    scf);
 
     return ngx_http_certherd_bind_session(ssl_conn, scf, cx);
 }
@@ -317,10 +327,8 @@ ngx_http_certherd_servername(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
         return rc;
     }
 
-    /* nginx gave it the options of the server that it chose. */
-    ngx_http_certherd_no_tickets(ssl_conn);
-
     cx = ngx_http_certherd_conn(c);
+    ngx_http_certherd_tickets_chosen(ssl_conn, scf, cx);
 
     if (cx == NULL || cx->server != scf) {
         /*
@@ -480,33 +488,75 @@ ngx_http_certherd_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
 }
 
 
+/* What the file says, not where it lies: edges share sessions. */
+
 static ngx_int_t
-ngx_http_certherd_make_salt(ngx_http_core_srv_conf_t *cscf)
+ngx_http_certherd_salt_file(ngx_conf_t *cf, EVP_MD_CTX *md, ngx_str_t *file)
 {
+    int            rc;
+    char          *text;
+    size_t         len;
+    u_char         digest[CH_SHA256_B];
+    ngx_str_t      path;
+    struct ch_err  err;
+
+    if (file->len == 0) {
+        return EVP_DigestUpdate(md, "-", 1) == 1 ? NGX_OK : NGX_ERROR;
+    }
+
+    path = *file;
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ch_file_read((char *) path.data, NGX_HTTP_CERTHERD_CA_MAX, &text, &len,
+                     &err)
+        != CH_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "certherd: %s", err.detail);
+        return NGX_ERROR;
+    }
+
+    rc = ch_sha256(text, len, digest);
+    free(text);
+
+    return rc == CH_OK && EVP_DigestUpdate(md, "+", 1) == 1
+           && EVP_DigestUpdate(md, digest, sizeof(digest)) == 1
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_certherd_make_salt(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
+{
+    static ngx_str_t  none = ngx_null_string;
+
     unsigned                       len;
     ngx_int_t                      rc;
+    ngx_str_t                     *client;
     EVP_MD_CTX                    *md;
     ngx_http_ssl_srv_conf_t       *sscf;
     ngx_http_certherd_srv_conf_t  *scf;
 
     /*
-     * Two servers share sessions of a name only if they have the same name and
-     * demand the same of client certificates.  Stays the same over reloads.
+     * Two servers, of one edge or of several, share sessions of a name only if
+     * they have the same name and demand the same of client certificates.
+     * Stays the same over reloads.
      */
 
     scf = cscf->ctx->srv_conf[ngx_http_certherd_module.ctx_index];
     sscf = cscf->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+    client = sscf->verify ? &sscf->client_certificate : &none;
     md = EVP_MD_CTX_new();
 
     rc = md
          && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
          && EVP_DigestUpdate(md, &sscf->verify, sizeof(sscf->verify)) == 1
-         && EVP_DigestUpdate(md, sscf->client_certificate.data,
-                             sscf->client_certificate.len) == 1
-         && EVP_DigestUpdate(md, "", 1) == 1
-         && EVP_DigestUpdate(md, sscf->trusted_certificate.data,
-                             sscf->trusted_certificate.len) == 1
-         && EVP_DigestUpdate(md, "", 1) == 1
+         && ngx_http_certherd_salt_file(cf, md, client) == NGX_OK
+         && ngx_http_certherd_salt_file(cf, md, &sscf->trusted_certificate)
+            == NGX_OK
+         && ngx_http_certherd_salt_file(cf, md, &sscf->crl) == NGX_OK
          && EVP_DigestUpdate(md, cscf->server_name.data,
                              cscf->server_name.len) == 1
          && EVP_DigestFinal_ex(md, scf->salt, &len) == 1;
@@ -534,6 +584,7 @@ ngx_http_certherd_hook_names(ngx_http_core_srv_conf_t *cscf)
                                 NULL);
     SSL_CTX_set_tlsext_servername_callback(sscf->ssl.ctx,
                                            ngx_http_certherd_servername);
+    ngx_http_certherd_tickets_hook(sscf->ssl.ctx);
 }
 
 
@@ -613,7 +664,7 @@ ngx_http_certherd_hook_servers(ngx_conf_t *cf)
             continue;
         }
 
-        if (ngx_http_certherd_make_salt(cscfp[s]) != NGX_OK) {
+        if (ngx_http_certherd_make_salt(cf, cscfp[s]) != NGX_OK) {
             return NGX_ERROR;
         }
 

@@ -34,6 +34,11 @@ static ngx_int_t ngx_http_certherd_init_process(ngx_cycle_t *cycle);
 static void ngx_http_certherd_exit_process(ngx_cycle_t *cycle);
 
 
+static ngx_conf_num_bounds_t  ngx_http_certherd_tickets_bounds = {
+    ngx_conf_check_num_bounds, 0, 4
+};
+
+
 static ngx_command_t  ngx_http_certherd_commands[] = {
 
     { ngx_string("certherd"),
@@ -49,6 +54,13 @@ static ngx_command_t  ngx_http_certherd_commands[] = {
       NGX_HTTP_SRV_CONF_OFFSET,
       offsetof(ngx_http_certherd_srv_conf_t, redirect_any),
       NULL },
+
+    { ngx_string("certherd_tickets"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_certherd_srv_conf_t, tickets),
+      &ngx_http_certherd_tickets_bounds },
 
     { ngx_string("certherd_replica"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -277,6 +289,7 @@ ngx_http_certherd_create_srv_conf(ngx_conf_t *cf)
 
     scf->enable = NGX_CONF_UNSET;
     scf->redirect_any = NGX_CONF_UNSET;
+    scf->tickets = NGX_CONF_UNSET_UINT;
 
     return scf;
 }
@@ -292,6 +305,7 @@ ngx_http_certherd_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->enable, prev->enable, 0);
     ngx_conf_merge_value(conf->redirect_any, prev->redirect_any, 0);
+    ngx_conf_merge_uint_value(conf->tickets, prev->tickets, 1);
 
     if (conf->enable) {
         mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_certherd_module);
@@ -597,6 +611,7 @@ ngx_http_certherd_exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_certherd_warm_stop();
     ngx_http_certherd_replica_stop();
+    ngx_http_certherd_tickets_stop();
     ngx_http_certherd_cache_stop();
     ngx_http_certherd_counters_stop();
 }

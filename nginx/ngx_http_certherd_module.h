@@ -12,6 +12,7 @@
  *   counters.c     what is counted, for all workers
  *   status.c       certherd_status
  *   handshake.c    the three hooks into a TLS handshake
+ *   tickets.c      keys of session tickets, shared by the pool
  *   misdirected.c  421 for a Host that the served certificate does not cover
  *   challenge.c    /.well-known/acme-challenge/
  *   variables.c    $certherd_name, $certherd_https, $certherd_not_after
@@ -74,6 +75,7 @@ typedef struct {
 typedef struct {
     ngx_flag_t                 enable;
     ngx_flag_t                 redirect_any; /* to names that are not ours */
+    ngx_uint_t                 tickets;      /* a handshake; 0: none of the pool */
 
     /* what of this server a session must not be carried across */
     u_char                     salt[CH_SHA256_B];
@@ -111,6 +113,7 @@ typedef struct {
     unsigned                   failed:1;      /* the replica cannot be read */
     unsigned                   fallback:1;    /* serves the fallback */
     unsigned                   counted:1;     /* its result is */
+    unsigned                   tickets:1;     /* of the pool, if TLS 1.3 it is */
 } ngx_http_certherd_conn_t;
 
 
@@ -207,6 +210,9 @@ ngx_int_t ngx_http_certherd_lookup(ngx_str_t *name,
  */
 ngx_int_t ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
     ngx_log_t *log);
+/* The same for the record of the pool's ticket keys. */
+ngx_int_t ngx_http_certherd_acquire_tickets(struct ch_record *record,
+    ngx_log_t *log);
 /* Only between acquire and release. */
 int ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
     size_t *len);
@@ -271,6 +277,22 @@ char *ngx_http_certherd_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* handshake.c */
 ngx_int_t ngx_http_certherd_hook_servers(ngx_conf_t *cf);
 ngx_http_certherd_conn_t *ngx_http_certherd_conn(ngx_connection_t *c);
+
+/* tickets.c */
+/* Takes what the replica has, wipes what has expired: call it once a second. */
+void ngx_http_certherd_tickets_follow(ngx_log_t *log);
+void ngx_http_certherd_tickets_stop(void);
+/* For how many seconds the key has made tickets that makes them now; -1: none does. */
+time_t ngx_http_certherd_tickets_age(void);
+/* On contexts that connections begin with. */
+void ngx_http_certherd_tickets_hook(SSL_CTX *ctx);
+/* At each hello; scf: of the server that it is for, listener: the context that
+ * the connection began with. */
+void ngx_http_certherd_tickets_hello(ngx_ssl_conn_t *ssl_conn,
+    SSL_CTX *listener, ngx_http_certherd_srv_conf_t *scf);
+/* When nginx has chosen a server with certherd on, and its options with it; cx may be NULL. */
+void ngx_http_certherd_tickets_chosen(ngx_ssl_conn_t *ssl_conn,
+    ngx_http_certherd_srv_conf_t *scf, ngx_http_certherd_conn_t *cx);
 
 /* misdirected.c */
 ngx_int_t ngx_http_certherd_misdirected_handler(ngx_http_request_t *r);

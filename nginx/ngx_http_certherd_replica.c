@@ -91,6 +91,7 @@ static void
 ngx_http_certherd_timer_handler(ngx_event_t *ev)
 {
     ngx_http_certherd_poll(ev->log);
+    ngx_http_certherd_tickets_follow(ev->log);
     ngx_add_timer(ev, NGX_HTTP_CERTHERD_POLL);
 }
 
@@ -111,6 +112,7 @@ ngx_http_certherd_replica_start(ngx_cycle_t *cycle,
     }
 
     ngx_http_certherd_poll(cycle->log);
+    ngx_http_certherd_tickets_follow(cycle->log);
 
     ev = &ngx_http_certherd_worker.timer;
     ev->handler = ngx_http_certherd_timer_handler;
@@ -469,6 +471,32 @@ ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_certherd_acquire_tickets(struct ch_record *record, ngx_log_t *log)
+{
+    int  rc;
+
+    if (ngx_http_certherd_begin(log) != CH_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ch_replica_get_tickets(ngx_http_certherd_worker.reader, record);
+    if (rc == CH_OK) {
+        return NGX_OK;
+    }
+
+    ngx_http_certherd_release();
+
+    if (rc != CH_ENOTFOUND && ngx_http_certherd_may_log(log)) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "certherd: the keys of session tickets in the replica "
+                      "cannot be used: %s", ch_rc_str(rc));
+    }
+
+    return rc == CH_ENOTFOUND ? NGX_DECLINED : NGX_ERROR;
 }
 
 

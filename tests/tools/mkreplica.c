@@ -11,6 +11,7 @@
  *   cert:NAME:VERSION[:OPTION…]        a certificate for NAME, its key sealed
  *   gone:NAME:VERSION                  a tombstone
  *   policy:NAME:VERSION[:tenant=…][:upstream=…][:hsts=…][:redirect=…]
+ *   tickets:POOL:VERSION:KEYS[:damaged]       ticket keys: see mktickets.h
  *   many:SUFFIX:COUNT:VERSION          certificates for n<number>.SUFFIX
  *   pem:NAME:FILE                      such a certificate, its chain and its key into a file
  *   rebuild | publish                  begin a generation, make it live (the first of a folder
@@ -38,6 +39,7 @@
 #include "crypto/seal.h"
 #include "crypto/sign.h"
 #include "edge/replica.h"
+#include "mktickets.h"
 #include "shape.h"
 #include "wire/record.h"
 
@@ -413,6 +415,23 @@ static void put_cert(struct tool *tool, const struct wish *wish)
 	EVP_PKEY_free(other);
 }
 
+static void put_tickets(
+	struct tool *tool, const char *pool, uint64_t version, const char *keys, bool damaged)
+{
+	const struct mktickets how = {.pool = pool,
+		.version = version,
+		.recipients = &tool->recipients,
+		.signer = tool->signer,
+		.damaged = damaged};
+	CH_AUTO_BUF struct ch_buf bytes;
+	struct ch_record record;
+
+	ch_buf_init(&bytes, CH_RECORD_MAX_B);
+	need(keys ? mktickets(&how, keys, &bytes) : CH_EINVAL, "ticket keys");
+	need(ch_record_decode(bytes.data, bytes.len, &record), "ticket keys");
+	put(tool, &record, &bytes);
+}
+
 static uint64_t parse_hint(const char *hex)
 {
 	uint8_t bytes[8];
@@ -528,6 +547,12 @@ static void run(struct tool *tool, char *text)
 		return;
 	}
 	wish.version = strtoull(strsep(&text, ":"), NULL, 10);
+	if (strcmp(verb, "tickets") == 0) {
+		const char *keys = strsep(&text, ":");
+
+		put_tickets(tool, wish.name, wish.version, keys, text != NULL);
+		return;
+	}
 	while ((option = strsep(&text, ":")))
 		parse_option(&wish, option);
 	if (strcmp(verb, "cert") == 0)
