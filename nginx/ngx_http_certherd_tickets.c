@@ -298,7 +298,10 @@ ngx_http_certherd_tickets_hello(ngx_ssl_conn_t *ssl_conn, SSL_CTX *listener,
     ngx_uint_t                 ours;
     ngx_http_certherd_conn_t  *cx;
 
+    /* Early data could be played back with a ticket, on each edge once. */
+
     ours = scf->enable && scf->tickets && ngx_http_certherd_ticket_current()
+           && SSL_get_max_early_data(ssl_conn) == 0
            && ngx_http_certherd_tls13_offered(ssl_conn);
 
     SSL_CTX_set_tlsext_ticket_key_evp_cb(
@@ -352,11 +355,16 @@ ngx_http_certherd_ticket_begin(ngx_ssl_conn_t *ssl_conn, void *arg)
     ngx_http_certherd_conn_t  *cx;
 
     cx = ngx_http_certherd_conn(ngx_ssl_get_connection(ssl_conn));
-    ours = cx && cx->tickets;
+    ours = cx && cx->tickets && SSL_get_max_early_data(ssl_conn) == 0;
 
     if (ours && ngx_http_certherd_ticket_current() == NULL) {
         SSL_set_options(ssl_conn, SSL_OP_NO_TICKET);
         ours = 0;
+    }
+
+    if (ours) {
+        /* All of it is in the ticket: without an id nginx does not cache it. */
+        (void) SSL_SESSION_set1_id(SSL_get_session(ssl_conn), (u_char *) "", 0);
     }
 
     SSL_CTX_set_tlsext_ticket_key_evp_cb(

@@ -121,6 +121,15 @@ def test_one_ticket_a_handshake_unless_more_are_asked_for(pool, setting, tickets
     assert resumes(there, "a.test", ctx, session) == (setting != "\tcertherd_tickets 0;")
 
 
+def test_with_early_data_sessions_stay_on_their_edge(pool):
+    here, there = pool(2, HOUR_KEYS, "cert:a.test:2", http_extra="\tssl_early_data on;")
+    ctx = tls.context(None, TLS13)
+    session = visit(here, "a.test", ctx)[1]
+    resumed, session = visit(here, "a.test", ctx, session)
+    assert resumed
+    assert not resumes(there, "a.test", ctx, session)
+
+
 # -- whose ticket it is ---------------------------------------------------------------------------
 
 def test_a_ticket_resumes_under_no_other_name(pool):
