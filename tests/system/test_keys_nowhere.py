@@ -1,5 +1,5 @@
-"""Leaf keys are in the memory of nginx and nowhere else: not in the store, the agent or (once it
-is done) the issuer, in no file, in no log.
+"""Leaf keys and keys of session tickets are in the memory of nginx and nowhere else: not in the
+store, the agent or (once it is done) the issuer, in no file, in no log.
 
 The keys are learnt the legitimate way: from the sealed copies, with the recipient's key.  The
 search must find them in an nginx worker that has opened them, or it would prove nothing.
@@ -31,6 +31,13 @@ def keys_now(site):
     """"NAME SCALAR" lines."""
     done = process.run([tool("leafkeys"), site.herd.folder / "edge/recipient.key",
                         site.herd.folder / "edge/replica"])
+    return done.stdout
+
+
+def ticket_keys_now(site):
+    """The same for the halves of the ticket keys."""
+    done = process.run([tool("leafkeys"), site.herd.folder / "edge/recipient.key",
+                        site.herd.folder / "edge/replica", "tickets"])
     return done.stdout
 
 
@@ -100,6 +107,22 @@ def keys(site):
     assert len(old.splitlines()) == len(new.splitlines()) == len(NAMES)
     assert len(set(old.splitlines()) | set(new.splitlines())) == len(NAMES) + len(renewed)
     return old + "".join(line + "\n" for line in new.splitlines() if line not in old)
+
+
+@pytest.fixture(scope="module")
+def ticket_keys(site, keys):
+    found = []
+
+    def are_there():
+        try:
+            found[:] = [ticket_keys_now(site)]
+        except AssertionError:
+            return False  # not made yet
+        return found[0]
+
+    wait.until(are_there, "the replica has ticket keys", 30)
+    assert len(found[0].splitlines()) == 2
+    return found[0]
 
 
 SCALAR = bytes(range(0x81, 0x81 + 32))
@@ -185,6 +208,25 @@ def test_a_worker_of_nginx_that_opened_a_key_has_it(site, keys):
 
 
 @searchable
+def test_a_worker_of_nginx_has_the_ticket_keys(site, ticket_keys):
+    """The positive control."""
+    for pid in process.children_of(site.nginx.process.pid):
+        wait.until(lambda: {("be", str(part)) for part in range(4)} <=
+                   Found(ticket_keys, [f"pid:{pid}"]).forms("aes0"), "the worker has opened them")
+        assert {("be", str(part)) for part in range(4)} <= Found(
+            ticket_keys, [f"pid:{pid}"]).forms("hmac0")
+
+
+@searchable
+@pytest.mark.parametrize("role", ["store", "issuer", "agent"])
+def test_no_role_has_a_ticket_key_in_memory(site, ticket_keys, role):
+    pid = site.herd.pid_of(role)
+    found = Found(ticket_keys, [f"pid:{pid}"])
+    assert found.searched[f"pid:{pid}"] > 2**20
+    assert found.hits == []
+
+
+@searchable
 @pytest.mark.parametrize("role", ["store", "issuer", "agent"])
 def test_no_role_has_a_key_in_memory(site, keys, role):
     found = Found(keys, [f"pid:{site.herd.pid_of(role)}"])
@@ -209,18 +251,19 @@ def test_not_even_while_the_issuer_makes_others(site, keys):
 
 
 @searchable
-def test_neither_the_supervisor_nor_the_master_of_nginx_has_one(site, keys):
+def test_neither_the_supervisor_nor_the_master_of_nginx_has_one(site, keys, ticket_keys):
     pids = [site.herd.running[0].pid, site.nginx.process.pid]
-    assert Found(keys, [f"pid:{pid}" for pid in pids]).hits == []
+    for asked in (keys, ticket_keys):
+        assert Found(asked, [f"pid:{pid}" for pid in pids]).hits == []
 
 
-def test_no_file_has_one(site, keys):
+def test_no_file_has_one(site, keys, ticket_keys):
     """Database with its write-ahead log, replica, logs, and everything else there is."""
     files = files_of(site)
     names = {path.name for path in files}
     assert {"certherd.db", "certherd.db-wal", "data.mdb", "up.log", "error.log",
             "access.log", "pebble.log"} <= names, names
-    found = Found(keys, files)
+    found = Found(keys + ticket_keys, files)
     assert found.hits == []
     assert sum(found.searched.values()) > 2**20
 

@@ -5,6 +5,7 @@ import base64
 import os
 import shutil
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -88,6 +89,26 @@ def tickets_of(site):
         return None
     record = base64.urlsafe_b64decode(pool["record"] + "=" * (-len(pool["record"]) % 4))
     return pool["version"], record[21 + len("default")]
+
+
+searchable = os.geteuid() == 0 and not any(
+    b"__asan_init" in program.read_bytes() for program in (herd.binary(), herd.nginx()))
+
+
+def tool(name):
+    return herd.binary().parents[1] / "tests/tools" / name
+
+
+def secrets_of(site):
+    """What is sealed in the ticket keys that edges have now."""
+    return process.run([tool("leafkeys"), site.herd.folder / "edge/recipient.key",
+                        site.herd.folder / "edge/replica", "tickets"]).stdout
+
+
+def memory_has(pid, secrets):
+    done = subprocess.run([tool("keysearch"), f"pid:{pid}"], input=secrets, text=True, check=True,
+                          capture_output=True, timeout=60)
+    return not done.stdout.startswith("searched")
 
 
 def visit(site, port, session=None, ctx=None, name=NAME):
@@ -191,6 +212,9 @@ def test_keys_are_rotated_and_purged_everywhere(edges):
     wait_across(site, second, ctx)
     here, there = site.nginx.https_port, second.nginx.https_port
     old = [visit(site, here, ctx=ctx)[1] for _ in range(2)]
+    secrets = secrets_of(site)
+    workers = site.nginx.workers_now() | second.nginx.workers_now()
+    assert not searchable or all(memory_has(pid, secrets) for pid in workers)
     assert visit(site, there, old[0], ctx)[0]
     database = site.herd.folder / "store/certherd.db"
 
@@ -217,6 +241,10 @@ def test_keys_are_rotated_and_purged_everywhere(edges):
     wait.until(purged, lambda: f"{first} are gone: {ids()}", 60)
     # Not one visitor had to begin anew meanwhile.
     assert len(seen) > 10 and all(seen)
+    if searchable:
+        wait.until(lambda: not any(memory_has(pid, secrets) for pid in workers),
+                   "no worker has the keys of the beginning")
+        assert all(memory_has(pid, secrets_of(site)) for pid in workers)
     # A ticket of a key that is gone: a full handshake, and no failure.
     wait.until(lambda: not visit(site, there, old[1], ctx)[0], "the edge has purged it")
     assert len(ids()) <= 3
