@@ -1,6 +1,8 @@
 """A store in an attacker's hands gets no certificate and makes no edge serve a key of its own."""
 
+import hashlib
 import os
+import time
 
 import pytest
 from cryptography import x509
@@ -246,3 +248,98 @@ def test_a_mass_removal_waits_for_an_operator(edge):
     wait.until(lambda: edge.store.error, "the agent tells the store why it waits", 20)
     alive = [name for name in names if edge.serves(name)]
     assert len(alive) >= 19, f"{len(alive)} of 30 are left"
+
+
+# -- keys of session tickets
+
+HOUR = 3600
+
+
+class Tickets:
+    """A visitor who holds a ticket, while nginx forgets every session that is not in one."""
+
+    def __init__(self, edge):
+        self.edge = edge
+        self.ctx = tls.context(version=tls.ssl.TLSVersion.TLSv1_3)
+        self.now = int(time.time())
+
+    def record(self, version, *labels, pool="default", **options):
+        """Keys that are current from now on for an hour, the last of them makes tickets."""
+        keys = [(hashlib.sha256(label.encode()).digest()[:16], self.now - 60 + at, self.now + HOUR,
+                 hashlib.sha512(label.encode()).digest()) for at, label in enumerate(labels)]
+        options.setdefault("signing_key", self.edge.signing)
+        return forge.ticket_record(pool, version, keys, self.edge.recipient, **options)
+
+    def visit(self, session=None):
+        with self.edge.site.connect("t.example.com", self.ctx, session=session) as visitor:
+            assert visitor.get("t.example.com")[0] == 200
+            return visitor.sock.session_reused, visitor.sock.session
+
+    def survives(self):
+        """Whether a ticket of before is good after nginx was started anew."""
+        session = self.visit()[1]
+        self.edge.site.nginx.stop()
+        self.edge.site.nginx.start()
+        self.edge.site.nginx.wait_open(self.edge.herd.folder / "edge/replica")
+        return self.visit(session)[0]
+
+
+@pytest.fixture
+def tickets(edge):
+    edge.feed(edge.record("t.example.com"))
+    wait.until(lambda: edge.serves("t.example.com"), "it is served", 10)
+    return Tickets(edge)
+
+
+def test_the_control_rightly_made_ticket_keys_are_used(edge, tickets):
+    assert not tickets.survives()
+    edge.feed(tickets.record(10, "one"))
+    wait.until(tickets.survives, "they are used", 20)
+    assert edge.store.error is None
+
+
+@pytest.mark.parametrize("what", ["unsigned", "other key", "other signer", "other pool", "older",
+                                  "other pool's seal"])
+def test_keys_of_the_attackers_choice_are_not_used(edge, tickets, what):
+    """He may withhold; but his own keys, for which he could read visitors' sessions, and those of
+    long ago, which he may have learnt by now, are not taken."""
+    edge.feed(tickets.record(10, "one"))
+    wait.until(tickets.survives, "they are used", 20)
+    held = tickets.visit()[1]
+    stranger = identities.new_key()
+    edge.feed({
+        "unsigned": lambda: tickets.record(11, "his")[:-64] + bytes(64),
+        "other key": lambda: tickets.record(11, "his", signing_key=stranger),
+        "other signer": lambda: tickets.record(11, "his", signing_key=stranger,
+                                               claimed_signer=edge.signing),
+        "other pool": lambda: tickets.record(11, "his", pool="other"),
+        "older": lambda: tickets.record(9, "his"),
+        "other pool's seal": lambda: tickets.record(11, "his", bound_pool="other"),
+    }[what]())
+    if what in ("unsigned", "other key", "other signer"):
+        assert "ticket keys that are not signed by a pinned key" in edge.store.error
+    if what == "other pool":
+        assert "ticket keys of another pool" in edge.store.error
+    if what == "older":
+        assert edge.store.error is None
+    if what == "other pool's seal":  # signed by the issuer, which has made a mistake
+        wait.until(lambda: not tickets.survives(), "there are no keys any more", 20)
+        return
+    assert tickets.visit(held)[0]
+    assert tickets.survives()
+    # The name's own records are taken as ever.
+    edge.feed(edge.record("later.example.com"))
+    wait.until(lambda: edge.serves("later.example.com"), "it is served", 10)
+
+
+def test_an_older_set_is_not_taken_in_another_epoch_either(edge, tickets):
+    edge.feed(tickets.record(10, "one"))
+    wait.until(tickets.survives, "they are used", 20)
+    held = tickets.visit()[1]
+    edge.store.epoch = os.urandom(16)
+    edge.store.records = [record for record in edge.store.records if record[1] != forge.TICKETS]
+    edge.feed(tickets.record(9, "his"))
+    wait.until(lambda: edge.store.acknowledged == len(edge.store.records), "it has begun again", 20)
+    edge.site.nginx.wait_open(edge.herd.folder / "edge/replica")
+    assert tickets.visit(held)[0]
+    assert tickets.survives()
