@@ -61,9 +61,22 @@ _PLAIN_SERVER = """\
 """
 
 
+def make_replica(bench, folder, *operations):
+    """With a recipient key and a CA of its own: see tests/tools/mkreplica.c."""
+    def mkreplica(*words):
+        subprocess.run([bench.mkreplica, *words], cwd=folder, check=True, timeout=600)
+
+    group = ["--group", str(grp.getgrnam(USER).gr_gid)] if os.geteuid() == 0 else []
+    mkreplica("--make-key", "x25519", "recipient.key", "recipients")
+    mkreplica("--pki", "pki", "--recipients", "recipients", *group, "--map", str(64 << 30),
+              "--shape", "public", "replica", *operations)
+
+
 class Nginx:
-    def __init__(self, common, kind):
-        self.folder = common / kind
+    """name: of its folder, if not its kind."""
+
+    def __init__(self, common, kind, name=None):
+        self.folder = common / (name or kind)
         self.folder.mkdir()
         self.port = ports.free_port()
         self.kind = kind
@@ -115,20 +128,8 @@ class Pair:
         atexit.register(self.remove)
         self.folder.chmod(0o755)
         print(f"making a replica of {NAMES:,} names", flush=True)
-        self._make_replica()
+        make_replica(bench, self.folder, f"many:{SUFFIX}:{NAMES}:1", f"pem:{EXPECTED}:plain.pem")
         self.herd, self.plain = Nginx(self.folder, "herd"), Nginx(self.folder, "plain")
-
-    def _make_replica(self):
-        group = []
-        if os.geteuid() == 0:
-            group = ["--group", str(grp.getgrnam(USER).gr_gid)]
-        self._mkreplica("--make-key", "x25519", "recipient.key", "recipients")
-        self._mkreplica("--pki", "pki", "--recipients", "recipients", *group, "--map", str(64 << 30),
-                        "--shape", "public", "replica", f"many:{SUFFIX}:{NAMES}:1",
-                        f"pem:{EXPECTED}:plain.pem")
-
-    def _mkreplica(self, *words):
-        subprocess.run([self.bench.mkreplica, *words], cwd=self.folder, check=True, timeout=600)
 
     def load(self, nginx, **options):
         """Handshakes with one of the two; what hsload says."""
