@@ -1,8 +1,11 @@
 """Session tickets of TLS 1.3 with the pool's keys: resumed on any edge of it, for their own name
 only, and as long as their key is there."""
 
+import base64
+import hashlib
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -233,6 +236,18 @@ def test_nor_where_other_certificates_are_asked_for(guarded):
     assert resumes(here, "shared.test", ctx, session, "mixed")
 
 
+def test_certificates_that_no_client_is_asked_for_are_not_read(pool):
+    """nginx does not look for them either; those that count must be there."""
+    edge, = pool(1, HOUR_KEYS, "cert:open.test:2", start=False, servers=_TWO_SERVERS.replace(
+        "ssl_verify_client optional_no_ca", "ssl_verify_client off"))
+    assert edge.test_config()[0] == 0
+    edge.servers = _TWO_SERVERS
+    status, told = edge.test_config()
+    assert status != 0 and "clients.pem" in told
+    (edge.folder / "clients.pem").write_bytes((edge.folder / "static.pem").read_bytes())
+    assert edge.test_config()[0] == 0
+
+
 @pytest.mark.parametrize("port", ["https", "mixed"])
 def test_servers_without_certherd_keep_their_own_tickets(pool, port):
     """On one listener with those that have it, in turn with them, on either side."""
@@ -269,6 +284,44 @@ def test_a_file_of_ticket_keys_is_for_servers_without_certherd(pool):
         assert resumes(there, "t.shops.test", ctx, ours, port)
         # Each edge has a file of its own.
         assert not resumes(there, "static.test", ctx, static, port)
+
+
+def client(edge, folder, *words):
+    """What openssl s_client says of one request."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{edge.port['https']}", "-servername", "a.test",
+         "-tls1_3", "-ign_eof", *map(str, words)], cwd=folder, capture_output=True, text=True,
+        timeout=20, input="GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+    assert "HTTP/1.1 200" in done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_is_no_ticket_of_ours_costs_a_full_handshake_and_no_more(pool, scratch):
+    """Bytes that a client made up, or altered: key name, IV, content and MAC of a good one."""
+    here, there = pool(2, HOUR_KEYS, "cert:a.test:2")
+    client(here, scratch, "-sess_out", "good")
+    text = (scratch / "good").read_text()
+    lines = text.splitlines()
+    der = base64.b64decode("".join(lines[1:-1]))
+    at = der.index(hashlib.sha256(b"a").digest()[:16])  # the key's id: mkreplica makes it so
+    length = der[at - 1] if der[at - 2] == 0x81 else int.from_bytes(der[at - 2:at], "big")
+    assert 100 < length < len(der) - at
+
+    def told(changed):
+        body = base64.encodebytes(changed).decode()
+        (scratch / "changed").write_text(f"{lines[0]}\n{body}{lines[-1]}\n")
+        said = client(there, scratch, "-sess_in", "changed")
+        assert ("New, TLSv1.3" in said) != ("Reused, TLSv1.3" in said)
+        return "Reused" in said
+
+    assert told(der)
+    for place in (0, 15, 16, 31, 32, length // 2, length - 33, length - 32, length - 1):
+        broken = bytearray(der)
+        broken[at + place] ^= 1
+        assert not told(bytes(broken)), place
+    assert not told(der[:at] + os.urandom(length) + der[at + length:])
+    assert not told(der[:at + 16] + bytes(length - 16) + der[at + length:])
+    assert told(der)  # nothing is out of order now
 
 
 # -- keys that come and go ------------------------------------------------------------------------
