@@ -1,23 +1,28 @@
 /* Makes full TLS 1.3 handshakes with a server on loopback, never resumed: X25519, no request.
  *
- *   hsload --port P --suffix S --names N [--count C] [--seed X | --from I] [--expect NAME]
- *          [--parallel K] [--wait]
+ *   hsload --port P --suffix S --names N [--count C] [--seed X | --from I] [--zipf]
+ *          [--expect NAME | --unknown] [--parallel K] [--rate R] [--wait]
  *
- * asks for names n<number>.S: C of them uniformly at random by the seed, or in turn from I on;
- * K connections at once.  Each certificate must be that of the name asked for, or of --expect,
- * and come with one intermediate.  --wait: one handshake with a server that is about to start;
- * says "ready" when it begins to knock.
+ * asks for names n<number>.S: C of them uniformly at random by the seed, or in turn from I on,
+ * or by Zipf's law with exponent 1, the popular ones spread over all numbers; K connections at
+ * once, R new ones a second (else as fast as they end).  Each certificate must be that of the
+ * name asked for, or of --expect, and come with one intermediate.  --unknown: for names
+ * u<number>.S instead, each of which must be refused with the alert unrecognized_name.
+ * --wait: one handshake with a server that is about to start; says "ready" when it begins to
+ * knock.
  *
  * A connection ends with the client's close_notify and the server's FIN, so that what the
  * server does for it is over when this tool is.  On success one line of JSON:
  *
  *   handshakes, tickets (session tickets that came), bytes (read), first_ns (CLOCK_MONOTONIC
- * when the first handshake was done) */
+ * when the first handshake was done), wall_s, late_ms (with R: the most that a connection was
+ * begun later than planned) */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -44,6 +49,9 @@ struct plan {
 	uint64_t seed;
 	int64_t from; /* negative: at random */
 	unsigned parallel;
+	double rate; /* 0: without a limit */
+	bool zipf;
+	bool unknown;
 	bool wait;
 };
 
@@ -52,12 +60,15 @@ struct visit {
 	int fd;
 	short events;
 	bool closing;
+	bool refused;
 	char name[NAME_B];
 };
 
 static uint64_t tickets;
 static uint64_t bytes;
 static int64_t first_ns;
+static int64_t began_ns;
+static int64_t late_ns;
 
 static void die(const char *what, const char *detail)
 {
@@ -147,15 +158,30 @@ static int connect_to(const struct plan *plan)
 	return fd;
 }
 
-static void start(struct visit *visit, struct plan *plan, SSL_CTX *ctx, uint64_t number)
+/* The rank of a name is about what the law's integral says; a multiplier without a common
+ * factor spreads the ranks. */
+static uint64_t pick(struct plan *plan, uint64_t number)
 {
 	uint64_t random = next_random(&plan->seed);
-	uint64_t name = (plan->from < 0 ? random : (uint64_t)plan->from + number) % plan->names;
+	double share = (double)(random >> 11) / (double)(UINT64_C(1) << 53);
 
-	snprintf(visit->name, sizeof(visit->name), "n%" PRIu64 ".%s", name, plan->suffix);
+	if (plan->from >= 0)
+		return ((uint64_t)plan->from + number) % plan->names;
+	if (!plan->zipf)
+		return random % plan->names;
+	return ((uint64_t)exp(share * log((double)plan->names + 1)) - 1) *
+	       UINT64_C(2147483647) % plan->names;
+}
+
+static void start(struct visit *visit, struct plan *plan, SSL_CTX *ctx, uint64_t number)
+{
+	uint64_t name = pick(plan, number);
+
+	snprintf(visit->name, sizeof(visit->name), "%c%" PRIu64 ".%s",
+		plan->unknown ? 'u' : 'n', name, plan->suffix);
 	visit->fd = connect_to(plan);
 	visit->ssl = SSL_new(ctx);
-	visit->closing = false;
+	visit->closing = visit->refused = false;
 	must(visit->ssl && SSL_set_fd(visit->ssl, visit->fd) == 1 &&
 			SSL_set_tlsext_host_name(visit->ssl, visit->name) == 1,
 		"SSL_new");
@@ -217,19 +243,46 @@ static bool at_end(struct visit *visit)
 	return true;
 }
 
+/* Only the FIN says that the server is done; it may come with a reset. */
+static bool at_end_of_refused(struct visit *visit)
+{
+	char rest[64];
+	ssize_t n = recv(visit->fd, rest, sizeof(rest), 0);
+
+	visit->events = POLLIN;
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static void see_refusal(struct visit *visit, const struct plan *plan)
+{
+	if (!plan->unknown || ERR_GET_REASON(ERR_peek_error()) != SSL_R_TLSV1_UNRECOGNIZED_NAME)
+		die("the handshake failed for", visit->name);
+	visit->refused = true;
+}
+
 /* Returns true when the visit is over. */
 static bool advance(struct visit *visit, const struct plan *plan)
 {
 	int ret;
 
 	ERR_clear_error();
-	if (!visit->closing) {
+	if (!visit->closing && !visit->refused) {
 		ret = SSL_connect(visit->ssl);
 		if (ret != 1) {
-			if (!may_wait(visit, ret))
-				die("the handshake failed for", visit->name);
-			return false;
+			if (may_wait(visit, ret))
+				return false;
+			see_refusal(visit, plan);
 		}
+	}
+	if (visit->refused) {
+		if (!at_end_of_refused(visit))
+			return false;
+		end(visit);
+		return true;
+	}
+	if (!visit->closing) {
+		if (plan->unknown)
+			die("a name that nobody knows was served", visit->name);
 		first_ns = first_ns ? first_ns : now_ns();
 		check(visit, plan);
 		must(SSL_shutdown(visit->ssl) >= 0, "close_notify");
@@ -242,22 +295,41 @@ static bool advance(struct visit *visit, const struct plan *plan)
 	return true;
 }
 
+/* Whether the next connection may begin; else *ret_ms is the time until it may. */
+static bool is_due(const struct plan *plan, uint64_t number, int *ret_ms)
+{
+	int64_t late = 0;
+
+	if (plan->rate > 0)
+		late = now_ns() - began_ns - (int64_t)((double)number / plan->rate * 1e9);
+	*ret_ms = PATIENCE_MS;
+	if (late < 0)
+		*ret_ms = (int)(-late / 1000000) + 1;
+	else if (late > late_ns)
+		late_ns = late;
+	return late >= 0;
+}
+
 static void run(struct plan *plan, SSL_CTX *ctx)
 {
 	struct visit visits[PARALLEL_MAX] = {0};
 	struct pollfd polled[PARALLEL_MAX];
 	uint64_t begun = 0;
 	uint64_t over = 0;
+	int wait_ms = PATIENCE_MS;
 
+	began_ns = now_ns();
 	while (over < plan->count) {
 		for (unsigned i = 0; i < plan->parallel; i++) {
-			if (!visits[i].ssl && begun < plan->count)
+			if (!visits[i].ssl && begun < plan->count &&
+				is_due(plan, begun, &wait_ms))
 				start(&visits[i], plan, ctx, begun++);
 			polled[i].fd = visits[i].ssl ? visits[i].fd : -1;
 			polled[i].events = visits[i].events;
 		}
-		if (poll(polled, plan->parallel, PATIENCE_MS) <= 0)
+		if (poll(polled, plan->parallel, wait_ms) <= 0 && wait_ms == PATIENCE_MS)
 			die("nothing happens any more", NULL);
+		wait_ms = PATIENCE_MS;
 		for (unsigned i = 0; i < plan->parallel; i++)
 			if (visits[i].ssl && polled[i].revents)
 				over += advance(&visits[i], plan);
@@ -269,6 +341,7 @@ static struct plan read_plan(int argc, char **argv)
 	static const struct option known[] = {{"port", 1, NULL, 'p'}, {"suffix", 1, NULL, 's'},
 		{"names", 1, NULL, 'n'}, {"count", 1, NULL, 'c'}, {"seed", 1, NULL, 'x'},
 		{"from", 1, NULL, 'f'}, {"expect", 1, NULL, 'e'}, {"parallel", 1, NULL, 'k'},
+		{"rate", 1, NULL, 'r'}, {"zipf", 0, NULL, 'z'}, {"unknown", 0, NULL, 'u'},
 		{"wait", 0, NULL, 'w'}, {NULL, 0, NULL, 0}};
 	struct plan plan = {.count = 1, .from = -1, .parallel = 1};
 	int option;
@@ -299,6 +372,15 @@ static struct plan read_plan(int argc, char **argv)
 		case 'k':
 			plan.parallel = (unsigned)atoi(optarg);
 			break;
+		case 'r':
+			plan.rate = atof(optarg);
+			break;
+		case 'z':
+			plan.zipf = true;
+			break;
+		case 'u':
+			plan.unknown = true;
+			break;
 		case 'w':
 			plan.wait = true;
 			break;
@@ -323,8 +405,9 @@ int main(int argc, char **argv)
 	}
 	run(&plan, ctx);
 	printf("{\"handshakes\": %" PRIu64 ", \"tickets\": %" PRIu64 ", \"bytes\": %" PRIu64
-	       ", \"first_ns\": %" PRId64 "}\n",
-		plan.count, tickets, bytes, first_ns);
+	       ", \"first_ns\": %" PRId64 ", \"wall_s\": %.6f, \"late_ms\": %.3f}\n",
+		plan.count, tickets, bytes, first_ns, (double)(now_ns() - began_ns) / 1e9,
+		(double)late_ns / 1e6);
 	SSL_CTX_free(ctx);
 	return 0;
 }

@@ -64,8 +64,9 @@ static bool set_serial(const struct tool *tool, X509 *x509)
 				  : ASN1_INTEGER_set(X509_get_serialNumber(x509), serial) == 1;
 }
 
+/* Still without a signature. */
 static X509 *make_x509(const struct tool *tool, const char *cn, EVP_PKEY *key, long days,
-	X509 *issuer, EVP_PKEY *issuer_key, const char *san)
+	X509 *issuer, const char *san)
 {
 	X509 *x509 = X509_new();
 	X509_NAME *name = x509 ? X509_get_subject_name(x509) : NULL;
@@ -85,8 +86,12 @@ static X509 *make_x509(const struct tool *tool, const char *cn, EVP_PKEY *key, l
 			 X509_set_pubkey(x509, key) == 1,
 		"certificate");
 	add_extensions(tool, x509, issuer, san);
-	need_ssl(X509_sign(x509, issuer_key, EVP_sha256()) > 0, "signing a certificate");
 	return x509;
+}
+
+static void sign_x509(X509 *x509, EVP_PKEY *issuer_key)
+{
+	need_ssl(X509_sign(x509, issuer_key, EVP_sha256()) > 0, "signing a certificate");
 }
 
 static FILE *open_pki(const struct tool *tool, const char *file, const char *mode)
@@ -135,9 +140,11 @@ static void make_pki(struct tool *tool)
 	tool->ca_key = tool->public_shape ? EVP_RSA_gen(4096) : EVP_EC_gen("P-256");
 	tool->intermediate_key = EVP_EC_gen(tool->public_shape ? "P-384" : "P-256");
 	need_ssl(tool->ca_key && tool->intermediate_key, "keys");
-	tool->ca = make_x509(tool, "test root", tool->ca_key, 365, NULL, tool->ca_key, NULL);
-	tool->intermediate = make_x509(tool, "test intermediate", tool->intermediate_key, 365,
-		tool->ca, tool->ca_key, NULL);
+	tool->ca = make_x509(tool, "test root", tool->ca_key, 365, NULL, NULL);
+	sign_x509(tool->ca, tool->ca_key);
+	tool->intermediate = make_x509(
+		tool, "test intermediate", tool->intermediate_key, 365, tool->ca, NULL);
+	sign_x509(tool->intermediate, tool->ca_key);
 	save(tool, "ca.pem", tool->ca, NULL, NULL);
 	save(tool, "ca.key", NULL, NULL, tool->ca_key);
 	save(tool, "intermediate.pem", tool->intermediate, NULL, NULL);
@@ -179,6 +186,7 @@ X509 *make_leaf(const struct tool *tool, const struct wish *wish, EVP_PKEY *key)
 {
 	CH_AUTO_BUF struct ch_buf san;
 	const char *names = wish->names ? wish->names : wish->name;
+	X509 *x509;
 
 	ch_buf_init(&san, 1 << 16);
 	for (const char *at = names; *at;) {
@@ -187,9 +195,14 @@ X509 *make_leaf(const struct tool *tool, const struct wish *wish, EVP_PKEY *key)
 		ch_buf_addf(&san, "%sDNS:%.*s", at == names ? "" : ",", (int)len, at);
 		at += len + (at[len] == '+');
 	}
-	return make_x509(tool,
+	x509 = make_x509(tool,
 		tool->public_shape && strlen(names) <= ub_common_name ? names : "leaf", key,
-		wish->days, tool->intermediate, tool->intermediate_key, ch_buf_str(&san));
+		wish->days, tool->intermediate, ch_buf_str(&san));
+	if (wish->signer)
+		need_ssl(fast_sign(wish->signer, x509), "signing a certificate");
+	else
+		sign_x509(x509, tool->intermediate_key);
+	return x509;
 }
 
 static void load_given(const struct wish *wish, X509 **ret_leaf, EVP_PKEY **ret_key)

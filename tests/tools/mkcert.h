@@ -10,6 +10,7 @@
 #include "crypto/seal.h"
 #include "crypto/sign.h"
 #include "edge/replica.h"
+#include "fastsign.h"
 #include "wire/record.h"
 
 #define DAY_S 86400L
@@ -49,6 +50,7 @@ struct wish { /* of one certificate */
 	bool no_chain;
 	bool lost_chain;
 	bool no_signature;
+	struct fast_signer *signer; /* NULL: by OpenSSL */
 	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
 };
 

@@ -201,15 +201,22 @@ struct part {
 static void *make_some(void *arg)
 {
 	struct part *part = arg;
+	struct fast_signer *signer = NULL;
 	unsigned i;
 
+	if (part->tool->public_shape)
+		need_ssl((signer = fast_signer_new(part->tool->intermediate_key)) != NULL,
+			"signer");
 	while ((i = part->next++) < part->n) {
-		struct wish wish = {
-			.name = part->names[i], .version = part->version, .days = 90};
+		struct wish wish = {.name = part->names[i],
+			.version = part->version,
+			.days = 90,
+			.signer = signer};
 
 		ch_buf_init(&part->made[i].bytes, CH_RECORD_MAX_B);
 		make_record(part->tool, &wish, &part->made[i].bytes, &part->made[i].record);
 	}
+	fast_signer_free(signer);
 	return NULL;
 }
 
