@@ -6,7 +6,7 @@ MESON ?= meson
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo check soak ci fuzz bench install clean help
+.PHONY: all deps demo check soak ci fuzz bench bench-edge install clean help
 
 all: $(BUILD)/build.ninja ## build into build/
 	$(MESON) compile -C $(BUILD) -j $(JOBS)
@@ -48,6 +48,12 @@ bench: all ## figures and their limits; SUITE="seal start": some; results in ben
 	tools/install-deps.sh build demo
 	bench/run.py --build $(BUILD) $(SUITE)
 
+bench-edge: all ## the edge with N=10000 names; SECONDS=600 of changes; PART="start change": some; PEERS=1: others
+	tools/install-deps.sh build demo $(if $(filter-out 0,$(PEERS)),peers)
+	bench/bench_edge.py --build $(BUILD) --names $(or $(N),10000) --seconds $(or $(SECONDS),60) \
+		$(if $(SAMPLES),--samples $(SAMPLES)) $(if $(CACHE),--cache $(CACHE)) \
+		$(if $(filter-out 0,$(PEERS)),--peers) $(addprefix --part ,$(PART))
+
 install: all ## install under DESTDIR and PREFIX
 	@$(MESON) introspect $(BUILD) --buildoptions | grep -q '"prefix", "value": "$(PREFIX)"' || \
 		{ $(MESON) configure $(BUILD) -Dprefix=$(PREFIX) && $(MESON) compile -C $(BUILD) -j $(JOBS); }
@@ -57,4 +63,4 @@ clean: ## remove what was built
 	rm -rf build build-clang build-asan build-fuzz
 
 help:
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 16

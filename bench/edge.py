@@ -14,7 +14,6 @@ from lab import herd, ports, process
 
 NAMES = 10_000
 SUFFIX = "shops.customers.example.net"
-EXPECTED = f"n{NAMES}.{SUFFIX}"  # what plain serves, whatever name is asked for
 USER = "www-data"
 CACHE = "256m"  # keeps all names, 9.5 KiB each, with room to spare
 CACHE_DEFAULT = "128m"
@@ -23,7 +22,7 @@ _CONFIG = """\
 daemon off;
 %(user)s
 worker_processes 1;
-error_log %(folder)s/error.log info;
+error_log %(folder)s/error.log %(log)s;
 pid %(folder)s/nginx.pid;
 %(load)s
 events { worker_connections 1024; }
@@ -49,7 +48,7 @@ http {
 """
 
 _HERD_HTTP = """\
-	certherd_replica %(common)s/replica;
+	certherd_replica %(replica)s;
 	certherd_recipient_key %(common)s/recipient.key;
 	certherd_account_thumbprint AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE;
 	certherd_cache %(cache)s;
@@ -73,18 +72,19 @@ def make_replica(bench, folder, *operations):
 
 
 class Nginx:
-    """name: of its folder, if not its kind."""
+    """common: where recipient.key and plain.pem are; folder: to be made, for what is its own."""
 
-    def __init__(self, common, kind, name=None):
-        self.folder = common / (name or kind)
+    def __init__(self, common, kind, names=NAMES, cache=CACHE, log="info", folder=None,
+                 replica=None):
+        self.folder = folder or common / kind
         self.folder.mkdir()
         self.port = ports.free_port()
-        self.kind = kind
+        self.kind, self.names, self.cache = kind, names, cache
         self.process = None
         is_herd = kind == "herd"
-        values = {"common": common, "cache": CACHE}
+        values = {"common": common, "cache": cache, "replica": replica or common / "replica"}
         (self.folder / "nginx.conf").write_text(_CONFIG % {
-            "folder": self.folder, "port": self.port,
+            "folder": self.folder, "port": self.port, "log": log,
             "user": f"user {USER};" if os.geteuid() == 0 else "",
             "load": f"load_module {herd.module()};" if is_herd else "",
             "http": _HERD_HTTP % values if is_herd else "",
@@ -114,32 +114,49 @@ class Nginx:
     def load_arguments(self, **options):
         """Of bench/tools/hsload.c."""
         if self.kind == "plain":
-            options["expect"] = EXPECTED
-        words = [f"--{word}={value}" for word, value in options.items()]
-        return [f"--port={self.port}", f"--suffix={SUFFIX}", f"--names={NAMES}", *words]
+            options["expect"] = f"n{self.names}.{SUFFIX}"
+        words = [f"--{word}" if value is True else f"--{word}={value}"
+                 for word, value in options.items()]
+        return [f"--port={self.port}", f"--suffix={SUFFIX}", f"--names={self.names}", *words]
 
 
-class Pair:
-    """Folder, replica and configurations, made once for all suites of a run."""
+class Turns:
+    """herd and plain, which take turns."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, herd_nginx, plain_nginx):
         self.bench = bench
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="certherd-bench-"))
-        atexit.register(self.remove)
-        self.folder.chmod(0o755)
-        print(f"making a replica of {NAMES:,} names", flush=True)
-        make_replica(bench, self.folder, f"many:{SUFFIX}:{NAMES}:1", f"pem:{EXPECTED}:plain.pem")
-        self.herd, self.plain = Nginx(self.folder, "herd"), Nginx(self.folder, "plain")
+        self.herd, self.plain = herd_nginx, plain_nginx
 
-    def load(self, nginx, **options):
+    def start(self):
+        for nginx in (self.herd, self.plain):
+            nginx.start()
+            self.load(nginx, count=20)
+        return self
+
+    def load(self, nginx, timeout=600, **options):
         """Handshakes with one of the two; what hsload says."""
-        found = json.loads(self.bench.tool("hsload", *nginx.load_arguments(**options))[-1])
+        found = json.loads(self.bench.tool("hsload", *nginx.load_arguments(**options),
+                                           timeout=timeout)[-1])
         nginx.process.check_alive()
         return found
 
     def stop(self):
         self.herd.stop()
         self.plain.stop()
+
+
+class Pair(Turns):
+    """Folder, replica and configurations, made once for all suites of a run."""
+
+    def __init__(self, bench):
+        super().__init__(bench, None, None)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="certherd-bench-"))
+        atexit.register(self.remove)
+        self.folder.chmod(0o755)
+        print(f"making a replica of {NAMES:,} names", flush=True)
+        make_replica(bench, self.folder, f"many:{SUFFIX}:{NAMES}:1",
+                     f"pem:n{NAMES}.{SUFFIX}:plain.pem")
+        self.herd, self.plain = Nginx(self.folder, "herd"), Nginx(self.folder, "plain")
 
     def remove(self):
         self.stop()

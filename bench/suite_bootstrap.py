@@ -22,20 +22,29 @@ FILL_S = 600
 
 
 class Scene:
-    def __init__(self, bench, folder):
-        self.folder = folder
+    """made: what edgebench.made keeps, or None: a set of its own."""
+
+    def __init__(self, bench, folder, names=NAMES, made=None):
+        self.folder, self.names = folder, names
         self.herd = herd.Herd(folder / "herd").init()
         self.herd.set("store", database=f"sqlite:{folder}/store.db")
-        pki = folder / "pki"
+        if made:
+            made.lend(self.herd, folder / "store.db")
+        else:
+            self._make(bench)
+        self.store = self.herd.start("store")
+
+    def _make(self, bench):
+        pki = self.folder / "pki"
         pki.mkdir()
         shutil.copy(self.herd.folder / "issuer/signing.key", pki / "signing.key")
-        print(f"making {NAMES:,} certificates", flush=True)
+        print(f"making {self.names:,} certificates", flush=True)
         for words in (["--make-key", "x25519", "recipient.key", "recipients"],
                       ["--pki", "pki", "--recipients", "recipients", "--map", str(64 << 30),
-                       "--shape", "public", "made", f"many:shops.customers.example.net:{NAMES}:1"]):
-            subprocess.run([bench.mkreplica, *words], cwd=folder, check=True)
-        bench.tool("storefill", folder / "made", folder / "store.db")
-        self.store = self.herd.start("store")
+                       "--shape", "public", "made",
+                       f"many:shops.customers.example.net:{self.names}:1"]):
+            subprocess.run([bench.mkreplica, *words], cwd=self.folder, check=True)
+        bench.tool("storefill", self.folder / "made", self.folder / "store.db")
 
     def fill(self, number):
         """An agent with an empty folder, until its replica is live."""
@@ -54,10 +63,10 @@ class Scene:
         wait.until(is_live, lambda: f"the replica is live\n{agent.log_tail()}", FILL_S, interval=0.005)
         wall_s = time.monotonic() - begun
         data, = replica.glob("f*/data.mdb")
-        found = {"rate": NAMES / wall_s, "peak_mib": peak_kib / 1024,
-                 "file_b": data.stat().st_blocks * 512 / NAMES,
-                 "agent_us": measure.cpu_ended_s(agent.pid) / NAMES * 1e6,
-                 "store_us": (measure.cpu_s(self.store.pid) - store_s) / NAMES * 1e6}
+        found = {"rate": self.names / wall_s, "peak_mib": peak_kib / 1024,
+                 "file_b": data.stat().st_blocks * 512 / self.names,
+                 "agent_us": measure.cpu_ended_s(agent.pid) / self.names * 1e6,
+                 "store_us": (measure.cpu_s(self.store.pid) - store_s) / self.names * 1e6}
         agent.stop()
         self.herd.running.remove(agent)
         shutil.rmtree(replica)
@@ -70,17 +79,19 @@ def anonymous_kib(pid):
     return int(re.search(r"RssAnon:\s+(\d+)", status)[1])
 
 
-def run(bench):
+def measure_rounds(bench, names=NAMES, made=None):
     with tempfile.TemporaryDirectory(prefix="certherd-bench-") as name:
-        scene = Scene(bench, pathlib.Path(name))
+        scene = Scene(bench, pathlib.Path(name), names, made)
         try:
-            rounds = [scene.fill(number) for number in range(ROUNDS)]
+            return [scene.fill(number) for number in range(ROUNDS)]
         finally:
             scene.herd.stop()
+
+
+def tell(report, names, rounds):
     sides = {key: [one[key] for one in rounds] for key in rounds[0]}
-    how = (f"{NAMES:,} names; {ROUNDS} rounds; {os.cpu_count()} processors for store and agent; "
+    how = (f"{names:,} names; {ROUNDS} rounds; {os.cpu_count()} processors for store and agent; "
            f"load {measure.loaded():.1f}")
-    report = Report("bootstrap")
     report.at_least("an empty edge is filled", measure.median(sides["rate"]), "records/s", LEAST_PER_S,
                     f"{measure.spread(sides['rate'])}; {how}")
     report.at_most("agent's private memory at most", max(sides["peak_mib"]), "MiB", MOST_MIB, how)
@@ -89,4 +100,9 @@ def run(bench):
                 measure.spread(sides["agent_us"]))
     report.tell("store", measure.median(sides["store_us"]), "µs CPU/record",
                 measure.spread(sides["store_us"]))
+
+
+def run(bench):
+    report = Report("bootstrap")
+    tell(report, NAMES, measure_rounds(bench))
     return report

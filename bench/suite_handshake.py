@@ -41,25 +41,25 @@ def anonymous_b(pid):
     raise RuntimeError("no RssAnon in /proc/PID/status")
 
 
-def opening(pair):
-    """Every name for the first time, in ten parts between as many on the other side."""
+def opening(pair, names=edge.NAMES):
+    """So many names for the first time, in ten parts between as many on the other side."""
     found = []
     for part in range(10):
         costs = Cost(pair, pair.herd), Cost(pair, pair.plain)
         for cost in costs if part % 2 == 0 else reversed(costs):
-            cost.turn(**{"from": part * edge.NAMES // 10, "count": edge.NAMES // 10})
+            cost.turn(**{"from": part * names // 10, "count": names // 10})
         found.append(tuple(cost.each_us for cost in costs))
     return found
 
 
-def serving(pair):
+def serving(pair, **options):
     found = []
     for number in range(PAIRS):
         costs = Cost(pair, pair.herd), Cost(pair, pair.plain)
         for turn in range(TURNS):
             # Who begins takes turns as well.
             for cost in costs if turn % 2 == 0 else reversed(costs):
-                cost.turn(seed=number * TURNS + turn, count=TURN)
+                cost.turn(seed=number * TURNS + turn, count=TURN, **options)
         found.append(tuple(cost.each_us for cost in costs))
     return found
 
@@ -75,9 +75,7 @@ def tell_times(report, times, what, how):
 
 def run(bench):
     pair = edge.pair(bench)
-    for nginx in (pair.herd, pair.plain):
-        nginx.start()
-        pair.load(nginx, count=20)
+    pair.start()
     try:
         before_b = anonymous_b(pair.herd.worker)
         cold = opening(pair)

@@ -26,8 +26,8 @@ class Edges:
         self.folder.chmod(0o755)
         edge.make_replica(bench, self.folder, "tickets:default:2:a=-60..86400",
                           f"many:{edge.SUFFIX}:{NAMES}:1")
-        self.here = edge.Nginx(self.folder, "herd", "here")
-        self.there = edge.Nginx(self.folder, "herd", "there")
+        self.here = edge.Nginx(self.folder, "herd", NAMES, folder=self.folder / "here")
+        self.there = edge.Nginx(self.folder, "herd", NAMES, folder=self.folder / "there")
 
     def __enter__(self):
         self.here.start()

@@ -112,6 +112,9 @@ int main(int argc, char **argv)
 		prepare(fill.db, "UPDATE meta SET head = (SELECT max(seq) FROM edge_record), "
 				 "last_id = (SELECT max(version) FROM edge_record)"));
 	run(fill.db, prepare(fill.db, "COMMIT"));
+	for (sqlite3_stmt *stmt; (stmt = sqlite3_next_stmt(fill.db, NULL));)
+		sqlite3_finalize(stmt);
+	need(fill.db, sqlite3_close(fill.db), SQLITE_OK); /* all is in the one file then */
 	ch_replica_reader_free(fill.reader);
 	printf("%llu\n", (unsigned long long)fill.seq);
 	return 0;

@@ -13,6 +13,7 @@
  *   policy:NAME:VERSION[:tenant=…][:upstream=…][:hsts=…][:redirect=…]
  *   tickets:POOL:VERSION:KEYS[:damaged]       ticket keys: see mktickets.h
  *   many:SUFFIX:COUNT:VERSION          certificates for n<number>.SUFFIX
+ *   record:NAME:VERSION:FILE           the record of such a certificate into a file instead
  *   pem:NAME:FILE                      such a certificate, its chain and its key into a file
  *   rebuild | publish                  begin a generation, make it live (the first of a folder
  *                                      goes live by itself)
@@ -277,6 +278,18 @@ static void put_pem(struct tool *tool, const struct wish *wish, const char *path
 	EVP_PKEY_free(key);
 }
 
+static void save_record(const struct tool *tool, const struct wish *wish, const char *path)
+{
+	CH_AUTO_BUF struct ch_buf bytes;
+	struct ch_record record;
+	FILE *out = fopen(path, "w");
+
+	ch_buf_init(&bytes, CH_RECORD_MAX_B);
+	make_record(tool, wish, &bytes, &record);
+	need_ssl(out && fwrite(bytes.data, 1, bytes.len, out) == bytes.len && fclose(out) == 0,
+		path);
+}
+
 static void rebuild_or_publish(struct tool *tool, bool publish)
 {
 	struct ch_err err = {.rc = 0};
@@ -315,6 +328,10 @@ static void run(struct tool *tool, char *text)
 		const char *keys = strsep(&text, ":");
 
 		put_tickets(tool, wish.name, wish.version, keys, text != NULL);
+		return;
+	}
+	if (strcmp(verb, "record") == 0 && text) {
+		save_record(tool, &wish, text);
 		return;
 	}
 	while ((option = strsep(&text, ":")))

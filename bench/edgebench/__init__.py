@@ -1,0 +1,1 @@
+"""The parts of `make bench-edge` (bench/bench_edge.py)."""
