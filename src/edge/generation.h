@@ -37,6 +37,10 @@
 #define CH_META_TICKETS "tickets"
 #define CH_META_TICKETS_VERSION "tickets-version"
 
+_Static_assert(sizeof(CH_GENERATION_PREFIX) + 16 == CH_GENERATION_NAME_B,
+	"prefix, 16 digits and the NUL");
+_Static_assert(CH_RECORD_KEY_B - 1 <= 511, "LMDB's longest key, as it is built by default");
+
 /* LMDB's error numbers become ours here and nowhere else. */
 int ch_lmdb_rc(int mdb_rc);
 /* Sets *err for a failed LMDB call and returns the mapped rc. */
@@ -103,7 +107,8 @@ static inline int ch_generation_kind(const MDB_val *val)
 {
 	const uint8_t *bytes = val->mv_data;
 
-	return val->mv_size >= 2 ? bytes[1] : CH_RECORD_TOMBSTONE;
+	return val->mv_size > CH_RECORD_AT_KIND ? bytes[CH_RECORD_AT_KIND]
+						: CH_RECORD_TOMBSTONE;
 }
 
 /* Within a transaction. */

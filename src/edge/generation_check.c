@@ -21,6 +21,9 @@ enum {
 	META_B = META_AT + 136,
 };
 
+_Static_assert(META_LAST_PAGE == META_AT + 24 + 2 * 48 && META_TXN == META_LAST_PAGE + 8,
+	"two databases of 48 bytes lie between the map's size and the last page");
+
 struct meta {
 	uint32_t magic;
 	uint32_t version;

@@ -8,6 +8,19 @@
 
 #define RECORD_LABEL "certherd record v1"
 
+_Static_assert(CH_RECORD_AT_KIND == 1 && CH_RECORD_AT_FLAGS == CH_RECORD_AT_KIND + 1 &&
+		       CH_RECORD_AT_VERSION == CH_RECORD_AT_FLAGS + 2 &&
+		       CH_RECORD_AT_HINT == CH_RECORD_AT_VERSION + 8 &&
+		       CH_RECORD_AT_NAME_LEN == CH_RECORD_AT_HINT + 8 &&
+		       CH_RECORD_AT_NAME == CH_RECORD_AT_NAME_LEN + 1,
+	"the head of format 1");
+_Static_assert(
+	CH_RECORD_CERT_B == 8 + 8 + 8 + CH_CHAIN_ID_B + 2 + 1 + CH_SIGNER_ID_B + CH_SIGNATURE_B,
+	"the rest of a CERT record of format 1");
+_Static_assert(CH_RECORD_SEALED_B == CH_RECIPIENT_ID_B + 2 + 1 + 2, "a copy of format 1");
+_Static_assert(CH_RECORD_FORMAT == 1 && CH_RECORD_NAME == 1 && CH_RECORD_CERT == 2 &&
+		       CH_RECORD_TOMBSTONE == 3 && CH_RECORD_POLICY == 4,
+	"numbers that are stored");
 _Static_assert(CH_RECORD_MAX_B > CH_RECORD_LEAF_MAX_B +
 					 CH_RECORD_SEALED_MAX * (CH_RECORD_CT_MAX_B + 80u) +
 					 CH_NAME_MAX + 256u,

@@ -55,6 +55,16 @@
 #define CH_RECORD_CT_MAX_B 1024u
 #define CH_RECORD_SEALED_MAX 8
 #define CH_RECORD_MAX_B 24576u
+/* Where the fields of the head lie, in every format; doc/replica.md. */
+#define CH_RECORD_AT_KIND 1
+#define CH_RECORD_AT_FLAGS 2
+#define CH_RECORD_AT_VERSION 4
+#define CH_RECORD_AT_HINT 12
+#define CH_RECORD_AT_NAME_LEN 20
+#define CH_RECORD_AT_NAME 21
+/* What a CERT record has beside head, name, leaf and copies; and a copy beside enc and ct. */
+#define CH_RECORD_CERT_B 131u
+#define CH_RECORD_SEALED_B 13u
 #define CH_CHAIN_ID_B 32
 #define CH_CHAIN_CERTS_MAX 8
 #define CH_CHAIN_MAX_B 65536u
