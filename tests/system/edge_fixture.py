@@ -132,6 +132,8 @@ def nginx_version(nginx=None):
 class Edge:
     """A folder with keys, a replica and an nginx.  Nothing runs before start()."""
 
+    shape = "small"  # of certificates: "public" is a public CA's
+
     def __init__(self, workers=2, user="www-data", log_level="info", http_extra="",
                  servers=_SERVERS, keys=("x25519",), certherd=_CERTHERD, nginx=None,
                  module=None, shutdown="5s"):
@@ -179,7 +181,7 @@ class Edge:
         if self.user:
             group += ["--group", grp.getgrnam(self.user).gr_gid]
         self.run([mkreplica_binary(), "--pki", self.folder / "pki", "--recipients",
-                   recipients or self.folder / "recipients", *group,
+                   recipients or self.folder / "recipients", *group, "--shape", self.shape,
                    self.folder / "replica", *operations])
         return self
 

@@ -18,7 +18,7 @@
  *   rebuild | publish                  begin a generation, make it live (the first of a folder
  *                                      goes live by itself)
  *
- * --shape public: certificates as large as a public CA's (shape.h), an intermediate with P-384
+ * --shape public (else small): certificates as large as a public CA's (shape.h), an intermediate with P-384
  * under a root with RSA-4096.
  *
  * Options of cert: names=a+b (SANs), days=N (negative: expired), hint=…, sealed-for=NAME (the
