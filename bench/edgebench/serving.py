@@ -46,6 +46,11 @@ def private_b(pid):
     raise RuntimeError("no Private_Dirty in /proc/PID/smaps_rollup")
 
 
+def mib_of(cache):
+    """Of a size as nginx writes it."""
+    return int(cache[:-1]) * {"k": 1 / 1024, "m": 1, "g": 1024}[cache[-1].lower()]
+
+
 def evict(made):
     """Out of the page cache; nobody may have it mapped."""
     for path in made.replica.glob("f*/data.mdb"):
@@ -128,6 +133,5 @@ def visits(bench, made, _, report):
     report.at_most("private memory of a worker beyond one static certificate's, no traffic",
                    measure.median(idle), "MiB", LIMIT_IDLE_MIB,
                    f"{measure.spread(idle)}; {len(idle)} pairs; Private_Dirty of smaps_rollup")
-    cache_mib = int(edge.CACHE_DEFAULT.rstrip("m"))
     report.at_most(f"the same after {made.names:,} names were visited", grown, "MiB",
-                   round(cache_mib * CACHE_MORE, 1), f"certherd_cache {edge.CACHE_DEFAULT}")
+                   round(mib_of(edge.CACHE_DEFAULT) * CACHE_MORE, 1), f"certherd_cache {edge.CACHE_DEFAULT}")
