@@ -48,6 +48,7 @@ const char *ch_rc_str(int rc);
 	X(CH_ACTOR_NOBODY, "nobody")                                                           \
 	X(CH_ACTOR_CUSTOMER, "customer")                                                       \
 	X(CH_ACTOR_PLATFORM, "platform")                                                       \
+	X(CH_ACTOR_OPERATOR, "operator")                                                       \
 	X(CH_ACTOR_CA, "ca")
 
 enum ch_actor {

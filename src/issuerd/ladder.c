@@ -57,6 +57,11 @@ int64_t ch_edges_wait_ms(unsigned waits)
 	return doubling(EDGES_LEAST_MS, waits, EDGES_MOST_MS);
 }
 
+int64_t ch_held_wait_ms(unsigned waits)
+{
+	return doubling(5 * CH_SECOND_MS, waits, 10 * CH_MINUTE_MS);
+}
+
 int64_t ch_probe_wait_ms(unsigned probes)
 {
 	return doubling(CH_SECOND_MS, probes, CH_MINUTE_MS);

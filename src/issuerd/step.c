@@ -188,6 +188,19 @@ static bool goes_on_without(const struct ch_step *step, int64_t since_ms)
 	       ch_now_ms() - since_ms >= step->issuer->config->edge_wait_ms;
 }
 
+/* The store wakes the order when it lets the record go: until then looks are for what to say.
+ */
+static void wait_for_release(struct ch_step *step)
+{
+	const struct ch_edges *edges = &step->work->edges;
+	struct ch_notes notes = step->work->notes;
+
+	ch_step_reason(step, edges->held_code, edges->held_actor, "%s", edges->held_detail);
+	notes.edges_since_ms = 0;
+	ch_step_wait(step, apart(step, ch_now_ms() + ch_held_wait_ms(notes.waits)), &notes);
+	step->out->notes.waits++;
+}
+
 bool ch_step_wait_for_edges(struct ch_step *step)
 {
 	const struct ch_work *work = step->work;
@@ -195,8 +208,14 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 
 	if (work->edges.ready)
 		return false;
-	if (notes.edges_since_ms == 0)
+	if (work->edges.held_code[0]) {
+		wait_for_release(step);
+		return true;
+	}
+	if (notes.edges_since_ms == 0) {
 		notes.edges_since_ms = ch_now_ms();
+		notes.waits = 0;
+	}
 	if (goes_on_without(step, notes.edges_since_ms)) {
 		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
 			"Not waiting any longer for edges that report but do not have the "
@@ -211,8 +230,8 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
 			"Not all edges have the name's newest record yet: %s.",
 			work->edges.behind);
-	notes.waits++;
-	ch_step_wait(step, ch_now_ms() + ch_edges_wait_ms(work->notes.waits), &notes);
+	ch_step_wait(step, ch_now_ms() + ch_edges_wait_ms(notes.waits), &notes);
+	step->out->notes.waits++;
 	return true;
 }
 

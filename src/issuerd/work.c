@@ -13,6 +13,18 @@
 #define ID_MAX ((INT64_C(1) << 53) - 1) /* doc/api.md */
 #define ATTEMPTS_MAX 1000000
 
+static void read_held(const json_t *doc, struct ch_edges *edges)
+{
+	const char *actor = json_string_value(json_object_get(doc, "actor"));
+
+	ch_acme_text(json_string_value(json_object_get(doc, "code")), edges->held_code,
+		sizeof(edges->held_code));
+	ch_acme_text(json_string_value(json_object_get(doc, "detail")), edges->held_detail,
+		sizeof(edges->held_detail));
+	if (!actor || ch_actor_parse(actor, &edges->held_actor))
+		edges->held_actor = CH_ACTOR_OPERATOR;
+}
+
 void ch_edges_read(const json_t *doc, struct ch_edges *ret_edges)
 {
 	const json_t *behind = json_object_get(doc, "behind");
@@ -30,6 +42,8 @@ void ch_edges_read(const json_t *doc, struct ch_edges *ret_edges)
 				    sizeof(one))))
 			break;
 	ch_acme_text(ch_buf_str(&text), ret_edges->behind, sizeof(ret_edges->behind));
+	if (json_is_object(json_object_get(doc, "held")))
+		read_held(json_object_get(doc, "held"), ret_edges);
 }
 
 void ch_work_free(struct ch_work *work)

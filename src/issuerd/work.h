@@ -41,6 +41,10 @@ struct ch_edges {
 	size_t known;
 	size_t caught_up; /* of these: they have the newest record of each name */
 	char behind[400]; /* "edge/default/e1, edge/default/e2": for people, cut */
+	/* Why the store holds a record back from them; code "": it does not. */
+	char held_code[64];
+	char held_detail[1000];
+	enum ch_actor held_actor;
 };
 
 struct ch_work {

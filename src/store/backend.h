@@ -22,14 +22,17 @@ struct ch_store_backend {
 		struct ch_store_order *ret_order);
 	int (*list_orders)(struct ch_store *store, const struct ch_store_order_filter *filter,
 		struct ch_arena *arena, struct ch_store_order_page *ret_page);
-	int (*read_feed)(struct ch_store *store, const char *pool, uint64_t after,
-		int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
-		struct ch_store_feed_info *ret_info);
+	int (*read_feed)(struct ch_store *store, const char *pool, const char *edge,
+		uint64_t after, int (*row)(const struct ch_store_feed_row *row, void *arg),
+		void *arg, struct ch_store_feed_info *ret_info);
 	int (*read_records)(struct ch_store *store,
 		const struct ch_store_records_filter *filter,
 		int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 		struct ch_store_records_info *ret_info);
-	int (*pool_head)(struct ch_store *store, const char *pool, uint64_t *ret_seq);
+	int (*pool_head)(
+		struct ch_store *store, const char *pool, struct ch_store_pool_head *ret_head);
+	int (*list_pools)(struct ch_store *store, const char *pool, struct ch_arena *arena,
+		struct ch_store_pool **ret_pools, size_t *ret_n);
 	int (*list_edges)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_edge **ret_edges, size_t *ret_n);
 	int (*list_tickets)(struct ch_store *store, struct ch_arena *arena,

@@ -72,18 +72,26 @@ static int edges_of(struct ch_work *w, const char *pool, struct ch_work_edges **
 	return CH_OK;
 }
 
-/* The sequence number that an edge must have reached. */
+/* The sequence number that an edge must have reached: none can while a record is held back. */
 static int needed_seq(struct ch_work *w, const char *pool, const struct ch_order_names *names,
-	uint64_t *ret_seq)
+	uint64_t *ret_seq, struct ch_store_reason *ret_held)
 {
 	uint64_t needed = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
 		int64_t seq;
+		bool held;
 		int rc;
 
 		if (names->rows[i].gone)
 			continue;
+		rc = ch_work_held_reason(w, pool, names->rows[i].name, &held, ret_held);
+		if (rc)
+			return rc;
+		if (held) {
+			needed = UINT64_MAX;
+			continue;
+		}
 		rc = ch_sq_get_i64(w->sq, &seq,
 			"SELECT seq FROM edge_record WHERE name = ? AND pool = ?", "tt",
 			names->rows[i].name, pool);
@@ -106,7 +114,7 @@ int ch_work_edges_state(struct ch_work *w, const char *pool, const struct ch_ord
 	int rc = edges_of(w, pool, &edges);
 
 	if (!rc)
-		rc = needed_seq(w, pool, names, &needed);
+		rc = needed_seq(w, pool, names, &needed, &state.held);
 	if (rc)
 		return rc;
 	behind = ch_arena_array(w->op->arena, CH_STORE_BEHIND_MAX, sizeof(*behind));
@@ -162,6 +170,8 @@ int ch_work_edge_ack(struct ch_work *w, struct ch_op_edge_ack *ack)
 	const char *error = ack->error ? ch_work_cut(w, ack->error, CH_STORE_DETAIL_MAX) : NULL;
 	int rc = check_ack(w, ack);
 
+	if (!rc)
+		rc = ch_work_canary_ack(w, ack);
 	if (rc)
 		return rc;
 	w->tx.changed = true;

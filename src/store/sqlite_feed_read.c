@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "store/sqlite_hold.h"
 #include "store/sqlite_read.h"
 
 int ch_sq_meta_load(struct ch_sq *sq, struct ch_sq_meta *ret_meta)
@@ -79,6 +80,7 @@ int ch_sq_hand_row(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
 
 struct rows {
 	uint64_t after;
+	struct ch_hold_view view;
 	int (*row)(const struct ch_store_feed_row *row, void *arg);
 	void *arg;
 	struct ch_sq_handed handed;
@@ -97,13 +99,26 @@ static int hand_tickets(struct rows *r, uint64_t before)
 	return r->row(&tickets, r->arg);
 }
 
+static int query_rows(struct ch_sq *sq, const char *pool, const struct ch_hold_view *view,
+	uint64_t after, sqlite3_stmt **ret_stmt)
+{
+	if (!view->canary)
+		return ch_sq_query(sq, ret_stmt,
+			"SELECT seq, record, chain_id FROM edge_record INDEXED BY "
+			"edge_record_pool WHERE pool = ? AND seq > ? ORDER BY seq",
+			"ti", pool, after);
+	return ch_sq_query(sq, ret_stmt,
+		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
+		"WHERE pool = ?1 AND seq > ?2 UNION ALL "
+		"SELECT seq, record, chain_id FROM held INDEXED BY held_pool "
+		"WHERE pool = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY 1",
+		"tii", pool, after, view->head_max);
+}
+
 static int hand_rows(struct ch_sq *sq, const char *pool, struct rows *r, bool *ret_more)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
-	int rc = ch_sq_query(sq, &stmt,
-		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
-		"WHERE pool = ? AND seq > ? ORDER BY seq",
-		"ti", pool, r->after);
+	int rc = query_rows(sq, pool, &r->view, r->after, &stmt);
 
 	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
 		struct ch_store_feed_row feed_row = {.seq = ch_sq_u64(stmt, 0)};
@@ -127,7 +142,7 @@ static int read_rows(struct ch_sq *sq, const char *pool, struct rows *r, bool *r
 	int rc;
 
 	ch_buf_init(&r->tickets_record, CH_RECORD_MAX_B);
-	rc = ch_sq_tickets_load(sq, pool, &r->tickets_record, &r->tickets);
+	rc = ch_sq_tickets_load(sq, pool, r->view.head_max, &r->tickets_record, &r->tickets);
 	if (!rc || rc == CH_ENOTFOUND)
 		rc = hand_rows(sq, pool, r, ret_more);
 	ch_buf_done(&r->tickets_record);
@@ -135,8 +150,8 @@ static int read_rows(struct ch_sq *sq, const char *pool, struct rows *r, bool *r
 	return rc;
 }
 
-int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
-	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+int ch_sqlite_read_feed(struct ch_store *base, const char *pool, const char *edge,
+	uint64_t after, int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_feed_info *ret_info)
 {
 	struct ch_sqlite *store = ch_sqlite_of(base);
@@ -149,13 +164,15 @@ int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
 	if (rc)
 		return rc;
 	rc = ch_sq_meta_load(sq, &meta);
+	if (!rc)
+		rc = ch_hold_view_load(sq, pool, edge, &rows.view);
 	if (!rc && row && after < CH_STORE_ID_MAX)
 		rc = read_rows(sq, pool, &rows, &more);
 	ch_sqlite_read_end(store, sq);
 	if (rc)
 		return rc;
 	memcpy(ret_info->epoch, meta.epoch, sizeof(ret_info->epoch));
-	ret_info->head = meta.head;
+	ret_info->head = meta.head < rows.view.head_max ? meta.head : rows.view.head_max;
 	ret_info->floor = meta.floor;
 	ret_info->more = more;
 	return CH_OK;

@@ -2,18 +2,33 @@
 
 #include "store/sqlite_work.h"
 
+/* Names and removals do not wait for a canary: no challenge could be answered, and what is gone
+ * is to be gone. */
+static bool is_held(const struct ch_hold_rules *rules, enum ch_record_kind kind)
+{
+	return rules->frozen ||
+	       (rules->canary[0] && (kind == CH_RECORD_CERT || kind == CH_RECORD_POLICY));
+}
+
 int ch_work_emit(struct ch_work *w, const char *pool, const char *name, uint64_t version,
 	enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id)
 {
-	int rc;
+	struct ch_hold_rules rules;
+	int rc = ch_hold_rules_load(w->sq, pool, &rules);
 
+	if (rc)
+		return rc;
 	w->tx.head++;
 	w->tx.changed = true;
 	w->tx.change.feed = true;
 	w->tx.change.feed_head = w->tx.head;
-	rc = ch_sq_run(
-		w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?", "tt", name, pool);
+	if (is_held(&rules, kind))
+		return ch_work_hold(w, pool, name, version, kind, record, record_len, chain_id);
+	rc = ch_sq_run(w->sq, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", name, pool);
+	if (!rc)
+		rc = ch_sq_run(w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?",
+			"tt", name, pool);
 	if (rc)
 		return rc;
 	return ch_sq_run(w->sq,

@@ -3,24 +3,29 @@
 
 #define DEFAULT_ROWS 1000
 
-/* An edge whose cursor is below the highest pruned removal can no longer learn of it. */
+/* An edge whose cursor is below the highest pruned removal can no longer learn of it: those of
+ * a frozen pool stand where it was frozen. */
 static int prune_tombstones(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
+	int64_t most = (int64_t)CH_STORE_ID_MAX;
 	int64_t top;
-	int rc = ch_sq_get_i64(w->sq, &top,
-		"SELECT max(seq) FROM (SELECT seq FROM edge_record WHERE kind = 3 AND at < ? "
-		"ORDER BY at LIMIT ?)",
-		"ii", before, max_rows);
+	int rc = ch_sq_get_i64(w->sq, &most,
+		"SELECT min(frozen_seq) FROM pool WHERE frozen_at IS NOT NULL", "");
 
+	if (!rc || rc == CH_ENOTFOUND)
+		rc = ch_sq_get_i64(w->sq, &top,
+			"SELECT max(seq) FROM (SELECT seq FROM edge_record WHERE kind = 3 "
+			"AND at < ? AND seq <= ? ORDER BY at LIMIT ?)",
+			"iii", before, most, max_rows);
 	if (rc) {
 		*ret_removed = 0;
 		return rc == CH_ENOTFOUND ? CH_OK : rc;
 	}
 	rc = ch_sq_run(w->sq,
 		"DELETE FROM edge_record WHERE seq IN (SELECT seq FROM edge_record "
-		"WHERE kind = 3 AND at < ? ORDER BY at LIMIT ?)",
-		"ii", before, max_rows);
+		"WHERE kind = 3 AND at < ? AND seq <= ? ORDER BY at LIMIT ?)",
+		"iii", before, most, max_rows);
 	if (rc)
 		return rc;
 	*ret_removed = ch_sq_changes(w->sq);

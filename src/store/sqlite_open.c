@@ -119,6 +119,7 @@ static const struct ch_store_backend sqlite_backend = {
 	.read_feed = ch_sqlite_read_feed,
 	.read_records = ch_sqlite_read_records,
 	.pool_head = ch_sqlite_pool_head,
+	.list_pools = ch_sqlite_list_pools,
 	.list_edges = ch_sqlite_list_edges,
 	.list_tickets = ch_sqlite_list_tickets,
 	.next_due = ch_sqlite_next_due,

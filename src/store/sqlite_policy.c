@@ -28,7 +28,9 @@ static int has_policy(struct ch_work *w, const char *key, const char *pool, bool
 {
 	int64_t one;
 	int rc = ch_sq_get_i64(w->sq, &one,
-		"SELECT 1 FROM edge_record WHERE name = ? AND pool = ?", "tt", key, pool);
+		"SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 "
+		"UNION ALL SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 LIMIT 1",
+		"tt", key, pool);
 
 	*ret_has = rc == CH_OK;
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
@@ -80,9 +82,17 @@ int ch_work_emit_tenants(struct ch_work *w)
 
 int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name)
 {
+	struct ch_hold_rules rules;
 	char key[CH_RECORD_KEY_B];
+	int rc = ch_hold_rules_load(w->sq, pool, &rules);
 
 	ch_record_key(CH_RECORD_POLICY, name, strlen(name), key);
+	if (!rc)
+		rc = ch_sq_run(
+			w->sq, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", key, pool);
+	/* The edges of a frozen pool keep it as long as they keep the name. */
+	if (rc || rules.frozen)
+		return rc;
 	return ch_sq_run(
 		w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?", "tt", key, pool);
 }

@@ -117,9 +117,11 @@ static int keep_previous(struct ch_work *w, const struct ch_name_row *row)
 	if (!row->cert)
 		return CH_OK;
 	return ch_sq_run(w->sq,
-		"UPDATE cert_name SET record = (SELECT record FROM edge_record "
-		"WHERE name = ?1 AND pool = ?2 AND kind = ?3) WHERE name = ?1 AND version = ?4",
-		"ttii", row->name, row->pool, (int64_t)CH_RECORD_CERT, row->cert);
+		"UPDATE cert_name SET record = coalesce((SELECT record FROM held WHERE "
+		"name = ?1 AND pool = ?2 AND version = ?3), (SELECT record FROM edge_record "
+		"WHERE name = ?1 AND pool = ?2 AND version = ?3)) "
+		"WHERE name = ?1 AND version = ?3",
+		"tti", row->name, row->pool, row->cert);
 }
 
 static int write_name(struct ch_work *w, const struct publication *pub, size_t at)

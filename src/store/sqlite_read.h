@@ -47,8 +47,9 @@ CH_MUST int ch_sq_hand_row(struct ch_sq *sq, struct ch_store_feed_row *feed_row,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg);
 
 /* ---- sqlite_tickets.c ---- */
-/* The pool's ticket keys as a row of the feed that borrows from record.  CH_ENOTFOUND. */
-CH_MUST int ch_sq_tickets_load(struct ch_sq *sq, const char *pool, struct ch_buf *record,
-	struct ch_store_feed_row *ret_row);
+/* The pool's ticket keys as a row of the feed that borrows from record, unless they came after
+ * head_max (sqlite_hold.h).  CH_ENOTFOUND. */
+CH_MUST int ch_sq_tickets_load(struct ch_sq *sq, const char *pool, uint64_t head_max,
+	struct ch_buf *record, struct ch_store_feed_row *ret_row);
 
 #endif

@@ -76,11 +76,14 @@ static int read_full(struct ch_sq *sq, const char *name, uint64_t version,
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	struct ch_store_cert *cert;
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT " CH_CERT_COLUMNS ", c.leaf, h.block, coalesce(x.record, e.record) "
+		"SELECT " CH_CERT_COLUMNS
+		", c.leaf, h.block, coalesce(x.record, d.record, e.record) "
 		"FROM cert c JOIN cert_name x ON x.version = c.version AND x.name = ?1 "
 		"JOIN name n ON n.name = x.name "
 		"LEFT JOIN edge_record e ON e.name = x.name AND e.pool = n.pool "
-		"AND e.version = c.version LEFT JOIN chain h ON h.id = c.chain_id "
+		"AND e.version = c.version LEFT JOIN held d ON d.name = x.name "
+		"AND d.pool = n.pool AND d.version = c.version LEFT JOIN chain h ON h.id = "
+		"c.chain_id "
 		"WHERE c.version = ?2",
 		"ti", name, version);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/sqlite_hold.h"
 #include "store/sqlite_read.h"
 
 #define NAME_HIGHEST "\x7f" /* above every name */
@@ -11,6 +12,7 @@ enum { COL_NAME, COL_POOL, COL_KIND, COL_RECORD, COL_CHAIN };
 
 struct records {
 	const struct ch_store_records_filter *filter;
+	struct ch_hold_view view;
 	int (*row)(const struct ch_store_feed_row *row, void *arg);
 	void *arg;
 	struct ch_sq_handed handed;
@@ -42,19 +44,45 @@ static int hand_record(struct ch_sq *sq, sqlite3_stmt *stmt, struct records *r)
 	return ch_sq_hand_row(sq, &record, &chain_id, &r->handed, r->row, r->arg);
 }
 
+/* A canary's: what is held back for it in the place of what the others have. */
+static int query_both(
+	struct ch_sq *sq, const struct records *r, const char *after, sqlite3_stmt **ret_stmt)
+{
+	const char *until = r->filter->until;
+
+	return ch_sq_query(sq, ret_stmt,
+		"SELECT name, pool, kind, record, chain_id FROM edge_record e "
+		"WHERE name > ?1 AND name <= ?2 AND NOT EXISTS (SELECT 1 FROM held h "
+		"WHERE h.name = e.name AND h.pool = e.pool AND h.pool = ?3 AND h.seq <= ?4) "
+		"UNION ALL SELECT name, pool, kind, record, chain_id FROM held "
+		"INDEXED BY held_name WHERE name > ?1 AND name <= ?2 AND pool = ?3 AND seq <= "
+		"?4 ORDER BY 1, 2",
+		"ttti", after ? after : "", until ? until : NAME_HIGHEST, r->filter->pool,
+		r->view.head_max);
+}
+
+static int query_records(
+	struct ch_sq *sq, const struct records *r, const char *after, sqlite3_stmt **ret_stmt)
+{
+	const char *until = r->filter->until;
+
+	if (r->view.canary)
+		return query_both(sq, r, after, ret_stmt);
+	return ch_sq_query(sq, ret_stmt,
+		"SELECT name, pool, kind, record, chain_id FROM edge_record "
+		"WHERE name > ? AND name <= ? ORDER BY name, pool",
+		"tt", after ? after : "", until ? until : NAME_HIGHEST);
+}
+
 /* The limit counts names, in whatever pools they are, so that the work has a bound; a name that
  * moved is there once for each pool it was in. */
 static int hand_records(struct ch_sq *sq, struct records *r, struct ch_store_records_info *info)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	const char *after = r->filter->after;
-	const char *until = r->filter->until;
 	char before[CH_RECORD_KEY_B]; /* the name before the last */
 	size_t seen = 0;
-	int rc = ch_sq_query(sq, &stmt,
-		"SELECT name, pool, kind, record, chain_id FROM edge_record "
-		"WHERE name > ? AND name <= ? ORDER BY name, pool",
-		"tt", after ? after : "", until ? until : NAME_HIGHEST);
+	int rc = query_records(sq, r, after, &stmt);
 
 	snprintf(info->last, sizeof(info->last), "%s", after ? after : "");
 	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
@@ -81,24 +109,42 @@ static int hand_records(struct ch_sq *sq, struct records *r, struct ch_store_rec
 	return rc;
 }
 
-static int pool_head(struct ch_sq *sq, const char *pool, uint64_t *ret_seq)
+static int pool_head(struct ch_sq *sq, const char *pool, struct ch_store_pool_head *ret_head)
 {
+	struct ch_store_pool_head head = {.seq = 0};
+	struct ch_hold_rules rules;
 	int64_t seq = 0;
 	int64_t tickets = 0;
-	int rc = ch_sq_get_i64(
+	int64_t held = 0;
+	uint64_t head_max;
+	int rc = ch_hold_rules_load(sq, pool, &rules);
+
+	if (rc)
+		return rc;
+	head_max = rules.frozen ? rules.frozen_seq : CH_STORE_ID_MAX;
+	rc = ch_sq_get_i64(
 		sq, &seq, "SELECT max(seq) FROM edge_record WHERE pool = ?", "t", pool);
-
 	if (!rc || rc == CH_ENOTFOUND)
-		rc = ch_sq_get_i64(
-			sq, &tickets, "SELECT seq FROM ticket_set WHERE pool = ?", "t", pool);
-
+		rc = ch_sq_get_i64(sq, &tickets,
+			"SELECT seq FROM ticket_set WHERE pool = ? AND seq <= ?", "ti", pool,
+			head_max);
+	if ((!rc || rc == CH_ENOTFOUND) && rules.canary[0])
+		rc = ch_sq_get_i64(sq, &held,
+			"SELECT max(seq) FROM held WHERE pool = ? AND seq <= ?", "ti", pool,
+			head_max);
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	*ret_seq = (uint64_t)(tickets > seq ? tickets : seq);
+	if (tickets > seq)
+		seq = tickets;
+	head.seq = (uint64_t)seq;
+	head.canary_seq = (uint64_t)(held > seq ? held : seq);
+	memcpy(head.canary, rules.canary, sizeof(head.canary));
+	*ret_head = head;
 	return CH_OK;
 }
 
-int ch_sqlite_pool_head(struct ch_store *base, const char *pool, uint64_t *ret_seq)
+int ch_sqlite_pool_head(
+	struct ch_store *base, const char *pool, struct ch_store_pool_head *ret_head)
 {
 	struct ch_sqlite *store = ch_sqlite_of(base);
 	struct ch_sq *sq;
@@ -106,7 +152,7 @@ int ch_sqlite_pool_head(struct ch_store *base, const char *pool, uint64_t *ret_s
 
 	if (rc)
 		return rc;
-	rc = pool_head(sq, pool, ret_seq);
+	rc = pool_head(sq, pool, ret_head);
 	ch_sqlite_read_end(store, sq);
 	return rc;
 }
@@ -119,7 +165,7 @@ static int hand_tickets(struct ch_sq *sq, const struct records *r)
 	int rc;
 
 	ch_buf_init(&record, CH_RECORD_MAX_B);
-	rc = ch_sq_tickets_load(sq, r->filter->pool, &record, &tickets);
+	rc = ch_sq_tickets_load(sq, r->filter->pool, r->view.head_max, &record, &tickets);
 	if (rc)
 		return rc == CH_ENOTFOUND ? CH_OK : rc;
 	tickets.seq = 0;
@@ -133,6 +179,7 @@ int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_
 	struct ch_sqlite *store = ch_sqlite_of(base);
 	struct records records = {.filter = filter, .row = row, .arg = arg};
 	struct ch_store_records_info info = {.more = false};
+	struct ch_store_pool_head head;
 	struct ch_sq_meta meta;
 	struct ch_sq *sq;
 	int rc = ch_sqlite_read_begin(store, &sq);
@@ -141,7 +188,9 @@ int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_
 		return rc;
 	rc = ch_sq_meta_load(sq, &meta);
 	if (!rc)
-		rc = pool_head(sq, filter->pool, &info.head);
+		rc = ch_hold_view_load(sq, filter->pool, filter->edge, &records.view);
+	if (!rc)
+		rc = pool_head(sq, filter->pool, &head);
 	if (!rc && filter->tickets && !filter->after)
 		rc = hand_tickets(sq, &records);
 	if (!rc)
@@ -150,7 +199,8 @@ int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_
 	free(records.handed.ids);
 	if (rc)
 		return rc;
-	info.feed_head = meta.head;
+	info.head = records.view.canary ? head.canary_seq : head.seq;
+	info.feed_head = meta.head < records.view.head_max ? meta.head : records.view.head_max;
 	info.floor = meta.floor;
 	memcpy(info.epoch, meta.epoch, sizeof(info.epoch));
 	*ret_info = info;

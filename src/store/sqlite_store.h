@@ -63,13 +63,16 @@ int ch_sqlite_get_order(struct ch_store *base, uint64_t id, struct ch_arena *are
 	struct ch_store_order *ret_order);
 int ch_sqlite_list_orders(struct ch_store *base, const struct ch_store_order_filter *filter,
 	struct ch_arena *arena, struct ch_store_order_page *ret_page);
-int ch_sqlite_read_feed(struct ch_store *base, const char *pool, uint64_t after,
-	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+int ch_sqlite_read_feed(struct ch_store *base, const char *pool, const char *edge,
+	uint64_t after, int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_feed_info *ret_info);
 int ch_sqlite_read_records(struct ch_store *base, const struct ch_store_records_filter *filter,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_records_info *ret_info);
-int ch_sqlite_pool_head(struct ch_store *base, const char *pool, uint64_t *ret_seq);
+int ch_sqlite_pool_head(
+	struct ch_store *base, const char *pool, struct ch_store_pool_head *ret_head);
+int ch_sqlite_list_pools(struct ch_store *base, const char *pool, struct ch_arena *arena,
+	struct ch_store_pool **ret_pools, size_t *ret_n);
 int ch_sqlite_list_edges(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_edge **ret_edges, size_t *ret_n);
 int ch_sqlite_list_tickets(struct ch_store *base, struct ch_arena *arena,

@@ -64,13 +64,14 @@ int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed)
 	return rc;
 }
 
-int ch_sq_tickets_load(struct ch_sq *sq, const char *pool, struct ch_buf *record,
-	struct ch_store_feed_row *ret_row)
+int ch_sq_tickets_load(struct ch_sq *sq, const char *pool, uint64_t head_max,
+	struct ch_buf *record, struct ch_store_feed_row *ret_row)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	struct ch_sq_view bytes;
-	int rc = ch_sq_query(
-		sq, &stmt, "SELECT seq, record FROM ticket_set WHERE pool = ?", "t", pool);
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT seq, record FROM ticket_set WHERE pool = ? AND seq <= ?", "ti", pool,
+		head_max);
 
 	if (!rc)
 		rc = ch_sq_step(sq, stmt);

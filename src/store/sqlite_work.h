@@ -2,6 +2,7 @@
 #ifndef CH_STORE_SQLITE_WORK_H
 #define CH_STORE_SQLITE_WORK_H
 
+#include "store/sqlite_hold.h"
 #include "store/sqlite_store.h"
 
 /* Counters and notes of the open transaction: kept here, written once before the commit, and
@@ -44,6 +45,8 @@ CH_MUST int ch_work_edge_ack(struct ch_work *w, struct ch_op_edge_ack *ack);
 CH_MUST int ch_work_edge_forget(struct ch_work *w, const struct ch_op_edge_forget *forget);
 CH_MUST int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *tickets);
 CH_MUST int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house);
+CH_MUST int ch_work_pool(struct ch_work *w, const struct ch_op_pool *pool);
+CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
 
 /* ---- sqlite_work.c ---- */
 /* The next id: higher than every order's and every record's version so far. */
@@ -58,13 +61,26 @@ CH_MUST int ch_work_audit(struct ch_work *w, const char *action, const char *tar
 const char *ch_work_cut(struct ch_work *w, const char *text, size_t max_b);
 
 /* ---- sqlite_feed_write.c ---- */
-/* Makes this the newest record of the name in the pool, with the next sequence number. */
+/* Makes this the newest record of the name in the pool, with the next sequence number; held
+ * back from the edges where the pool's rules say so. */
 CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
 	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id);
 /* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes the policy along. */
 CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	enum ch_record_kind kind, uint64_t *ret_version);
+
+/* ---- sqlite_hold.c ---- */
+/* Instead of ch_work_emit's own: numbered, but held back. */
+CH_MUST int ch_work_hold(struct ch_work *w, const char *pool, const char *name,
+	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
+	const uint8_t *chain_id);
+/* Why what is held back of the name is; the code stays NULL when nothing is.  *ret_held: it is,
+ * even if only for a moment more. */
+CH_MUST int ch_work_held_reason(struct ch_work *w, const char *pool, const char *name,
+	bool *ret_held, struct ch_store_reason *ret_reason);
+/* An edge acknowledges: for the soak, when it is its pool's canary. */
+CH_MUST int ch_work_canary_ack(struct ch_work *w, const struct ch_op_edge_ack *ack);
 
 /* ---- sqlite_policy.c ---- */
 /* A POLICY record of what the name's row says now.  Nothing when all is as by default and the

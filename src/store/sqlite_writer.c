@@ -39,6 +39,10 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_tickets(w, &op->u.tickets);
 	case CH_OP_HOUSEKEEP:
 		return ch_work_housekeep(w, &op->u.housekeep);
+	case CH_OP_POOL:
+		return ch_work_pool(w, &op->u.pool);
+	case CH_OP_RELEASE:
+		return ch_work_release(w, &op->u.release);
 	default:
 		return ch_err_set(&op->err, CH_EINVAL, "internal", "no such operation");
 	}

@@ -119,7 +119,14 @@ int ch_store_read_feed(struct ch_store *store, const char *pool, uint64_t after,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_feed_info *ret_info)
 {
-	return store->backend->read_feed(store, pool, after, row, arg, ret_info);
+	return store->backend->read_feed(store, pool, NULL, after, row, arg, ret_info);
+}
+
+int ch_store_read_feed_as(struct ch_store *store, const char *pool, const char *edge,
+	uint64_t after, int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_feed_info *ret_info)
+{
+	return store->backend->read_feed(store, pool, edge, after, row, arg, ret_info);
 }
 
 int ch_store_read_records(struct ch_store *store, const struct ch_store_records_filter *filter,
@@ -131,9 +138,16 @@ int ch_store_read_records(struct ch_store *store, const struct ch_store_records_
 	return store->backend->read_records(store, filter, row, arg, ret_info);
 }
 
-int ch_store_pool_head(struct ch_store *store, const char *pool, uint64_t *ret_seq)
+int ch_store_pool_head(
+	struct ch_store *store, const char *pool, struct ch_store_pool_head *ret_head)
 {
-	return store->backend->pool_head(store, pool, ret_seq);
+	return store->backend->pool_head(store, pool, ret_head);
+}
+
+int ch_store_list_pools(struct ch_store *store, const char *pool, struct ch_arena *arena,
+	struct ch_store_pool **ret_pools, size_t *ret_n)
+{
+	return store->backend->list_pools(store, pool, arena, ret_pools, ret_n);
 }
 
 int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,

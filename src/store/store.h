@@ -47,9 +47,11 @@
 #define CH_STORE_SEALED_MAX_B 16384u /* the sealed key copies, opaque here */
 #define CH_STORE_CODE_MAX 63	     /* bytes of a reason's code */
 #define CH_STORE_DETAIL_MAX 1000     /* bytes of a reason's or event's detail; longer: cut */
-#define CH_STORE_POOLS_MAX 1000	     /* pools that ticket keys are listed for */
 #define CH_STORE_BEHIND_MAX 8	     /* edges named in ch_store_edges_state.behind */
 #define CH_STORE_LAG_MAX 10000	     /* ch_store_edge.lag is counted up to here */
+#define CH_STORE_WHY_MAX 255	     /* bytes of the reason of a freeze */
+#define CH_STORE_SOAK_MAX_MS INT64_C(604800000)
+#define CH_STORE_POOLS_MAX 1000 /* pools of one list */
 #define CH_STORE_ID_MAX ((1ULL << 53) - 1)
 
 struct ch_store;
@@ -58,6 +60,7 @@ struct ch_store_change {
 	uint64_t feed_head; /* newest sequence number */
 	bool feed;	    /* edge records changed: feed_head has moved */
 	bool acks;	    /* an edge acknowledged */
+	bool held;	    /* a record is held back, or another rule holds: CH_OP_RELEASE */
 	int64_t due_ms;	    /* earliest time at which touched names or orders are due;
 			     * INT64_MAX: nothing that can be leased was touched */
 };
@@ -148,6 +151,9 @@ struct ch_store_edges_state {
 	size_t caught_up;	   /* those of them that have the newest record of each name */
 	const char *const *behind; /* "edge/<pool>/<id>" of the first CH_STORE_BEHIND_MAX */
 	size_t n_behind;
+	/* Why a record is held back from the edges, which then are all behind; code NULL: none
+	 * is.  "feed-frozen", "canary-soak", "canary-stuck". */
+	struct ch_store_reason held;
 };
 
 struct ch_store_order_name {
@@ -195,6 +201,28 @@ struct ch_store_edge {
 	bool live; /* seen within edge_timeout */
 };
 
+enum ch_canary_state {
+	CH_CANARY_IDLE,	   /* nothing is held back for it */
+	CH_CANARY_BEHIND,  /* it does not have all of it yet */
+	CH_CANARY_SOAKING, /* it has */
+	CH_CANARY_SILENT,  /* not seen within edge_timeout, or forgotten: all waits */
+	CH_CANARY_TROUBLE, /* it reports an error: all waits */
+};
+
+/* What holds changes back from the edges of a pool. */
+struct ch_store_pool {
+	const char *pool;
+	int64_t frozen_at_ms;  /* 0: not frozen */
+	const char *frozen_by; /* NULL: nobody said */
+	const char *frozen_why;
+	const char *canary; /* "edge/<pool>/<id>", NULL: none */
+	int64_t soak_ms;
+	enum ch_canary_state state;
+	const char *trouble; /* in that state: what it reports */
+	uint64_t held;	     /* records held back, counted up to CH_STORE_LAG_MAX */
+	int64_t held_since_ms;
+};
+
 struct ch_store_audit {
 	uint64_t id;
 	int64_t at_ms;
@@ -218,6 +246,8 @@ enum ch_store_op_type {
 	CH_OP_EDGE_FORGET,
 	CH_OP_TICKETS,
 	CH_OP_HOUSEKEEP,
+	CH_OP_POOL,
+	CH_OP_RELEASE,
 	CH_OP_TYPE_COUNT
 };
 
@@ -396,6 +426,39 @@ struct ch_op_housekeep {
 	bool more;	  /* call again soon */
 };
 
+enum ch_pool_action {
+	CH_POOL_FREEZE, /* a pool that is frozen stays so as it was, by whom and why included */
+	CH_POOL_THAW,
+	CH_POOL_CANARY, /* edge and soak_ms */
+	CH_POOL_NO_CANARY,
+	CH_POOL_RELEASE, /* what is held back for the canary now need not wait for it */
+};
+
+/* CH_OP_POOL.  While a pool is frozen its edges get nothing: what changes is held back.  With a
+ * canary, certificates and policies are held back from the other edges until the canary has
+ * acknowledged them, and `soak_ms` later has been seen, all the while without an error; names
+ * and removals are not.  A record that is held back takes its place in the feed, with a number
+ * of its own, when CH_OP_RELEASE finds that it may go on.  All succeed when there is nothing to
+ * do.  CH_ENOTFOUND "pool-not-found" (no name and no edge was ever in it;
+ * CH_STORE_LABEL_DEFAULT is always there), "edge-not-found". */
+struct ch_op_pool {
+	const char *pool;
+	enum ch_pool_action action;
+	const char *why;  /* FREEZE */
+	const char *edge; /* CANARY: without "edge/<pool>/" */
+	int64_t soak_ms;  /* CANARY: 0 … CH_STORE_SOAK_MAX_MS */
+};
+
+/* CH_OP_RELEASE: gives edges what need not be held back any longer, at most max_rows records.
+ */
+struct ch_op_release {
+	size_t max_rows; /* 0: 1,000 */
+	/* out: */
+	size_t released;
+	bool more;  /* call again soon */
+	bool waits; /* for a canary: call again in a while */
+};
+
 struct ch_store_op {
 	enum ch_store_op_type type;
 	const char *who; /* for the audit log, written in the same commit; NULL: not logged */
@@ -414,6 +477,8 @@ struct ch_store_op {
 		struct ch_op_edge_forget edge_forget;
 		struct ch_op_tickets tickets;
 		struct ch_op_housekeep housekeep;
+		struct ch_op_pool pool;
+		struct ch_op_release release;
 	} u;
 	/* out: valid in done() and after */
 	int rc;
@@ -491,7 +556,8 @@ struct ch_store_feed_row {
 };
 struct ch_store_feed_info {
 	uint8_t epoch[CH_EPOCH_B];
-	uint64_t head;	/* newest sequence number of all pools */
+	uint64_t head;	/* newest sequence number of all pools; not above the one at which the
+			 * pool was frozen */
 	uint64_t floor; /* removals up to here may be forgotten: max(base, after) below it
 			 * cannot be continued */
 	bool more;	/* rows of the pool remain that were not handed out */
@@ -500,12 +566,18 @@ struct ch_store_feed_info {
  * row was not taken and comes again next time) or none is left.  A negative return value ends
  * the call and is its result.  Whoever has read up to a row has missed none that became
  * visible with a lower seq.  row NULL: only *ret_info.  The pool's ticket keys are a row too.
+ * This is what all edges of the pool get but a canary, which gets what is held back for it too.
  */
 CH_MUST int ch_store_read_feed(struct ch_store *store, const char *pool, uint64_t after,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_feed_info *ret_info);
+/* The same as this edge (its id alone) gets it; NULL: any but a canary. */
+CH_MUST int ch_store_read_feed_as(struct ch_store *store, const char *pool, const char *edge,
+	uint64_t after, int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
+	struct ch_store_feed_info *ret_info);
 struct ch_store_records_filter {
 	const char *pool;
+	const char *edge;  /* as this edge (its id alone) gets them; NULL: any but a canary */
 	const char *after; /* keys (ch_record_key) above this; NULL: from the beginning */
 	const char *until; /* keys up to this, itself included; NULL: to the end */
 	size_t limit;	   /* 1 … CH_STORE_RECORDS_MAX keys that are looked at */
@@ -529,8 +601,19 @@ CH_MUST int ch_store_read_records(struct ch_store *store,
 	const struct ch_store_records_filter *filter,
 	int (*row)(const struct ch_store_feed_row *row, void *arg), void *arg,
 	struct ch_store_records_info *ret_info);
-/* The newest sequence number in the feed of one pool, 0 when it is empty; cheap. */
-CH_MUST int ch_store_pool_head(struct ch_store *store, const char *pool, uint64_t *ret_seq);
+struct ch_store_pool_head {
+	uint64_t seq; /* newest sequence number in the feed of the pool, 0 when it is empty */
+	char canary[CH_STORE_LABEL_MAX + 1]; /* "": none */
+	uint64_t canary_seq;		     /* the newest that the canary gets */
+};
+/* Cheap. */
+CH_MUST int ch_store_pool_head(
+	struct ch_store *store, const char *pool, struct ch_store_pool_head *ret_head);
+
+/* Pools that have edges or rules, by name.  pool: only this one, there or not; NULL: all, at
+ * most CH_STORE_POOLS_MAX. */
+CH_MUST int ch_store_list_pools(struct ch_store *store, const char *pool,
+	struct ch_arena *arena, struct ch_store_pool **ret_pools, size_t *ret_n);
 
 CH_MUST int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,
 	struct ch_store_edge **ret_edges, size_t *ret_n);

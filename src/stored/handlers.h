@@ -36,6 +36,13 @@ ch_req_fn ch_handle_feed;
 ch_req_fn ch_handle_feed_snapshot;
 /* handlers_checksum.c */
 ch_req_fn ch_handle_feed_checksum;
+/* handlers_pools.c */
+ch_req_fn ch_handle_pools_list;
+ch_req_fn ch_handle_pool_freeze;
+ch_req_fn ch_handle_pool_thaw;
+ch_req_fn ch_handle_pool_release;
+ch_req_fn ch_handle_pool_canary_put;
+ch_req_fn ch_handle_pool_canary_delete;
 /* handlers_edge.c */
 ch_req_fn ch_handle_edge_ack;
 ch_req_fn ch_handle_edge_delete;

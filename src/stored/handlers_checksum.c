@@ -95,6 +95,8 @@ static bool read_filter(
 		ch_req_fail(req, &err, "limit");
 		return false;
 	}
+	if (req->who.role == CH_ROLE_EDGE)
+		filter.edge = req->who.uri.id;
 	filter.limit = (size_t)limit;
 	*ret_filter = filter;
 	*ret_list = list != 0;

@@ -245,7 +245,7 @@ static bool read_filter(struct ch_req *req, struct ch_store_domain_filter *filte
 	}
 	if (actor && ch_actor_parse(actor, &filter->actor)) {
 		ch_req_problem(req, CH_EINVAL, "bad-query", "actor",
-			"The actor must be nobody, customer, platform or ca.");
+			"The actor must be nobody, customer, platform, operator or ca.");
 		return false;
 	}
 	return read_prefix(req, &filter->prefix) && read_cursor(req, &filter->after);

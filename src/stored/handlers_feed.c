@@ -123,8 +123,8 @@ static bool look_once(struct ch_req *req, struct feed *f)
 	int rc;
 
 	ch_buf_init(&page.frames, CH_FEED_ANSWER_MAX_B);
-	rc = ch_store_read_feed(
-		req->service->store, f->poll.pool, f->after, add_row, &page, &info);
+	rc = ch_store_read_feed_as(req->service->store, f->poll.pool, f->poll.edge, f->after,
+		add_row, &page, &info);
 	if (rc) {
 		ch_req_fail_rc(req, rc, "read the feed");
 		return true;
@@ -213,6 +213,7 @@ void ch_handle_feed(struct ch_req *req)
 		return;
 	f->poll.kind = CH_POLL_FEED;
 	f->poll.pool = req->who.uri.scope;
+	f->poll.edge = req->who.uri.id;
 	f->poll.after = f->after;
 	f->poll.deadline_ms = req->began_ms + f->wait_ms;
 	req->own = f;
@@ -238,6 +239,7 @@ static bool read_place(
 		return false;
 	}
 	filter->pool = req->who.uri.scope;
+	filter->edge = req->who.uri.id;
 	filter->after = after;
 	filter->limit = CH_STORE_RECORDS_MAX;
 	filter->chains = true;

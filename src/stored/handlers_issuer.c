@@ -157,8 +157,8 @@ static void read_reason(struct ch_json_in *from, const char *prefix,
 		ch_json_in_str(&in, "detail", CH_JSON_REQUIRED, 4 * CH_STORE_DETAIL_MAX);
 	actor = ch_json_in_str(&in, "actor", CH_JSON_REQUIRED, 16);
 	if (actor && ch_actor_parse(actor, &ret_reason->actor))
-		ch_json_in_fail(
-			&in, "actor", "The actor must be nobody, customer, platform or ca.");
+		ch_json_in_fail(&in, "actor",
+			"The actor must be nobody, customer, platform, operator or ca.");
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);
 }

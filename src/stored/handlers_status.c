@@ -54,13 +54,18 @@ void ch_handle_edges_list(struct ch_req *req)
 void ch_handle_status(struct ch_req *req)
 {
 	struct ch_store_status status;
+	struct ch_store_pool *pools;
 	struct ch_store_edge *edges;
+	size_t n_pools;
 	size_t n;
 	json_t *expiry = json_null();
 	int rc = ch_store_get_status(req->service->store, req->arena, &status);
 
 	if (!rc)
 		rc = ch_store_list_edges(req->service->store, req->arena, &edges, &n);
+	if (!rc)
+		rc = ch_store_list_pools(
+			req->service->store, NULL, req->arena, &pools, &n_pools);
 	if (rc) {
 		ch_req_fail_rc(req, rc, "read the status");
 		return;
@@ -69,12 +74,14 @@ void ch_handle_status(struct ch_req *req)
 		expiry = json_pack("{s:s, s:o}", "name", status.expiry_name, "not_after",
 			ch_present_time(status.expiry_ms));
 	ch_req_json(req, 200,
-		json_pack("{s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:{s:o, s:I}, s:i, s:s, s:o}",
+		json_pack("{s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:{s:o, s:I}, s:i, s:s, "
+			  "s:o}",
 			"names", name_counts(&status), "next_due_at",
 			ch_present_time(status.next_due_ms), "next_expiry", expiry, "orders",
 			"open", (json_int_t)status.orders_open, "waiting",
 			(json_int_t)status.orders_waiting, "edges", edges_array(edges, n),
-			"feed", "epoch", ch_present_hex(status.epoch, CH_EPOCH_B), "head",
+			"pools", ch_present_pools(pools, n_pools), "feed", "epoch",
+			ch_present_hex(status.epoch, CH_EPOCH_B), "head",
 			(json_int_t)status.head, "schema", (int)status.schema, "version",
 			CH_VERSION, "now", ch_present_time(ch_now_ms())));
 }

@@ -97,7 +97,8 @@ int ch_polls_wait(struct ch_polls *polls, struct ch_req *req, struct ch_poll *po
 /* What the store says of a pool, asked once per pool and round. */
 struct pool_head {
 	const char *pool;
-	uint64_t head;
+	struct ch_store_pool_head head;
+	bool failed; /* wake everybody */
 };
 
 struct round {
@@ -150,7 +151,7 @@ static void ask_heads(struct ch_polls *polls, struct round *round)
 		if (rc) {
 			ch_log_debug(
 				"head of pool %s: %s", round->heads[i].pool, ch_rc_str(rc));
-			round->heads[i].head = UINT64_MAX;
+			round->heads[i].failed = true;
 		}
 	}
 }
@@ -159,6 +160,7 @@ static bool is_ready(const struct ch_polls *polls, const struct ch_poll *poll,
 	const struct round *round, int64_t mono, int64_t now)
 {
 	const struct pool_head *head;
+	uint64_t seq;
 
 	if (polls->stopping || mono >= poll->deadline_ms)
 		return true;
@@ -168,7 +170,11 @@ static bool is_ready(const struct ch_polls *polls, const struct ch_poll *poll,
 		return round != NULL;
 	head = find_head(round, poll->pool);
 	/* Who came after the pools were listed looked into the store after the commit. */
-	return head && poll->after < head->head;
+	if (!head || head->failed)
+		return head != NULL;
+	seq = strcmp(poll->edge, head->head.canary) == 0 ? head->head.canary_seq
+							 : head->head.seq;
+	return poll->after < seq;
 }
 
 /* With the lock held. */

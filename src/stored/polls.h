@@ -26,6 +26,7 @@ enum ch_poll_kind {
 struct ch_poll {
 	enum ch_poll_kind kind;
 	const char *pool;    /* FEED; lives as long as the request */
+	const char *edge;    /* FEED: who asks, its id alone; as pool */
 	uint64_t after;	     /* FEED */
 	int64_t due_ms;	     /* LEASES: Unix ms when something will be due; INT64_MAX: never */
 	int64_t deadline_ms; /* monotonic */

@@ -218,9 +218,10 @@ json_t *ch_present_order(const struct ch_store_order *order)
 
 json_t *ch_present_edges_state(const struct ch_store_edges_state *edges)
 {
-	return json_pack("{s:b, s:o, s:I, s:I}", "ready", edges->ready, "behind",
+	return json_pack("{s:b, s:o, s:I, s:I, s:o}", "ready", edges->ready, "behind",
 		strings(edges->behind, edges->n_behind), "known", (json_int_t)edges->known,
-		"caught_up", (json_int_t)edges->caught_up);
+		"caught_up", (json_int_t)edges->caught_up, "held",
+		edges->held.code ? reason(&edges->held) : json_null());
 }
 
 static json_t *failures(const struct ch_store_order *order)
@@ -265,4 +266,48 @@ json_t *ch_present_edge(const struct ch_store_edge *e)
 		(json_int_t)e->names, "software", text_or_null(e->software), "error",
 		text_or_null(e->error), "seen_at", ch_present_time(e->seen_at_ms), "live",
 		e->live);
+}
+
+static json_t *freeze(const struct ch_store_pool *pool)
+{
+	if (!pool->frozen_at_ms)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o}", "since", ch_present_time(pool->frozen_at_ms), "who",
+		text_or_null(pool->frozen_by), "reason", text_or_null(pool->frozen_why));
+}
+
+static json_t *canary(const struct ch_store_pool *pool)
+{
+	static const char *const states[] = {
+		[CH_CANARY_IDLE] = "idle",
+		[CH_CANARY_BEHIND] = "behind",
+		[CH_CANARY_SOAKING] = "soaking",
+		[CH_CANARY_SILENT] = "silent",
+		[CH_CANARY_TROUBLE] = "trouble",
+	};
+
+	if (!pool->canary)
+		return json_null();
+	return json_pack("{s:s, s:I, s:s, s:o}", "edge", pool->canary, "soak_ms",
+		(json_int_t)pool->soak_ms, "state", states[pool->state], "trouble",
+		text_or_null(pool->trouble));
+}
+
+json_t *ch_present_pool(const struct ch_store_pool *pool)
+{
+	return json_pack("{s:s, s:o, s:o, s:I, s:o}", "pool", pool->pool, "frozen",
+		freeze(pool), "canary", canary(pool), "held", (json_int_t)pool->held,
+		"held_since", ch_present_time(pool->held_since_ms));
+}
+
+json_t *ch_present_pools(const struct ch_store_pool *pools, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < n; i++)
+		if (json_array_append_new(array, ch_present_pool(&pools[i]))) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
 }

@@ -18,6 +18,8 @@ json_t *ch_present_cert(const struct ch_store_cert *cert);
 json_t *ch_present_order(const struct ch_store_order *order);
 json_t *ch_present_leased(const struct ch_store_order *order);
 json_t *ch_present_edges_state(const struct ch_store_edges_state *edges);
+json_t *ch_present_pool(const struct ch_store_pool *pool);
+json_t *ch_present_pools(const struct ch_store_pool *pools, size_t n);
 json_t *ch_present_edge(const struct ch_store_edge *edge);
 
 #endif

@@ -26,6 +26,7 @@ static const struct ch_problem_kind problems[] = {
 	{"domain-not-found", 404, "This domain is not registered"},
 	{"order-not-found", 404, "There is no such order"},
 	{"edge-not-found", 404, "There is no such edge"},
+	{"pool-not-found", 404, "There is no such pool"},
 	{"domain-paused", 409, "The domain is paused"},
 	{"fence-lost", 409, "The lease is over or somebody else's"},
 	{"order-state", 409, "The order's state does not allow that"},

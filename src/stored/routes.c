@@ -77,6 +77,19 @@ const struct ch_route ch_routes[] = {
 		"Edges and their lag"},
 	{"DELETE", "/v1/edges/{pool}/{id}", OPERATOR, CH_BODY_NONE, 0, "",
 		ch_handle_edge_delete, "Forget an edge"},
+
+	{"GET", "/v1/pools", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_pools_list,
+		"What holds changes back from edges"},
+	{"POST", "/v1/pools/{pool}/freeze", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "",
+		ch_handle_pool_freeze, "Give the pool's edges no changes"},
+	{"POST", "/v1/pools/{pool}/thaw", OPERATOR, CH_BODY_OPTIONAL, SMALL_B, "",
+		ch_handle_pool_thaw, "End the freeze"},
+	{"PUT", "/v1/pools/{pool}/canary", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "",
+		ch_handle_pool_canary_put, "Give changes to one edge first"},
+	{"DELETE", "/v1/pools/{pool}/canary", OPERATOR, CH_BODY_NONE, 0, "",
+		ch_handle_pool_canary_delete, "Give changes to all edges at once"},
+	{"POST", "/v1/pools/{pool}/release", OPERATOR, CH_BODY_OPTIONAL, SMALL_B, "",
+		ch_handle_pool_release, "Let through what waits for the canary"},
 };
 const size_t ch_routes_n = CH_ARRAY_LEN(ch_routes);
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "stored/house.h"
 #include "stored/polls.h"
+#include "stored/release.h"
 #include "stored/service.h"
 
 #define CONNECTIONS_MAX 4096
@@ -22,9 +23,18 @@ struct ch_server {
 	struct ch_store *store;
 	struct ch_polls *polls;
 	struct ch_house *house;
+	struct ch_release *release;
 	struct ch_httpd *httpd;
 	struct ch_service service;
 };
+
+static void on_commit(const struct ch_store_change *change, void *arg)
+{
+	struct ch_server *server = arg;
+
+	ch_polls_on_commit(change, server->polls);
+	ch_release_on_commit(server->release, change);
+}
 
 static int open_store(
 	struct ch_server *server, const struct ch_server_options *options, struct ch_err *err)
@@ -37,10 +47,15 @@ static int open_store(
 
 	if (!rc)
 		rc = ch_polls_new(server->store, &server->polls, err);
+	if (!rc)
+		rc = ch_release_new(server->store, &server->release, err);
 	if (rc)
 		return rc;
-	ch_store_on_commit(server->store, ch_polls_on_commit, server->polls);
-	return ch_house_start(server->store, options->tombstone_keep_ms, &server->house, err);
+	ch_store_on_commit(server->store, on_commit, server);
+	rc = ch_release_start(server->release, err);
+	return rc ? rc
+		  : ch_house_start(
+			    server->store, options->tombstone_keep_ms, &server->house, err);
 }
 
 static int open_http(
@@ -115,8 +130,10 @@ void ch_server_stop(struct ch_server *server)
 	if (server->polls)
 		ch_polls_stop(server->polls);
 	ch_house_stop(server->house);
+	ch_release_stop(server->release);
 	ch_store_close(server->store);
 	ch_polls_free(server->polls);
+	ch_release_free(server->release);
 	ch_auth_free(server->auth);
 	free(server);
 }

@@ -35,6 +35,12 @@ ROUTES = [
                                "error": None}, {"edge"}),
     ("GET", "/v1/edges", None, {"operator", "viewer"}),
     ("DELETE", "/v1/edges/default/nobody", None, {"operator"}),
+    ("GET", "/v1/pools", None, {"operator", "viewer"}),
+    ("POST", "/v1/pools/default/freeze", {"reason": "r"}, {"operator"}),
+    ("POST", "/v1/pools/default/thaw", {}, {"operator"}),
+    ("PUT", "/v1/pools/default/canary", {"edge": "nobody", "soak_ms": 0}, {"operator"}),
+    ("DELETE", "/v1/pools/default/canary", None, {"operator"}),
+    ("POST", "/v1/pools/default/release", {}, {"operator"}),
     ("GET", "/v1/status", None, {"operator", "platform", "viewer"}),
     ("GET", "/v1/audit", None, {"operator", "viewer"}),
 ]

@@ -374,9 +374,10 @@ def test_a_bad_name_is_told_everywhere(clients, operator, issuer):
 
 def test_what_is_not_there(clients):
     for operation in DOCUMENT.operations:
-        missing = {"domain-not-found", "order-not-found", "edge-not-found"}
+        missing = {"domain-not-found", "order-not-found", "edge-not-found", "pool-not-found"}
         if 404 in operation.answers():
-            answer = call(one_of(clients, operation), operation, name="absent.example.com")
+            answer = call(one_of(clients, operation), operation, name="absent.example.com",
+                          pool="absent")
             if answer.code == "bad-record":  # judged before the order is looked for
                 body = publication({"fence": 1, "id": ABSENT_ORDER, "names": ["a.example.com"]})
                 answer = call(one_of(clients, operation), operation, body=body)
@@ -521,6 +522,44 @@ def test_an_edge_is_forgotten(store, operator):
     assert gone.put("/v1/edges/self", body).status == 204
     assert operator.delete("/v1/edges/default/gone").status == 204
     assert operator.get("/v1/audit").json["entries"][0]["action"] == "edge.forget"
+
+
+def test_a_pool_is_frozen_and_has_a_canary(store, operator, issuer):
+    canary = Judged(DOCUMENT, store, store.identity("edge", ident="canary"))
+
+    def report(error=None):
+        feed = operator.get("/v1/status").json["feed"]
+        body = {"epoch": feed["epoch"], "seq": feed["head"], "names": 0, "software": "t",
+                "error": error}
+        assert canary.put("/v1/edges/self", body).status == 204
+
+    def state():
+        return operator.get("/v1/pools").json["pools"][0]["canary"]["state"]
+
+    report()
+    told = operator.put("/v1/pools/default/canary", {"edge": "canary", "soak_ms": 600000})
+    assert told.status == 200 and told.json["canary"]["state"] == "idle"
+    assert operator.put("/v1/pools/default/canary",
+                        {"edge": "nobody", "soak_ms": 0}).code == "edge-not-found"
+    operator.put("/v1/domains/soak.example.com", {"hsts": "max-age=1"})
+    assert state() == "behind"
+    report()
+    assert state() == "soaking"
+    report("disk full")
+    assert state() == "trouble"
+    assert operator.get("/v1/status").json["pools"][0]["canary"]["trouble"] == "disk full"
+    operator.delete("/v1/edges/default/canary")
+    assert state() == "silent"
+    assert operator.post("/v1/pools/default/release").status == 200
+    frozen = operator.post("/v1/pools/default/freeze", {"reason": "a bad day"}).json["frozen"]
+    assert frozen["reason"] == "a bad day" and frozen["who"].startswith("operator/")
+    assert new_order(operator, issuer, "cold.example.com")["edges"]["held"]["code"] == "feed-frozen"
+    assert operator.post("/v1/pools/default/thaw").json["frozen"] is None
+    assert operator.delete("/v1/pools/default/canary").json["canary"] is None
+    assert operator.delete("/v1/domains/soak.example.com").status == 204
+    actions = {entry["action"] for entry in operator.get("/v1/audit").json["entries"]}
+    assert actions >= {"feed.canary", "feed.canary-off", "feed.release", "feed.freeze",
+                       "feed.thaw"}
 
 
 # ---- what happens when it is too much, or something breaks

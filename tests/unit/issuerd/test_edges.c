@@ -69,6 +69,38 @@ static void leave_one_behind(void)
 	strcpy(b->row.edges.behind, "edge/default/e1");
 }
 
+/* However long, and although most edges have the name's last record but one. */
+static void what_the_store_holds_back_is_waited_for_without_end(void **state)
+{
+	int64_t longest_ms = 0;
+
+	leave_one_behind();
+	strcpy(b->row.edges.held_code, "feed-frozen");
+	strcpy(b->row.edges.held_detail, "The feed is frozen.");
+	b->row.edges.held_actor = CH_ACTOR_OPERATOR;
+	b->row.renewal = true;
+	bench_run_to(b, CH_ORDER_ORDERED);
+	for (int64_t began_ms = bench_now_ms;
+		bench_now_ms - began_ms < 3 * b->config.edge_wait_ms;) {
+		int64_t before_ms = bench_now_ms;
+
+		bench_step(b, true);
+		if (bench_now_ms - before_ms > longest_ms)
+			longest_ms = bench_now_ms - before_ms;
+		assert_string_equal(b->last.reason.code, "feed-frozen");
+		assert_int_equal(b->last.reason.actor, CH_ACTOR_OPERATOR);
+		assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
+	}
+	assert_true(longest_ms > CH_MINUTE_MS && longest_ms < 11 * CH_MINUTE_MS);
+	/* Afterwards edges get their time from the beginning. */
+	b->row.edges.held_code[0] = 0;
+	b->row.renewal = false;
+	bench_step(b, true);
+	assert_string_equal(b->last.reason.code, "edges-behind");
+	b->row.edges.ready = true;
+	bench_run_to(b, CH_ORDER_DONE);
+}
+
 static void an_edge_that_does_not_get_on_is_not_waited_for_without_end(void **state)
 {
 	int64_t began_ms = bench_now_ms;
@@ -155,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_reused_authorization_needs_no_edges),
 		T(edges_are_waited_for_before_the_challenge_is_answered),
+		T(what_the_store_holds_back_is_waited_for_without_end),
 		T(an_edge_that_does_not_get_on_is_not_waited_for_without_end),
 		T(while_no_edge_has_the_name_it_waits),
 		T(a_renewal_does_not_wait_for_an_edge_before_its_challenge),

@@ -213,6 +213,14 @@ void fx_issue(struct fixture *fx, const struct ch_store_order *order)
 	fx_finish(fx, order);
 }
 
+struct ch_store_pool_head fx_pool_head(struct fixture *fx, const char *pool)
+{
+	struct ch_store_pool_head head;
+
+	assert_ok(ch_store_pool_head(fx->store, pool, &head));
+	return head;
+}
+
 struct ch_store_feed_info fx_feed_info(struct fixture *fx)
 {
 	struct ch_store_feed_info info;

@@ -356,7 +356,7 @@ static void the_lag_of_edges_is_counted_up_to_a_limit(void **state)
 	add_many(fx, 0, 3, NULL, "other");
 	for (int at = 0; at < CH_STORE_LAG_MAX + 1000; at += 1000)
 		add_many(fx, 10 + at, 1000, NULL, NULL);
-	assert_ok(ch_store_pool_head(fx->store, "default", &head));
+	head = fx_pool_head(fx, "default").seq;
 	assert_ok(fx_ack(fx, "default", "a", 0));
 	assert_ok(fx_ack(fx, "default", "b", head - CH_STORE_LAG_MAX));
 	assert_ok(fx_ack(fx, "default", "c", head - CH_STORE_LAG_MAX + 1));

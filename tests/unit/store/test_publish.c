@@ -287,9 +287,9 @@ static void pools_have_their_own_feeds(void **state)
 	read_feed(fx, "eu", 0, &seen);
 	assert_int_equal(seen.n, 1);
 	assert_string_equal(seen.name[0], "b.example");
-	assert_ok(ch_store_pool_head(fx->store, "eu", &head));
+	head = fx_pool_head(fx, "eu").seq;
 	assert_int_equal(head, seen.seq[0]);
-	assert_ok(ch_store_pool_head(fx->store, "none", &head));
+	head = fx_pool_head(fx, "none").seq;
 	assert_int_equal(head, 0);
 	/* A move is a removal in one and a beginning in the other. */
 	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, NULL, "eu", NULL));
@@ -446,7 +446,7 @@ static void edges_are_ready_when_all_have_the_newest_record(void **state)
 	uint64_t seq;
 
 	fx_add(fx, "a.example");
-	assert_ok(ch_store_pool_head(fx->store, "default", &seq));
+	seq = fx_pool_head(fx, "default").seq;
 	assert_ok(fx_put(fx, "b.example", CH_TRI_KEEP, NULL, "eu", NULL));
 	assert_ok(fx_ack(fx, "eu", "e9", 0));
 	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "b.example"));

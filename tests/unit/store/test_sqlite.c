@@ -273,6 +273,22 @@ static void no_frequent_query_scans_a_table(void **state)
 		"ORDER BY order_id DESC LIMIT 1",
 		"SELECT seq FROM edge_record WHERE kind = 3 AND at < 1 ORDER BY at LIMIT 1",
 		"SELECT at, event FROM history WHERE name = 'x' ORDER BY id DESC LIMIT 1",
+		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
+		"WHERE pool = 'x' AND seq > 1 UNION ALL "
+		"SELECT seq, record, chain_id FROM held INDEXED BY held_pool "
+		"WHERE pool = 'x' AND seq > 1 AND seq <= 9 ORDER BY 1",
+		"SELECT name, pool, kind, record, chain_id FROM edge_record e "
+		"WHERE name > 'a' AND name <= 'b' AND NOT EXISTS (SELECT 1 FROM held h "
+		"WHERE h.name = e.name AND h.pool = e.pool AND h.pool = 'x' AND h.seq <= 9) "
+		"UNION ALL SELECT name, pool, kind, record, chain_id FROM held "
+		"INDEXED BY held_name WHERE name > 'a' AND name <= 'b' AND pool = 'x' AND seq "
+		"<= 9 ORDER BY 1, 2",
+		"SELECT seq, kind, name FROM held WHERE pool = 'x' AND seq <= 9 ORDER BY seq",
+		"SELECT seq, kind, name FROM held WHERE pool = 'x' AND seq > 9 "
+		"AND kind NOT IN (2, 4) ORDER BY seq",
+		"SELECT max(seq) FROM canary_mark WHERE pool = 'x'",
+		"SELECT seq FROM edge_record WHERE kind = 3 AND at < 1 AND seq <= 9 ORDER BY "
+		"at LIMIT 1",
 	};
 	sqlite3 *db;
 

@@ -107,7 +107,7 @@ static void they_are_in_the_feed_of_their_pool_where_they_belong(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_feed_info info;
-	uint64_t seq;
+	struct ch_store_pool_head head;
 
 	fx_add(fx, "a.example");
 	assert_ok(put(fx, "default", 0, 5, "one"));
@@ -131,10 +131,10 @@ static void they_are_in_the_feed_of_their_pool_where_they_belong(void **state)
 		assert_int_equal(
 			feed_after(fx, "default", first.last, 0, &info).rows, 3 - most);
 	}
-	assert_ok(ch_store_pool_head(fx->store, "default", &seq));
-	assert_int_equal(seq, 4);
-	assert_ok(ch_store_pool_head(fx->store, "other", &seq));
-	assert_int_equal(seq, 0);
+	assert_ok(ch_store_pool_head(fx->store, "default", &head));
+	assert_int_equal(head.seq, 4);
+	assert_ok(ch_store_pool_head(fx->store, "other", &head));
+	assert_int_equal(head.seq, 0);
 }
 
 static void they_come_first_in_a_snapshot_and_in_no_checksum(void **state)
