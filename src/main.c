@@ -39,6 +39,7 @@ static const struct command commands[] = {
 		ch_domain_main},
 	{"status", "", "counts by state, what is due next, the edges", ch_status_main},
 	{"cert", "show NAME", "the certificate of a name", ch_cert_main},
+	{"feed", "COMMAND", "what edges get: show, freeze, thaw, canary", ch_feed_main},
 	{"probe", "NAME", "what the name's public addresses serve, and what they should",
 		ch_probe_main},
 	{"key", "new|pub FILE", "recipient keys: make one, show the public half", ch_key_main},

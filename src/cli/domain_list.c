@@ -164,7 +164,7 @@ int ch_domain_list_main(int argc, char **argv)
 			&l.filters[0]},
 		{"tenant", "TEXT", "names of one tenant", NULL, &l.filters[1]},
 		{"pool", "TEXT", "names of one pool", NULL, &l.filters[2]},
-		{"actor", "WHO", "who must act: nobody, customer, platform, ca", NULL,
+		{"actor", "WHO", "who must act: nobody, customer, platform, operator, ca", NULL,
 			&l.filters[3]},
 		{"prefix", "TEXT", "names that begin so, in their ASCII form (xn--...)", NULL,
 			&l.filters[4]},

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/feed.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "store/store.h"
@@ -90,6 +91,7 @@ static int show_once(struct ch_client *client, bool clear)
 		ch_json_print(status);
 	} else {
 		print_summary(status);
+		ch_feed_print_brakes(json_object_get(status, "pools"));
 		print_edges(json_object_get(status, "edges"));
 	}
 	return fflush(stdout) ? CH_EXIT_FAILED : CH_EXIT_OK;

@@ -1,0 +1,202 @@
+"""What holds changes back from edges, with real agents: a frozen feed, a canary."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from lab import conffile, herd as lab_herd, process, wait
+
+WAITING = {"pending", "validating", "renewing", "issuing"}
+
+
+def second_agent(herd):
+    """The agent of another edge of the pool; it writes where nobody reads."""
+    herd.cli("identity", "new", "edge", "--id", "e2")
+    text = herd.config.read_text()
+    for key, value in {"identity_cert": "pki/edge-e2.pem", "identity_key": "pki/edge-e2.key",
+                       "replica": "edge2/replica", "replica_group": ""}.items():
+        text = conffile.set_key(text, "agent", key, value)
+    config = herd.folder / "second.conf"
+    config.write_text(text)
+    (herd.folder / "edge2").mkdir()
+    child = process.Process("second agent", [lab_herd.binary(), "agent"],
+                            herd.folder / "second.log",
+                            env={"CERTHERD_CONFIG": str(config)}).start()
+    herd.running.append(child)
+    wait.until(lambda: child.check_alive() and edge(herd, "e2"), child.log_tail)
+    return child
+
+
+def edge(herd, name):
+    listed = herd.api().get("/v1/edges").json["edges"]
+    return next((one for one in listed if one["id"] == f"edge/default/{name}"), None)
+
+
+def pool(herd):
+    return herd.api().get("/v1/pools").json["pools"][0]
+
+
+def status(herd):
+    return herd.cli("status").stdout
+
+
+def wait_reason(herd, name, code):
+    def there():
+        herd.check()
+        return herd.domain(name)["reason"]["code"] == code and herd.domain(name)
+    return wait.until(there, lambda: herd.domain(name), 30)
+
+
+@pytest.fixture
+def platform(make_site):
+    """A platform whose edges stay known between two heartbeats."""
+    return make_site(settings={"store": {"edge_timeout": "60s"}}).start()
+
+
+# ---- a frozen feed
+
+
+def test_a_frozen_feed_stands_still_and_goes_on(platform):
+    herd = platform.herd
+    served = platform.go_live("shop.example.com")["certificate"]["serial"]
+    frozen = herd.cli("feed", "freeze", "--reason", "a bad day").stdout
+    assert "FROZEN   pool default" in frozen and "by operator/default/" in frozen
+    platform.add("new.example.com")
+    herd.cli("domain", "retry", "shop.example.com")
+    for name in ("new.example.com", "shop.example.com"):
+        domain = wait_reason(herd, name, "feed-frozen")
+        assert domain["state"] in WAITING and domain["reason"]["actor"] == "operator"
+    shown = herd.cli("domain", "show", "new.example.com").stdout
+    assert "a bad day" in shown and "certherd feed thaw" in shown
+    assert "Must act     operator" in shown
+    assert "a bad day" in status(herd) and "To go on: certherd feed thaw\n" in status(herd)
+    # The certificate is made and published, and no edge has it.
+    renewed = herd.domain("shop.example.com")["certificate"]["serial"]
+    assert renewed != served
+    with platform.connect("shop.example.com") as visit:
+        assert visit.serial.lstrip("0") == served.lstrip("0")
+    assert pool(herd)["held"] == 2
+    assert "the same" in herd.cli("verify").stdout.lower()
+    # It survives the store, and an edge that begins now has what the others have.
+    child = herd.pid_of("store")
+    os.kill(child, signal.SIGKILL)
+    wait.until(lambda: herd.pid_of("store") not in (None, child) and herd.is_healthy(),
+               "the store is back", 30)
+    second_agent(herd)
+    wait.until(lambda: edge(herd, "e2")["names"] == 1, lambda: edge(herd, "e2"), 30)
+    herd.cli("feed", "thaw")
+    herd.wait_state("new.example.com", "active")
+    herd.wait_state("shop.example.com", "active")
+    with platform.connect("shop.example.com") as visit:
+        assert visit.serial.lstrip("0") == renewed.lstrip("0")
+    assert "FROZEN" not in status(herd)
+    actions = [entry["action"] for entry in herd.api().get("/v1/audit").json["entries"]]
+    assert actions.count("feed.freeze") == 1 and actions.count("feed.thaw") == 1
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    made = lab_herd.Herd(tmp_path_factory.mktemp("brakes") / "certherd").init()
+    made.set("agent", replica_group="")
+    made.start("store")
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def cli(store, *words, code=0):
+    done = store.cli(*words, check=False)
+    assert done.returncode == code, done
+    return done.stdout + done.stderr
+
+
+def test_freezing_twice_keeps_the_first_reason(store):
+    cli(store, "feed", "freeze", "--reason", "first")
+    told = json.loads(cli(store, "feed", "freeze", "--reason", "second", "--json"))
+    assert told["frozen"]["reason"] == "first"
+    assert "first" in cli(store, "feed", "show")
+    for _ in range(2):
+        assert "Flows    pool default" in cli(store, "feed", "thaw")
+    assert json.loads(cli(store, "feed", "show", "--json"))[0]["frozen"] is None
+
+
+@pytest.mark.parametrize("words,code,text", [
+    (("freeze",), 2, "say why"),
+    (("freeze", "--reason", " "), 2, "must say why"),
+    (("freeze", "--reason", "x" * 256), 2, "reason"),
+    (("freeze", "--reason", "x", "--pool", "defualt"), 1, "pool-not-found"),
+    (("thaw", "--pool", "no/such"), 1, "pool-not-found"),
+    (("thaw", "now"), 2, "thaw"),
+    (("canary",), 2, "give an edge"),
+    (("canary", "e1"), 2, "--soak"),
+    (("canary", "--soak", "10m"), 2, "give an edge"),
+    (("canary", "e1", "--soak", "10m", "--off"), 2, "give an edge"),
+    (("canary", "e1", "--soak", "soon"), 2, "span"),
+    (("canary", "e1", "--soak", "8d"), 2, "soak_ms"),
+    (("canary", "ghost", "--soak", "10m"), 1, "edge-not-found"),
+    (("canary", "edge/default/e1", "--soak", "10m"), 2, "edge"),
+    (("frieze",), 2, "freeze"),
+])
+def test_wrong_use_is_told(store, words, code, text):
+    assert text in cli(store, "feed", *words, code=code)
+
+
+@pytest.mark.parametrize("role", ["viewer", "platform"])
+def test_only_an_operator_holds_the_brake(store, role):
+    if role == "viewer":
+        store.cli("identity", "new", "viewer", "--id", role)
+        store.set("cli", identity_cert="pki/viewer-viewer.pem", identity_key="pki/viewer-viewer.key")
+    else:
+        store.set("cli", identity_cert="pki/platform.pem", identity_key="pki/platform.key")
+    try:
+        for words in (("freeze", "--reason", "x"), ("thaw",), ("canary", "--off"),
+                      ("canary", "--release"), ("canary", "e1", "--soak", "1m")):
+            assert "not-allowed" in cli(store, "feed", *words, code=4)
+    finally:
+        store.set("cli", identity_cert="pki/operator.pem", identity_key="pki/operator.key")
+
+
+# ---- a canary
+
+
+def test_certificates_go_to_the_canary_first(platform):
+    herd = platform.herd
+    first = platform.go_live("shop.example.com")["certificate"]["serial"]
+    second_agent(herd)
+    assert "canary" in herd.cli("feed", "canary", "e2", "--soak", "2s").stdout.lower()
+    herd.cli("domain", "retry", "shop.example.com")
+    domain = wait_reason(herd, "shop.example.com", "canary-soak")
+    assert domain["reason"]["actor"] == "nobody"
+    with platform.connect("shop.example.com") as visit:
+        assert visit.serial.lstrip("0") == first.lstrip("0")
+    # The canary's next heartbeat after the soak lets it through.
+    done = herd.wait_state("shop.example.com", "active", 45,
+                           also=lambda d: d["reason"]["code"] == "ok")
+    assert done["certificate"]["serial"] != first
+    with platform.connect("shop.example.com") as visit:
+        assert visit.serial.lstrip("0") == done["certificate"]["serial"].lstrip("0")
+
+
+def test_a_dead_canary_is_told_and_let_through_by_command(make_site):
+    site = make_site()
+    site.settings = {"store": {"edge_timeout": "30s"}}
+    herd = site.start().herd
+    canary = second_agent(herd)
+    herd.cli("feed", "canary", "e2", "--soak", "1h")
+    # A new name is validated all the same: only its certificate waits.
+    site.add("shop.example.com")
+    wait_reason(herd, "shop.example.com", "canary-soak")
+    herd.running.remove(canary)
+    canary.kill()
+    wait.until(lambda: pool(herd)["canary"]["state"] == "silent", lambda: pool(herd), 60)
+    text = status(herd)
+    assert "STUCK    canary edge/default/e2" in text and "it does not report" in text
+    assert "certherd feed canary --release" in text
+    herd.cli("feed", "canary", "--release")
+    herd.wait_state("shop.example.com", "active")
+    herd.cli("feed", "canary", "--off")
+    site.go_live("next.example.com")
+    assert "STUCK" not in status(herd)
