@@ -44,6 +44,9 @@ static void print_certificate(const json_t *cert)
 	ch_text_print(stdout, ch_json_str(cert, "serial"));
 	fputs(" by ", stdout);
 	ch_text_print(stdout, ch_json_str(cert, "issuer"));
+	if (ch_json_int(cert, "rolled_back_to"))
+		printf(", rolled back to version %" PRId64,
+			ch_json_int(cert, "rolled_back_to"));
 	putchar('\n');
 	printf("%-12s ", "Expires");
 	ch_text_print(stdout, ch_json_str(cert, "not_after"));

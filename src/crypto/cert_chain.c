@@ -106,3 +106,23 @@ int ch_cert_chain_parse_pem(
 	*ret_chain = TAKE_PTR(chain);
 	return CH_OK;
 }
+
+int ch_cert_chain_from_der(const uint8_t *const *der, const size_t *len, size_t n,
+	struct ch_cert_chain **ret_chain, struct ch_err *err)
+{
+	CH_CLEANUP(ch_cert_chain_free_p)
+	struct ch_cert_chain *chain = calloc(1, sizeof(*chain));
+
+	if (!chain)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		int rc = add(chain, der[i], len[i], err);
+
+		if (rc)
+			return rc;
+	}
+	if (n == 0)
+		return ch_err_set(err, CH_EPROTO, "cert-parse", "there is no certificate");
+	*ret_chain = TAKE_PTR(chain);
+	return CH_OK;
+}

@@ -23,6 +23,9 @@ struct ch_cert_chain; /* a leaf and its intermediates, parsed; owns them */
  * certificates of at most 8 KiB DER.  CH_EPROTO with a reason. */
 CH_MUST int ch_cert_chain_parse_pem(
 	const char *pem, size_t len, struct ch_cert_chain **ret_chain, struct ch_err *err);
+/* From DER, leaf first. */
+CH_MUST int ch_cert_chain_from_der(const uint8_t *const *der, const size_t *len, size_t n,
+	struct ch_cert_chain **ret_chain, struct ch_err *err);
 void ch_cert_chain_free(struct ch_cert_chain *chain);
 size_t ch_cert_chain_len(const struct ch_cert_chain *chain);
 /* DER of certificate i (0 = leaf); borrowed from chain. */

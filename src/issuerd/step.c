@@ -239,7 +239,10 @@ void ch_step_run(struct ch_step *step)
 {
 	switch (step->work->state) {
 	case CH_ORDER_NEW:
-		ch_step_order(step);
+		if (step->work->rollback)
+			ch_step_rollback(step);
+		else
+			ch_step_order(step);
 		break;
 	case CH_ORDER_ORDERED:
 		ch_step_ordered(step);

@@ -20,6 +20,7 @@ void ch_step_run(struct ch_step *step);
 
 /* One function per group of states; step_*.c. */
 void ch_step_order(struct ch_step *step);    /* new */
+void ch_step_rollback(struct ch_step *step); /* new, of a roll-back */
 void ch_step_ordered(struct ch_step *step);  /* ordered: answer the challenges */
 void ch_step_validate(struct ch_step *step); /* validating: poll the authorizations */
 void ch_step_key(struct ch_step *step);	     /* valid: key, CSR, sealing */

@@ -52,6 +52,9 @@ void ch_work_free(struct ch_work *work)
 		return;
 	free(work->csr);
 	free(work->sealed);
+	for (size_t i = 0; i < CH_WORK_NAMES_MAX; i++)
+		free(work->old[i].bytes);
+	free(work->old_chain);
 	free(work);
 }
 
@@ -121,6 +124,25 @@ static int read_numbers(const json_t *doc, struct ch_work *work)
 	return ch_order_state_parse(state, &work->state);
 }
 
+static int read_rollback(const json_t *doc, struct ch_work *work)
+{
+	const json_t *records = json_object_get(doc, "records");
+	const json_t *version = json_object_get(doc, "version");
+	int rc;
+
+	if (!json_is_object(doc))
+		return CH_OK;
+	if (!json_is_integer(version) || json_integer_value(version) < 1 ||
+		json_integer_value(version) > ID_MAX)
+		return CH_EPROTO;
+	work->rollback = (uint64_t)json_integer_value(version);
+	rc = read_bytes(doc, "chain", CH_CHAIN_MAX_B, &work->old_chain, &work->old_chain_len);
+	for (size_t i = 0; rc == CH_OK && i < work->n_names; i++)
+		rc = read_bytes(records, work->names[i], CH_RECORD_MAX_B, &work->old[i].bytes,
+			&work->old[i].len);
+	return rc;
+}
+
 int ch_work_read(
 	const json_t *doc, int64_t until_mono_ms, struct ch_work **ret_work, struct ch_err *err)
 {
@@ -141,6 +163,8 @@ int ch_work_read(
 		rc = read_bytes(doc, "sealed", SEALED_MAX_B, &work->sealed, &work->sealed_len);
 	if (rc == CH_OK)
 		rc = read_leaf(doc, work);
+	if (rc == CH_OK)
+		rc = read_rollback(json_object_get(doc, "rollback"), work);
 	if (rc)
 		return ch_err_set(err, rc, "bad-order",
 			"the store's order %" PRIu64 " cannot be read: %s", work->id,

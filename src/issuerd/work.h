@@ -47,6 +47,11 @@ struct ch_edges {
 	enum ch_actor held_actor;
 };
 
+struct ch_old_record {
+	uint8_t *bytes; /* owned; NULL: none */
+	size_t len;
+};
+
 struct ch_work {
 	uint64_t id;
 	uint64_t fence;
@@ -66,6 +71,12 @@ struct ch_work {
 	bool made_here; /* csr and sealed: they do not come back from the store */
 	bool has_leaf;	/* published */
 	uint8_t leaf_sha256[CH_SHA256_B];
+	/* A roll-back: the version to put back, 0: none; what was live under it, as names, and
+	 * its chain block. */
+	uint64_t rollback;
+	struct ch_old_record old[CH_WORK_NAMES_MAX];
+	uint8_t *old_chain; /* owned; NULL: no intermediates */
+	size_t old_chain_len;
 	int64_t lease_until_mono_ms;
 	/* The step before this one was made under the same lease: nothing can have happened in
 	 * between.  Otherwise the step asks the CA first how things stand. */

@@ -26,7 +26,7 @@ static int cancel(struct ch_work *w, uint64_t order_id, const struct ch_order_na
 {
 	int rc = ch_sq_run(w->sq,
 		"UPDATE orders SET state = 'failed', code = 'canceled', actor = 'nobody', "
-		"detail = 'A name of the order was removed, moved or paused.', "
+		"detail = 'A name of the order was removed, moved, paused or rolled back.', "
 		"fence = fence + 1, next_at = NULL, lease_issuer = NULL, lease_until = NULL, "
 		"acme = NULL, csr = NULL, sealed = NULL, updated_at = ?1, ended_at = ?1 "
 		"WHERE id = ?2",

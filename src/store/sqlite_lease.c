@@ -3,7 +3,7 @@
 
 #include "store/sqlite_work.h"
 
-static int add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row)
+int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row)
 {
 	int rc = ch_sq_run(w->sq,
 		"INSERT INTO order_name (order_id, name, had_cert, prev_state, gone) "
@@ -57,9 +57,9 @@ static int make_order(struct ch_work *w, const struct ch_name_row *row, uint64_t
 			"created_at, updated_at) VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4)",
 			"itii", id, row->pool, (int64_t)renewal, w->now);
 	if (!rc)
-		rc = add_member(w, id, row);
+		rc = ch_work_add_member(w, id, row);
 	if (!rc && !mate_rc)
-		rc = add_member(w, id, &mate);
+		rc = ch_work_add_member(w, id, &mate);
 	if (!rc)
 		*ret_id = id;
 	return rc;
@@ -70,6 +70,8 @@ static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *re
 	struct ch_order_names names;
 	int rc = ch_sq_order_load(w->sq, id, w->now, true, w->op->arena, ret_order);
 
+	if (!rc && ret_order->rollback && !ret_order->has_leaf)
+		rc = ch_sq_rollback_load(w->sq, w->op->arena, ret_order);
 	if (!rc)
 		rc = ch_order_names_load(w->sq, id, &names);
 	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);

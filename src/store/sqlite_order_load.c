@@ -37,6 +37,7 @@ static void read_order(sqlite3_stmt *stmt, int64_t now, struct ch_arena *arena,
 		order->lease_issuer = ch_sq_text(arena, stmt, 10, rc);
 	else
 		order->lease_until_ms = 0;
+	order->rollback = ch_sq_u64(stmt, 18);
 	order->created_at_ms = sqlite3_column_int64(stmt, 12);
 	order->updated_at_ms = sqlite3_column_int64(stmt, 13);
 }
@@ -71,7 +72,7 @@ static int read_row(struct ch_sq *sq, uint64_t id, int64_t now, bool private_par
 		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
 		"actor, "
 		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
-		"leaf_sha256 "
+		"leaf_sha256, rollback "
 		"FROM orders WHERE id = ?",
 		"i", id);
 

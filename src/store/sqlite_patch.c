@@ -53,6 +53,9 @@ static int check_failed(struct ch_work *w, const struct ch_op_patch *patch)
 static int check_state(
 	struct ch_work *w, const struct ch_op_patch *patch, const struct ch_order_row *order)
 {
+	if (order->rollback && patch->state > CH_ORDER_NEW &&
+		patch->state < CH_ORDER_CONFIRMING)
+		return refuse(w, "a roll-back goes from new to publish");
 	switch (patch->state) {
 	case CH_ORDER_NEW:
 		return order->has_leaf ? refuse(w, "a published order cannot begin again")

@@ -7,6 +7,8 @@
 struct publication {
 	struct ch_op_publish *in;
 	struct ch_order_names names;
+	uint64_t rollback; /* the version to put back; 0: none */
+	uint64_t key_version;
 	uint8_t leaf_sha256[32];
 	uint8_t chain_id[CH_CHAIN_ID_B];
 	const struct ch_store_record_bytes *records[CH_STORE_ORDER_NAMES_MAX]; /* as names */
@@ -54,8 +56,15 @@ static int check_record(
 		return bad(w, "a record cannot be decoded");
 	if (record.kind != CH_RECORD_CERT)
 		return bad(w, "a record is not of the kind CERT");
-	if (record.version != in->id || record.key_version != in->id)
+	if (record.version != in->id || (!pub->rollback && record.key_version != in->id))
 		return bad(w, "a record's version is not the id of the order");
+	if (pub->rollback) {
+		int rc = ch_work_check_rollback(w, pub->rollback, &record);
+
+		if (rc)
+			return rc;
+	}
+	pub->key_version = record.key_version;
 	if (record.leaf_len != in->leaf_len || memcmp(record.leaf, in->leaf, in->leaf_len) != 0)
 		return bad(w, "a record carries another leaf");
 	if (memcmp(record.chain_id, pub->chain_id, CH_CHAIN_ID_B) != 0)
@@ -102,13 +111,13 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 	return ch_sq_run(w->sq,
 		"INSERT INTO cert (version, names, leaf, leaf_sha256, chain_id, serial, "
 		"issuer, "
-		"not_before, not_after, renew_at, spki_sha256, published_at) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"itbbbttiiibi", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		"not_before, not_after, renew_at, spki_sha256, published_at, origin) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"itbbbttiiibiz", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
 		in->not_after_ms, in->renew_at_ms, in->spki_sha256, sizeof(in->spki_sha256),
-		w->now);
+		w->now, pub->rollback ? pub->key_version : 0);
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */
@@ -154,7 +163,8 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 				CH_ORDER_CONFIRMING, order_name->had_cert)),
 			w->now, row.name);
 	if (!rc)
-		rc = ch_work_history(w, row.name, "published", in->serial, CH_ACTOR_NOBODY);
+		rc = ch_work_history(w, row.name, pub->rollback ? "rolled-back" : "published",
+			in->serial, CH_ACTOR_NOBODY);
 	return rc;
 }
 
@@ -183,6 +193,13 @@ static int write_all(struct ch_work *w, const struct publication *pub)
 			    in->id);
 }
 
+static bool may_publish(const struct ch_order_row *order)
+{
+	if (order->rollback)
+		return order->state == CH_ORDER_NEW;
+	return order->state == CH_ORDER_SEALED || order->state == CH_ORDER_FINALIZING;
+}
+
 int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 {
 	struct publication pub = {.in = in};
@@ -202,10 +219,11 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 	if (order.fence != in->fence)
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "fence-lost",
 			"the lease ran out or the order was canceled: take another");
-	if (order.state != CH_ORDER_SEALED && order.state != CH_ORDER_FINALIZING)
+	if (!may_publish(&order))
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "order-state",
 			"publish comes after sealed and once, not in state %s",
 			ch_order_state_str(order.state));
+	pub.rollback = order.rollback;
 	rc = check_records(w, &pub);
 	if (!rc)
 		rc = write_all(w, &pub);

@@ -8,8 +8,8 @@
 /* Columns of CH_CERT_COLUMNS from first_col on; NULL when the first is NULL (outer join). */
 #define CH_CERT_COLUMNS                                                                        \
 	"c.version, c.names, c.serial, c.issuer, c.not_before, c.not_after, c.renew_at, "      \
-	"c.published_at, c.spki_sha256, c.leaf_sha256"
-#define CH_CERT_COLUMNS_N 10
+	"c.published_at, c.spki_sha256, c.leaf_sha256, c.origin"
+#define CH_CERT_COLUMNS_N 11
 struct ch_store_cert *ch_sq_read_cert(
 	sqlite3_stmt *stmt, int first_col, struct ch_arena *arena, int *rc);
 

@@ -44,6 +44,7 @@ struct ch_store_cert *ch_sq_read_cert(
 	cert->published_at_ms = sqlite3_column_int64(stmt, first_col + 7);
 	ch_sq_bytes(stmt, first_col + 8, cert->spki_sha256, sizeof(cert->spki_sha256), rc);
 	ch_sq_bytes(stmt, first_col + 9, cert->leaf_sha256, sizeof(cert->leaf_sha256), rc);
+	cert->origin = ch_sq_u64(stmt, first_col + 10);
 	return cert;
 }
 

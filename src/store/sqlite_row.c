@@ -64,7 +64,7 @@ int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_ro
 	struct ch_order_row row = {.id = id};
 	char state[16];
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256 "
+		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback "
 		"FROM orders WHERE id = ?",
 		"i", id);
 
@@ -80,6 +80,7 @@ int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_ro
 	row.fence = ch_sq_u64(stmt, 2);
 	row.ended_at = sqlite3_column_int64(stmt, 3);
 	row.has_csr = sqlite3_column_int(stmt, 4);
+	row.rollback = ch_sq_u64(stmt, 6);
 	row.has_leaf = sqlite3_column_type(stmt, 5) != SQLITE_NULL;
 	if (row.has_leaf)
 		ch_sq_bytes(stmt, 5, row.leaf_sha256, sizeof(row.leaf_sha256), &rc);

@@ -47,6 +47,7 @@ CH_MUST int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *ticke
 CH_MUST int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house);
 CH_MUST int ch_work_pool(struct ch_work *w, const struct ch_op_pool *pool);
 CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
+CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rollback);
 
 /* ---- sqlite_work.c ---- */
 /* The next id: higher than every order's and every record's version so far. */
@@ -125,6 +126,7 @@ struct ch_order_row {
 	bool has_csr;
 	bool has_leaf;
 	uint8_t leaf_sha256[32];
+	uint64_t rollback; /* 0: none */
 };
 CH_MUST int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_row);
 
@@ -143,6 +145,18 @@ CH_MUST int ch_order_names_load(
 
 /* What a name's state is while its order is in this state. */
 enum ch_name_state ch_name_state_during(enum ch_order_state order, bool had_cert);
+
+/* ---- sqlite_lease.c ---- */
+/* The name is in the order from now on. */
+CH_MUST int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row);
+
+/* ---- sqlite_rollback.c ---- */
+/* Whether the record is what was live under the version to put back.  CH_EINVAL. */
+CH_MUST int ch_work_check_rollback(
+	struct ch_work *w, uint64_t version, const struct ch_record *record);
+/* Fills in what was live under order->rollback. */
+CH_MUST int ch_sq_rollback_load(
+	struct ch_sq *sq, struct ch_arena *arena, struct ch_store_order *order);
 
 /* ---- sqlite_cancel.c ---- */
 /* Takes a name that is removed, moved or paused out of its open order, if it has one.  An order

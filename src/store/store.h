@@ -98,6 +98,7 @@ struct ch_store_reason {
 
 struct ch_store_cert {
 	uint64_t version; /* id of the order that brought it */
+	uint64_t origin;  /* rolled back: the version that it is again; else 0 */
 	const char *serial;
 	const char *issuer;
 	int64_t not_before_ms;
@@ -186,6 +187,14 @@ struct ch_store_order {
 	size_t sealed_len;
 	bool has_leaf; /* published */
 	uint8_t leaf_sha256[32];
+	/* A roll-back: the version to put back, 0 = none, and until it is published what was
+	 * live under it: the record of each of names, NULL where it is gone, and their chain.
+	 */
+	uint64_t rollback;
+	const uint8_t *old_records[CH_STORE_ORDER_NAMES_MAX];
+	size_t old_record_lens[CH_STORE_ORDER_NAMES_MAX];
+	const uint8_t *old_chain; /* NULL: no intermediates */
+	size_t old_chain_len;
 };
 
 struct ch_store_edge {
@@ -248,6 +257,7 @@ enum ch_store_op_type {
 	CH_OP_HOUSEKEEP,
 	CH_OP_POOL,
 	CH_OP_RELEASE,
+	CH_OP_ROLLBACK,
 	CH_OP_TYPE_COUNT
 };
 
@@ -357,10 +367,10 @@ struct ch_store_record_bytes {
 };
 
 /* CH_OP_PUBLISH.  Gives the lease back; the order is `confirming`.  Only from
- * `sealed` or `finalizing`, else CH_ECONFLICT "order-state".  CH_EINVAL "bad-record": see
- * doc/api.md; also when a name of the order that is still there has no record.  Signatures are
- * for the edges to check.  The same leaf again: answered as the first time, whatever the
- * fence. */
+ * `sealed` or `finalizing`, a roll-back's from `new`, else CH_ECONFLICT "order-state".
+ * CH_EINVAL "bad-record": see doc/api.md; also when a name of the order that is still there has
+ * no record.  Signatures are for the edges to check.  The same leaf again: answered as the
+ * first time, whatever the fence. */
 struct ch_op_publish {
 	uint64_t id;
 	uint64_t fence;
@@ -459,6 +469,17 @@ struct ch_op_release {
 	bool waits; /* for a canary: call again in a while */
 };
 
+/* CH_OP_ROLLBACK: an order that puts the certificate before the live one back, with its key; a
+ * www name that shares both goes along.  An order that is only being confirmed is given up for
+ * it.  Nothing to do when `to` is what is live.
+ * CH_ENOTFOUND "domain-not-found", "version-not-found" (`to` is not what is kept); CH_ECONFLICT
+ * "nothing-to-roll-back", "rolled-back" (the live one is put back already, and `to` is not
+ * given), "cert-expired", "order-open", "domain-paused". */
+struct ch_op_rollback {
+	const char *name;
+	uint64_t to; /* 0: the one before the live one */
+};
+
 struct ch_store_op {
 	enum ch_store_op_type type;
 	const char *who; /* for the audit log, written in the same commit; NULL: not logged */
@@ -479,6 +500,7 @@ struct ch_store_op {
 		struct ch_op_housekeep housekeep;
 		struct ch_op_pool pool;
 		struct ch_op_release release;
+		struct ch_op_rollback rollback;
 	} u;
 	/* out: valid in done() and after */
 	int rc;

@@ -32,6 +32,52 @@ void ch_handle_certificate(struct ch_req *req)
 		json_pack("{s:s, s:o, s:o}", "name", name, "current", a, "previous", b));
 }
 
+struct rollback {
+	struct ch_store_op op;
+	char name[CH_NAME_TEXT_B];
+};
+
+static void rollback_done(struct ch_req *req)
+{
+	const struct rollback *w = req->own;
+	struct ch_store_domain domain;
+	int rc;
+
+	if (!ch_service_written(req, &w->op))
+		return;
+	rc = ch_store_get_domain(req->service->store, w->name, req->arena, &domain);
+	if (rc == CH_ENOTFOUND)
+		ch_req_problem(req, rc, "domain-not-found", NULL,
+			"\"%s\" is not registered here.", w->name);
+	else if (rc)
+		ch_req_fail_rc(req, rc, "read a domain");
+	else
+		ch_req_json(req, 200, ch_present_domain(&domain));
+}
+
+void ch_handle_certificate_rollback(struct ch_req *req)
+{
+	struct rollback *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_json_in in;
+	int64_t to;
+
+	if (!w) {
+		ch_req_fail_rc(req, CH_ENOMEM, "roll back");
+		return;
+	}
+	if (!ch_service_name(req, 0, w->name))
+		return;
+	ch_json_in_init(&in, req->json, "");
+	w->op.type = CH_OP_ROLLBACK;
+	w->op.u.rollback.name = w->name;
+	to = ch_json_in_int(&in, "to", CH_JSON_OPTIONAL, 1, CH_JSON_INT_MAX);
+	w->op.u.rollback.to = ch_json_in_has(&in, "to") ? (uint64_t)to : 0;
+	if (!ch_req_body_ok(req, &in))
+		return;
+	req->own = w;
+	ch_service_write(req, &w->op, rollback_done);
+}
+
 void ch_handle_order_get(struct ch_req *req)
 {
 	struct ch_store_order order;

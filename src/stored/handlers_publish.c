@@ -92,7 +92,7 @@ static int check_record(const struct publish *w, size_t i, struct ch_err *err)
 		wrong = "cannot be decoded";
 	else if (r.kind != CH_RECORD_CERT)
 		wrong = "is not the record of a certificate";
-	else if (r.version != p->id || r.key_version != p->id)
+	else if (r.version != p->id || r.key_version > p->id)
 		wrong = "has a version that is not the order's id";
 	else if (r.leaf_len != p->leaf_len || memcmp(r.leaf, p->leaf, r.leaf_len) != 0)
 		wrong = "has another leaf";

@@ -83,9 +83,11 @@ static json_t *cert_summary(const struct ch_store_cert *cert)
 {
 	if (!cert)
 		return json_null();
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "version", (json_int_t)cert->version,
-		"serial", text_or_null(cert->serial), "issuer", text_or_null(cert->issuer),
-		"not_before", ch_present_time(cert->not_before_ms), "not_after",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+		(json_int_t)cert->version, "rolled_back_to",
+		cert->origin ? json_integer((json_int_t)cert->origin) : json_null(), "serial",
+		text_or_null(cert->serial), "issuer", text_or_null(cert->issuer), "not_before",
+		ch_present_time(cert->not_before_ms), "not_after",
 		ch_present_time(cert->not_after_ms), "names",
 		strings(cert->names, cert->n_names));
 }
@@ -245,18 +247,37 @@ static json_t *notes(const char *acme)
 	return acme ? json_loads(acme, JSON_REJECT_DUPLICATES, NULL) : json_null();
 }
 
+static json_t *rollback(const struct ch_store_order *order)
+{
+	json_t *records;
+
+	if (!order->rollback || order->has_leaf)
+		return json_null();
+	records = json_object();
+	for (size_t i = 0; records && i < order->n_names; i++)
+		if (order->old_records[i] && json_object_set_new(records, order->names[i].name,
+						     ch_present_bytes(order->old_records[i],
+							     order->old_record_lens[i]))) {
+			json_decref(records);
+			records = NULL;
+		}
+	return json_pack("{s:I, s:o, s:o}", "version", (json_int_t)order->rollback, "chain",
+		ch_present_bytes(order->old_chain, order->old_chain_len), "records", records);
+}
+
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
 	return json_pack(
-		"{s:I, s:I, s:s, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-		(json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
+		"{s:I, s:I, s:s, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "names", order_names(order), "pool",
 		order->pool, "attempts", (json_int_t)order->attempts, "renewal", order->renewal,
 		"created_at", ch_present_time(order->created_at_ms), "failures",
 		failures(order), "edges", ch_present_edges_state(&order->edges), "acme",
 		notes(order->acme), "csr", ch_present_bytes(order->csr, order->csr_len),
 		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
-		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null());
+		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
+		"rollback", rollback(order));
 }
 
 json_t *ch_present_edge(const struct ch_store_edge *e)

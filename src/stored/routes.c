@@ -47,6 +47,8 @@ const struct ch_route ch_routes[] = {
 
 	{"GET", "/v1/certificates/{name}", OPERATOR | PLATFORM | VIEWER, CH_BODY_NONE, 0, "",
 		ch_handle_certificate, "Current and previous certificate"},
+	{"POST", "/v1/certificates/{name}/rollback", OPERATOR, CH_BODY_OPTIONAL, SMALL_B, "",
+		ch_handle_certificate_rollback, "Put the previous certificate back"},
 	{"GET", "/v1/orders", OPERATOR | VIEWER | ISSUER, CH_BODY_NONE, 0,
 		"name state limit cursor", ch_handle_orders_list, "Orders, newest first"},
 	{"GET", "/v1/orders/{id}", OPERATOR | VIEWER | ISSUER, CH_BODY_NONE, 0, "",

@@ -319,6 +319,14 @@ int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
 		record->signature);
 }
 
+int ch_record_check_own(
+	const struct ch_record *record, const uint8_t *bytes, const struct ch_sign_key *key)
+{
+	if (record->kind != CH_RECORD_CERT)
+		return CH_EINVAL;
+	return ch_sign_check(key, RECORD_LABEL, bytes, record->signed_len, record->signature);
+}
+
 int ch_chain_decode(const uint8_t *bytes, size_t len, struct ch_chain *ret_chain)
 {
 	struct ch_chain chain = {0};

@@ -162,6 +162,9 @@ CH_MUST int ch_record_verify(const struct ch_record *record, const uint8_t *byte
 /* One sealed copy, as the layout above has it.  A wrong length latches CH_EPROTO in r->rc. */
 void ch_sealed_read_copy(struct ch_reader *r, struct ch_sealed_view *ret_copy);
 void ch_sealed_add_copy(struct ch_buf *out, const struct ch_sealed_view *copy);
+/* CH_EAUTH unless this very key signed it. */
+CH_MUST int ch_record_check_own(
+	const struct ch_record *record, const uint8_t *bytes, const struct ch_sign_key *key);
 
 /* A chain block <-> its certificates. */
 struct ch_chain {

@@ -21,6 +21,7 @@ ROUTES = [
     ("POST", "/v1/domains/auth.example.com/pause", {}, {"operator", "platform"}),
     ("POST", "/v1/domains/auth.example.com/resume", {}, {"operator", "platform"}),
     ("GET", "/v1/certificates/auth.example.com", None, {"operator", "platform", "viewer"}),
+    ("POST", "/v1/certificates/auth.example.com/rollback", {}, {"operator"}),
     ("GET", "/v1/orders", None, {"operator", "viewer", "issuer"}),
     ("GET", "/v1/orders/1", None, {"operator", "viewer", "issuer"}),
     ("POST", "/v1/leases", {"max": 1, "lease_ms": 1000, "wait_ms": 0}, {"issuer"}),

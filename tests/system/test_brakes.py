@@ -200,3 +200,78 @@ def test_a_dead_canary_is_told_and_let_through_by_command(make_site):
     herd.cli("feed", "canary", "--off")
     site.go_live("next.example.com")
     assert "STUCK" not in status(herd)
+
+
+# ---- roll-back
+
+
+def serial_served(site, name):
+    with site.connect(name) as visit:
+        return visit.serial.lstrip("0")
+
+
+def test_a_certificate_is_rolled_back_with_its_key(platform):
+    herd = platform.herd
+    name = "shop.example.com"
+    platform.go_live(name, www=True)
+    herd.wait_state(f"www.{name}", "active")
+    first = herd.domain(name)["certificate"]
+    herd.cli("domain", "retry", name)
+    herd.wait_state(name, "active", also=lambda d: d["certificate"]["version"] > first["version"])
+    second = herd.domain(name)["certificate"]
+    assert "being put back" in herd.cli("cert", "rollback", name).stdout
+    back = herd.wait_state(name, "active", also=lambda d: d["certificate"]["rolled_back_to"])
+    for each in (name, f"www.{name}"):
+        wait.until(lambda: serial_served(platform, each) == first["serial"].lstrip("0"),
+                   f"{each} is served as before", 20)
+    cert = back["certificate"]
+    assert (cert["rolled_back_to"], cert["serial"]) == (first["version"], first["serial"])
+    assert cert["version"] > second["version"]
+    assert f"rolled back to version {first['version']}" in herd.cli("domain", "show", name).stdout
+    shown = herd.cli("cert", "show", name).stdout
+    assert f"version {cert['version']} (rolled back: it is version {first['version']} again)" in shown
+    assert f"previous: version {second['version']}" in shown
+    # Not renewed at once, and a replica that is whole.
+    assert herd.domain(name)["next_at"] > first["not_before"]
+    assert "the same" in herd.cli("verify").stdout.lower()
+    # Again only if it is meant; what is live already is no error.
+    again = herd.cli("cert", "rollback", name, check=False)
+    assert again.returncode == 1 and f"version {second['version']}" in again.stderr
+    assert "is live" in herd.cli("cert", "rollback", name, "--to", str(first["version"])).stdout
+    herd.cli("cert", "rollback", name, "--to", str(second["version"]))
+    wait.until(lambda: serial_served(platform, name) == second["serial"].lstrip("0"),
+               "the second is served again", 20)
+    actions = [entry["action"] for entry in herd.api().get("/v1/audit").json["entries"]]
+    assert actions.count("cert.rollback") == 2
+
+
+def test_a_bad_certificate_is_stopped_at_the_canary(platform):
+    herd = platform.herd
+    name = "shop.example.com"
+    platform.go_live(name)
+    first = herd.domain(name)["certificate"]
+    second_agent(herd)
+    herd.cli("feed", "canary", "e2", "--soak", "1h")
+    herd.cli("domain", "retry", name)
+    wait_reason(herd, name, "canary-soak")
+    assert herd.domain(name)["certificate"]["serial"] != first["serial"]
+    herd.cli("cert", "rollback", name)
+    wait.until(lambda: herd.domain(name)["certificate"]["rolled_back_to"] == first["version"],
+               lambda: herd.domain(name), 20)
+    assert serial_served(platform, name) == first["serial"].lstrip("0")
+    herd.cli("feed", "canary", "--off")
+    herd.wait_state(name, "active")
+    assert serial_served(platform, name) == first["serial"].lstrip("0")
+
+
+@pytest.mark.parametrize("words,code,text", [
+    (("none.example.com",), 1, "domain-not-found"),
+    (("bad..name",), 2, "bad..name"),
+    (("new.example.com",), 1, "nothing-to-roll-back"),
+    (("new.example.com", "--to", "x"), 2, "--to takes a version"),
+    (("new.example.com", "--to", "12x"), 2, "--to takes a version"),
+    ((), 2, "rollback"),
+])
+def test_what_cannot_be_rolled_back_is_told(store, words, code, text):
+    store.cli("domain", "add", "new.example.com")
+    assert text in cli(store, "cert", "rollback", *words, code=code)

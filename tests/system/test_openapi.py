@@ -11,12 +11,13 @@ import pytest
 
 import forge
 import openapi
-from api_fixture import ROOT, Answer, Later, b64u, chain_block, running_store, time_text, until
+from api_fixture import (ROOT, Answer, Later, b64u, chain_block, record, running_store, time_text,
+                         until)
 from bad_names import BAD_NAMES
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from openapi import Judged, changed, objects, places, wrong_values
-from test_api_orders import lease, new_order, publication, publish, sealed_order, step
+from test_api_orders import BEGIN, END, lease, new_order, publication, publish, sealed_order, step
 
 ROLES = ("operator", "platform", "viewer", "issuer", "edge")
 SERVER = "store"  # a role that may call nothing, though the same CA signs it
@@ -92,7 +93,8 @@ def test_the_document_is_sound():
 def test_no_object_is_open():
     """But for what is free on purpose: the issuer's notes, and counts by name."""
     free = {"#/components/schemas/LeasedOrder/properties/acme",
-            "#/components/schemas/LeasedOrder/properties/failures"}
+            "#/components/schemas/LeasedOrder/properties/failures",
+            "#/components/schemas/LeasedOrder/properties/rollback/anyOf/0/properties/records"}
     for place, schema in DOCUMENT.schemas_of_answers().items():
         if "object" in (schema.get("type"), *schema.get("type", [])) and place not in free:
             assert schema["additionalProperties"] is False, place
@@ -560,6 +562,71 @@ def test_a_pool_is_frozen_and_has_a_canary(store, operator, issuer):
     actions = {entry["action"] for entry in operator.get("/v1/audit").json["entries"]}
     assert actions >= {"feed.canary", "feed.canary-off", "feed.release", "feed.freeze",
                        "feed.thaw"}
+
+
+def test_a_certificate_is_rolled_back(store, operator, issuer):
+    name = "undo.example.com"
+    path = f"/v1/certificates/{name}/rollback"
+    chain = chain_block(store.ca.cert.public_bytes(Encoding.DER))
+
+    def leaf(ident):
+        return store.identity("viewer", ident=ident).cert.public_bytes(Encoding.DER)
+
+    def renew(ident, **changes):
+        operator.post(f"/v1/domains/{name}/retry")
+        order = lease(issuer, name)
+        step(issuer, order, state="sealed", csr=b64u(b"csr"), sealed=b64u(b"sealed"))
+        body = publication(order, leaf=leaf(ident), chain=chain)
+        assert publish(issuer, order, {**body, **changes}).status == 200
+        finish(order)
+        return order["id"]
+
+    def finish(order):
+        confirming = lease(issuer, name)
+        assert issuer.patch(f"/v1/orders/{order['id']}", {
+            "fence": confirming["fence"], "state": "done"}).status == 200
+
+    assert operator.post(path).code == "domain-not-found"
+    operator.put(f"/v1/domains/{name}")
+    assert operator.post(path).code == "nothing-to-roll-back"
+    first, second = renew("undo1"), renew("undo2")
+    assert operator.post(path, {"to": second + 1000}).code == "version-not-found"
+    operator.post(f"/v1/domains/{name}/pause")
+    assert operator.post(path).code == "domain-paused"
+    operator.post(f"/v1/domains/{name}/resume")
+    assert operator.post(path, {"to": first}).json["order"]
+    assert operator.post(path).code == "order-open"
+    order = lease(issuer, name)
+    assert order["rollback"]["version"] == first
+    body = publication(order, leaf=leaf("undo1"), chain=chain)
+    assert publish(issuer, order, body).code == "bad-record", "another key version"
+    body["records"] = [b64u(record(name, order["id"], leaf("undo1"), chain, BEGIN, END,
+                                   key_version=first))]
+    assert publish(issuer, order, body).status == 200
+    finish(order)
+    assert operator.post(path).code == "rolled-back"
+    assert operator.post(path, {"to": first}).json["order"] is None
+    shown = operator.get(f"/v1/certificates/{name}").json
+    assert shown["current"]["rolled_back_to"] == first
+    assert (shown["previous"]["version"], shown["previous"]["rolled_back_to"]) == (second, None)
+    domain = operator.get(f"/v1/domains/{name}").json
+    assert domain["certificate"]["rolled_back_to"] == first
+    assert [e["event"] for e in domain["history"]].count("rolled-back") == 1
+    ended = time.time() - 60
+    order_id = renew("undo3")
+    operator.post(f"/v1/domains/{name}/retry")
+    order = lease(issuer, name)
+    step(issuer, order, state="sealed", csr=b64u(b"csr"), sealed=b64u(b"sealed"))
+    late = publication(order, leaf=leaf("undo4"), chain=chain)
+    late["records"] = [b64u(record(name, order["id"], leaf("undo4"), chain, int(ended) - 60,
+                                   int(ended)))]
+    late.update(not_before=time_text(int(ended) - 60), not_after=time_text(int(ended)))
+    assert publish(issuer, order, late).status == 200 and order["id"] > order_id
+    finish(order)
+    renew("undo5")
+    assert operator.post(path).code == "cert-expired"
+    assert "cert.rollback" in {e["action"] for e in operator.get("/v1/audit").json["entries"]}
+    assert operator.delete(f"/v1/domains/{name}").status == 204
 
 
 # ---- what happens when it is too much, or something breaks

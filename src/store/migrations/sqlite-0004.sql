@@ -1,4 +1,4 @@
--- Brakes: a pool whose edges are to get no changes, or one of them first.
+-- Brakes: a pool whose edges are to get no changes, or one of them first; and roll-back.
 
 CREATE TABLE pool (
 	pool TEXT PRIMARY KEY,
@@ -35,3 +35,7 @@ CREATE TABLE canary_mark (
 	at INTEGER NOT NULL,
 	PRIMARY KEY (pool, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- Roll-back: a certificate that was live before, under a new version.
+ALTER TABLE cert ADD COLUMN origin INTEGER;      -- the version that it is again; NULL: itself
+ALTER TABLE orders ADD COLUMN rollback INTEGER;  -- no order at the CA: this version is put back

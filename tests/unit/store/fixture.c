@@ -230,14 +230,14 @@ struct ch_store_feed_info fx_feed_info(struct fixture *fx)
 }
 
 static void make_record(struct fixture *fx, const struct ch_op_publish *publish,
-	const char *name, struct ch_store_record_bytes *ret_bytes)
+	uint64_t key_version, const char *name, struct ch_store_record_bytes *ret_bytes)
 {
 	static const uint8_t zeros[CH_SIGNATURE_B];
 	static const uint8_t recipient[CH_RECIPIENT_ID_B] = "recipien";
 	uint8_t chain_id[CH_CHAIN_ID_B];
 	struct ch_record record = {.kind = CH_RECORD_CERT,
 		.version = publish->id,
-		.key_version = publish->id,
+		.key_version = key_version,
 		.name = name,
 		.name_len = strlen(name),
 		.chain_id = chain_id,
@@ -286,7 +286,8 @@ struct ch_op_publish *fx_publication(
 		.not_before_ms = test_now_ms,
 		.not_after_ms = test_now_ms + LIFETIME_MS};
 	for (size_t i = 0; i < order->n_names; i++)
-		make_record(fx, publish, order->names[i].name, &records[i]);
+		make_record(fx, publish, order->rollback ? order->rollback : order->id,
+			order->names[i].name, &records[i]);
 	return publish;
 }
 

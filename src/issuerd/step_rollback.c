@@ -1,0 +1,204 @@
+/* A certificate that was live before is put back: its record, as we once signed it, is signed
+ * again under the version of this order.
+ *
+ * The store gives us the old record, and may be broken: what we did not sign ourselves for this
+ * name is not signed now, or it could have a key of its own served. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "issuerd/ladder.h"
+#include "issuerd/step.h"
+#include "wire/record.h"
+
+CH_DEFINE_CLEANUP(struct ch_cert_chain *, ch_cert_chain_free)
+
+struct rollback {
+	const struct ch_work *work;
+	const struct ch_issuer *issuer;
+	struct ch_record old[CH_WORK_NAMES_MAX]; /* as work->names */
+	struct ch_cert_info *info;
+};
+
+static int refuse(struct ch_err *err, const char *name, const char *why)
+{
+	err->actor = CH_ACTOR_OPERATOR;
+	(void)ch_err_set(err, CH_EAUTH, "rollback-refused",
+		"The certificate that %s had before cannot be put back: %s.", name, why);
+	err->actor = CH_ACTOR_OPERATOR;
+	return CH_EAUTH;
+}
+
+static int read_old(struct rollback *r, size_t i, struct ch_err *err)
+{
+	const struct ch_work *work = r->work;
+	const struct ch_old_record *bytes = &work->old[i];
+	const char *name = work->names[i];
+	struct ch_record *old = &r->old[i];
+
+	if (!bytes->bytes || ch_record_decode(bytes->bytes, bytes->len, old) ||
+		old->kind != CH_RECORD_CERT)
+		return refuse(err, name, "the store has no record of it");
+	if (old->name_len != strlen(name) || memcmp(old->name, name, old->name_len) != 0)
+		return refuse(err, name, "the store gives the record of another name");
+	if (ch_record_check_own(old, bytes->bytes, r->issuer->signer))
+		return refuse(err, name,
+			"it was not signed by the key that records are signed with now");
+	if (old->version >= work->id || old->key_version > old->version)
+		return refuse(err, name, "its version is not an earlier one");
+	if (old->leaf_len != r->old[0].leaf_len ||
+		memcmp(old->leaf, r->old[0].leaf, old->leaf_len) != 0 ||
+		memcmp(old->chain_id, r->old[0].chain_id, CH_CHAIN_ID_B) != 0)
+		return refuse(err, name, "its other name had another one");
+	return CH_OK;
+}
+
+/* The intermediates are those that the signed record names by their hash. */
+static int parse(const struct rollback *r, struct ch_cert_chain **ret_chain, struct ch_err *err)
+{
+	static const uint8_t none[CH_CHAIN_ID_B];
+	const struct ch_work *work = r->work;
+	const uint8_t *der[1 + CH_CHAIN_CERTS_MAX] = {r->old[0].leaf};
+	size_t len[1 + CH_CHAIN_CERTS_MAX] = {r->old[0].leaf_len};
+	struct ch_chain chain = {.n = 0};
+	uint8_t id[CH_CHAIN_ID_B] = {0};
+
+	if (memcmp(r->old[0].chain_id, none, sizeof(none)) != 0 &&
+		(!work->old_chain || ch_chain_id(work->old_chain, work->old_chain_len, id) ||
+			memcmp(id, r->old[0].chain_id, sizeof(id)) != 0 ||
+			ch_chain_decode(work->old_chain, work->old_chain_len, &chain)))
+		return refuse(err, work->names[0], "its intermediates are missing");
+	for (size_t i = 0; i < chain.n; i++) {
+		der[1 + i] = chain.der[i];
+		len[1 + i] = chain.der_len[i];
+	}
+	return ch_cert_chain_from_der(der, len, 1 + chain.n, ret_chain, err);
+}
+
+/* As good as on the day it was published: dates, names, usage, and a chain that builds today.
+ */
+static int check(struct rollback *r, struct ch_err *err)
+{
+	CH_CLEANUP(ch_cert_chain_free_p) struct ch_cert_chain *chain = NULL;
+	const char *names[CH_CERT_NAMES_MAX];
+	struct ch_cert_expect expect = {
+		.spki_sha256 = r->info->spki_sha256,
+		.names = names,
+		.now_s = ch_now_ms() / CH_SECOND_MS,
+		.trust = r->issuer->roots,
+	};
+	int rc = parse(r, &chain, err);
+
+	if (rc == CH_OK)
+		rc = ch_cert_chain_leaf_info(chain, r->info, err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < r->info->n_names; i++)
+		names[i] = r->info->names[i];
+	expect.n_names = r->info->n_names;
+	for (size_t i = 0; i < r->work->n_names; i++)
+		if (!ch_cert_covers(r->info, r->work->names[i]))
+			return refuse(err, r->work->names[i], "it is not for this name");
+	return ch_cert_chain_check(chain, &expect, err);
+}
+
+static json_t *bytes_json(const uint8_t *bytes, size_t len)
+{
+	CH_AUTO_BUF struct ch_buf text;
+
+	ch_buf_init(&text, CH_B64U_TEXT_B(CH_CHAIN_MAX_B) + 1);
+	return ch_b64u_add(&text, bytes, len) ? NULL : json_string(ch_buf_str(&text));
+}
+
+static int sign_again(const struct rollback *r, size_t i, json_t *list)
+{
+	CH_AUTO_BUF struct ch_buf out;
+	struct ch_record record = r->old[i];
+	int rc;
+
+	ch_buf_init(&out, CH_RECORD_MAX_B);
+	record.version = r->work->id;
+	rc = ch_record_sign(&record, r->issuer->signer, &out);
+	if (rc)
+		return rc;
+	return json_array_append_new(list, bytes_json(out.data, out.len)) ? CH_ENOMEM : CH_OK;
+}
+
+/* By the calendar of the certificate that is live now; that day is often past, and a renewal
+ * at once would undo the roll-back: then a quarter of what it has left is waited. */
+static int64_t renew_at(const struct rollback *r)
+{
+	const struct ch_cert_info *info = r->info;
+	int64_t now_ms = ch_now_ms();
+	int64_t due_ms = ch_renew_at_ms(
+		r->issuer->config, r->work->names[0], info->not_before_s, info->not_after_s);
+	int64_t least_ms = now_ms + (info->not_after_s * CH_SECOND_MS - now_ms) / 4;
+
+	return due_ms > least_ms ? due_ms : least_ms;
+}
+
+static json_t *build_body(const struct rollback *r, json_t *records)
+{
+	const struct ch_cert_info *info = r->info;
+	const struct ch_work *work = r->work;
+	char renew[CH_TIME_STR_B];
+	char look[CH_TIME_STR_B];
+	char not_before[CH_TIME_STR_B];
+	char not_after[CH_TIME_STR_B];
+	char spki[2 * CH_SHA256_B + 1];
+
+	ch_hex_encode(info->spki_sha256, CH_SHA256_B, spki);
+	return json_pack("{sososssssssssssssssO}", "leaf",
+		bytes_json(r->old[0].leaf, r->old[0].leaf_len), "chain",
+		bytes_json(work->old_chain, work->old_chain_len), "renew_at",
+		ch_time_str(renew_at(r), renew), "serial", info->serial, "issuer", info->issuer,
+		"not_before", ch_time_str(info->not_before_s * CH_SECOND_MS, not_before),
+		"not_after", ch_time_str(info->not_after_s * CH_SECOND_MS, not_after),
+		"spki_sha256", spki, "next_at",
+		ch_time_str(ch_now_ms() + ch_edges_wait_ms(0), look), "records", records);
+}
+
+static int build(struct rollback *r, json_t **ret_body, struct ch_err *err)
+{
+	json_auto_t *records = json_array();
+	int rc = CH_OK;
+
+	for (size_t i = 0; rc == CH_OK && i < r->work->n_names; i++)
+		rc = read_old(r, i, err);
+	if (rc == CH_OK)
+		rc = check(r, err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; rc == CH_OK && i < r->work->n_names; i++)
+		rc = sign_again(r, i, records);
+	*ret_body = rc == CH_OK ? build_body(r, records) : NULL;
+	return *ret_body ? CH_OK : ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+}
+
+/* Nothing is wrong with the names: what is live stays so, and is renewed when it is due. */
+static void give_up(struct ch_step *step, const struct ch_err *err)
+{
+	for (size_t i = 0; i < step->work->n_names; i++) {
+		struct ch_verdict *v = &step->out->verdicts[i];
+
+		v->failed = false;
+		v->next_at_ms = ch_now_ms();
+		ch_reason_set(
+			&v->reason, "rollback-refused", CH_ACTOR_OPERATOR, "%s", err->detail);
+	}
+	ch_step_failed(step);
+}
+
+void ch_step_rollback(struct ch_step *step)
+{
+	CH_AUTO_FREE struct ch_cert_info *info = malloc(sizeof(*info));
+	struct rollback r = {.work = step->work, .issuer = step->issuer, .info = info};
+	struct ch_err err = {0};
+	int rc = info ? build(&r, &step->out->publish, &err) : CH_ENOMEM;
+
+	if (!info)
+		(void)ch_err_set(&err, rc, "out-of-memory", "out of memory");
+	if (rc)
+		give_up(step, &err);
+}

@@ -1,0 +1,171 @@
+/* A certificate that was live before is put back: what is signed again, and what is not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "bench.h"
+#include "wire/record.h"
+
+static struct bench *b;
+static uint64_t first_id;
+
+static void take_old(size_t i)
+{
+	const json_t *list = json_object_get(b->published, "records");
+
+	assert_int_equal(ch_b64u_decode_alloc(json_string_value(json_array_get(list, i)),
+				 CH_RECORD_MAX_B, &b->row.old[i].bytes, &b->row.old[i].len),
+		CH_OK);
+}
+
+/* Issues a certificate, then is asked to put it back. */
+static int set_up(void **state)
+{
+	const char *chain;
+
+	b = bench_new("shop.test", "www.shop.test");
+	bench_run_to(b, CH_ORDER_DONE);
+	first_id = b->row.id;
+	for (size_t i = 0; i < 2; i++)
+		take_old(i);
+	chain = json_string_value(json_object_get(b->published, "chain"));
+	if (*chain)
+		assert_int_equal(ch_b64u_decode_alloc(chain, CH_CHAIN_MAX_B, &b->row.old_chain,
+					 &b->row.old_chain_len),
+			CH_OK);
+	b->row.id += 7;
+	b->row.rollback = first_id;
+	b->row.state = CH_ORDER_NEW;
+	b->row.has_leaf = false;
+	memset(&b->row.notes, 0, sizeof(b->row.notes));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	for (size_t i = 0; i < 2; i++)
+		free(b->row.old[i].bytes);
+	free(b->row.old_chain);
+	bench_free(b);
+	return 0;
+}
+
+static int64_t published_time(const char *key)
+{
+	int64_t at_ms;
+
+	assert_int_equal(
+		ch_time_parse(json_string_value(json_object_get(b->published, key)), &at_ms),
+		CH_OK);
+	return at_ms;
+}
+
+static void what_we_signed_is_signed_again_under_the_new_version(void **state)
+{
+	int orders = b->ca.count[FAKE_NEW_ORDER];
+
+	bench_step(b, true);
+	assert_int_equal(b->publications, 2);
+	assert_int_equal(b->row.state, CH_ORDER_CONFIRMING);
+	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], orders);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_string_equal(b->last.reason.code, "ok");
+}
+
+static void it_is_not_renewed_at_once(void **state)
+{
+	int64_t ends_ms = published_time("not_after");
+	int64_t now_ms = ends_ms - CH_DAY_MS;
+
+	bench_now_ms = now_ms; /* long after its own day */
+	bench_step(b, true);
+	assert_int_equal(b->publications, 2);
+	assert_in_range(published_time("renew_at"), now_ms + CH_DAY_MS / 4 - 1000,
+		now_ms + CH_DAY_MS / 4 + 1000);
+}
+
+static void assert_given_up(const char *why)
+{
+	bench_step(b, true);
+	assert_int_equal(b->publications, 1);
+	assert_int_equal(b->row.state, CH_ORDER_FAILED);
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(b->last.verdicts[i].failed);
+		assert_string_equal(b->last.verdicts[i].reason.code, "rollback-refused");
+		assert_int_equal(b->last.verdicts[i].reason.actor, CH_ACTOR_OPERATOR);
+		assert_non_null(strstr(b->last.verdicts[i].reason.detail, why));
+	}
+}
+
+static void what_has_expired_is_not_put_back(void **state)
+{
+	bench_now_ms = published_time("not_after") + CH_SECOND_MS;
+	assert_given_up("");
+}
+
+/* The store could otherwise have a key of its own served. */
+static void what_we_did_not_sign_is_not_signed(void **state)
+{
+	b->row.old[0].bytes[b->row.old[0].len - 1] ^= 1;
+	assert_given_up("not signed by the key");
+}
+
+static void the_record_of_another_name_is_not_signed(void **state)
+{
+	struct ch_old_record first = b->row.old[0];
+
+	b->row.old[0] = b->row.old[1];
+	b->row.old[1] = first;
+	assert_given_up("another name");
+}
+
+static void a_record_that_is_missing_is_told(void **state)
+{
+	free(b->row.old[1].bytes);
+	b->row.old[1].bytes = NULL;
+	assert_given_up("no record");
+}
+
+static void a_damaged_record_is_told(void **state)
+{
+	b->row.old[1].len--;
+	assert_given_up("no record");
+}
+
+static void a_version_that_is_not_later_is_refused(void **state)
+{
+	b->row.id = first_id;
+	assert_given_up("earlier");
+}
+
+static void intermediates_that_are_not_its_own_are_refused(void **state)
+{
+	if (!b->row.old_chain)
+		skip();
+	b->row.old_chain[b->row.old_chain_len - 1] ^= 1;
+	assert_given_up("intermediates");
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(what_we_signed_is_signed_again_under_the_new_version),
+		T(it_is_not_renewed_at_once),
+		T(what_has_expired_is_not_put_back),
+		T(what_we_did_not_sign_is_not_signed),
+		T(the_record_of_another_name_is_not_signed),
+		T(a_record_that_is_missing_is_told),
+		T(a_damaged_record_is_told),
+		T(a_version_that_is_not_later_is_refused),
+		T(intermediates_that_are_not_its_own_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

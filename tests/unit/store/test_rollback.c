@@ -1,0 +1,221 @@
+/* Roll-back: the certificate before is live again. */
+#include "fixture.h"
+
+static int roll_back(struct fixture *fx, const char *name, uint64_t to)
+{
+	struct ch_store_op op = {.type = CH_OP_ROLLBACK,
+		.who = "operator/default/admin",
+		.u.rollback = {.name = name, .to = to}};
+
+	return fx_run(fx, &op);
+}
+
+/* A name, or with a dot in front a pair, that has been renewed once. */
+static void renewed(struct fixture *fx, const char *name, bool pair, uint64_t ret_versions[2])
+{
+	if (pair)
+		fx_add_pair(fx, name);
+	else
+		fx_add(fx, name);
+	for (int i = 0; i < 2; i++) {
+		struct ch_store_order *order = fx_lease_one(fx);
+
+		ret_versions[i] = order->id;
+		fx_issue(fx, order);
+		if (i == 0)
+			test_now_ms += RENEW_MS;
+	}
+}
+
+/* Carries the order out, as the issuer does. */
+static uint64_t carry_out(struct fixture *fx)
+{
+	struct ch_store_order *order = fx_lease_one(fx);
+
+	assert_true(order->rollback != 0);
+	assert_int_equal(order->state, CH_ORDER_NEW);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	fx_finish(fx, order);
+	return order->id;
+}
+
+static void the_one_before_is_live_again_under_a_new_version(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_cert *current, *previous;
+	struct ch_store_order *order;
+	struct ch_record record;
+	uint64_t v[2];
+	uint64_t id;
+
+	renewed(fx, "a.example", true, v);
+	assert_ok(roll_back(fx, "a.example", 0));
+	assert_int_equal(fx_get(fx, "www.a.example").state, CH_NAME_RENEWING);
+	order = fx_lease_one(fx);
+	assert_int_equal(order->rollback, v[0]);
+	assert_int_equal(order->n_names, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_ok(ch_record_decode(
+			order->old_records[i], order->old_record_lens[i], &record));
+		assert_int_equal(record.version, v[0]);
+		assert_int_equal(record.name_len, strlen(order->names[i].name));
+	}
+	assert_int_equal(order->old_chain_len, 7);
+	id = order->id;
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)v[0])));
+	order = fx_lease_one(fx);
+	assert_null(order->old_records[0]);
+	fx_finish(fx, order);
+	assert_ok(
+		ch_store_get_certs(fx->store, "www.a.example", fx->arena, &current, &previous));
+	assert_int_equal(current->version, id);
+	assert_int_equal(current->origin, v[0]);
+	assert_int_equal(current->leaf[0], (uint8_t)v[0]);
+	assert_int_equal(current->n_recipients, 1);
+	assert_int_equal(previous->version, v[1]);
+	assert_int_equal(previous->origin, 0);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	assert_int_equal(fx_get(fx, "a.example").version, id);
+	assert_int_equal(fx_get(fx, "a.example").cert->origin, v[0]);
+	assert_int_equal(fx_get(fx, "a.example").next_at_ms, test_now_ms + RENEW_MS);
+	fx_lease_none(fx);
+}
+
+static void twice_needs_to_be_meant(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t v[2];
+	uint64_t id;
+
+	renewed(fx, "a.example", false, v);
+	assert_refused(
+		fx, roll_back(fx, "a.example", v[0] + 100), CH_ENOTFOUND, "version-not-found");
+	assert_ok(roll_back(fx, "a.example", v[1])); /* is live */
+	fx_lease_none(fx);
+	assert_ok(roll_back(fx, "a.example", v[0]));
+	id = carry_out(fx);
+	assert_refused(fx, roll_back(fx, "a.example", 0), CH_ECONFLICT, "rolled-back");
+	assert_ok(roll_back(fx, "a.example", v[0])); /* is live */
+	assert_ok(roll_back(fx, "a.example", id));
+	fx_lease_none(fx);
+	assert_ok(roll_back(fx, "a.example", v[1]));
+	carry_out(fx);
+	assert_int_equal(fx_get(fx, "a.example").cert->origin, v[1]);
+	/* The first one is the one before again, under the name it had first. */
+	assert_ok(roll_back(fx, "a.example", v[0]));
+}
+
+static void what_cannot_be_put_back_is_told(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t v[2];
+
+	assert_refused(fx, roll_back(fx, "none.example", 0), CH_ENOTFOUND, "domain-not-found");
+	fx_add(fx, "b.example");
+	assert_refused(fx, roll_back(fx, "b.example", 0), CH_ECONFLICT, "nothing-to-roll-back");
+	fx_issue(fx, fx_lease_one(fx));
+	assert_refused(fx, roll_back(fx, "b.example", 0), CH_ECONFLICT, "nothing-to-roll-back");
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "b.example"));
+	renewed(fx, "a.example", false, v);
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "a.example"));
+	assert_refused(fx, roll_back(fx, "a.example", 0), CH_ECONFLICT, "domain-paused");
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "a.example"));
+	fx_lease_one(fx);
+	assert_refused(fx, roll_back(fx, "a.example", 0), CH_ECONFLICT, "order-open");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "a.example"));
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	test_now_ms += LIFETIME_MS - RENEW_MS;
+	assert_refused(fx, roll_back(fx, "a.example", 0), CH_ECONFLICT, "cert-expired");
+}
+
+static void an_order_that_is_only_confirmed_is_given_up(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+	uint64_t first;
+
+	fx_add_pair(fx, "a.example");
+	order = fx_lease_one(fx);
+	first = order->id;
+	fx_issue(fx, order);
+	test_now_ms += RENEW_MS;
+	order = fx_lease_one(fx);
+	fx_seal(fx, order);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, 9)));
+	order = fx_lease_one(fx); /* somebody is at it */
+	assert_ok(roll_back(fx, "www.a.example", 0));
+	patch = fx_step(order, CH_ORDER_DONE);
+	assert_refused(fx, fx_patch(fx, &patch), CH_ECONFLICT, "fence-lost");
+	assert_int_equal(fx_lease_one(fx)->rollback, first);
+	assert_int_equal(
+		fx_get(fx, "a.example").order_id, fx_get(fx, "www.a.example").order_id);
+}
+
+static void only_what_was_live_is_published(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_publish *publish;
+	struct ch_op_patch patch;
+	uint64_t v[2];
+
+	renewed(fx, "a.example", false, v);
+	assert_ok(roll_back(fx, "a.example", 0));
+	order = fx_lease_one(fx);
+	/* Not a step of an order at the CA. */
+	patch = fx_step(order, CH_ORDER_ORDERED);
+	assert_refused(fx, fx_patch(fx, &patch), CH_ECONFLICT, "order-state");
+	publish = fx_publication(fx, order, (uint8_t)(v[0] + 50));
+	assert_refused(fx, fx_publish(fx, publish), CH_EINVAL, "bad-record");
+	order->rollback = v[1];
+	publish = fx_publication(fx, order, (uint8_t)v[0]);
+	assert_refused(fx, fx_publish(fx, publish), CH_EINVAL, "bad-record");
+	order->rollback = v[0];
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)v[0])));
+}
+
+static void a_roll_back_that_is_refused_leaves_all_as_it_was(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcome = {.name = "a.example",
+		.state = CH_NAME_FAILED,
+		.reason = {"rollback-refused", "No.", CH_ACTOR_OPERATOR}};
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+	struct ch_store_domain domain;
+	int64_t renew_at_ms;
+	uint64_t v[2];
+
+	renewed(fx, "a.example", false, v);
+	renew_at_ms = fx_get(fx, "a.example").next_at_ms;
+	assert_ok(roll_back(fx, "a.example", 0));
+	order = fx_lease_one(fx);
+	patch = fx_step(order, CH_ORDER_FAILED);
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_int_equal(domain.failures, 0);
+	assert_int_equal(domain.cert->version, v[1]);
+	assert_int_equal(domain.next_at_ms, renew_at_ms);
+	assert_string_equal(domain.reason.code, "rollback-refused");
+	assert_ok(roll_back(fx, "a.example", 0));
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(the_one_before_is_live_again_under_a_new_version),
+		T(twice_needs_to_be_meant),
+		T(what_cannot_be_put_back_is_told),
+		T(an_order_that_is_only_confirmed_is_given_up),
+		T(only_what_was_live_is_published),
+		T(a_roll_back_that_is_refused_leaves_all_as_it_was),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
