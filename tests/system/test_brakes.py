@@ -275,3 +275,32 @@ def test_a_bad_certificate_is_stopped_at_the_canary(platform):
 def test_what_cannot_be_rolled_back_is_told(store, words, code, text):
     store.cli("domain", "add", "new.example.com")
     assert text in cli(store, "cert", "rollback", *words, code=code)
+
+
+# ---- an agent's own brake
+
+
+def test_a_refused_removal_is_told_from_afar_and_confirmed_on_the_edge(make_site):
+    site = make_site(settings={"store": {"edge_timeout": "60s"},
+                               "agent": {"removal_limit_count": "1"}})
+    herd = site.start().herd
+    names = [f"shop{i}.example.com" for i in range(4)]
+    for name in names:
+        site.add(name)
+    for name in names:
+        herd.wait_state(name, "active")
+    # A freeze brings them to the agent at once.
+    herd.cli("feed", "freeze", "--reason", "to remove them together")
+    herd.cli("domain", "rm", *names[:3])
+    herd.cli("feed", "thaw")
+    told = wait.until(lambda: (edge(herd, "e1") or {}).get("error"), lambda: edge(herd, "e1"), 30)
+    assert "Removing 3 of 4 live names" in told and "certherd agent --confirm-removal" in told
+    assert told in status(herd)
+    with site.connect(names[0]):
+        pass  # still served
+    done = herd.cli("agent", "--confirm-removal")
+    assert "removing 3 of 4" in done.stdout
+    wait.until(lambda: edge(herd, "e1")["error"] is None, lambda: edge(herd, "e1"), 30)
+    assert "confirm-removal" not in status(herd)
+    again = herd.cli("agent", "--confirm-removal", check=False)
+    assert again.returncode == 1 and "nothing to confirm" in again.stderr
