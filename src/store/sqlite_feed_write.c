@@ -10,33 +10,85 @@ static bool is_held(const struct ch_hold_rules *rules, enum ch_record_kind kind)
 	       (rules->canary[0] && (kind == CH_RECORD_CERT || kind == CH_RECORD_POLICY));
 }
 
-int ch_work_emit(struct ch_work *w, const char *pool, const char *name, uint64_t version,
+/* The next sequence number. */
+static void advance(struct ch_work *w)
+{
+	w->tx.head++;
+	w->tx.changed = true;
+	w->tx.change.feed = true;
+	w->tx.change.feed_head = w->tx.head;
+}
+
+static int put(struct ch_work *w, const char *pool, const char *name, uint64_t version,
 	enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id)
+{
+	int rc = ch_sq_run(
+		w->sq, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", name, pool);
+
+	if (!rc)
+		rc = ch_sq_run(w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?",
+			"tt", name, pool);
+	return rc ? rc
+		  : ch_sq_run(w->sq,
+			    "INSERT INTO edge_record (seq, pool, name, version, kind, record, "
+			    "chain_id, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			    "ittiibbi", w->tx.head, pool, name, version, (int64_t)kind, record,
+			    record_len, chain_id, (size_t)CH_CHAIN_ID_B, w->now);
+}
+
+static int emit(struct ch_work *w, const char *pool, const char *name, uint64_t version,
+	enum ch_record_kind kind, const uint8_t *record, size_t record_len,
+	const uint8_t *chain_id, bool may_wait)
 {
 	struct ch_hold_rules rules;
 	int rc = ch_hold_rules_load(w->sq, pool, &rules);
 
 	if (rc)
 		return rc;
-	w->tx.head++;
-	w->tx.changed = true;
-	w->tx.change.feed = true;
-	w->tx.change.feed_head = w->tx.head;
-	if (is_held(&rules, kind))
-		return ch_work_hold(w, pool, name, version, kind, record, record_len, chain_id);
-	rc = ch_sq_run(w->sq, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", name, pool);
-	if (!rc)
-		rc = ch_sq_run(w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?",
-			"tt", name, pool);
-	if (rc)
-		return rc;
-	return ch_sq_run(w->sq,
-		"INSERT INTO edge_record (seq, pool, name, version, kind, record, chain_id, "
-		"at) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		"ittiibbi", w->tx.head, pool, name, version, (int64_t)kind, record, record_len,
-		chain_id, (size_t)CH_CHAIN_ID_B, w->now);
+	if (!may_wait)
+		rules.canary[0] = 0;
+	advance(w);
+	return (is_held(&rules, kind) ? ch_work_hold : put)(
+		w, pool, name, version, kind, record, record_len, chain_id);
+}
+
+int ch_work_emit(struct ch_work *w, const char *pool, const char *name, uint64_t version,
+	enum ch_record_kind kind, const uint8_t *record, size_t record_len,
+	const uint8_t *chain_id)
+{
+	return emit(w, pool, name, version, kind, record, record_len, chain_id, true);
+}
+
+/* That the name has no policy any more. */
+static int reset_policy(struct ch_work *w, const char *pool, const char *name)
+{
+	struct ch_record record = {.kind = CH_RECORD_POLICY,
+		.version = ch_work_id(w),
+		.name = name,
+		.name_len = strlen(name)};
+	CH_CLEANUP(ch_buf_done) struct ch_buf buf;
+	char key[CH_RECORD_KEY_B];
+	int rc;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	ch_record_key(record.kind, name, record.name_len, key);
+	rc = ch_record_encode(&record, &buf);
+	return rc ? rc
+		  : emit(w, pool, key, record.version, record.kind, buf.data, buf.len, NULL,
+			    false);
+}
+
+static int was_here(struct ch_work *w, const char *pool, const char *name, bool *ret_was)
+{
+	int64_t one;
+	int rc = ch_sq_get_i64(w->sq, &one,
+		"SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 "
+		"UNION ALL SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 LIMIT 1",
+		"tt", name, pool);
+
+	*ret_was = rc == CH_OK;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
 int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
@@ -45,14 +97,20 @@ int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	struct ch_record record = {
 		.kind = kind, .version = ch_work_id(w), .name = name, .name_len = strlen(name)};
 	CH_CLEANUP(ch_buf_done) struct ch_buf buf;
-	int rc;
+	bool was = false;
+	int rc = was_here(w, pool, name, &was);
 
 	ch_buf_init(&buf, CH_RECORD_MAX_B);
-	rc = ch_record_encode(&record, &buf);
+	if (!rc)
+		rc = ch_record_encode(&record, &buf);
 	if (!rc)
 		rc = ch_work_emit(w, pool, name, record.version, kind, buf.data, buf.len, NULL);
 	if (!rc && kind == CH_RECORD_TOMBSTONE)
 		rc = ch_work_drop_policy(w, pool, name);
+	/* This record takes the tombstone's place: an edge that has not seen it yet would keep
+	 * the policy that the name had before it was removed. */
+	if (!rc && kind == CH_RECORD_NAME && was)
+		rc = reset_policy(w, pool, name);
 	if (!rc)
 		*ret_version = record.version;
 	return rc;

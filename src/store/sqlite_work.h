@@ -67,7 +67,8 @@ const char *ch_work_cut(struct ch_work *w, const char *text, size_t max_b);
 CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
 	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id);
-/* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes the policy along. */
+/* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes the policy along, and a
+ * name that comes back is told to have none. */
 CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	enum ch_record_kind kind, uint64_t *ret_version);
 

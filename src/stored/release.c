@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "stored/sync.h"
 
+/* After a failure, such as a full disk. */
+#define AGAIN_MS (10 * CH_SECOND_MS)
 /* A soak ends with a report of the canary's: looked for so often. */
 #define LOOK_MS CH_SECOND_MS
 /* Small parts, so that other writes get their turn. */
@@ -60,7 +62,7 @@ static int64_t look(struct ch_release *release)
 	if (rc) {
 		ch_log_warn("what is held back from edges cannot be looked at: %s",
 			op.err.detail[0] ? op.err.detail : ch_rc_str(rc));
-		return LOOK_MS;
+		return AGAIN_MS;
 	}
 	if (op.u.release.released)
 		ch_log_debug("released %zu records", op.u.release.released);

@@ -261,6 +261,17 @@ static void make_record(struct fixture *fx, const struct ch_op_publish *publish,
 	ret_bytes->len = buf.len;
 }
 
+/* A roll-back's record has the old key. */
+static uint64_t key_version_of(const struct ch_store_order *order, size_t at)
+{
+	struct ch_record old;
+
+	if (!order->rollback || !order->old_records[at])
+		return order->rollback ? order->rollback : order->id;
+	assert_ok(ch_record_decode(order->old_records[at], order->old_record_lens[at], &old));
+	return old.key_version;
+}
+
 struct ch_op_publish *fx_publication(
 	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte)
 {
@@ -286,8 +297,8 @@ struct ch_op_publish *fx_publication(
 		.not_before_ms = test_now_ms,
 		.not_after_ms = test_now_ms + LIFETIME_MS};
 	for (size_t i = 0; i < order->n_names; i++)
-		make_record(fx, publish, order->rollback ? order->rollback : order->id,
-			order->names[i].name, &records[i]);
+		make_record(fx, publish, key_version_of(order, i), order->names[i].name,
+			&records[i]);
 	return publish;
 }
 

@@ -125,9 +125,10 @@ static void a_policy_goes_with_its_name(void **state)
 	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
 	assert_policies(fx, "default", "");
 	assert_int_equal(feed_of(fx, "default").rows, 1);
-	/* A name that comes back begins with the defaults. */
+	/* A name that comes back begins with the defaults, and edges that have not seen the
+	 * removal, which is in the feed no longer, are told. */
 	fx_add(fx, "a.example");
-	assert_policies(fx, "default", "");
+	assert_policies(fx, "default", "a.example=|||;");
 }
 
 static void a_policy_moves_with_its_name_to_another_pool(void **state)
