@@ -257,7 +257,8 @@ def test_only_what_begins_so_is_completed(complete):
 def test_values_are_completed(complete):
     assert complete("domain", "list", "--state", "p") == ["pending", "paused"]
     assert complete("domain", "list", "--state", "=", "p") == ["pending", "paused"]
-    assert complete("domain", "list", "--actor", "=") == ["nobody", "customer", "platform", "ca"]
+    assert complete("domain", "list", "--actor", "=") == ["nobody", "customer", "platform",
+                                                          "operator", "ca"]
     assert complete("key", "new", "--type", "") == ["x25519", "p256"]
     assert complete("init", "--roots", "") == ["system", "any", "a file.csv", "folder"]
     assert complete("domain", "add", "--tenant", "") == [""]
