@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import report as reports
 from run import Bench, refuse_slow_build
 
-CACHE, CACHE_LARGE = "256m", "1g"  # from LARGE names on
+CACHE, CACHE_LARGE = "256m", "1024m"  # from LARGE names on
 LARGE = 50_000
 
 
@@ -76,8 +76,8 @@ def main():
     os.environ["CERTHERD_MODULE"] = str(build / "nginx/ngx_http_certherd_module.so")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.peers:
-        from edgebench import peers
-        return peers.run(Bench(build), options)
+        from edgebench import compare
+        return compare.run(Bench(build), options)
     known = parts(options)
     chosen = options.part or list(known)
     unknown = set(chosen) - set(known)

@@ -237,9 +237,10 @@ class Changes:
             issuer = Issuer(site)
             names = issuer.prepare(self.samples)
             orders, records = issuer.renew(names)
+            watch = Watch(bench, site.nginx.port)
             with Load(site, rate) as load:
                 took_ms = [self.one(site, issuer, orders[name], records[name], watch)
-                           for watch in [Watch(site)] for name in names]
+                           for name in names]
         self.tell(report, made, took_ms, load)
 
     @staticmethod
@@ -265,8 +266,9 @@ class Changes:
 class Watch:
     """bench/tools/certwatch.c."""
 
-    def __init__(self, site):
-        self.process = subprocess.Popen([site.bench.tools / "certwatch", str(site.nginx.port)],
+    def __init__(self, bench, port, *mode):
+        self.failed = 0
+        self.process = subprocess.Popen([bench.tools / "certwatch", str(port), *mode],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def begin(self, name, sha256):
@@ -279,7 +281,9 @@ class Watch:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("a handshake failed, or the new certificate did not come")
-        return int(line.split()[0])
+        seen_ns, _, failed = map(int, line.split())
+        self.failed += failed
+        return seen_ns
 
     def __del__(self):
         self.process.stdin.close()

@@ -48,7 +48,7 @@ def private_b(pid):
 
 def mib_of(cache):
     """Of a size as nginx writes it."""
-    return int(cache[:-1]) * {"k": 1 / 1024, "m": 1, "g": 1024}[cache[-1].lower()]
+    return int(cache[:-1]) * {"k": 1 / 1024, "m": 1}[cache[-1].lower()]
 
 
 def evict(made):

@@ -1,15 +1,15 @@
 /* Makes full TLS 1.3 handshakes with a server on loopback, never resumed: X25519, no request.
  *
  *   hsload --port P --suffix S --names N [--count C] [--seed X | --from I] [--zipf]
- *          [--expect NAME | --unknown] [--parallel K] [--rate R] [--wait]
+ *          [--expect NAME | --unknown] [--parallel K] [--rate R] [--wait[=SECONDS]]
  *
  * asks for names n<number>.S: C of them uniformly at random by the seed, or in turn from I on,
  * or by Zipf's law with exponent 1, the popular ones spread over all numbers; K connections at
  * once, R new ones a second (else as fast as they end).  Each certificate must be that of the
  * name asked for, or of --expect, and come with one intermediate.  --unknown: for names
  * u<number>.S instead, each of which must be refused with the alert unrecognized_name.
- * --wait: one handshake with a server that is about to start; says "ready" when it begins to
- * knock.
+ * --wait: one handshake with a server that is about to start (within 30 seconds, or so many);
+ * says "ready" when it begins to knock.
  *
  * A connection ends with the client's close_notify and the server's FIN, so that what the
  * server does for it is over when this tool is.  On success one line of JSON:
@@ -37,6 +37,7 @@
 
 #define PARALLEL_MAX 64
 #define PATIENCE_MS 30000
+#define WAIT_S 30
 #define KNOCK_US 50
 #define NAME_B 300
 
@@ -52,7 +53,7 @@ struct plan {
 	double rate; /* 0: without a limit */
 	bool zipf;
 	bool unknown;
-	bool wait;
+	long wait_s; /* 0: it listens */
 };
 
 struct visit {
@@ -147,11 +148,11 @@ static int try_connect(uint16_t port)
 
 static int connect_to(const struct plan *plan)
 {
-	int64_t deadline = now_ns() + PATIENCE_MS * INT64_C(1000000);
+	int64_t deadline = now_ns() + plan->wait_s * INT64_C(1000000000);
 	int fd;
 
 	while ((fd = try_connect(plan->port)) < 0) {
-		if (!plan->wait || now_ns() > deadline)
+		if (!plan->wait_s || now_ns() > deadline)
 			die("connect", "nobody listens");
 		usleep(KNOCK_US);
 	}
@@ -342,7 +343,7 @@ static struct plan read_plan(int argc, char **argv)
 		{"names", 1, NULL, 'n'}, {"count", 1, NULL, 'c'}, {"seed", 1, NULL, 'x'},
 		{"from", 1, NULL, 'f'}, {"expect", 1, NULL, 'e'}, {"parallel", 1, NULL, 'k'},
 		{"rate", 1, NULL, 'r'}, {"zipf", 0, NULL, 'z'}, {"unknown", 0, NULL, 'u'},
-		{"wait", 0, NULL, 'w'}, {NULL, 0, NULL, 0}};
+		{"wait", 2, NULL, 'w'}, {NULL, 0, NULL, 0}};
 	struct plan plan = {.count = 1, .from = -1, .parallel = 1};
 	int option;
 
@@ -382,7 +383,7 @@ static struct plan read_plan(int argc, char **argv)
 			plan.unknown = true;
 			break;
 		case 'w':
-			plan.wait = true;
+			plan.wait_s = optarg ? atol(optarg) : WAIT_S;
 			break;
 		default:
 			exit(2);
@@ -399,7 +400,7 @@ int main(int argc, char **argv)
 	struct plan plan = read_plan(argc, argv);
 	SSL_CTX *ctx = make_context();
 
-	if (plan.wait) {
+	if (plan.wait_s) {
 		printf("ready\n");
 		fflush(stdout);
 	}

@@ -158,3 +158,23 @@ def test_no_build(harness):
     done = harness.run("seal")
     assert done.returncode == 1, done
     assert "is not a build folder" in done.stderr
+
+
+@pytest.mark.parametrize("words,complaint", [
+    (("--names", "99"), "at least 100"),
+    (("--part", "start", "--part", "nonsense"), "no such part: nonsense; there are start, "),
+])
+def test_bench_edge_refuses(harness, words, complaint):
+    done = subprocess.run([sys.executable, "-B", BENCH / "bench_edge.py", "--build", harness.build,
+                           *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bench_edge_with_a_slow_build(harness):
+    harness.set_build(optimization="0", b_sanitize="none")
+    done = subprocess.run([sys.executable, "-B", BENCH / "bench_edge.py", "--build", harness.build],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done
+    assert "figures need optimization 2 or 3 and no sanitizer" in done.stderr

@@ -29,6 +29,7 @@ FILES = {
     "share/doc/certherd/configuration.md",
     "share/doc/certherd/nginx.md",
     "share/doc/certherd/openapi.yaml",
+    "share/doc/certherd/replica.md",
     "share/doc/certherd/examples/certherd.conf",
     "share/doc/certherd/examples/nginx.conf",
     "share/man/man1/certherd.1",
