@@ -169,6 +169,7 @@ typedef struct {
     int64_t                    sequence;
     int64_t                    age;           /* s */
     int64_t                    feed_age;      /* s */
+    int64_t                    ticket_key_age; /* s */
 } ngx_http_certherd_state_t;
 
 

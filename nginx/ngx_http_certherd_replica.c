@@ -541,6 +541,7 @@ ngx_http_certherd_replica_state(ngx_http_certherd_state_t *state)
     state->sequence = -1;
     state->age = -1;
     state->feed_age = -1;
+    state->ticket_key_age = ngx_http_certherd_tickets_age();
 
     reader = ngx_http_certherd_worker.reader;
     if (reader == NULL) {

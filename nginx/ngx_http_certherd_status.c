@@ -193,6 +193,10 @@ static ngx_http_certherd_metric_t  ngx_http_certherd_metrics[] = {
       "store.",
       ngx_http_certherd_state_of(feed_age) },
 
+    { "ticket_key_age_seconds", "gauge", "Since the key of session tickets is "
+      "in use that makes them now.",
+      ngx_http_certherd_state_of(ticket_key_age) },
+
     { "replica_looks_total", "counter", "Looks at which generation is live.",
       ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_LOOKS) },
 

@@ -180,6 +180,14 @@ def test_the_replica_and_its_age(new_edge):  # noqa: F811
     assert found["feed_age_seconds"] == 0
 
 
+def test_the_age_of_the_ticket_key(new_edge):  # noqa: F811
+    edge = make(new_edge).start()
+    assert "ticket_key_age_seconds" not in status_page.read(edge)
+    edge.apply("cert:one.test:1", "tickets:default:1:a=-600..3600")
+    wait.until(lambda: "ticket_key_age_seconds" in status_page.read(edge), edge.log)
+    assert 600 <= status_page.read(edge)["ticket_key_age_seconds"] < 1200
+
+
 # -- the cache ----------------------------------------------------------------------------------
 
 
