@@ -175,13 +175,13 @@ class Edge:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def apply(self, *operations, recipients=None, shape="small"):
+    def apply(self, *operations, recipients=None, shape=None):
         """One transaction on the replica: see tests/tools/mkreplica.c."""
-        group = ["--shape", shape]
+        group = ["--shape", shape or self.shape]
         if self.user:
             group += ["--group", grp.getgrnam(self.user).gr_gid]
         self.run([mkreplica_binary(), "--pki", self.folder / "pki", "--recipients",
-                   recipients or self.folder / "recipients", *group, "--shape", self.shape,
+                   recipients or self.folder / "recipients", *group,
                    self.folder / "replica", *operations])
         return self
 

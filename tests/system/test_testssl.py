@@ -44,8 +44,7 @@ class DirectEdge(ExampleEdge):
 def edge(request):
     made = DirectEdge(workers=1)
     made.weak = getattr(request, "param", False)
-    for unused in ("proxied", "mixed"):
-        del made.port[unused]
+    del made.port["proxied"]
     made.apply(f"cert:{NAME}:1", f"cert:www.{NAME}:2").start()
     yield made
     made.stop()

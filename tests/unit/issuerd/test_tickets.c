@@ -410,14 +410,14 @@ static void what_the_store_makes_up_is_not_built_upon(void **state)
 
 static void lists_that_are_none_are_survived(void **state)
 {
+	static const char too_high[] = "{\"pools\":[{\"pool\":\"default\","
+				       "\"version\":9007199254740991,\"record\":null}]}";
 	static const char *const lists[] = {"{}", "{\"pools\":null}", "{\"pools\":[1]}",
 		"{\"pools\":[{\"pool\":\"../x\",\"version\":0,\"record\":null}]}",
 		"{\"pools\":[{\"pool\":\"A\",\"version\":0,\"record\":null}]}",
 		"{\"pools\":[{\"pool\":\"\",\"version\":0,\"record\":null}]}",
 		"{\"pools\":[{\"pool\":\"default\",\"version\":-1,\"record\":null}]}",
-		"{\"pools\":[{\"pool\":\"default\",\"version\":9007199254740991,"
-		"\"record\":null}]}",
-		"{\"pools\":[{\"pool\":\"default\",\"record\":null}]}"};
+		"{\"pools\":[{\"pool\":\"default\",\"record\":null}]}", too_high};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(lists); i++) {
 		store.list = lists[i];
