@@ -31,7 +31,8 @@ static int add_names(X509_REQ *req, const char *const *names, size_t n_names)
 	return CH_OK;
 }
 
-/* X509_REQ_set_pubkey would encode the key and decode it again: three times the whole rest. */
+/* X509_REQ_set_pubkey would encode the key and decode it again: three times the whole rest of a
+ * P-256 key's request. */
 static int set_pubkey(X509_REQ *req, EVP_PKEY *key)
 {
 	ASN1_OBJECT *algorithm = OBJ_nid2obj(NID_X9_62_id_ecPublicKey);
@@ -40,6 +41,8 @@ static int set_pubkey(X509_REQ *req, EVP_PKEY *key)
 	unsigned char *copy;
 	int rc = ch_p256_point(key, point);
 
+	if (rc == CH_EUNSUPPORTED)
+		return X509_REQ_set_pubkey(req, key) == 1 ? CH_OK : ch_ossl_fail(CH_ECRYPTO);
 	if (rc)
 		return rc;
 	copy = OPENSSL_memdup(point, sizeof(point));

@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "crypto/ossl.h"
+#include "crypto/rsa.h"
 
 #define PEM_MAX_B (16u * 1024u)
-#define BLOCK_TYPE_P256 1
 
 int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA256_B])
 {
@@ -34,12 +34,15 @@ int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block)
 {
 	CH_AUTO_SECRET struct ch_secret *block = NULL;
 	uint8_t *at;
-	int rc = ch_secret_new(CH_KEY_BLOCK_B, &block);
+	int rc;
 
+	if (EVP_PKEY_is_a(key, "RSA"))
+		return ch_rsa_to_block(key, ret_block);
+	rc = ch_secret_new(CH_KEY_BLOCK_B, &block);
 	if (rc)
 		return rc;
 	at = ch_secret_bytes(block);
-	at[0] = BLOCK_TYPE_P256;
+	at[0] = CH_KEY_BLOCK_P256;
 	rc = ch_p256_scalar(key, at + 1);
 	if (rc)
 		return rc;
@@ -52,7 +55,9 @@ int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key)
 	uint8_t point[65];
 	int rc;
 
-	if (len == 0 || block[0] != BLOCK_TYPE_P256)
+	if (len > 0 && block[0] == CH_KEY_BLOCK_RSA)
+		return ch_rsa_from_block(block, len, ret_key);
+	if (len == 0 || block[0] != CH_KEY_BLOCK_P256)
 		return CH_EUNSUPPORTED;
 	if (len != CH_KEY_BLOCK_B)
 		return CH_ECRYPTO;

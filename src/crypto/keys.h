@@ -1,8 +1,10 @@
 /* Leaf keys and recipient keys.
  *
- * A leaf key travels sealed as "key block" (33 bytes): u8 1 (P-256), 32-byte scalar: making the
- * public half anew and EVP_PKEY_fromdata is ten times cheaper than parsing PKCS#8, and the
- * record stays small.
+ * A leaf key travels sealed as "key block": making the other parts anew and EVP_PKEY_fromdata
+ * is far cheaper than parsing PKCS#8, and the record stays small.  All integers big-endian:
+ *   P-256 (33 bytes)   u8 1, u8 scalar[32]
+ *   RSA (261, 389 or 517 bytes, for 2,048, 3,072, 4,096 bits)
+ *                      u8 2, u32 public exponent, the two primes in 128, 192, 256 bytes each
  *
  * Recipient key pairs in the style of age:
  *   public:  certherd-pub-x25519-<base64url of key || first 4 bytes of SHA-256 of it>
@@ -23,13 +25,19 @@
 CH_DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 #define CH_AUTO_PKEY CH_CLEANUP(EVP_PKEY_free_p)
 
-#define CH_KEY_BLOCK_B 33
+#define CH_KEY_BLOCK_P256 1
+#define CH_KEY_BLOCK_RSA 2
+#define CH_KEY_BLOCK_B 33	/* of a P-256 key */
+#define CH_KEY_BLOCK_MAX_B 517u /* of any */
 #define CH_SHA256_B 32
 
 CH_MUST int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA256_B]);
 
 /* A fresh P-256 key. */
 CH_MUST int ch_key_generate(EVP_PKEY **ret_key);
+/* 2,048, 3,072 or 4,096 bits, else CH_EUNSUPPORTED.  Takes a good part of a second. */
+CH_MUST int ch_key_generate_rsa(unsigned bits, EVP_PKEY **ret_key);
+/* CH_EUNSUPPORTED: there is no block for such a key. */
 CH_MUST int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block);
 /* CH_ECRYPTO; CH_EUNSUPPORTED: another kind of block. */
 CH_MUST int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key);

@@ -44,7 +44,7 @@ struct ch_sealed {
 	enum ch_kem kem;
 	uint8_t enc[CH_SEAL_ENC_MAX_B];
 	size_t enc_len;
-	uint8_t ct[CH_KEY_BLOCK_B + CH_SEAL_TAG_B];
+	uint8_t ct[CH_KEY_BLOCK_MAX_B + CH_SEAL_TAG_B];
 	size_t ct_len;
 };
 

@@ -37,15 +37,16 @@ int ch_seal_key(const struct ch_recipient *to, const struct ch_seal_binding *bin
 	size_t aad_len;
 	int rc;
 
-	if (ch_secret_len(block) != CH_KEY_BLOCK_B)
+	if (ch_secret_len(block) > CH_KEY_BLOCK_MAX_B)
 		return CH_EINVAL;
 	rc = make_aad(binding, aad, &aad_len);
 	if (rc)
 		return rc;
 	memcpy(sealed.recipient_id, to->id, sizeof(sealed.recipient_id));
-	sealed.ct_len = sizeof(sealed.ct);
+	sealed.ct_len = ch_secret_len(block) + CH_SEAL_TAG_B;
 	rc = ch_hpke_seal(to, seal_info, sizeof(CH_SEAL_INFO) - 1, aad, aad_len,
-		ch_secret_bytes(block), CH_KEY_BLOCK_B, sealed.enc, &sealed.enc_len, sealed.ct);
+		ch_secret_bytes(block), ch_secret_len(block), sealed.enc, &sealed.enc_len,
+		sealed.ct);
 	if (rc)
 		return rc;
 	*ret_sealed = sealed;
@@ -56,12 +57,12 @@ int ch_seal_open_key(const struct ch_recipient_key *key, const struct ch_seal_bi
 	const uint8_t *enc, size_t enc_len, const uint8_t *ct, size_t ct_len,
 	EVP_PKEY **ret_key)
 {
-	uint8_t block[CH_KEY_BLOCK_B];
+	uint8_t block[CH_KEY_BLOCK_MAX_B];
 	uint8_t aad[AAD_MAX_B];
 	size_t aad_len;
 	int rc;
 
-	if (ct_len != CH_KEY_BLOCK_B + CH_SEAL_TAG_B)
+	if (ct_len <= CH_SEAL_TAG_B || ct_len > sizeof(block) + CH_SEAL_TAG_B)
 		return CH_EAUTH;
 	rc = make_aad(binding, aad, &aad_len);
 	if (rc)
@@ -69,7 +70,7 @@ int ch_seal_open_key(const struct ch_recipient_key *key, const struct ch_seal_bi
 	rc = ch_hpke_open(key, enc, enc_len, seal_info, sizeof(CH_SEAL_INFO) - 1, aad, aad_len,
 		ct, ct_len, block);
 	if (rc == CH_OK)
-		rc = ch_key_from_block(block, sizeof(block), ret_key);
+		rc = ch_key_from_block(block, ct_len - CH_SEAL_TAG_B, ret_key);
 	ch_wipe(block, sizeof(block));
 	return rc;
 }

@@ -12,7 +12,8 @@
 
 #define CH_CERT_NAMES_MAX 100
 
-/* Appends a DER CSR: empty subject, names in the SAN only, signed with key (P-256). */
+/* Appends a DER CSR: empty subject, names in the SAN only, signed with key (P-256 or
+ * RSA). */
 CH_MUST int ch_csr_make(
 	EVP_PKEY *key, const char *const *names, size_t n_names, struct ch_buf *out);
 /* SHA-256 of the CSR's SubjectPublicKeyInfo as it stands there; nothing else is judged. */

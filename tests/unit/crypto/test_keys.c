@@ -87,7 +87,7 @@ static void bad_key_blocks_are_refused(void **state)
 	at = ch_secret_bytes(block);
 	assert_int_equal(ch_key_from_block(at, 0, &back), CH_EUNSUPPORTED);
 	assert_int_equal(ch_key_from_block(at, CH_KEY_BLOCK_B - 1, &back), CH_ECRYPTO);
-	at[0] = 2;
+	at[0] = 3;
 	assert_int_equal(ch_key_from_block(at, CH_KEY_BLOCK_B, &back), CH_EUNSUPPORTED);
 	at[0] = 1;
 	memset(at + 1, 0xff, 32); /* not below the order */

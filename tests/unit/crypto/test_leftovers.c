@@ -103,20 +103,20 @@ static unsigned hits_in_memory(void)
 }
 
 /* As the issuer does; *ret_sealed is what the edge gets. */
-static unsigned make_and_seal(const struct ch_seal_binding *binding, uint8_t spki[CH_SHA256_B],
-	struct ch_sealed *sealed)
+static unsigned make_and_seal(const struct ch_seal_binding *binding, bool rsa,
+	uint8_t spki[CH_SHA256_B], struct ch_sealed *sealed)
 {
 	CH_AUTO_PKEY EVP_PKEY *key = NULL;
 	CH_AUTO_SECRET struct ch_secret *block = NULL;
 	CH_AUTO_BUF struct ch_buf csr;
 
 	ch_buf_init(&csr, 8192);
-	assert_int_equal(ch_key_generate(&key), CH_OK);
+	assert_int_equal(rsa ? ch_key_generate_rsa(2048, &key) : ch_key_generate(&key), CH_OK);
 	assert_int_equal(ch_csr_make(key, names, 1, &csr), CH_OK);
 	assert_int_equal(ch_key_spki_sha256(key, spki), CH_OK);
 	assert_int_equal(ch_key_to_block(key, &block), CH_OK);
 	for (size_t i = 0; i < SCALAR_B; i++)
-		masked[i] = ch_secret_bytes(block)[1 + i] ^ MASK;
+		masked[i] = ch_secret_bytes(block)[(rsa ? 5 : 1) + i] ^ MASK;
 	assert_int_equal(ch_seal_key(&recipient->pub, binding, block, sealed), CH_OK);
 	return hits_in_memory();
 }
@@ -131,7 +131,7 @@ static unsigned open_it(const struct ch_seal_binding *binding, const struct ch_s
 	return hits_in_memory();
 }
 
-static void a_key_is_in_memory_while_it_is_used_and_no_longer(void **state)
+static void come_and_go(bool rsa)
 {
 	uint8_t spki[CH_SHA256_B];
 	struct ch_seal_binding binding = {.name = names[0],
@@ -143,17 +143,28 @@ static void a_key_is_in_memory_while_it_is_used_and_no_longer(void **state)
 	if (SANITIZED) /* its shadow memory is larger than anybody can read */
 		skip();
 	for (int i = 0; i < 3; i++) {
-		assert_true(make_and_seal(&binding, spki, &sealed) >= 8);
+		assert_true(make_and_seal(&binding, rsa, spki, &sealed) >= 8);
 		assert_int_equal(hits_in_memory(), 0);
 		assert_true(open_it(&binding, &sealed) >= 4);
 		assert_int_equal(hits_in_memory(), 0);
 	}
 }
 
+static void a_key_is_in_memory_while_it_is_used_and_no_longer(void **state)
+{
+	come_and_go(false);
+}
+
+static void nor_does_a_prime_of_an_rsa_key_stay(void **state)
+{
+	come_and_go(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_is_in_memory_while_it_is_used_and_no_longer),
+		cmocka_unit_test(nor_does_a_prime_of_an_rsa_key_stay),
 	};
 
 	return cmocka_run_group_tests(tests, make_recipient, free_recipient);
