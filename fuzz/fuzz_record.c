@@ -38,9 +38,7 @@ static void check_record(const uint8_t *data, size_t size)
 		return;
 	ch_buf_init(&out, CH_RECORD_MAX_B);
 	CH_FUZZ_CHECK(ch_record_encode(&rec, &out) == CH_OK);
-	want = rec.kind == CH_RECORD_CERT || rec.kind == CH_RECORD_TICKETS
-		       ? size - CH_SIGNATURE_B
-		       : size;
+	want = ch_record_is_signed(&rec) ? size - CH_SIGNATURE_B : size;
 	if (rec.kind == CH_RECORD_POLICY)
 		check_policy(&rec, &out, size);
 	else

@@ -60,18 +60,23 @@ static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t s
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
-/* A good record: what was refused in its place is history, and with a name goes its policy. */
+/* A good record: what was refused in its place is history, and with a name go its policy
+ * and its second certificate. */
 static void settle(struct ch_apply *a, const struct ch_record *record)
 {
 	char key[CH_RECORD_KEY_B];
 
 	ch_refused_drop(a->refused, key, refused_key(a, record, key));
-	if (record->kind == CH_RECORD_TOMBSTONE)
-		ch_refused_drop(a->refused, key,
-			ch_record_key(CH_RECORD_POLICY, record->name, record->name_len, key));
+	if (record->kind != CH_RECORD_TOMBSTONE)
+		return;
+	ch_refused_drop(a->refused, key,
+		ch_record_key(CH_RECORD_POLICY, record->name, record->name_len, key));
+	ch_refused_drop(a->refused, key,
+		ch_record_key(CH_RECORD_SECOND, record->name, record->name_len, key));
 }
 
-/* Why a CERT record must not be taken, or NULL; *ret_rc: the replica failed. */
+/* Why a record that carries a certificate must not be taken, or NULL; *ret_rc: the replica
+ * failed. */
 static const char *check_cert(
 	struct ch_apply *a, const struct ch_record *record, uint64_t number, int *ret_rc)
 {
@@ -106,17 +111,20 @@ static const char *check_policy(const struct ch_record *record)
 	return NULL;
 }
 
-/* Whether a name that has HTTPS now loses it by this NAME record or tombstone. */
-static int loses_https(struct ch_apply *a, const struct ch_record *record, bool *ret_loses)
+/* Whether this record takes away a certificate that is served now: the name's, or its second.
+ */
+static int loses_cert(struct ch_apply *a, const struct ch_record *record, bool *ret_loses)
 {
+	char key[CH_RECORD_KEY_B];
+	size_t key_len = ch_record_key(record->kind, record->name, record->name_len, key);
 	CH_AUTO_BUF struct ch_buf old;
 	struct ch_record before;
 	int rc;
 
 	ch_buf_init(&old, CH_RECORD_MAX_B);
-	rc = ch_replica_writer_get(a->writer, record->name, record->name_len, &old);
+	rc = ch_replica_writer_get(a->writer, key, key_len, &old);
 	*ret_loses = rc == CH_OK && ch_record_decode(old.data, old.len, &before) == CH_OK &&
-		     before.kind == CH_RECORD_CERT;
+		     ch_record_has_cert(&before);
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
@@ -127,9 +135,9 @@ static int put(struct ch_apply *a, const struct ch_record *record,
 	bool loses = false;
 	int rc = CH_OK;
 
-	if ((record->kind == CH_RECORD_NAME || record->kind == CH_RECORD_TOMBSTONE) &&
+	if (!ch_record_has_cert(record) && record->kind != CH_RECORD_POLICY &&
 		!ch_replica_writer_is_rebuilding(a->writer))
-		rc = loses_https(a, record, &loses);
+		rc = loses_cert(a, record, &loses);
 	if (rc == CH_OK)
 		rc = ch_replica_put(
 			a->writer, record, frame->payload, frame->payload_len, &effect);
@@ -165,7 +173,7 @@ static int apply_record(
 		return CH_OK;
 	}
 	rc = CH_OK;
-	if (record.kind == CH_RECORD_CERT)
+	if (ch_record_has_cert(&record))
 		why = check_cert(a, &record, counts->frames - 1, &rc);
 	if (record.kind == CH_RECORD_POLICY)
 		why = check_policy(&record);

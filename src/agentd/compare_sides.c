@@ -187,7 +187,7 @@ static bool chain_is_bad(struct ch_compare *c, const struct ch_record *record)
 	const uint8_t *block;
 	size_t len;
 
-	if (record->kind != CH_RECORD_CERT || memcmp(record->chain_id, none, sizeof(none)) == 0)
+	if (!ch_record_has_cert(record) || memcmp(record->chain_id, none, sizeof(none)) == 0)
 		return false;
 	return ch_replica_get_chain(c->reader, record->chain_id, &block, &len) ||
 	       ch_chain_id(block, len, id) || memcmp(id, record->chain_id, sizeof(id)) != 0;

@@ -26,6 +26,7 @@ static bool is_good(const struct ch_verify_set *pinned, const struct ch_feed_fra
 
 	return frame->type == CH_FEED_RECORD &&
 	       ch_record_decode(frame->payload, frame->payload_len, &record) == CH_OK &&
+	       ch_record_is_signed(&record) &&
 	       ch_record_verify(&record, frame->payload, pinned) == CH_OK;
 }
 

@@ -6,8 +6,8 @@
  *   DIR/writer.lock        held by the one writer; its time: when that last heard of the store
  *   DIR/f1-<16 hex>/       a generation of format 1: data.mdb, lock.mdb
  *     db "names"   key: the name (bytes)       value: its record (wire/record.h), as fed
- *     db "extras" key: as ch_record_key makes it: a POLICY record; apart, so that what is small
- *                 does not cost the large ones a page
+ *     db "extras"  key: as ch_record_key makes it: a POLICY or SECOND record; apart, so that
+ *                  what few names have, or is small, does not cost the others a page
  *     db "chains"  key: chain id (32 bytes)    value: chain block
  *     db "meta"    key: text                   value: see generation.h; ticket keys too
  *
@@ -95,6 +95,10 @@ CH_MUST int ch_replica_get_tickets(
 /* The policy of a name.  CH_ENOTFOUND: everything is as by default. */
 CH_MUST int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name,
 	size_t name_len, struct ch_record *ret_record);
+/* The second certificate of a name that has one; no matter whether the name has a first one.
+ * CH_ENOTFOUND: it has none. */
+CH_MUST int ch_replica_get_second(struct ch_replica_reader *reader, const char *name,
+	size_t name_len, struct ch_record *ret_record);
 /* The first entry above a key (len 0: the first of all), in the order of the keys' bytes, as
  * it lies there: tombstones too, and nothing is checked.  CH_ENOTFOUND: no more. */
 struct ch_replica_entry {
@@ -150,9 +154,10 @@ CH_MUST int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint6
 /* Names with a certificate there: what removals are measured against, since nobody but the
  * issuer can make more of them. */
 CH_MUST int ch_replica_writer_live_certs(struct ch_replica_writer *writer, uint64_t *ret_certs);
-/* Appends the stored record of a name, tombstones too.  CH_ENOTFOUND. */
-CH_MUST int ch_replica_writer_get(struct ch_replica_writer *writer, const char *name,
-	size_t name_len, struct ch_buf *out);
+/* Appends the record that is stored under a key (ch_record_key), tombstones too.  CH_ENOTFOUND.
+ */
+CH_MUST int ch_replica_writer_get(
+	struct ch_replica_writer *writer, const char *key, size_t key_len, struct ch_buf *out);
 
 /* Begins a new empty generation beside the live one; puts go there from now on, readers keep
  * the old one until ch_replica_writer_publish.  An unfinished one survives a restart
@@ -170,9 +175,9 @@ CH_MUST int ch_replica_writer_publish(struct ch_replica_writer *writer, struct c
  * puts that follow and the commit return it, and nothing is changed. */
 CH_MUST int ch_replica_apply_begin(struct ch_replica_writer *writer);
 /* Applies only a version higher than what is there; *ret_effect tells.  The tombstone of a name
- * that is not there is kept, so that older versions stay out, and counts as STALE.  A policy
- * counts as CHANGED; it goes with the tombstone of its name.  Ticket keys count as CHANGED, and
- * take the place of the ones before, whatever their pool. */
+ * that is not there is kept, so that older versions stay out, and counts as STALE.  A policy or
+ * second certificate counts as CHANGED; both go with the tombstone of their name.  Ticket keys
+ * count as CHANGED, and take the place of the ones before, whatever their pool. */
 enum ch_apply_effect { CH_APPLY_STALE, CH_APPLY_ADDED, CH_APPLY_CHANGED, CH_APPLY_REMOVED };
 CH_MUST int ch_replica_put(struct ch_replica_writer *writer, const struct ch_record *record,
 	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect);
@@ -191,8 +196,8 @@ CH_MUST int ch_replica_apply_commit(
 CH_MUST int ch_replica_apply_commit_place(struct ch_replica_writer *writer,
 	const struct ch_place *place, const struct ch_cursor *cursor, struct ch_err *err);
 void ch_replica_apply_abort(struct ch_replica_writer *writer);
-/* For a generation under construction: how many names with a certificate now it lacks, or has
- * without one, or with an expired one in place of a good one. */
+/* For a generation under construction: how many certificates that names have now it lacks, or
+ * has expired ones in place of. */
 CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_missing);
 /* Within a transaction on it: copies the live generation's CERT record of a name, and its
  * chain.  CH_ENOTFOUND when there is none. */

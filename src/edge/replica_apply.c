@@ -145,13 +145,32 @@ static int put_newer(struct ch_replica_writer *writer, MDB_dbi dbi,
 	return ch_lmdb_rc(mdb_put(writer->txn, dbi, &key, &val, 0));
 }
 
-static int put_policy(struct ch_replica_writer *writer, const struct ch_record *record,
+/* What is older than the tombstone of its name went with it, and must not be there when the
+ * name comes again. */
+static int outlived(
+	struct ch_replica_writer *writer, const struct ch_record *record, bool *ret_outlived)
+{
+	MDB_val key = {.mv_size = record->name_len, .mv_data = (void *)record->name};
+	struct stored stored;
+	int rc = look_up(writer, ch_replica_target(writer)->names, &key, &stored);
+
+	if (rc == CH_OK)
+		*ret_outlived =
+			stored.there && !stored.live && record->version < stored.version;
+	return rc;
+}
+
+static int put_extra(struct ch_replica_writer *writer, const struct ch_record *record,
 	const uint8_t *bytes, size_t len, enum ch_apply_effect *ret_effect)
 {
 	struct stored stored = {.there = false};
-	int rc = put_newer(
-		writer, ch_replica_target(writer)->extras, record, bytes, len, &stored);
+	bool is_outlived;
+	int rc = outlived(writer, record, &is_outlived);
 
+	if (rc == CH_OK)
+		rc = is_outlived ? CH_EAGAIN
+				 : put_newer(writer, ch_replica_target(writer)->extras, record,
+					   bytes, len, &stored);
 	*ret_effect = rc ? CH_APPLY_STALE : CH_APPLY_CHANGED;
 	return rc == CH_EAGAIN ? CH_OK : rc;
 }
@@ -163,8 +182,8 @@ static int put_record(struct ch_replica_writer *writer, const struct ch_record *
 	struct stored stored = {.there = false};
 	int rc;
 
-	if (record->kind == CH_RECORD_POLICY)
-		return put_policy(writer, record, bytes, len, ret_effect);
+	if (record->kind == CH_RECORD_POLICY || record->kind == CH_RECORD_SECOND)
+		return put_extra(writer, record, bytes, len, ret_effect);
 	if (record->kind == CH_RECORD_TICKETS)
 		return ch_replica_put_tickets(writer, record, bytes, len, ret_effect);
 	rc = put_newer(writer, ch_replica_target(writer)->names, record, bytes, len, &stored);
@@ -404,27 +423,28 @@ int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint64_t *ret
 }
 
 struct get {
-	const char *name;
-	size_t name_len;
+	const char *key;
+	size_t key_len;
 	struct ch_buf *out;
 };
 
 static int read_record(const struct ch_generation *gen, MDB_txn *txn, void *ret_value)
 {
 	struct get *get = ret_value;
-	MDB_val key = {.mv_size = get->name_len, .mv_data = (void *)get->name};
+	MDB_val key = {.mv_size = get->key_len, .mv_data = (void *)get->key};
+	MDB_dbi dbi = memchr(get->key, '/', get->key_len) ? gen->extras : gen->names;
 	MDB_val val;
-	int rc = ch_lmdb_rc(mdb_get(txn, gen->names, &key, &val));
+	int rc = ch_lmdb_rc(mdb_get(txn, dbi, &key, &val));
 
 	return rc ? rc : ch_buf_add(get->out, val.mv_data, val.mv_size);
 }
 
 int ch_replica_writer_get(
-	struct ch_replica_writer *writer, const char *name, size_t name_len, struct ch_buf *out)
+	struct ch_replica_writer *writer, const char *key, size_t key_len, struct ch_buf *out)
 {
-	struct get get = {.name = name, .name_len = name_len, .out = out};
+	struct get get = {.key = key, .key_len = key_len, .out = out};
 
-	if (name_len == 0 || name_len > CH_NAME_MAX)
+	if (key_len == 0 || key_len >= CH_RECORD_KEY_B)
 		return CH_ENOTFOUND;
 	return read_snapshot(ch_replica_target(writer), read_record, &get);
 }

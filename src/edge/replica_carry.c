@@ -11,55 +11,70 @@ static bool is_expired(const MDB_val *val, int64_t now_s)
 	struct ch_record record;
 
 	return ch_record_decode(val->mv_data, val->mv_size, &record) == CH_OK &&
-	       record.kind == CH_RECORD_CERT && record.not_after_s <= now_s;
+	       ch_record_has_cert(&record) && record.not_after_s <= now_s;
+}
+
+/* newer: what to take a record for that is not understood here. */
+static bool has_cert(const MDB_val *val, bool newer)
+{
+	struct ch_record record;
+	int rc;
+
+	switch (ch_generation_kind(val)) {
+	case CH_RECORD_CERT:
+		return true;
+	case CH_RECORD_NAME:
+	case CH_RECORD_TOMBSTONE:
+	case CH_RECORD_POLICY:
+		return false;
+	default:
+		rc = ch_record_decode(val->mv_data, val->mv_size, &record);
+		return rc == CH_OK ? ch_record_has_cert(&record) : newer;
+	}
 }
 
 /* Whether a visitor would find less: no certificate where there was one, or, from a store that
  * has gone back in time, one that expired long ago.  after NULL: there is none. */
 static bool is_lost(const MDB_val *before, const MDB_val *after, int64_t now_s)
 {
-	int is = after ? ch_generation_kind(after) : CH_RECORD_TOMBSTONE;
-
-	if (ch_generation_kind(before) != CH_RECORD_CERT)
+	if (!has_cert(before, false))
 		return false;
-	if (is == CH_RECORD_TOMBSTONE || is == CH_RECORD_NAME)
+	if (!after || !has_cert(after, true))
 		return true;
 	return is_expired(after, now_s) && !is_expired(before, now_s);
 }
 
-static int count_missing(struct ch_replica_writer *writer, MDB_txn *live_txn,
-	MDB_txn *build_txn, uint64_t *ret_missing)
+/* Adds to *missing. */
+static int count_missing(
+	MDB_txn *live_txn, MDB_dbi live, MDB_txn *build_txn, MDB_dbi build, uint64_t *missing)
 {
 	MDB_cursor *cursor;
 	MDB_val key;
 	MDB_val val;
-	uint64_t missing = 0;
 	int64_t now_s = ch_now_ms() / CH_SECOND_MS;
-	int mdb_rc = mdb_cursor_open(live_txn, writer->live.names, &cursor);
+	int mdb_rc = mdb_cursor_open(live_txn, live, &cursor);
 
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
 	while ((mdb_rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT)) == 0) {
 		MDB_val other;
-		int get_rc = mdb_get(build_txn, writer->build.names, &key, &other);
+		int get_rc = mdb_get(build_txn, build, &key, &other);
 
 		if (get_rc && get_rc != MDB_NOTFOUND) {
 			mdb_rc = get_rc;
 			break;
 		}
-		missing += is_lost(&val, get_rc ? NULL : &other, now_s);
+		*missing += is_lost(&val, get_rc ? NULL : &other, now_s);
 	}
 	mdb_cursor_close(cursor);
-	if (mdb_rc != MDB_NOTFOUND)
-		return ch_lmdb_rc(mdb_rc);
-	*ret_missing = missing;
-	return CH_OK;
+	return mdb_rc == MDB_NOTFOUND ? CH_OK : ch_lmdb_rc(mdb_rc);
 }
 
 int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_missing)
 {
 	MDB_txn *live_txn;
 	MDB_txn *build_txn;
+	uint64_t missing = 0;
 	int rc;
 	int mdb_rc;
 
@@ -82,7 +97,13 @@ int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_mi
 		mdb_txn_abort(live_txn);
 		return ch_lmdb_rc(mdb_rc);
 	}
-	rc = count_missing(writer, live_txn, build_txn, ret_missing);
+	rc = count_missing(
+		live_txn, writer->live.names, build_txn, writer->build.names, &missing);
+	if (rc == CH_OK)
+		rc = count_missing(live_txn, writer->live.extras, build_txn,
+			writer->build.extras, &missing);
+	if (rc == CH_OK)
+		*ret_missing = missing;
 	mdb_txn_abort(build_txn);
 	mdb_txn_abort(live_txn);
 	return rc;

@@ -182,8 +182,8 @@ int ch_replica_get(struct ch_replica_reader *reader, const char *name, size_t na
 	return CH_OK;
 }
 
-int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name, size_t name_len,
-	struct ch_record *ret_record)
+static int get_extra(struct ch_replica_reader *reader, enum ch_record_kind kind,
+	const char *name, size_t name_len, struct ch_record *ret_record)
 {
 	char text[CH_RECORD_KEY_B];
 	MDB_val key = {.mv_data = text};
@@ -193,15 +193,35 @@ int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name, si
 
 	if (!reader->in_lookup || name_len == 0 || name_len > CH_NAME_MAX)
 		return reader->in_lookup ? CH_ENOTFOUND : CH_EINVAL;
-	key.mv_size = ch_record_key(CH_RECORD_POLICY, name, name_len, text);
+	key.mv_size = ch_record_key(kind, name, name_len, text);
 	rc = ch_lmdb_rc(mdb_get(reader->txn, reader->gen.extras, &key, &val));
 	if (rc == CH_OK)
 		rc = ch_record_decode(val.mv_data, val.mv_size, &record);
 	if (rc)
 		return rc == CH_EPROTO ? CH_ECORRUPT : rc;
-	if (record.kind != CH_RECORD_POLICY || record.name_len != name_len ||
+	if (record.kind != kind || record.name_len != name_len ||
 		memcmp(record.name, name, name_len) != 0)
 		return CH_ECORRUPT;
+	*ret_record = record;
+	return CH_OK;
+}
+
+int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name, size_t name_len,
+	struct ch_record *ret_record)
+{
+	return get_extra(reader, CH_RECORD_POLICY, name, name_len, ret_record);
+}
+
+int ch_replica_get_second(struct ch_replica_reader *reader, const char *name, size_t name_len,
+	struct ch_record *ret_record)
+{
+	struct ch_record record;
+	int rc = get_extra(reader, CH_RECORD_SECOND, name, name_len, &record);
+
+	if (rc)
+		return rc;
+	if (record.withdrawn)
+		return CH_ENOTFOUND;
 	*ret_record = record;
 	return CH_OK;
 }

@@ -127,9 +127,18 @@ static void read_signature(struct ch_reader *r, const uint8_t *start, struct ch_
 	ret->signature = ch_read_bytes(r, CH_SIGNATURE_B);
 }
 
-static bool is_signed(enum ch_record_kind kind)
+static bool is_known(uint8_t kind)
 {
-	return kind == CH_RECORD_CERT || kind == CH_RECORD_TICKETS;
+	return kind >= CH_RECORD_NAME && kind <= CH_RECORD_SECOND;
+}
+
+static void read_there(struct ch_reader *r, struct ch_record *ret)
+{
+	uint8_t there = ch_read_u8(r);
+
+	if (there > 1)
+		r->rc = CH_EPROTO;
+	ret->withdrawn = there == 0;
 }
 
 int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_record)
@@ -146,7 +155,7 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 	kind = ch_read_u8(&r);
 	if (r.rc)
 		return r.rc;
-	if (format != CH_RECORD_FORMAT || kind < CH_RECORD_NAME || kind > CH_RECORD_TICKETS)
+	if (format != CH_RECORD_FORMAT || !is_known(kind))
 		return CH_EUNSUPPORTED;
 	rec.kind = (enum ch_record_kind)kind;
 	rec.flags = ch_read_u16(&r);
@@ -156,13 +165,15 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 	rec.name = (const char *)ch_read_bytes(&r, rec.name_len);
 	if (r.rc || ch_record_check_name(rec.name, rec.name_len))
 		return CH_EPROTO;
-	if (rec.kind == CH_RECORD_CERT)
+	if (rec.kind == CH_RECORD_SECOND)
+		read_there(&r, &rec);
+	if (!r.rc && ch_record_has_cert(&rec))
 		read_cert(&r, &rec);
 	if (rec.kind == CH_RECORD_POLICY)
 		read_policy(&r, &rec);
 	if (rec.kind == CH_RECORD_TICKETS)
 		read_tickets(&r, &rec);
-	if (is_signed(rec.kind) && !r.rc)
+	if (!r.rc && ch_record_is_signed(&rec))
 		read_signature(&r, bytes, &rec);
 	if (r.rc || r.left)
 		return CH_EPROTO;
@@ -174,7 +185,7 @@ size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len
 	char ret_key[CH_RECORD_KEY_B])
 {
 	memcpy(ret_key, name, name_len);
-	if (kind == CH_RECORD_POLICY || kind == CH_RECORD_TICKETS) {
+	if (kind == CH_RECORD_POLICY || kind == CH_RECORD_TICKETS || kind == CH_RECORD_SECOND) {
 		ret_key[name_len++] = '/';
 		ret_key[name_len++] = (char)('0' + kind);
 	}
@@ -246,7 +257,7 @@ static int check_fields(const struct ch_record *rec)
 {
 	if (ch_record_check_name(rec->name, rec->name_len))
 		return CH_EINVAL;
-	if (rec->kind == CH_RECORD_CERT)
+	if (ch_record_has_cert(rec))
 		return check_cert_fields(rec);
 	if (rec->kind == CH_RECORD_POLICY)
 		return check_policy(rec->policy);
@@ -281,9 +292,11 @@ int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 	(void)ch_buf_add(out, rec->name, rec->name_len);
 	if (rec->kind == CH_RECORD_POLICY)
 		return add_policy(out, rec->policy);
-	if (!is_signed(rec->kind))
+	if (rec->kind == CH_RECORD_SECOND)
+		(void)ch_buf_add_u8(out, !rec->withdrawn);
+	if (!ch_record_is_signed(rec))
 		return out->rc;
-	if (rec->kind == CH_RECORD_CERT)
+	if (ch_record_has_cert(rec))
 		add_cert(out, rec);
 	else
 		(void)ch_buf_add(out, rec->tickets, rec->tickets_len);
@@ -298,7 +311,7 @@ int ch_record_sign(
 	size_t start = out->len;
 	int rc;
 
-	if (!is_signed(rec.kind))
+	if (!ch_record_is_signed(&rec))
 		return CH_EINVAL;
 	rec.signer_id = ch_sign_key_id(key);
 	rc = ch_record_encode(&rec, out);
@@ -313,7 +326,7 @@ int ch_record_sign(
 int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
 	const struct ch_verify_set *pinned)
 {
-	if (!is_signed(record->kind))
+	if (!ch_record_is_signed(record))
 		return CH_EINVAL;
 	return ch_verify(pinned, record->signer_id, RECORD_LABEL, bytes, record->signed_len,
 		record->signature);

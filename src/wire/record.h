@@ -1,6 +1,7 @@
 /* Edge records: what the feed carries and the replica stores: for each name one that says
- * whether it is there and how it is served, and one with its policy if that is not the default;
- * for each pool one with the keys of its session tickets.
+ * whether it is there and how it is served, one with its policy if that is not the default, and
+ * one with a second certificate if it has two; for each pool one with the keys of its session
+ * tickets.
  *
  * All integers big-endian.  Layout of a record (format 1):
  *
@@ -25,23 +26,29 @@
  *       u8  recipient_id[8]    first 8 bytes of SHA-256 of the serialized public key
  *       u16 kem_id             RFC 9180 section 7.1
  *       u8  enc_len, enc       32 or 65 bytes
- *       u16 ct_len, ct         1 … 1,024 bytes
+ *       u16 ct_len, ct         1 … 1,024 bytes; P-256: 49, RSA with 2,048 bits: 277
  *   kind CH_RECORD_TICKETS, whose name is the pool's and whose account_hint is 0, goes on:
  *   u8  keys[]            the layout of wire/tickets.h
- *   kinds CH_RECORD_CERT and CH_RECORD_TICKETS both end with:
+ *   kind CH_RECORD_SECOND goes on; it is the certificate for clients that cannot use that of the
+ *   name's CERT record, which for all others stays the one that is served:
+ *   u8  there             0: there is none (any more), and the record ends here; 1: on as CERT
+ *   kinds CH_RECORD_CERT, CH_RECORD_TICKETS, and CH_RECORD_SECOND that is there, all end with:
  *   u8  signer_id[8]      first 8 bytes of SHA-256 of the signer's 65-byte public point
  *   u8  signature[64]     ECDSA P-256 SHA-256, r || s, over "certherd record v1\0" followed by
  *                         every byte before signature
  *
  * A chain block is: u8 n (1 … 8), then n times u16 len, DER certificate; leaf's issuer first.
- * The store can make NAME, TOMBSTONE and POLICY records (they give nobody a key); CERT and
- * TICKETS records only the issuer can make.
+ * The store can make NAME, TOMBSTONE and POLICY records, and SECOND records that say that there
+ * is none (they give nobody a key); what carries a certificate or ticket keys only the issuer
+ * can make.  The kind is signed too: one certificate cannot be put in the other's place.
  *
- * Stores and replicas keep a record under its key: the name, and for a POLICY record "/4"
- * behind it, for a TICKETS record "/5".  The tombstone of a name removes its policy too. */
+ * Stores and replicas keep a record under its key: the name, and behind it for a POLICY record
+ * "/4", for a TICKETS record "/5", for a SECOND record "/6".  The tombstone of a name removes
+ * its policy and its second certificate too. */
 #ifndef CH_WIRE_RECORD_H
 #define CH_WIRE_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -78,6 +85,7 @@ enum ch_record_kind {
 	CH_RECORD_TOMBSTONE = 3, /* removed */
 	CH_RECORD_POLICY = 4,	 /* what the edge's configuration may want to know */
 	CH_RECORD_TICKETS = 5,	 /* the keys of a pool's session tickets */
+	CH_RECORD_SECOND = 6,	 /* a second certificate is live, or no longer */
 };
 
 enum ch_policy_tag {
@@ -112,7 +120,8 @@ struct ch_record {
 	size_t name_len;
 	/* CH_RECORD_POLICY only: */
 	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
-	/* CH_RECORD_CERT only: */
+	bool withdrawn; /* CH_RECORD_SECOND: there is none */
+	/* CH_RECORD_CERT, and CH_RECORD_SECOND if not withdrawn: */
 	uint64_t key_version;
 	int64_t not_before_s;
 	int64_t not_after_s;
@@ -124,11 +133,24 @@ struct ch_record {
 	/* CH_RECORD_TICKETS only: */
 	const uint8_t *tickets; /* found good by ch_tickets_decode */
 	size_t tickets_len;
-	/* CH_RECORD_CERT and CH_RECORD_TICKETS: */
+	/* Of those that are signed: */
 	const uint8_t *signer_id;
 	const uint8_t *signature;
 	size_t signed_len; /* the signature covers the first signed_len bytes */
 };
+
+/* Whether the record carries a certificate and its key. */
+static inline bool ch_record_has_cert(const struct ch_record *record)
+{
+	return record->kind == CH_RECORD_CERT ||
+	       (record->kind == CH_RECORD_SECOND && !record->withdrawn);
+}
+
+/* Whether the record carries a signature. */
+static inline bool ch_record_is_signed(const struct ch_record *record)
+{
+	return record->kind == CH_RECORD_TICKETS || ch_record_has_cert(record);
+}
 
 /* Whether a record can carry the name: 1 … CH_NAME_MAX of a-z 0-9 - _ . and a leading "*.".
  * That keeps keys and logs sane; the rules of names are in wire/name.h.  CH_EPROTO. */
@@ -144,15 +166,14 @@ CH_MUST int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record 
 size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len,
 	char ret_key[CH_RECORD_KEY_B]);
 
-/* Appends a NAME, TOMBSTONE or POLICY record, or a CERT or TICKETS record up to and including
- * signer_id: the caller signs the bytes and appends the signature (ch_record_sign does both).
- */
+/* Appends a record; one that is signed up to and including signer_id: the caller signs the bytes
+ * and appends the signature (ch_record_sign does both). */
 CH_MUST int ch_record_encode(const struct ch_record *record, struct ch_buf *out);
 
 struct ch_sign_key;   /* crypto/sign.h */
 struct ch_verify_set; /* crypto/sign.h */
 
-/* Encodes a CERT or TICKETS record (its signer_id and signature are ignored) and signs it. */
+/* Encodes a record that is signed (its signer_id and signature are ignored) and signs it. */
 CH_MUST int ch_record_sign(
 	const struct ch_record *record, const struct ch_sign_key *key, struct ch_buf *out);
 /* CH_EAUTH unless a pinned key signed it.  bytes: what record was decoded from. */

@@ -240,6 +240,28 @@ void fake_store_put_forged(struct fake_store *s, const char *name, uint64_t vers
 	ch_sign_key_free(other);
 }
 
+void fake_store_put_second(
+	struct fake_store *s, const char *name, uint64_t version, bool there, bool forged)
+{
+	char key[CH_RECORD_KEY_B];
+	struct fake_row *row;
+	struct ch_record r;
+
+	ch_record_key(CH_RECORD_SECOND, name, strlen(name), key);
+	row = row_of(s, key);
+	r = record_of(CH_RECORD_SECOND, name, version);
+	r.withdrawn = !there;
+	if (there) {
+		struct ch_sign_key *other = forged ? make_key() : NULL;
+
+		assert_int_equal(
+			ch_record_sign(&r, forged ? other : s->key, &row->record), CH_OK);
+		ch_sign_key_free(other);
+	} else {
+		assert_int_equal(ch_record_encode(&r, &row->record), CH_OK);
+	}
+}
+
 void fake_store_put_cert_with_chain(
 	struct fake_store *s, const char *name, uint64_t version, bool send, bool right)
 {

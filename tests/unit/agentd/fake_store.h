@@ -68,6 +68,9 @@ void fake_store_put_name(struct fake_store *s, const char *name, uint64_t versio
 void fake_store_put_tombstone(struct fake_store *s, const char *name, uint64_t version);
 void fake_store_put_raw(
 	struct fake_store *s, const char *name, uint8_t type, const void *bytes, size_t len);
+/* The second certificate of a name: there, or no longer; forged: as above. */
+void fake_store_put_second(
+	struct fake_store *s, const char *name, uint64_t version, bool there, bool forged);
 /* CERT records from now on have a chain; with send false it is not in the feed. */
 void fake_store_put_cert_with_chain(
 	struct fake_store *s, const char *name, uint64_t version, bool send, bool right);

@@ -191,6 +191,134 @@ static void a_tombstone_takes_the_policy_along(void **state)
 	ch_replica_writer_free(writer);
 }
 
+static uint64_t version_of(struct ch_replica_writer *writer, const char *name)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+	struct ch_record record;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	if (ch_replica_writer_get(writer, name, strlen(name), &buf))
+		return 0;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &record), CH_OK);
+	return record.version;
+}
+
+static const uint8_t zeros[CH_SIGNATURE_B];
+
+static struct ch_record second_of(const char *name, uint64_t version, bool there)
+{
+	struct ch_record record = {.kind = CH_RECORD_SECOND,
+		.withdrawn = !there,
+		.version = version,
+		.name = name,
+		.name_len = strlen(name),
+		.not_after_s = INT64_MAX,
+		.leaf = zeros,
+		.leaf_len = 1,
+		.signer_id = zeros,
+		.n_sealed = 1};
+
+	record.sealed[0] = (struct ch_sealed_view){zeros, 32, zeros, 32, zeros, 49};
+	return record;
+}
+
+static enum ch_apply_effect apply_second(
+	struct ch_replica_writer *writer, const char *name, uint64_t version, bool there)
+{
+	CH_AUTO_BUF struct ch_buf buf;
+	struct ch_record record = second_of(name, version, there);
+	struct ch_cursor cursor = cursor_at(version);
+	enum ch_apply_effect effect;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_encode(&record, &buf), CH_OK);
+	if (there)
+		assert_int_equal(ch_buf_add(&buf, zeros, CH_SIGNATURE_B), CH_OK);
+	assert_int_equal(ch_replica_apply_begin(writer), CH_OK);
+	assert_int_equal(ch_replica_put(writer, &record, buf.data, buf.len, &effect), CH_OK);
+	assert_int_equal(ch_replica_apply_commit(writer, &cursor, NULL), CH_OK);
+	return effect;
+}
+
+/* 0: there is none. */
+static int second_version(struct fixture *f)
+{
+	struct ch_replica_reader *reader;
+	struct ch_record record = {.version = 0};
+
+	if (ch_replica_reader_open(f->dir, &reader, NULL) || ch_replica_begin(reader))
+		return 99;
+	if (ch_replica_get_second(reader, "a.example", 9, &record) == CH_OK &&
+		!ch_record_has_cert(&record))
+		return 98;
+	ch_replica_end(reader);
+	ch_replica_reader_free(reader);
+	return (int)record.version;
+}
+
+static void second_certificates_come_and_go(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	uint64_t names;
+
+	apply(writer, "a.example", 1, CH_RECORD_NAME);
+	assert_int_equal(in_child(second_version, f), 0);
+	assert_int_equal(apply_second(writer, "a.example", 3, true), CH_APPLY_CHANGED);
+	assert_int_equal(in_child(second_version, f), 3);
+	assert_int_equal(apply_second(writer, "a.example", 2, false), CH_APPLY_STALE);
+	assert_int_equal(in_child(second_version, f), 3);
+	assert_int_equal(version_of(writer, "a.example/6"), 3);
+	assert_int_equal(apply_second(writer, "a.example", 4, false), CH_APPLY_CHANGED);
+	assert_int_equal(in_child(second_version, f), 0);
+	assert_int_equal(apply_second(writer, "a.example", 3, true), CH_APPLY_STALE);
+	assert_int_equal(apply_second(writer, "a.example", 5, true), CH_APPLY_CHANGED);
+	assert_int_equal(ch_replica_writer_count(writer, &names), CH_OK);
+	assert_int_equal(names, 1);
+	ch_replica_writer_free(writer);
+}
+
+/* Fed twice, or late: it must not be there when the name comes again. */
+static void a_tombstone_takes_the_second_along_for_good(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+
+	apply(writer, "a.example", 1, CH_RECORD_NAME);
+	apply_second(writer, "a.example", 3, true);
+	apply(writer, "a.example", 5, CH_RECORD_TOMBSTONE);
+	assert_int_equal(in_child(second_version, f), 0);
+	assert_int_equal(apply_second(writer, "a.example", 3, true), CH_APPLY_STALE);
+	assert_int_equal(apply_second(writer, "a.example", 4, true), CH_APPLY_STALE);
+	apply(writer, "a.example", 6, CH_RECORD_NAME);
+	assert_int_equal(in_child(second_version, f), 0);
+	assert_int_equal(apply_second(writer, "a.example", 7, true), CH_APPLY_CHANGED);
+	assert_int_equal(in_child(second_version, f), 7);
+	ch_replica_writer_free(writer);
+}
+
+static void a_lost_second_counts_as_missing(void **state)
+{
+	struct fixture *f = *state;
+	struct ch_replica_writer *writer = open_writer(f);
+	uint64_t missing;
+
+	apply(writer, "a.example", 1, CH_RECORD_NAME);
+	apply_second(writer, "a.example", 3, true);
+	apply_second(writer, "b.example", 4, false);
+	assert_int_equal(ch_replica_writer_new_generation(writer, &f->err), CH_OK);
+	apply(writer, "a.example", 1, CH_RECORD_NAME);
+	assert_int_equal(ch_replica_writer_missing(writer, &missing), CH_OK);
+	assert_int_equal(missing, 1);
+	apply_second(writer, "a.example", 4, false);
+	assert_int_equal(ch_replica_writer_missing(writer, &missing), CH_OK);
+	assert_int_equal(missing, 1);
+	apply_second(writer, "a.example", 5, true);
+	assert_int_equal(ch_replica_writer_missing(writer, &missing), CH_OK);
+	assert_int_equal(missing, 0);
+	ch_replica_writer_free(writer);
+}
+
 static void chains_are_stored_once_and_found_by_their_id(void **state)
 {
 	struct fixture *f = *state;
@@ -404,18 +532,6 @@ static int apply_until_killed(struct fixture *f)
 	}
 }
 
-static uint64_t version_of(struct ch_replica_writer *writer, const char *name)
-{
-	CH_AUTO_BUF struct ch_buf buf;
-	struct ch_record record;
-
-	ch_buf_init(&buf, CH_RECORD_MAX_B);
-	if (ch_replica_writer_get(writer, name, strlen(name), &buf))
-		return 0;
-	assert_int_equal(ch_record_decode(buf.data, buf.len, &record), CH_OK);
-	return record.version;
-}
-
 static void a_writer_that_is_killed_leaves_data_and_cursor_in_step(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +674,9 @@ int main(void)
 		TEST(a_tombstone_removes_a_name_and_keeps_older_versions_out),
 		TEST(policies_lie_beside_their_names),
 		TEST(a_tombstone_takes_the_policy_along),
+		TEST(second_certificates_come_and_go),
+		TEST(a_tombstone_takes_the_second_along_for_good),
+		TEST(a_lost_second_counts_as_missing),
 		TEST(chains_are_stored_once_and_found_by_their_id),
 		TEST(names_with_a_certificate_are_counted),
 		TEST(a_count_that_somebody_has_not_kept_is_made_anew),

@@ -217,6 +217,87 @@ static void bad_policies_are_refused(void **state)
 	ch_buf_done(&buf);
 }
 
+static void second_certificates_round_trip_and_do_not_become_first_ones(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = sample();
+	char key[CH_RECORD_KEY_B];
+	struct ch_record back;
+	struct ch_buf first;
+	struct ch_buf buf;
+	size_t there_at = 4 + 8 + 8 + 1 + 16;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	ch_buf_init(&first, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_sign(&rec, k->key, &first), CH_OK);
+	rec.kind = CH_RECORD_SECOND;
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_OK);
+	assert_int_equal(buf.len, first.len + 1);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_int_equal(back.kind, CH_RECORD_SECOND);
+	assert_true(ch_record_has_cert(&back));
+	assert_int_equal(back.n_sealed, 2);
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_OK);
+	assert_int_equal(ch_record_key(back.kind, back.name, back.name_len, key), 18);
+	assert_string_equal(key, "shop.example.com/6");
+	/* As the other kind: with, and without the byte that makes the difference. */
+	buf.data[1] = CH_RECORD_CERT;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	memmove(buf.data + there_at, buf.data + there_at + 1, buf.len - there_at - 1);
+	assert_int_equal(ch_record_decode(buf.data, buf.len - 1, &back), CH_OK);
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_EAUTH);
+	first.data[1] = CH_RECORD_SECOND;
+	assert_int_equal(ch_record_decode(first.data, first.len, &back), CH_EPROTO);
+	ch_buf_done(&first);
+	ch_buf_done(&buf);
+}
+
+static void that_there_is_no_second_certificate_is_said_without_a_signature(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = sample();
+	struct ch_record back;
+	struct ch_buf buf;
+
+	rec.kind = CH_RECORD_SECOND;
+	rec.withdrawn = true;
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_EINVAL);
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_OK);
+	assert_int_equal(buf.len, 4 + 8 + 8 + 1 + 16 + 1);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_true(back.withdrawn);
+	assert_false(ch_record_has_cert(&back));
+	assert_int_equal(back.n_sealed, 0);
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_EINVAL);
+	assert_int_equal(ch_record_decode(buf.data, buf.len - 1, &back), CH_EPROTO);
+	buf.data[buf.len - 1] = 1; /* there, but nothing comes */
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	buf.data[buf.len - 1] = 2;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	buf.data[buf.len - 1] = 0;
+	assert_int_equal(ch_buf_add_u8(&buf, 0), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	ch_buf_done(&buf);
+}
+
+static void kinds_of_a_newer_sender_are_told_apart(void **state)
+{
+	static const uint8_t kinds[] = {0, 7, 8, 255};
+	struct ch_record rec = sample();
+	struct ch_record back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	rec.kind = CH_RECORD_NAME;
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_OK);
+	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
+		buf.data[1] = kinds[i];
+		assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EUNSUPPORTED);
+	}
+	ch_buf_done(&buf);
+}
+
 static void bad_fields_are_not_encoded(void **state)
 {
 	struct ch_buf buf;
@@ -295,6 +376,10 @@ int main(void)
 		cmocka_unit_test(names_and_tombstones_are_unsigned_and_short),
 		cmocka_unit_test(policies_round_trip_and_unknown_tags_are_skipped),
 		cmocka_unit_test(bad_policies_are_refused),
+		cmocka_unit_test(second_certificates_round_trip_and_do_not_become_first_ones),
+		cmocka_unit_test(
+			that_there_is_no_second_certificate_is_said_without_a_signature),
+		cmocka_unit_test(kinds_of_a_newer_sender_are_told_apart),
 		cmocka_unit_test(bad_fields_are_not_encoded),
 		cmocka_unit_test(chains_round_trip),
 		cmocka_unit_test(checksums_depend_on_every_byte_and_on_the_order),
