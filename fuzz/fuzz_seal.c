@@ -1,4 +1,7 @@
-/* Sealed copies and recipient lines: nothing that was not sealed to the key opens. */
+/* Sealed copies, recipient lines, key blocks: nothing that was not sealed to the key opens, and
+ * a block that makes a key is made of it again. */
+#include <string.h>
+
 #include "crypto/keys.h"
 #include "crypto/seal.h"
 #include "fuzz.h"
@@ -34,10 +37,23 @@ static void parse_recipient(const uint8_t *data, size_t size)
 	CH_FUZZ_CHECK(ch_recipient_parse(back, &recipient) == CH_OK);
 }
 
+static void parse_block(const uint8_t *data, size_t size)
+{
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+	CH_AUTO_SECRET struct ch_secret *block = NULL;
+
+	if (ch_key_from_block(data, size, &key))
+		return;
+	CH_FUZZ_CHECK(ch_key_to_block(key, &block) == CH_OK);
+	CH_FUZZ_CHECK(ch_secret_len(block) == size);
+	CH_FUZZ_CHECK(memcmp(ch_secret_bytes(block), data, size) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	open_with(CH_KEM_X25519, data, size, 32);
 	open_with(CH_KEM_P256, data, size, 65);
 	parse_recipient(data, size);
+	parse_block(data, size);
 	return 0;
 }
