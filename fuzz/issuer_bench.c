@@ -22,6 +22,7 @@ static struct ch_issuer_config config = {
 	.terms_agreed = true,
 	.eab_hmac_file = "",
 	.account_state = "/dev/null/account", /* is not written */
+	.rsa_bits = 2048,
 	.workers = 4,
 	.ladder_ms = {CH_MINUTE_MS, 10 * CH_MINUTE_MS, CH_DAY_MS},
 	.n_ladder = 3,
@@ -35,7 +36,7 @@ static struct ch_issuer_config config = {
 	.edge_wait_ms = 15 * CH_MINUTE_MS,
 };
 
-static int no_probe(const struct ch_issuer *issuer, const char *name,
+static int no_probe(const struct ch_issuer *issuer, const char *name, enum ch_probe_offer offer,
 	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	return ch_err_set(err, CH_ETIMEOUT, "probe-timeout", "nobody answers");

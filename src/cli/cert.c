@@ -80,7 +80,8 @@ static int show_main(int argc, char **argv)
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "cert show",
 		.usage = "NAME [--pem] [--json]",
-		.help = "Shows the certificate of a name that is live, and the one before it.",
+		.help = "Shows the certificate of a name that is live, the one before it, and "
+			"its\nsecond one if it has two.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,
@@ -104,6 +105,8 @@ static int show_main(int argc, char **argv)
 	putchar('\n');
 	print_cert("current", json_object_get(answer, "current"));
 	print_cert("previous", json_object_get(answer, "previous"));
+	if (json_is_object(json_object_get(answer, "second")))
+		print_cert("second", json_object_get(answer, "second"));
 	return CH_EXIT_OK;
 }
 

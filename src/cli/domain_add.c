@@ -132,6 +132,9 @@ int ch_domain_add_main(int argc, char **argv)
 			&add.settings.tenant},
 		{"pool", "TEXT", "the pool of edges that serve it (default: default)", NULL,
 			&add.settings.pool},
+		{"keys", "KEYS",
+			"ecdsa, rsa, or ecdsa+rsa: two certificates (default: the store's)",
+			NULL, &add.settings.keys},
 		{"upstream", "TEXT", "what the edges' configuration maps to addresses", NULL,
 			&add.settings.upstream},
 		{"hsts", "TEXT", "value of Strict-Transport-Security, such as max-age=300",
@@ -144,8 +147,9 @@ int ch_domain_add_main(int argc, char **argv)
 			&add.timeout},
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "domain add",
-		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--upstream TEXT] "
-			 "[--hsts TEXT]\n[--redirect TEXT] [--wait] [--json]",
+		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--keys KEYS] "
+			 "[--upstream TEXT]\n"
+			 "[--hsts TEXT] [--redirect TEXT] [--wait] [--json]",
 		.help = "Registers names; certherd then gets and renews their certificates. "
 			"Names "
 			"may be given\nin any script. A name that is registered already is "

@@ -14,6 +14,7 @@ int ch_domain_settings_put(const struct ch_domain_settings *settings, json_t *bo
 		{"upstream", settings->upstream},
 		{"hsts", settings->hsts},
 		{"redirect", settings->redirect},
+		{"keys", settings->keys},
 	};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(given); i++)

@@ -10,6 +10,7 @@ struct ch_domain_settings { /* borrowed texts; NULL: not given */
 	const char *upstream;
 	const char *hsts;
 	const char *redirect;
+	const char *keys;
 };
 
 /* Puts those that are given into a request's body.  NULL or no UTF-8: CH_EINVAL. */

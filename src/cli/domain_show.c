@@ -53,6 +53,24 @@ static void print_certificate(const json_t *cert)
 	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
 }
 
+/* What the name's own lines do not say of its second certificate. */
+static void print_second(const json_t *domain)
+{
+	const json_t *second = json_object_get(domain, "second");
+	const json_t *reason = json_object_get(second, "reason");
+	char when[64];
+
+	if (!json_is_object(second))
+		return;
+	printf("\nSecond certificate, for clients that cannot use the first\n");
+	print_reason(reason);
+	line("Next", ch_when_str(ch_json_time(second, "next_at"), when));
+	if (ch_json_int(second, "failures"))
+		printf("%-12s %" PRId64 " in a row\n", "Failures",
+			ch_json_int(second, "failures"));
+	print_certificate(json_object_get(second, "certificate"));
+}
+
 static void print_history(const json_t *history)
 {
 	static const char *const heads[] = {"AT", "EVENT", "MUST ACT", "DETAIL"};
@@ -109,7 +127,9 @@ static void print_domain(const json_t *domain)
 	for (size_t i = 0; i < CH_ARRAY_LEN(policy); i++)
 		if (*ch_json_str(domain, policy[i].key))
 			line(policy[i].label, ch_json_str(domain, policy[i].key));
+	line("Keys", ch_json_str(domain, "keys"));
 	line("Registered", ch_json_str(domain, "created_at"));
+	print_second(domain);
 	print_history(json_object_get(domain, "history"));
 }
 

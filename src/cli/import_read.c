@@ -116,7 +116,7 @@ static int split(char *line, char **ret_fields, size_t max, size_t *ret_n, struc
 static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_err *err)
 {
 	static const char *const words[] = {
-		"name", "www", "tenant", "pool", "upstream", "hsts", "redirect"};
+		"name", "www", "tenant", "pool", "upstream", "hsts", "redirect", "keys"};
 	char *fields[CH_IMPORT_COLS_MAX];
 	char line[sizeof(r->text)];
 	size_t n = 0;
@@ -141,7 +141,7 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 		if (col == CH_ARRAY_LEN(words))
 			return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
 				"the column \"%s\" is not one of name, www, tenant, pool, "
-				"upstream, hsts, redirect, each once",
+				"upstream, hsts, redirect, keys, each once",
 				fields[i]);
 		r->cols[i] = (enum ch_import_col)col;
 	}
@@ -184,6 +184,8 @@ static const char **place_of(struct ch_import_row *row, enum ch_import_col col)
 		return &row->settings.hsts;
 	case CH_IMPORT_REDIRECT:
 		return &row->settings.redirect;
+	case CH_IMPORT_KEYS:
+		return &row->settings.keys;
 	case CH_IMPORT_WWW:
 		break;
 	}

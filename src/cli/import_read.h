@@ -1,7 +1,7 @@
 /* Reads the file of `certherd domain import` line by line: one name a line, or CSV (RFC 4180,
  * without line ends inside of fields) whose first line names its columns out of name, www,
- * tenant, pool, upstream, hsts and redirect.  A byte order mark, CRLF, empty lines and lines
- * that begin with '#' are fine.  Memory does not grow with the file. */
+ * tenant, pool, upstream, hsts, redirect and keys.  A byte order mark, CRLF, empty lines and
+ * lines that begin with '#' are fine.  Memory does not grow with the file. */
 #ifndef CH_CLI_IMPORT_READ_H
 #define CH_CLI_IMPORT_READ_H
 
@@ -14,7 +14,7 @@
 #include "cli/domain_settings.h"
 
 #define CH_IMPORT_LINE_MAX_B 4096
-#define CH_IMPORT_COLS_MAX 7
+#define CH_IMPORT_COLS_MAX 8
 
 enum ch_import_col {
 	CH_IMPORT_NAME,
@@ -23,7 +23,8 @@ enum ch_import_col {
 	CH_IMPORT_POOL,
 	CH_IMPORT_UPSTREAM,
 	CH_IMPORT_HSTS,
-	CH_IMPORT_REDIRECT
+	CH_IMPORT_REDIRECT,
+	CH_IMPORT_KEYS
 };
 
 struct ch_import_reader {

@@ -43,6 +43,8 @@ static const struct key keys[] = {
 	{"store", "revoked", "pki/revoked",
 		"revoked identities, see `certherd identity revoke`; read again when it "
 		"changes"},
+	{"store", "keys", "ecdsa",
+		"certificates of new names that say nothing: ecdsa, rsa, or ecdsa+rsa for two"},
 	{"store", "edge_timeout", "60s", "an edge not seen for so long holds nothing up"},
 	{"store", "tombstone_keep", "30d", "how long removals are remembered for absent edges"},
 	{"store", "threads", "4", "of the API server"},
@@ -71,6 +73,7 @@ static const struct key keys[] = {
 	{"issuer", "signing_key", "issuer/signing.key", "signs the edge records"},
 	{"issuer", "recipients", "issuer/recipients",
 		"who can open the leaf keys: one certherd-pub-… a line"},
+	{"issuer", "rsa_bits", "2048", "size of RSA keys: 2048, 3072 or 4096"},
 	{"issuer", "workers", "8", "threads, each making one step at a time"},
 	{"issuer", "lease", "60s",
 		"how long an order is one worker's, should it vanish meanwhile"},

@@ -113,7 +113,8 @@ static void probe_one(struct probe *p, const struct ch_probe_target *to)
 	struct ch_probe_result got = {.tls = ""};
 	struct ch_err err = {0};
 	char target[CH_PROBE_ADDR_B + 10];
-	int rc = ch_probe(to->address, to->port, p->name, TIMEOUT_MS, &got, &err);
+	int rc = ch_probe(
+		to->address, to->port, p->name, CH_PROBE_OFFER_ALL, TIMEOUT_MS, &got, &err);
 	const char *verdict = judge(p, rc, &err, &got);
 
 	snprintf(target, sizeof(target), strchr(to->address, ':') ? "[%.45s]:%u" : "%.45s:%u",

@@ -88,6 +88,13 @@ static void read_tickets(struct ch_conf *conf, struct ch_issuer_config *config)
 		ch_conf_fail(conf, SECTION, "ticket_rotation", "must be 10s at least, or 0s");
 }
 
+static void read_keys(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	config->rsa_bits = (unsigned)ch_conf_int(conf, SECTION, "rsa_bits", 2048, 2048, 4096);
+	if (config->rsa_bits % 1024)
+		ch_conf_fail(conf, SECTION, "rsa_bits", "must be 2048, 3072 or 4096");
+}
+
 static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 {
 	config->workers = (size_t)ch_conf_int(conf, SECTION, "workers", 8, 1, CH_WORKERS_MAX);
@@ -119,6 +126,7 @@ int ch_issuer_config_read(
 	(void)!ch_api_options_from_conf(conf, SECTION, "issuer", &config->store);
 	read_ca(conf, config);
 	read_files(conf, config);
+	read_keys(conf, config);
 	read_rates(conf, config);
 	read_probe(conf, config);
 	read_tickets(conf, config);

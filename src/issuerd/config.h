@@ -30,6 +30,7 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	const char *account_state;
 	const char *signing_key;
 	const char *recipients;
+	unsigned rsa_bits;
 	size_t workers;
 	int64_t lease_ms;
 	int64_t ladder_ms[CH_LADDER_MAX];

@@ -49,7 +49,8 @@ struct ch_issuer {
 	 * what was not asked; CH_ECONFLICT: another certificate is shown; other codes: nobody
 	 * answers.  Replaced in tests. */
 	int (*probe)(const struct ch_issuer *issuer, const char *name,
-		const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err);
+		enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B],
+		struct ch_err *err);
 	/* Whether an address that a name leads to may be asked: ch_probe_is_global, which tests
 	 * on loopback replace. */
 	bool (*may_ask)(const char *address);
@@ -97,7 +98,7 @@ bool ch_gate_is_closed(struct ch_gate *gate);
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans);
 
 /* probe.c */
-int ch_issuer_probe(const struct ch_issuer *issuer, const char *name,
+int ch_issuer_probe(const struct ch_issuer *issuer, const char *name, enum ch_probe_offer offer,
 	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err);
 
 #endif

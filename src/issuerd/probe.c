@@ -10,10 +10,10 @@
 #define HTTPS_PORT 443
 
 static int probe_one(const char *address, uint16_t port, const char *name,
-	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+	enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	struct ch_probe_result result;
-	int rc = ch_probe(address, port, name, ONE_MS, &result, err);
+	int rc = ch_probe(address, port, name, offer, ONE_MS, &result, err);
 
 	if (rc)
 		return rc;
@@ -26,21 +26,23 @@ static int probe_one(const char *address, uint16_t port, const char *name,
 /* The name's owner says in the DNS where we connect, and gets to read how it went: that must
  * not become a look into our own network. */
 static int probe_public(const struct ch_issuer *issuer, const struct ch_probe_target *to,
-	const char *name, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+	const char *name, enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B],
+	struct ch_err *err)
 {
 	if (!issuer->may_ask(to->address))
 		return ch_err_set(err, CH_ENETWORK, "probe-not-public",
 			"%s is not a public address: visitors do not reach it, and it was not "
 			"asked.",
 			to->address);
-	return probe_one(to->address, to->port, name, leaf_sha256, err);
+	return probe_one(to->address, to->port, name, offer, leaf_sha256, err);
 }
 
 /* An address that is not reached may be out of this host's reach only (no IPv6 here): it does
  * not count as long as another one answers rightly.  A wrong certificate counts anywhere.
  * Confirmed by some, with addresses that nobody has asked: CH_OK, and err says how many. */
 static int probe_targets(const struct ch_issuer *issuer, const struct ch_probe_targets *targets,
-	const char *name, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+	const char *name, enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B],
+	struct ch_err *err)
 {
 	int64_t until_ms = ch_mono_ms() + ALL_MS;
 	bool confirmed = false;
@@ -51,7 +53,8 @@ static int probe_targets(const struct ch_issuer *issuer, const struct ch_probe_t
 		i < targets->n && ch_mono_ms() < until_ms && !atomic_load(&issuer->stopping);
 		i++) {
 		struct ch_err one = {0};
-		int rc = probe_public(issuer, &targets->list[i], name, leaf_sha256, &one);
+		int rc =
+			probe_public(issuer, &targets->list[i], name, offer, leaf_sha256, &one);
 
 		/* CH_EPROTO: something that speaks there, but not our edge. */
 		if (rc == CH_ECONFLICT || rc == CH_EPROTO) {
@@ -78,15 +81,15 @@ static int probe_targets(const struct ch_issuer *issuer, const struct ch_probe_t
 }
 
 static int probe_dns(const struct ch_issuer *issuer, const char *name,
-	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+	enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	struct ch_probe_targets targets;
 	int rc = ch_probe_resolve(name, HTTPS_PORT, &targets, err);
 
-	return rc ? rc : probe_targets(issuer, &targets, name, leaf_sha256, err);
+	return rc ? rc : probe_targets(issuer, &targets, name, offer, leaf_sha256, err);
 }
 
-int ch_issuer_probe(const struct ch_issuer *issuer, const char *name,
+int ch_issuer_probe(const struct ch_issuer *issuer, const char *name, enum ch_probe_offer offer,
 	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	const struct ch_issuer_config *config = issuer->config;
@@ -96,10 +99,11 @@ int ch_issuer_probe(const struct ch_issuer *issuer, const char *name,
 	case CH_PROBE_OFF:
 		return CH_OK;
 	case CH_PROBE_DNS:
-		return probe_dns(issuer, name, leaf_sha256, err);
+		return probe_dns(issuer, name, offer, leaf_sha256, err);
 	default:
 		break;
 	}
-	rc = probe_one(config->probe_address, config->probe_port, name, leaf_sha256, err);
+	rc = probe_one(
+		config->probe_address, config->probe_port, name, offer, leaf_sha256, err);
 	return rc == CH_EPROTO ? CH_ECONFLICT : rc;
 }

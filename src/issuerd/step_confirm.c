@@ -36,8 +36,9 @@ static void probe_all(struct ch_step *step)
 
 	for (size_t i = 0; work->has_leaf && i < work->n_names; i++) {
 		struct ch_err err = {0};
-		int rc = step->issuer->probe(
-			step->issuer, work->names[i], work->leaf_sha256, &err);
+		int rc = step->issuer->probe(step->issuer, work->names[i],
+			work->second ? CH_PROBE_OFFER_RSA : CH_PROBE_OFFER_ALL,
+			work->leaf_sha256, &err);
 
 		if (rc) {
 			probe_failed(step, work->names[i], rc, &err);

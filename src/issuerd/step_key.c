@@ -14,7 +14,8 @@ static int make(struct ch_step *step, struct ch_buf *csr, struct ch_buf *sealed)
 	uint8_t spki[CH_SHA256_B];
 	int rc;
 
-	rc = ch_key_generate(&key);
+	rc = work->key == CH_KEY_RSA ? ch_key_generate_rsa(step->issuer->config->rsa_bits, &key)
+				     : ch_key_generate(&key);
 	if (rc == CH_OK)
 		rc = ch_csr_make(key, work->name_list, work->n_names, csr);
 	if (rc == CH_OK)

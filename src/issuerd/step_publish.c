@@ -97,7 +97,7 @@ static int sign_record(const struct publication *pub, const char *name, struct c
 {
 	const struct ch_sealed_name *sealed = ch_sealed_find(&pub->sealed, name);
 	struct ch_record record = {
-		.kind = CH_RECORD_CERT,
+		.kind = pub->work->second ? CH_RECORD_SECOND : CH_RECORD_CERT,
 		.version = pub->work->id,
 		.account_hint = pub->issuer->account_hint,
 		.name = name,

@@ -143,6 +143,17 @@ static int read_rollback(const json_t *doc, struct ch_work *work)
 	return rc;
 }
 
+/* What no store of before says is as it was then. */
+static int read_key(const json_t *doc, struct ch_work *work)
+{
+	const char *key = json_string_value(json_object_get(doc, "key"));
+
+	work->second = json_is_true(json_object_get(doc, "second"));
+	if (key && ch_key_type_parse(key, &work->key))
+		return CH_EPROTO;
+	return work->second && work->key != CH_KEY_RSA ? CH_EPROTO : CH_OK;
+}
+
 int ch_work_read(
 	const json_t *doc, int64_t until_mono_ms, struct ch_work **ret_work, struct ch_err *err)
 {
@@ -153,6 +164,8 @@ int ch_work_read(
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	work->lease_until_mono_ms = until_mono_ms;
 	rc = read_numbers(doc, work);
+	if (rc == CH_OK)
+		rc = read_key(doc, work);
 	if (rc == CH_OK)
 		rc = read_names(doc, work);
 	if (rc == CH_OK)

@@ -61,7 +61,9 @@ struct ch_work {
 	uint64_t failures[CH_WORK_NAMES_MAX];	  /* in a row, before this order */
 	size_t n_names;
 	uint64_t attempts;
-	bool renewal; /* each name has a live certificate */
+	enum ch_key_type key;
+	bool second;  /* brings the names' second certificate */
+	bool renewal; /* each name has such a certificate live */
 	struct ch_edges edges;
 	struct ch_notes notes;
 	uint8_t *csr; /* owned; DER; NULL before `sealed` */

@@ -171,6 +171,9 @@ static int describe(SSL *ssl, struct ch_probe_result *ret_result)
 	return CH_OK;
 }
 
+#define RSA_SIGALGS                                                                            \
+	"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+
 static SSL_CTX *probe_ctx;
 static pthread_once_t probe_once = PTHREAD_ONCE_INIT;
 
@@ -186,8 +189,8 @@ static void make_ctx(void)
 	probe_ctx = TAKE_PTR(ctx);
 }
 
-int ch_probe(const char *address, uint16_t port, const char *sni, int64_t timeout_ms,
-	struct ch_probe_result *ret_result, struct ch_err *err)
+int ch_probe(const char *address, uint16_t port, const char *sni, enum ch_probe_offer offer,
+	int64_t timeout_ms, struct ch_probe_result *ret_result, struct ch_err *err)
 {
 	int64_t until_ms = ch_mono_ms() + timeout_ms;
 	CH_AUTO_CLOSE int fd = -1;
@@ -199,7 +202,8 @@ int ch_probe(const char *address, uint16_t port, const char *sni, int64_t timeou
 	ERR_clear_error();
 	pthread_once(&probe_once, make_ctx);
 	ssl = probe_ctx ? SSL_new(probe_ctx) : NULL;
-	if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_set_tlsext_host_name(ssl, sni) != 1)
+	if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_set_tlsext_host_name(ssl, sni) != 1 ||
+		(offer == CH_PROBE_OFFER_RSA && SSL_set1_sigalgs_list(ssl, RSA_SIGALGS) != 1))
 		return ch_err_set(err, CH_ECRYPTO, "probe-tls", "OpenSSL failed");
 	rc = handshake(ssl, fd, until_ms, err);
 	if (rc)

@@ -27,8 +27,13 @@ struct ch_probe_result {
  * everything together. CH_EINVAL (not an address), CH_ENETWORK (problem probe-connect: nobody
  * answers there), CH_ETIMEOUT (probe-timeout), CH_EPROTO (probe-tls: no handshake; probe-alert:
  * the server refused the name or the handshake with an alert; the detail names it). */
-CH_MUST int ch_probe(const char *address, uint16_t port, const char *sni, int64_t timeout_ms,
-	struct ch_probe_result *ret_result, struct ch_err *err);
+enum ch_probe_offer {
+	CH_PROBE_OFFER_ALL,
+	CH_PROBE_OFFER_RSA, /* a visitor that can verify RSA signatures only */
+};
+CH_MUST int ch_probe(const char *address, uint16_t port, const char *sni,
+	enum ch_probe_offer offer, int64_t timeout_ms, struct ch_probe_result *ret_result,
+	struct ch_err *err);
 
 /* Where a name leads: what ch_probe takes. */
 struct ch_probe_target {

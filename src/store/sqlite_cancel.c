@@ -18,7 +18,8 @@ static int release(struct ch_work *w, const char *name, uint64_t order_id)
 		w->sq, &next_at, "SELECT next_at FROM name WHERE name = ?", "t", name);
 	if (!rc)
 		ch_work_due(w, next_at);
-	return rc == CH_ENOTFOUND ? CH_OK : rc;
+	rc = rc == CH_ENOTFOUND ? CH_OK : rc;
+	return rc ? rc : ch_work_settle(w, name);
 }
 
 /* A higher fence: whoever holds the lease learns it at his next write. */

@@ -8,7 +8,7 @@ static int drop_orphan(struct ch_work *w, uint64_t version)
 		"i", version);
 }
 
-int ch_work_trim_certs(struct ch_work *w, const char *name, uint64_t cert, uint64_t prev_cert)
+int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[4])
 {
 	int64_t version;
 	int rc;
@@ -16,9 +16,8 @@ int ch_work_trim_certs(struct ch_work *w, const char *name, uint64_t cert, uint6
 	for (;;) {
 		rc = ch_sq_get_i64(w->sq, &version,
 			"SELECT version FROM cert_name WHERE name = ? AND version NOT IN (?, "
-			"?) "
-			"LIMIT 1",
-			"tii", name, cert, prev_cert);
+			"?, ?, ?) LIMIT 1",
+			"tiiii", name, keep[0], keep[1], keep[2], keep[3]);
 		if (rc)
 			return rc == CH_ENOTFOUND ? CH_OK : rc;
 		rc = ch_sq_run(w->sq, "DELETE FROM cert_name WHERE name = ? AND version = ?",
@@ -32,5 +31,5 @@ int ch_work_trim_certs(struct ch_work *w, const char *name, uint64_t cert, uint6
 
 int ch_work_forget_certs(struct ch_work *w, const char *name)
 {
-	return ch_work_trim_certs(w, name, 0, 0);
+	return ch_work_trim_certs(w, name, (const uint64_t[4]){0});
 }

@@ -93,8 +93,9 @@ static int needed_seq(struct ch_work *w, const char *pool, const struct ch_order
 			continue;
 		}
 		rc = ch_sq_get_i64(w->sq, &seq,
-			"SELECT seq FROM edge_record WHERE name = ? AND pool = ?", "tt",
-			names->rows[i].name, pool);
+			"SELECT max(seq) FROM edge_record WHERE name IN (?1, ?1 || '/6') AND "
+			"pool = ?2",
+			"tt", names->rows[i].name, pool);
 		if (rc)
 			return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 		if ((uint64_t)seq > needed)

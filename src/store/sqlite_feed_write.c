@@ -2,12 +2,16 @@
 
 #include "store/sqlite_work.h"
 
+/* What goes with a name beside its record. */
+static const enum ch_record_kind extras[] = {CH_RECORD_POLICY, CH_RECORD_SECOND};
+
 /* Names and removals do not wait for a canary: no challenge could be answered, and what is gone
  * is to be gone. */
 static bool is_held(const struct ch_hold_rules *rules, enum ch_record_kind kind)
 {
 	return rules->frozen ||
-	       (rules->canary[0] && (kind == CH_RECORD_CERT || kind == CH_RECORD_POLICY));
+	       (rules->canary[0] && (kind == CH_RECORD_CERT || kind == CH_RECORD_POLICY ||
+					    kind == CH_RECORD_SECOND));
 }
 
 /* The next sequence number. */
@@ -60,10 +64,31 @@ int ch_work_emit(struct ch_work *w, const char *pool, const char *name, uint64_t
 	return emit(w, pool, name, version, kind, record, record_len, chain_id, true);
 }
 
-/* That the name has no policy any more. */
-static int reset_policy(struct ch_work *w, const char *pool, const char *name)
+int ch_work_drop_extras(struct ch_work *w, const char *pool, const char *name)
 {
-	struct ch_record record = {.kind = CH_RECORD_POLICY,
+	struct ch_hold_rules rules;
+	char key[CH_RECORD_KEY_B];
+	int rc = ch_hold_rules_load(w->sq, pool, &rules);
+
+	for (size_t i = 0; !rc && i < CH_ARRAY_LEN(extras); i++) {
+		ch_record_key(extras[i], name, strlen(name), key);
+		rc = ch_sq_run(
+			w->sq, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", key, pool);
+		/* The edges of a frozen pool keep it as long as they keep the name. */
+		if (!rc && !rules.frozen)
+			rc = ch_sq_run(w->sq,
+				"DELETE FROM edge_record WHERE name = ? AND pool = ?", "tt",
+				key, pool);
+	}
+	return rc;
+}
+
+/* That the name has no such record any more. */
+static int reset(
+	struct ch_work *w, const char *pool, const char *name, enum ch_record_kind kind)
+{
+	struct ch_record record = {.kind = kind,
+		.withdrawn = true,
 		.version = ch_work_id(w),
 		.name = name,
 		.name_len = strlen(name)};
@@ -77,6 +102,15 @@ static int reset_policy(struct ch_work *w, const char *pool, const char *name)
 	return rc ? rc
 		  : emit(w, pool, key, record.version, record.kind, buf.data, buf.len, NULL,
 			    false);
+}
+
+static int reset_extras(struct ch_work *w, const char *pool, const char *name)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < CH_ARRAY_LEN(extras); i++)
+		rc = reset(w, pool, name, extras[i]);
+	return rc;
 }
 
 static int was_here(struct ch_work *w, const char *pool, const char *name, bool *ret_was)
@@ -106,11 +140,11 @@ int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	if (!rc)
 		rc = ch_work_emit(w, pool, name, record.version, kind, buf.data, buf.len, NULL);
 	if (!rc && kind == CH_RECORD_TOMBSTONE)
-		rc = ch_work_drop_policy(w, pool, name);
+		rc = ch_work_drop_extras(w, pool, name);
 	/* This record takes the tombstone's place: an edge that has not seen it yet would keep
-	 * the policy that the name had before it was removed. */
+	 * what the name had beside it before it was removed. */
 	if (!rc && kind == CH_RECORD_NAME && was)
-		rc = reset_policy(w, pool, name);
+		rc = reset_extras(w, pool, name);
 	if (!rc)
 		*ret_version = record.version;
 	return rc;

@@ -84,14 +84,19 @@ static int settle_edges(struct ch_work *w, int64_t max_rows, int64_t *ret_settle
 {
 	int rc = ch_sq_run(w->sq,
 		"UPDATE name SET code = 'ok', detail = 'Served by all edges.', "
-		"actor = 'nobody', updated_at = ?1 WHERE name IN ("
-		"SELECT n.name FROM name n JOIN edge_record r "
-		"ON r.name = n.name AND r.pool = n.pool "
+		"actor = 'nobody', updated_at = ?1, "
+		"second_detail = iif(second_code = 'edges-behind', 'Served by all edges.', "
+		"second_detail), "
+		"second_actor = iif(second_code = 'edges-behind', 'nobody', second_actor), "
+		"second_code = iif(second_code = 'edges-behind', 'ok', second_code) "
+		"WHERE name IN (SELECT n.name FROM name n "
 		"WHERE n.actor = 'platform' AND n.actor <> 'nobody' "
 		"AND n.code = 'edges-behind' AND n.state = 'active' AND n.order_id IS NULL "
 		"AND EXISTS (SELECT 1 FROM edge e WHERE e.pool = n.pool AND e.seen_at >= ?2) "
 		"AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.pool = n.pool "
-		"AND e.seen_at >= ?2 AND (e.seq < r.seq OR e.epoch <> ?3)) LIMIT ?4)",
+		"AND e.seen_at >= ?2 AND (e.epoch <> ?3 OR e.seq < (SELECT max(r.seq) "
+		"FROM edge_record r WHERE r.name IN (n.name, n.name || '/6') "
+		"AND r.pool = n.pool))) LIMIT ?4)",
 		"iibi", w->now, w->now - w->edge_timeout_ms, w->epoch, sizeof(w->epoch),
 		max_rows);
 

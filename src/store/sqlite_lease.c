@@ -25,8 +25,8 @@ int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row 
 }
 
 /* CH_ENOTFOUND: the name goes alone. */
-static int load_mate(
-	struct ch_work *w, const struct ch_name_row *row, struct ch_name_row *ret_mate)
+static int load_mate(struct ch_work *w, const struct ch_name_row *row, bool second,
+	struct ch_name_row *ret_mate)
 {
 	char name[CH_NAME_MAX + 1];
 	int rc;
@@ -39,23 +39,33 @@ static int load_mate(
 		return rc;
 	if (ret_mate->state == CH_NAME_PAUSED || ret_mate->order_id || ret_mate->solo)
 		return CH_ENOTFOUND;
+	if (second && (ret_mate->keys != CH_KEYS_BOTH || !ret_mate->cert || ret_mate->failures))
+		return CH_ENOTFOUND;
 	return CH_OK;
 }
 
-static int make_order(struct ch_work *w, const struct ch_name_row *row, uint64_t *ret_id)
+static bool has_cert(const struct ch_name_row *row, bool second)
+{
+	return second ? row->second_cert : row->cert;
+}
+
+static int make_order(
+	struct ch_work *w, const struct ch_name_row *row, bool second, uint64_t *ret_id)
 {
 	struct ch_name_row mate;
 	uint64_t id = ch_work_id(w);
-	int mate_rc = load_mate(w, row, &mate);
-	bool renewal = row->cert && (mate_rc || mate.cert);
+	int mate_rc = load_mate(w, row, second, &mate);
+	bool renewal = has_cert(row, second) && (mate_rc || has_cert(&mate, second));
+	enum ch_key_type key = second ? CH_KEY_RSA : ch_keys_first(row->keys);
 	int rc = mate_rc == CH_ENOTFOUND ? CH_OK : mate_rc;
 
 	if (!rc)
 		rc = ch_sq_run(w->sq,
 			"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
-			"next_at, "
-			"created_at, updated_at) VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4)",
-			"itii", id, row->pool, (int64_t)renewal, w->now);
+			"next_at, created_at, updated_at, key, second) "
+			"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6)",
+			"itiiti", id, row->pool, (int64_t)renewal, w->now, ch_key_type_str(key),
+			(int64_t)second);
 	if (!rc)
 		rc = ch_work_add_member(w, id, row);
 	if (!rc && !mate_rc)
@@ -116,8 +126,16 @@ static int lease_open(struct ch_work *w, struct ch_op_lease *lease)
 	return rc;
 }
 
-static int lease_new(struct ch_work *w, struct ch_op_lease *lease)
+/* second: of names that are due for that. */
+static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 {
+	static const char first_due[] =
+		"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
+		"AND next_at <= ? ORDER BY next_at LIMIT ?";
+	static const char second_due[] =
+		"SELECT name FROM name WHERE order_id IS NULL AND second_at IS NOT NULL "
+		"AND second_at <= ? AND cert IS NOT NULL AND failures = 0 "
+		"ORDER BY second_at LIMIT ?";
 	size_t room = lease->max - lease->n_orders;
 	const char **names = ch_arena_array(w->op->arena, room, sizeof(*names));
 	size_t n = 0;
@@ -128,10 +146,8 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease)
 	{
 		CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 
-		rc = ch_sq_query(w->sq, &stmt,
-			"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
-			"AND next_at <= ? ORDER BY next_at LIMIT ?",
-			"ii", w->now, (int64_t)room);
+		rc = ch_sq_query(w->sq, &stmt, second ? second_due : first_due, "ii", w->now,
+			(int64_t)room);
 		while (!rc && (rc = ch_sq_step(w->sq, stmt)) == 1) {
 			rc = CH_OK;
 			names[n++] = ch_sq_text(w->op->arena, stmt, 0, &rc);
@@ -144,7 +160,7 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease)
 		rc = ch_name_row_load(w->sq, names[i], &row);
 		if (rc || row.order_id) /* came into the order of its mate just now */
 			continue;
-		rc = make_order(w, &row, &id);
+		rc = make_order(w, &row, second || ch_work_second_goes_first(w, &row), &id);
 		if (!rc)
 			rc = take(w, lease, id);
 	}
@@ -165,6 +181,8 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 		return CH_ENOMEM;
 	rc = lease_open(w, lease);
 	if (!rc && lease->n_orders < lease->max)
-		rc = lease_new(w, lease);
+		rc = lease_new(w, lease, false);
+	if (!rc && lease->n_orders < lease->max)
+		rc = lease_new(w, lease, true);
 	return rc;
 }

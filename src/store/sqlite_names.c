@@ -59,6 +59,21 @@ static int hurry_order(struct ch_work *w, uint64_t order_id)
 		"ii", w->now, order_id);
 }
 
+/* What failed; when nothing did, everything. */
+static int retry_now(struct ch_work *w, const struct ch_name_row *row)
+{
+	bool first = row->failures || !row->second_failures;
+	bool second = row->second_failures || !row->failures;
+	int rc = ch_sq_run(w->sq,
+		"UPDATE name SET failures = 0, second_failures = 0, updated_at = ?1, "
+		"next_at = iif(?2, ?1, next_at), "
+		"second_at = iif(?3 AND second_at IS NOT NULL, ?1, second_at), "
+		"state = iif(cert IS NULL, 'pending', 'active') WHERE name = ?4",
+		"iiit", w->now, (int64_t)first, (int64_t)second, row->name);
+
+	return rc ? rc : ch_work_settle(w, row->name);
+}
+
 int ch_work_retry(struct ch_work *w, const char *name)
 {
 	struct ch_name_row row;
@@ -71,13 +86,11 @@ int ch_work_retry(struct ch_work *w, const char *name)
 			"%s is paused; resume it first", name);
 	if (row.order_id)
 		rc = ch_sq_run(w->sq,
-			"UPDATE name SET failures = 0, updated_at = ? WHERE name = ?", "it",
-			w->now, name);
-	else
-		rc = ch_sq_run(w->sq,
-			"UPDATE name SET failures = 0, updated_at = ?1, next_at = ?1, "
-			"state = iif(cert IS NULL, 'pending', 'active') WHERE name = ?2",
+			"UPDATE name SET failures = 0, second_failures = 0, updated_at = ? "
+			"WHERE name = ?",
 			"it", w->now, name);
+	else
+		rc = retry_now(w, &row);
 	if (!rc)
 		rc = hurry_order(w, row.order_id);
 	if (!rc)
@@ -95,7 +108,8 @@ int ch_work_pause(struct ch_work *w, const char *name)
 	rc = ch_work_detach(w, name, row.order_id);
 	if (!rc)
 		rc = ch_sq_run(w->sq,
-			"UPDATE name SET state = 'paused', next_at = NULL, solo = 0, "
+			"UPDATE name SET state = 'paused', next_at = NULL, second_at = NULL, "
+			"solo = 0, "
 			"code = 'paused', detail = 'Paused on request.', actor = 'platform', "
 			"updated_at = ? WHERE name = ?",
 			"it", w->now, name);
@@ -122,10 +136,14 @@ int ch_work_resume(struct ch_work *w, const char *name)
 			"next_at = ?1, failures = 0, actor = 'nobody', updated_at = ?2, "
 			"code = iif(cert IS NULL, 'queued', 'ok'), "
 			"detail = iif(cert IS NULL, 'Waits for its next order.', "
-			"'Served by the edges.') WHERE name = ?3",
+			"'Served by the edges.'), second_failures = 0, "
+			"second_at = iif(keys = 'ecdsa+rsa', coalesce((SELECT renew_at FROM "
+			"cert WHERE version = second_cert), ?2), NULL) WHERE name = ?3",
 			"iit", next_at, w->now, name);
 	if (!rc)
+		rc = ch_work_settle(w, name);
+	if (!rc)
 		rc = ch_work_history(w, name, "resumed", "Resumed.", CH_ACTOR_NOBODY);
-	ch_work_due(w, next_at);
+	ch_work_due(w, row.keys == CH_KEYS_BOTH ? w->now : next_at);
 	return rc ? rc : ch_work_audit(w, "domain.resume", name);
 }

@@ -38,6 +38,10 @@ static void read_order(sqlite3_stmt *stmt, int64_t now, struct ch_arena *arena,
 	else
 		order->lease_until_ms = 0;
 	order->rollback = ch_sq_u64(stmt, 18);
+	ch_sq_copy(stmt, 19, word, sizeof(word), rc);
+	if (ch_key_type_parse(word, &order->key))
+		*rc = CH_ECORRUPT;
+	order->second = sqlite3_column_int(stmt, 20);
 	order->created_at_ms = sqlite3_column_int64(stmt, 12);
 	order->updated_at_ms = sqlite3_column_int64(stmt, 13);
 }
@@ -46,10 +50,11 @@ static int read_names(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT o.name, o.gone, n.failures FROM order_name o "
-		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ? "
+		"SELECT o.name, o.gone, iif(?2, n.second_failures, n.failures) FROM order_name "
+		"o "
+		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
 		"ORDER BY length(o.name), o.name",
-		"i", order->id);
+		"ii", order->id, (int64_t)order->second);
 
 	while (!rc && (rc = ch_sq_step(sq, stmt)) == 1) {
 		struct ch_store_order_name *name = &order->names[order->n_names];
@@ -72,7 +77,7 @@ static int read_row(struct ch_sq *sq, uint64_t id, int64_t now, bool private_par
 		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
 		"actor, "
 		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
-		"leaf_sha256, rollback "
+		"leaf_sha256, rollback, key, second "
 		"FROM orders WHERE id = ?",
 		"i", id);
 

@@ -152,21 +152,26 @@ static int end_order(struct ch_work *w, uint64_t id)
 		"ii", w->now, id);
 }
 
-static int write_reason(
-	struct ch_work *w, const char *name, uint64_t id, const struct ch_store_reason *reason)
+static int write_reason(struct ch_work *w, const struct ch_order_row *order, const char *name,
+	const struct ch_store_reason *reason)
 {
-	return ch_sq_run(w->sq,
-		"UPDATE name SET code = ?1, detail = ?2, actor = ?3, updated_at = ?4 "
-		"WHERE name = ?5 AND order_id = ?6 AND (code <> ?1 OR detail <> ?2 OR actor <> "
-		"?3)",
-		"tttiti", ch_work_cut(w, reason->code, CH_STORE_CODE_MAX),
-		ch_work_cut(w, reason->detail, CH_STORE_DETAIL_MAX),
-		ch_actor_str(reason->actor), w->now, name, id);
+	int rc = order->second ? ch_work_second_reason(w, name, order->id, reason) : CH_OK;
+
+	return rc ? rc
+		  : ch_sq_run(w->sq,
+			    "UPDATE name SET code = ?1, detail = ?2, actor = ?3, updated_at = "
+			    "?4 "
+			    "WHERE name = ?5 AND order_id = ?6 AND (code <> ?1 OR detail <> ?2 "
+			    "OR actor <> "
+			    "?3)",
+			    "tttiti", ch_work_cut(w, reason->code, CH_STORE_CODE_MAX),
+			    ch_work_cut(w, reason->detail, CH_STORE_DETAIL_MAX),
+			    ch_actor_str(reason->actor), w->now, name, order->id);
 }
 
 /* The name's state follows the order's; written only when it changes. */
 static int step_name(struct ch_work *w, const struct ch_op_patch *patch,
-	const struct ch_order_name_row *row, enum ch_order_state before,
+	const struct ch_order_name_row *row, const struct ch_order_row *order,
 	enum ch_order_state after)
 {
 	static const struct ch_store_reason under_way = {
@@ -174,25 +179,25 @@ static int step_name(struct ch_work *w, const struct ch_op_patch *patch,
 	enum ch_name_state state = ch_name_state_during(after, row->had_cert);
 	int rc = CH_OK;
 
-	if (before != after)
+	if (order->state != after)
 		rc = ch_sq_run(w->sq,
 			"UPDATE name SET state = ?1, updated_at = ?2 "
 			"WHERE name = ?3 AND order_id = ?4 AND state <> ?1",
 			"titi", ch_name_state_str(state), w->now, row->name, patch->id);
-	if (rc || (!patch->has_reason && (before == after || after == CH_ORDER_NEW)))
+	if (rc || (!patch->has_reason && (order->state == after || after == CH_ORDER_NEW)))
 		return rc;
 	return write_reason(
-		w, row->name, patch->id, patch->has_reason ? &patch->reason : &under_way);
+		w, order, row->name, patch->has_reason ? &patch->reason : &under_way);
 }
 
-static int finish_name(
-	struct ch_work *w, const struct ch_op_patch *patch, const struct ch_order_name_row *row)
+static int finish_name(struct ch_work *w, const struct ch_op_patch *patch,
+	const struct ch_order_name_row *row, const struct ch_order_row *order)
 {
 	static const struct ch_store_reason ok = {
 		"ok", "Served by all edges.", CH_ACTOR_NOBODY};
 	const struct ch_store_reason *reason = patch->has_reason ? &patch->reason : &ok;
 	int64_t next_at;
-	int rc = write_reason(w, row->name, patch->id, reason);
+	int rc = write_reason(w, order, row->name, reason);
 
 	if (!rc)
 		rc = ch_sq_run(w->sq,
@@ -200,9 +205,14 @@ static int finish_name(
 			"WHERE name = ? AND order_id = ?",
 			"iti", w->now, row->name, patch->id);
 	if (!rc)
-		rc = ch_work_history(w, row->name, "active", reason->detail, reason->actor);
+		rc = ch_work_settle(w, row->name);
 	if (!rc)
-		rc = ch_sq_get_i64(w->sq, &next_at, "SELECT next_at FROM name WHERE name = ?",
+		rc = ch_work_history(w, row->name, order->second ? "second-active" : "active",
+			reason->detail, reason->actor);
+	if (!rc)
+		rc = ch_sq_get_i64(w->sq, &next_at,
+			"SELECT min(next_at, coalesce(second_at, next_at)) FROM name "
+			"WHERE name = ?",
 			"t", row->name);
 	if (!rc)
 		ch_work_due(w, next_at);
@@ -210,49 +220,63 @@ static int finish_name(
 }
 
 /* What becomes of one name of a failed order: store.h, CH_OP_PATCH. */
-static int fail_name(struct ch_work *w, const struct ch_order_name_row *row, uint64_t id,
+static int fail_first(struct ch_work *w, const struct ch_name_row *name,
 	const struct ch_store_outcome *outcome, bool another_failed)
 {
 	enum ch_name_state state = outcome->state;
 	int64_t next_at = state == CH_NAME_PAUSED ? 0 : outcome->next_at_ms;
-	struct ch_name_row name;
 	bool solo = false;
+	int rc;
+
+	if (state != CH_NAME_PAUSED && !next_at)
+		next_at = w->now;
+	if (!outcome->failed) {
+		bool due = !name->cert || (name->next_at && name->next_at <= w->now);
+
+		if (!due) {
+			next_at = name->next_at;
+			state = name->failures ? CH_NAME_FAILED : CH_NAME_ACTIVE;
+		} else if (another_failed) {
+			next_at = w->now;
+			solo = true;
+			state = name->cert ? CH_NAME_ACTIVE : CH_NAME_PENDING;
+		}
+	}
+	rc = ch_sq_run(w->sq,
+		"UPDATE name SET state = ?1, next_at = ?2, failures = failures + ?3, solo = "
+		"?4, "
+		"second_at = iif(?2 IS NULL, NULL, second_at), order_id = NULL, "
+		"updated_at = ?5 WHERE name = ?6",
+		"tziiit", ch_name_state_str(state), next_at, (int64_t)outcome->failed,
+		(int64_t)solo, w->now, name->name);
+	if (!rc && next_at)
+		ch_work_due(w, next_at);
+	return rc;
+}
+
+static int fail_name(struct ch_work *w, const struct ch_order_name_row *row,
+	const struct ch_order_row *order, const struct ch_store_outcome *outcome,
+	bool another_failed)
+{
+	struct ch_name_row name;
 	int rc = ch_name_row_load(w->sq, row->name, &name);
 
 	if (rc)
 		return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
-	if (state != CH_NAME_PAUSED && !next_at)
-		next_at = w->now;
-	if (!outcome->failed) {
-		bool due = !name.cert || (name.next_at && name.next_at <= w->now);
-
-		if (!due) {
-			next_at = name.next_at;
-			state = name.failures ? CH_NAME_FAILED : CH_NAME_ACTIVE;
-		} else if (another_failed) {
-			next_at = w->now;
-			solo = true;
-			state = name.cert ? CH_NAME_ACTIVE : CH_NAME_PENDING;
-		}
-	}
-	rc = write_reason(w, row->name, id, &outcome->reason);
+	rc = write_reason(w, order, row->name, &outcome->reason);
 	if (!rc)
-		rc = ch_sq_run(w->sq,
-			"UPDATE name SET state = ?, next_at = ?, failures = failures + ?, solo "
-			"= ?, "
-			"order_id = NULL, updated_at = ? WHERE name = ?",
-			"tziiit", ch_name_state_str(state), next_at, (int64_t)outcome->failed,
-			(int64_t)solo, w->now, row->name);
-	if (!rc && next_at)
-		ch_work_due(w, next_at);
+		rc = (order->second ? ch_work_fail_second : fail_first)(
+			w, &name, outcome, another_failed);
+	if (!rc)
+		rc = ch_work_settle(w, row->name);
 	return rc ? rc
 		  : ch_work_history(w, row->name,
-			    outcome->failed ? ch_name_state_str(state) : "set-back",
+			    outcome->failed ? ch_name_state_str(outcome->state) : "set-back",
 			    outcome->reason.detail, outcome->reason.actor);
 }
 
 static int write_names(struct ch_work *w, const struct ch_op_patch *patch,
-	enum ch_order_state before, enum ch_order_state after)
+	const struct ch_order_row *order, enum ch_order_state after)
 {
 	struct ch_order_names names;
 	bool any_failed = false;
@@ -267,11 +291,11 @@ static int write_names(struct ch_work *w, const struct ch_op_patch *patch,
 			continue;
 		if (after == CH_ORDER_FAILED)
 			rc = fail_name(
-				w, row, patch->id, find_outcome(patch, row->name), any_failed);
+				w, row, order, find_outcome(patch, row->name), any_failed);
 		else if (after == CH_ORDER_DONE)
-			rc = finish_name(w, patch, row);
+			rc = finish_name(w, patch, row, order);
 		else
-			rc = step_name(w, patch, row, before, after);
+			rc = step_name(w, patch, row, order, after);
 	}
 	return rc;
 }
@@ -299,7 +323,7 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 	if (!rc)
 		rc = write_order(w, patch, after);
 	if (!rc)
-		rc = write_names(w, patch, order.state, after);
+		rc = write_names(w, patch, &order, after);
 	if (!rc)
 		rc = after == CH_ORDER_DONE || after == CH_ORDER_FAILED
 			     ? end_order(w, patch->id)

@@ -79,20 +79,3 @@ int ch_work_emit_tenants(struct ch_work *w)
 	}
 	return rc ? rc : row;
 }
-
-int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name)
-{
-	struct ch_hold_rules rules;
-	char key[CH_RECORD_KEY_B];
-	int rc = ch_hold_rules_load(w->sq, pool, &rules);
-
-	ch_record_key(CH_RECORD_POLICY, name, strlen(name), key);
-	if (!rc)
-		rc = ch_sq_run(
-			w->sq, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", key, pool);
-	/* The edges of a frozen pool keep it as long as they keep the name. */
-	if (rc || rules.frozen)
-		return rc;
-	return ch_sq_run(
-		w->sq, "DELETE FROM edge_record WHERE name = ? AND pool = ?", "tt", key, pool);
-}

@@ -6,6 +6,8 @@
 
 struct publication {
 	struct ch_op_publish *in;
+	enum ch_record_kind kind;
+	enum ch_key_type key;
 	struct ch_order_names names;
 	uint64_t rollback; /* the version to put back; 0: none */
 	uint64_t key_version;
@@ -54,8 +56,11 @@ static int check_record(
 
 	if (ch_record_decode(bytes->bytes, bytes->len, &record))
 		return bad(w, "a record cannot be decoded");
-	if (record.kind != CH_RECORD_CERT)
-		return bad(w, "a record is not of the kind CERT");
+	if (record.kind != pub->kind || !ch_record_has_cert(&record))
+		return bad(
+			w, pub->kind == CH_RECORD_CERT
+				   ? "a record is not of the kind CERT"
+				   : "a record is not of the kind SECOND, with a certificate");
 	if (record.version != in->id || (!pub->rollback && record.key_version != in->id))
 		return bad(w, "a record's version is not the id of the order");
 	if (pub->rollback) {
@@ -111,57 +116,89 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 	return ch_sq_run(w->sq,
 		"INSERT INTO cert (version, names, leaf, leaf_sha256, chain_id, serial, "
 		"issuer, "
-		"not_before, not_after, renew_at, spki_sha256, published_at, origin) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"itbbbttiiibiz", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"itbbbttiiibizt", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
 		in->not_after_ms, in->renew_at_ms, in->spki_sha256, sizeof(in->spki_sha256),
-		w->now, pub->rollback ? pub->key_version : 0);
+		w->now, pub->rollback ? pub->key_version : 0, ch_key_type_str(pub->key));
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */
-static int keep_previous(struct ch_work *w, const struct ch_name_row *row)
+static int keep_previous(struct ch_work *w, const struct publication *pub, const char *key,
+	const struct ch_name_row *row)
 {
-	if (!row->cert)
+	uint64_t live = pub->kind == CH_RECORD_SECOND ? row->second_cert : row->cert;
+
+	if (!live)
 		return CH_OK;
 	return ch_sq_run(w->sq,
 		"UPDATE cert_name SET record = coalesce((SELECT record FROM held WHERE "
 		"name = ?1 AND pool = ?2 AND version = ?3), (SELECT record FROM edge_record "
 		"WHERE name = ?1 AND pool = ?2 AND version = ?3)) "
-		"WHERE name = ?1 AND version = ?3",
-		"tti", row->name, row->pool, row->cert);
+		"WHERE name = ?4 AND version = ?3",
+		"ttit", key, row->pool, live, row->name);
+}
+
+/* The name's row, once its first certificate is live. */
+static int write_first(struct ch_work *w, const struct publication *pub,
+	const struct ch_name_row *row, enum ch_name_state state)
+{
+	int rc = ch_sq_run(w->sq,
+		"UPDATE name SET cert = ?1, prev_cert = cert, not_after = ?2, version = ?1, "
+		"next_at = ?3, failures = 0, state = ?4, updated_at = ?5, cert_key = ?7 "
+		"WHERE name = ?6",
+		"iiititt", pub->in->id, pub->in->not_after_ms, pub->in->renew_at_ms,
+		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key));
+	struct ch_name_row now;
+
+	/* Was it kept until this one was there?  One that is put back is not what was awaited.
+	 */
+	if (rc || row->keys == CH_KEYS_BOTH || pub->rollback)
+		return rc;
+	rc = ch_name_row_load(w->sq, row->name, &now);
+	return rc ? rc : ch_work_withdraw_second(w, &now);
+}
+
+static int write_second(struct ch_work *w, const struct publication *pub,
+	const struct ch_name_row *row, enum ch_name_state state)
+{
+	return ch_sq_run(w->sq,
+		"UPDATE name SET second_cert = ?1, second_prev = second_cert, version = ?1, "
+		"second_at = ?2, second_failures = 0, state = ?3, updated_at = ?4 "
+		"WHERE name = ?5",
+		"iitit", pub->in->id, pub->in->renew_at_ms, ch_name_state_str(state), w->now,
+		row->name);
 }
 
 static int write_name(struct ch_work *w, const struct publication *pub, size_t at)
 {
 	const struct ch_op_publish *in = pub->in;
 	const struct ch_order_name_row *order_name = &pub->names.rows[at];
+	enum ch_name_state state =
+		ch_name_state_during(CH_ORDER_CONFIRMING, order_name->had_cert);
+	bool second = pub->kind == CH_RECORD_SECOND;
+	char key[CH_RECORD_KEY_B];
 	struct ch_name_row row;
 	int rc = ch_name_row_load(w->sq, order_name->name, &row);
 
 	if (rc || row.order_id != in->id || row.version >= in->id)
 		return rc && rc != CH_ENOTFOUND ? rc : CH_ECORRUPT;
-	rc = keep_previous(w, &row);
+	ch_record_key(pub->kind, row.name, strlen(row.name), key);
+	rc = keep_previous(w, pub, key, &row);
 	if (!rc)
 		rc = ch_sq_run(w->sq, "INSERT INTO cert_name (name, version) VALUES (?, ?)",
 			"ti", row.name, in->id);
 	if (!rc)
-		rc = ch_work_trim_certs(w, row.name, in->id, row.cert);
+		rc = ch_work_trim_certs(w, row.name,
+			(const uint64_t[]){in->id, row.cert, row.second_cert,
+				second ? row.prev_cert : row.second_prev});
 	if (!rc)
-		rc = ch_work_emit(w, row.pool, row.name, in->id, CH_RECORD_CERT,
-			pub->records[at]->bytes, pub->records[at]->len,
-			in->chain ? pub->chain_id : NULL);
+		rc = ch_work_emit(w, row.pool, key, in->id, pub->kind, pub->records[at]->bytes,
+			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
-		rc = ch_sq_run(w->sq,
-			"UPDATE name SET cert = ?1, prev_cert = cert, not_after = ?2, version "
-			"= ?1, "
-			"next_at = ?3, failures = 0, state = ?4, updated_at = ?5 WHERE name = "
-			"?6",
-			"iiitit", in->id, in->not_after_ms, in->renew_at_ms,
-			ch_name_state_str(ch_name_state_during(
-				CH_ORDER_CONFIRMING, order_name->had_cert)),
-			w->now, row.name);
+		rc = (second ? write_second : write_first)(w, pub, &row, state);
 	if (!rc)
 		rc = ch_work_history(w, row.name, pub->rollback ? "rolled-back" : "published",
 			in->serial, CH_ACTOR_NOBODY);
@@ -210,6 +247,8 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 		return ch_err_set(&w->op->err, rc, "order-not-found", "there is no such order");
 	if (!rc)
 		rc = ch_order_names_load(w->sq, in->id, &pub.names);
+	pub.kind = order.second ? CH_RECORD_SECOND : CH_RECORD_CERT;
+	pub.key = order.key;
 	if (!rc)
 		rc = hash_parts(w, &pub);
 	if (rc)

@@ -18,6 +18,7 @@ struct settings {
 	const char *tenant;
 	const char *pool;
 	const char *policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on */
+	enum ch_keys keys;
 };
 
 static struct settings wanted(
@@ -26,6 +27,7 @@ static struct settings wanted(
 	struct settings s = {
 		.tenant = item->tenant ? item->tenant : row->tenant,
 		.pool = item->pool ? item->pool : row->pool,
+		.keys = item->has_keys ? item->keys : row->keys,
 	};
 
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
@@ -60,12 +62,13 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 		rc = ch_sq_run(w->sq,
 			"INSERT INTO name (name, tenant, pool, www, www_of, state, code, "
 			"detail, actor, next_at, failures, version, solo, upstream, hsts, "
-			"redirect, created_at, updated_at) "
+			"redirect, created_at, updated_at, keys, second_at) "
 			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
-			"?8, 0, ?9, ?10, ?11, ?7, ?7)",
-			"tttittiittt", name, s->tenant, s->pool, (int64_t)www, www_of, QUEUED,
+			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL))",
+			"tttittiitttti", name, s->tenant, s->pool, (int64_t)www, www_of, QUEUED,
 			w->now, version, s->policy[CH_POLICY_UPSTREAM],
-			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT]);
+			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
+			ch_keys_str(s->keys), (int64_t)(s->keys == CH_KEYS_BOTH));
 	if (!rc)
 		rc = ch_work_emit_policy(w, name);
 	if (!rc)
@@ -91,6 +94,8 @@ static int move_name(struct ch_work *w, const struct ch_name_row *row, const cha
 		rc = ch_sq_run(w->sq,
 			"UPDATE name SET pool = ?1, version = ?2, order_id = NULL, solo = 0, "
 			"cert = NULL, prev_cert = NULL, not_after = NULL, failures = 0, "
+			"second_cert = NULL, second_prev = NULL, second_failures = 0, "
+			"second_at = iif(state = 'paused' OR keys <> 'ecdsa+rsa', NULL, ?3), "
 			"state = iif(state = 'paused', 'paused', 'pending'), "
 			"next_at = iif(state = 'paused', NULL, ?3), code = 'queued', "
 			"detail = ?4, actor = 'nobody', updated_at = ?3 WHERE name = ?5",
@@ -117,6 +122,8 @@ static int follow(struct ch_work *w, const struct ch_name_row *row, const struct
 			row->name);
 	if (!rc && (moves || differs))
 		rc = ch_work_emit_policy(w, row->name);
+	if (!rc)
+		rc = ch_work_change_keys(w, row->name, s->keys);
 	return rc;
 }
 
@@ -178,7 +185,8 @@ static int change_name(
 	char mate[CH_NAME_MAX + 1];
 	int rc = CH_OK;
 
-	if (!policy_differs(row, &s) && strcmp(s.pool, row->pool) == 0 && www == row->www)
+	if (!policy_differs(row, &s) && strcmp(s.pool, row->pool) == 0 && www == row->www &&
+		s.keys == row->keys)
 		return CH_OK;
 	ch_name_row_mate(row, mate);
 	rc = follow(w, row, &s);
@@ -192,10 +200,11 @@ static int change_name(
 	return rc ? rc : ch_work_audit(w, "domain.change", row->name);
 }
 
-static int create_name(struct ch_work *w, const struct ch_store_put_item *item)
+static int create_name(
+	struct ch_work *w, const struct ch_store_put_item *item, enum ch_keys keys)
 {
-	static const struct ch_name_row fresh = {
-		.tenant = CH_STORE_LABEL_DEFAULT, .pool = CH_STORE_LABEL_DEFAULT};
+	const struct ch_name_row fresh = {
+		.tenant = CH_STORE_LABEL_DEFAULT, .pool = CH_STORE_LABEL_DEFAULT, .keys = keys};
 	struct settings s = wanted(item, &fresh);
 	bool www = item->www == CH_TRI_YES;
 	int rc = insert_name(w, item->name, &s, www, NULL);
@@ -225,10 +234,10 @@ static bool leaves_its_group(
 	struct settings s = wanted(item, row);
 
 	s.policy[CH_POLICY_REDIRECT] = row->policy[CH_POLICY_REDIRECT];
-	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0;
+	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0 || s.keys != row->keys;
 }
 
-static int put_item(struct ch_work *w, struct ch_store_put_item *item)
+static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_keys keys)
 {
 	struct ch_name_row row;
 	int rc;
@@ -240,14 +249,14 @@ static int put_item(struct ch_work *w, struct ch_store_put_item *item)
 	rc = ch_name_row_load(w->sq, item->name, &row);
 	if (rc == CH_ENOTFOUND) {
 		item->result = CH_PUT_CREATED;
-		return create_name(w, item);
+		return create_name(w, item, keys);
 	}
 	if (rc)
 		return rc;
 	if (row.www_of[0] && leaves_its_group(&row, item)) {
-		reject(item,
-			"tenant, pool, upstream, hsts: the name shares these with the name "
-			"without www.; change that one");
+		reject(item, "tenant, pool, upstream, hsts, keys: the name shares these with "
+			     "the name "
+			     "without www.; change that one");
 		return CH_OK;
 	}
 	item->result = CH_PUT_EXISTS;
@@ -260,7 +269,7 @@ int ch_work_put(struct ch_work *w, struct ch_op_put *put)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d names at a time", CH_STORE_PUT_MAX);
 	for (size_t i = 0; i < put->n_items; i++) {
-		int rc = put_item(w, &put->items[i]);
+		int rc = put_item(w, &put->items[i], put->keys);
 
 		if (rc)
 			return rc;

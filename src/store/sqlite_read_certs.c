@@ -81,10 +81,11 @@ static int read_full(struct ch_sq *sq, const char *name, uint64_t version,
 		", c.leaf, h.block, coalesce(x.record, d.record, e.record) "
 		"FROM cert c JOIN cert_name x ON x.version = c.version AND x.name = ?1 "
 		"JOIN name n ON n.name = x.name "
-		"LEFT JOIN edge_record e ON e.name = x.name AND e.pool = n.pool "
-		"AND e.version = c.version LEFT JOIN held d ON d.name = x.name "
-		"AND d.pool = n.pool AND d.version = c.version LEFT JOIN chain h ON h.id = "
-		"c.chain_id "
+		"LEFT JOIN edge_record e ON e.name IN (x.name, x.name || '/6') "
+		"AND e.pool = n.pool AND e.version = c.version "
+		"LEFT JOIN held d ON d.name IN (x.name, x.name || '/6') "
+		"AND d.pool = n.pool AND d.version = c.version "
+		"LEFT JOIN chain h ON h.id = c.chain_id "
 		"WHERE c.version = ?2",
 		"ti", name, version);
 
@@ -105,43 +106,47 @@ static int read_full(struct ch_sq *sq, const char *name, uint64_t version,
 	return rc;
 }
 
-static int read_versions(
-	struct ch_sq *sq, const char *name, uint64_t *ret_current, uint64_t *ret_previous)
+static int read_versions(struct ch_sq *sq, const char *name, uint64_t ret_versions[3])
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
-	int rc = ch_sq_query(
-		sq, &stmt, "SELECT cert, prev_cert FROM name WHERE name = ?", "t", name);
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT cert, prev_cert, second_cert FROM name WHERE name = ?", "t", name);
 
 	if (!rc)
 		rc = ch_sq_step(sq, stmt);
 	if (rc <= 0)
 		return rc ? rc : CH_ENOTFOUND;
-	*ret_current = ch_sq_u64(stmt, 0);
-	*ret_previous = ch_sq_u64(stmt, 1);
+	for (int i = 0; i < 3; i++)
+		ret_versions[i] = ch_sq_u64(stmt, i);
 	return CH_OK;
 }
 
 int ch_sqlite_get_certs(struct ch_store *base, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous)
+	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
+	const struct ch_store_cert **ret_second)
 {
 	struct ch_sqlite *store = ch_sqlite_of(base);
 	const struct ch_store_cert *current = NULL;
 	const struct ch_store_cert *previous = NULL;
-	uint64_t versions[2];
+	const struct ch_store_cert *second = NULL;
+	uint64_t versions[3];
 	struct ch_sq *sq;
 	int rc = ch_sqlite_read_begin(store, &sq);
 
 	if (rc)
 		return rc;
-	rc = read_versions(sq, name, &versions[0], &versions[1]);
+	rc = read_versions(sq, name, versions);
 	if (!rc)
 		rc = read_full(sq, name, versions[0], arena, &current);
 	if (!rc)
 		rc = read_full(sq, name, versions[1], arena, &previous);
+	if (!rc)
+		rc = read_full(sq, name, versions[2], arena, &second);
 	ch_sqlite_read_end(store, sq);
 	if (rc)
 		return rc;
 	*ret_current = current;
 	*ret_previous = previous;
+	*ret_second = second;
 	return CH_OK;
 }

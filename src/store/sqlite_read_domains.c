@@ -5,6 +5,7 @@
 /* Rows looked at for one page: a filter that fits few names must not read all of them. */
 #define SCAN_MAX 10000
 #define POLICY_COLUMNS (CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST)
+#define KEYS_COLUMN (15 + POLICY_COLUMNS + CH_CERT_COLUMNS_N)
 
 static void read_domain(
 	sqlite3_stmt *stmt, struct ch_arena *arena, struct ch_store_domain *domain, int *rc)
@@ -36,6 +37,60 @@ static void read_domain(
 		domain->policy[CH_STORE_POLICY_FIRST + i] = text && *text ? text : NULL;
 	}
 	domain->cert = ch_sq_read_cert(stmt, 15 + POLICY_COLUMNS, arena, rc);
+	ch_sq_copy(stmt, KEYS_COLUMN, word, sizeof(word), rc);
+	if (ch_keys_parse(word, &domain->keys))
+		*rc = CH_ECORRUPT;
+}
+
+static int read_second_cert(struct ch_sq *sq, uint64_t version, struct ch_arena *arena,
+	const struct ch_store_cert **ret_cert)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	int rc = ch_sq_query(sq, &stmt,
+		"SELECT " CH_CERT_COLUMNS " FROM cert c WHERE c.version = ?", "i", version);
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	*ret_cert = ch_sq_read_cert(stmt, 0, arena, &rc);
+	return rc;
+}
+
+/* Only for the few names that have one. */
+static int read_second(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_domain *domain)
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	struct ch_store_second *second = ch_arena_alloc(arena, sizeof(*second));
+	char actor[16];
+	uint64_t version;
+	int rc = second ? ch_sq_query(sq, &stmt,
+				  "SELECT second_code, second_detail, second_actor, second_at, "
+				  "second_failures, second_cert FROM name WHERE name = ?",
+				  "t", domain->name)
+			: CH_ENOMEM;
+
+	if (!rc)
+		rc = ch_sq_step(sq, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	*second = (struct ch_store_second){.reason.code = ch_sq_text(arena, stmt, 0, &rc),
+		.reason.detail = ch_sq_text(arena, stmt, 1, &rc),
+		.next_at_ms = sqlite3_column_int64(stmt, 3),
+		.failures = ch_sq_u64(stmt, 4)};
+	ch_sq_copy(stmt, 2, actor, sizeof(actor), &rc);
+	if (ch_actor_parse(actor, &second->reason.actor))
+		rc = CH_ECORRUPT;
+	if (second->reason.code && !*second->reason.code)
+		second->reason = (struct ch_store_reason){
+			"queued", "Comes after the first certificate.", CH_ACTOR_NOBODY};
+	version = ch_sq_u64(stmt, 5);
+	if (!rc && version)
+		rc = read_second_cert(sq, version, arena, &second->cert);
+	domain->second = second;
+	return rc;
 }
 
 int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena,
@@ -45,10 +100,13 @@ int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena
 	struct ch_store_domain domain = {0};
 	int rc = ch_sq_query(sq, &stmt,
 		"SELECT n.name, n.tenant, n.pool, n.www, n.www_of, n.state, n.code, n.detail, "
-		"n.actor, iif(o.id IS NULL OR o.state = 'confirming', n.next_at, o.next_at), "
+		"n.actor, iif(o.id IS NULL OR o.state = 'confirming', min(n.next_at, "
+		"coalesce(iif(n.cert IS NULL OR n.failures > 0, NULL, n.second_at), "
+		"n.next_at)), "
+		"o.next_at), "
 		"n.failures, n.version, n.order_id, n.created_at, "
 		"n.updated_at, n.upstream, n.hsts, n.redirect, " CH_CERT_COLUMNS
-		" FROM name n LEFT JOIN orders o ON o.id = n.order_id "
+		", n.keys FROM name n LEFT JOIN orders o ON o.id = n.order_id "
 		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",
 		"t", name);
 
@@ -58,6 +116,8 @@ int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena
 		return rc ? rc : CH_ENOTFOUND;
 	rc = CH_OK;
 	read_domain(stmt, arena, &domain, &rc);
+	if (!rc && domain.keys == CH_KEYS_BOTH)
+		rc = read_second(sq, arena, &domain);
 	if (!rc)
 		*ret_domain = domain;
 	return rc;

@@ -1,4 +1,7 @@
 /* CH_OP_RELEASE. */
+#include <stdio.h>
+#include <string.h>
+
 #include "store/sqlite_work.h"
 
 #define DEFAULT_ROWS 1000
@@ -48,16 +51,20 @@ static int list_plain(struct ch_work *w, const char *pool, uint64_t above, struc
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = ch_sq_query(w->sq, &stmt,
 		"SELECT seq, kind, name FROM held WHERE pool = ? AND seq > ? "
-		"AND kind NOT IN (2, 4) ORDER BY seq",
+		"AND kind NOT IN (2, 4, 6) ORDER BY seq",
 		"ti", pool, above);
 
 	return rc ? rc : take_rows(w, stmt, rows);
 }
 
 /* Whoever waits for the edges to have it need not wait for his next look. */
-static int hurry(struct ch_work *w, const char *name)
+static int hurry(struct ch_work *w, const char *key)
 {
-	int rc = ch_sq_run(w->sq,
+	char name[CH_NAME_MAX + 1];
+	int rc;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(key, "/"), key);
+	rc = ch_sq_run(w->sq,
 		"UPDATE orders SET next_at = ?1 WHERE id = (SELECT order_id FROM name "
 		"WHERE name = ?2) AND ended_at IS NULL AND next_at > ?1 "
 		"AND lease_issuer IS NULL",
@@ -86,7 +93,7 @@ static int release_row(struct ch_work *w, const char *pool, const struct row *ro
 	if (!rc)
 		rc = ch_sq_run(w->sq, "DELETE FROM held WHERE seq = ?", "i", row->seq);
 	if (!rc && row->kind == CH_RECORD_TOMBSTONE)
-		rc = ch_work_drop_policy(w, pool, row->name);
+		rc = ch_work_drop_extras(w, pool, row->name);
 	return rc ? rc : hurry(w, row->name);
 }
 

@@ -98,6 +98,8 @@ static int check_pair(struct ch_work *w, const char *name, uint64_t to, const st
 /* What is published already need not be waited for; what the CA is asked for now must. */
 static int leave_order(struct ch_work *w, const struct ch_name_row *row)
 {
+	static const struct ch_store_reason served = {
+		"ok", "Served by the edges.", CH_ACTOR_NOBODY};
 	struct ch_order_row order;
 	int rc;
 
@@ -109,6 +111,9 @@ static int leave_order(struct ch_work *w, const struct ch_name_row *row)
 			"an order for %s is under way (%s, %s): wait for its end", row->name,
 			order.rollback ? "a roll-back" : "a new certificate",
 			ch_order_state_str(order.state));
+	/* It stays, and nobody is going to confirm it. */
+	if (!rc && order.second)
+		rc = ch_work_second_reason(w, row->name, row->order_id, &served);
 	return rc ? rc : ch_work_detach(w, row->name, row->order_id);
 }
 
@@ -152,8 +157,9 @@ static int make_order(
 	uint64_t id = ch_work_id(w);
 	int rc = ch_sq_run(w->sq,
 		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, next_at, "
-		"created_at, updated_at, rollback) "
-		"VALUES (?1, 'new', ?2, 0, 0, 1, ?3, ?3, ?3, ?4)",
+		"created_at, updated_at, rollback, key) "
+		"SELECT ?1, 'new', ?2, 0, 0, 1, ?3, ?3, ?3, version, key FROM cert "
+		"WHERE version = ?4",
 		"itii", id, row->pool, w->now, row->prev_cert);
 
 	ch_work_due(w, w->now);

@@ -5,15 +5,15 @@
 
 static void read_name_row(sqlite3_stmt *stmt, struct ch_name_row *row, int *rc)
 {
-	char state[16];
+	char word[16];
 
 	ch_sq_copy(stmt, 0, row->name, sizeof(row->name), rc);
 	ch_sq_copy(stmt, 1, row->tenant, sizeof(row->tenant), rc);
 	ch_sq_copy(stmt, 2, row->pool, sizeof(row->pool), rc);
 	row->www = sqlite3_column_int(stmt, 3);
 	ch_sq_copy(stmt, 4, row->www_of, sizeof(row->www_of), rc);
-	ch_sq_copy(stmt, 5, state, sizeof(state), rc);
-	if (ch_name_state_parse(state, &row->state))
+	ch_sq_copy(stmt, 5, word, sizeof(word), rc);
+	if (ch_name_state_parse(word, &row->state))
 		*rc = CH_ECORRUPT;
 	row->next_at = sqlite3_column_int64(stmt, 6);
 	row->failures = ch_sq_u64(stmt, 7);
@@ -22,9 +22,19 @@ static void read_name_row(sqlite3_stmt *stmt, struct ch_name_row *row, int *rc)
 	row->solo = sqlite3_column_int(stmt, 10);
 	row->cert = ch_sq_u64(stmt, 11);
 	row->prev_cert = ch_sq_u64(stmt, 12);
+	ch_sq_copy(stmt, 13, word, sizeof(word), rc);
+	if (ch_keys_parse(word, &row->keys))
+		*rc = CH_ECORRUPT;
+	ch_sq_copy(stmt, 14, word, sizeof(word), rc);
+	if (ch_key_type_parse(word, &row->cert_key))
+		*rc = CH_ECORRUPT;
+	row->second_cert = ch_sq_u64(stmt, 15);
+	row->second_prev = ch_sq_u64(stmt, 16);
+	row->second_at = sqlite3_column_int64(stmt, 17);
+	row->second_failures = ch_sq_u64(stmt, 18);
 	row->policy[CH_POLICY_TENANT][0] = '\0';
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
-		ch_sq_copy(stmt, 13 + tag - CH_STORE_POLICY_FIRST, row->policy[tag],
+		ch_sq_copy(stmt, 19 + tag - CH_STORE_POLICY_FIRST, row->policy[tag],
 			sizeof(row->policy[tag]), rc);
 }
 
@@ -34,7 +44,8 @@ int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret
 	struct ch_name_row row;
 	int rc = ch_sq_query(sq, &stmt,
 		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
-		"order_id, solo, cert, prev_cert, upstream, hsts, redirect FROM name WHERE "
+		"order_id, solo, cert, prev_cert, keys, cert_key, second_cert, second_prev, "
+		"second_at, second_failures, upstream, hsts, redirect FROM name WHERE "
 		"name = ?",
 		"t", name);
 
@@ -64,7 +75,8 @@ int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_ro
 	struct ch_order_row row = {.id = id};
 	char state[16];
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback "
+		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback, "
+		"key, second "
 		"FROM orders WHERE id = ?",
 		"i", id);
 
@@ -84,6 +96,10 @@ int ch_order_row_load(struct ch_sq *sq, uint64_t id, struct ch_order_row *ret_ro
 	row.has_leaf = sqlite3_column_type(stmt, 5) != SQLITE_NULL;
 	if (row.has_leaf)
 		ch_sq_bytes(stmt, 5, row.leaf_sha256, sizeof(row.leaf_sha256), &rc);
+	ch_sq_copy(stmt, 7, state, sizeof(state), &rc);
+	if (ch_key_type_parse(state, &row.key))
+		rc = CH_ECORRUPT;
+	row.second = sqlite3_column_int(stmt, 8);
 	if (!rc)
 		*ret_row = row;
 	return rc;

@@ -10,6 +10,7 @@
 static int next_due(struct ch_sq *sq, int64_t *ret_at_ms)
 {
 	int64_t names = INT64_MAX;
+	int64_t seconds = INT64_MAX;
 	int64_t orders = INT64_MAX;
 	int rc = ch_sq_get_i64(sq, &names,
 		"SELECT min(next_at) FROM name WHERE order_id IS NULL AND next_at IS NOT NULL",
@@ -17,6 +18,14 @@ static int next_due(struct ch_sq *sq, int64_t *ret_at_ms)
 
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
+	rc = ch_sq_get_i64(sq, &seconds,
+		"SELECT min(second_at) FROM name WHERE order_id IS NULL AND second_at IS NOT "
+		"NULL "
+		"AND cert IS NOT NULL AND failures = 0",
+		"");
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	names = seconds < names ? seconds : names;
 	rc = ch_sq_get_i64(
 		sq, &orders, "SELECT min(next_at) FROM orders WHERE ended_at IS NULL", "");
 	if (rc && rc != CH_ENOTFOUND)

@@ -58,7 +58,8 @@ int ch_sqlite_list_domains(struct ch_store *base, const struct ch_store_domain_f
 int ch_sqlite_get_history(struct ch_store *base, const char *name, size_t limit,
 	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
 int ch_sqlite_get_certs(struct ch_store *base, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous);
+	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
+	const struct ch_store_cert **ret_second);
 int ch_sqlite_get_order(struct ch_store *base, uint64_t id, struct ch_arena *arena,
 	struct ch_store_order *ret_order);
 int ch_sqlite_list_orders(struct ch_store *base, const struct ch_store_order_filter *filter,

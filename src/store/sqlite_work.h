@@ -67,10 +67,12 @@ const char *ch_work_cut(struct ch_work *w, const char *text, size_t max_b);
 CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
 	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id);
-/* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes the policy along, and a
- * name that comes back is told to have none. */
+/* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes along what else the pool
+ * has of the name, and a name that comes back is told to have none of it. */
 CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	enum ch_record_kind kind, uint64_t *ret_version);
+/* With a name go its policy and its second certificate. */
+CH_MUST int ch_work_drop_extras(struct ch_work *w, const char *pool, const char *name);
 
 /* ---- sqlite_hold.c ---- */
 /* Instead of ch_work_emit's own: numbered, but held back. */
@@ -91,7 +93,6 @@ CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
 /* The same for every name that has a tenant: what names from before there were policies lack.
  */
 CH_MUST int ch_work_emit_tenants(struct ch_work *w);
-CH_MUST int ch_work_drop_policy(struct ch_work *w, const char *pool, const char *name);
 
 /* ---- sqlite_tickets.c ---- */
 CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
@@ -112,6 +113,12 @@ struct ch_name_row {
 	uint64_t cert; /* 0: none */
 	uint64_t prev_cert;
 	char policy[CH_POLICY_TAG_COUNT][CH_STORE_POLICY_MAX + 1]; /* "": the default */
+	enum ch_keys keys;
+	enum ch_key_type cert_key; /* of cert, if there is one */
+	uint64_t second_cert;	   /* 0: none */
+	uint64_t second_prev;
+	int64_t second_at; /* 0: none */
+	uint64_t second_failures;
 };
 /* CH_ENOTFOUND. */
 CH_MUST int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row);
@@ -121,6 +128,8 @@ void ch_name_row_mate(const struct ch_name_row *row, char ret_name[CH_NAME_MAX +
 struct ch_order_row {
 	uint64_t id;
 	enum ch_order_state state;
+	enum ch_key_type key;
+	bool second;
 	char pool[CH_STORE_LABEL_MAX + 1];
 	uint64_t fence;
 	int64_t ended_at; /* 0: open */
@@ -167,9 +176,27 @@ CH_MUST int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_i
 /* ---- sqlite_certs_write.c ---- */
 /* Forgets all certificates of the name; a certificate goes with its last name. */
 CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
-/* Forgets those of the name that are neither of the two. */
-CH_MUST int ch_work_trim_certs(
-	struct ch_work *w, const char *name, uint64_t cert, uint64_t prev_cert);
+/* Forgets those of the name that are not among these; 0: none. */
+CH_MUST int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[4]);
+
+/* ---- sqlite_second.c ---- */
+/* After a name without an open order was made `active`: takes that back as long as a
+ * certificate that it is to have is missing or fails. */
+CH_MUST int ch_work_settle(struct ch_work *w, const char *name);
+/* Brings a name to these keys: what is no longer wanted is stopped or withdrawn, what is
+ * missing is due. */
+CH_MUST int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_keys keys);
+/* Of a name that is due: it has an RSA certificate that makes room for an ECDSA one.  Those
+ * that can use RSA only get their own before. */
+bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row *row);
+/* Takes the second certificate from the edges, if there is one. */
+CH_MUST int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row);
+/* Why the second certificate, which the name's open order id is to bring, is where it is. */
+CH_MUST int ch_work_second_reason(
+	struct ch_work *w, const char *name, uint64_t id, const struct ch_store_reason *reason);
+/* What becomes of a name when the order of its second certificate has failed. */
+CH_MUST int ch_work_fail_second(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_store_outcome *outcome, bool another_failed);
 
 /* ---- sqlite_edges_write.c ---- */
 /* How far the edges are with the names of the order that are not gone. */

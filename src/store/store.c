@@ -96,9 +96,11 @@ int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
 }
 
 int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous)
+	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
+	const struct ch_store_cert **ret_second)
 {
-	return store->backend->get_certs(store, name, arena, ret_current, ret_previous);
+	return store->backend->get_certs(
+		store, name, arena, ret_current, ret_previous, ret_second);
 }
 
 int ch_store_get_order(struct ch_store *store, uint64_t id, struct ch_arena *arena,

@@ -118,6 +118,14 @@ struct ch_store_cert {
 	size_t n_recipients;
 };
 
+/* What is told apart of the second certificate, for clients that cannot use the first. */
+struct ch_store_second {
+	struct ch_store_reason reason;
+	int64_t next_at_ms; /* 0: paused */
+	uint64_t failures;
+	const struct ch_store_cert *cert; /* NULL: none is live */
+};
+
 struct ch_store_domain {
 	const char *name;
 	const char *tenant;
@@ -133,6 +141,8 @@ struct ch_store_domain {
 	const struct ch_store_cert *cert; /* NULL: none is live */
 	const char
 		*policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on; NULL: default */
+	enum ch_keys keys;
+	const struct ch_store_second *second; /* NULL: keys are not CH_KEYS_BOTH */
 	int64_t created_at_ms;
 	int64_t updated_at_ms;
 };
@@ -171,7 +181,9 @@ struct ch_store_order {
 	struct ch_store_order_name names[CH_STORE_ORDER_NAMES_MAX];
 	size_t n_names;
 	uint64_t attempts;
-	bool renewal; /* every name had a live certificate when the order was made */
+	enum ch_key_type key;
+	bool second;  /* brings the names' second certificate: records of kind SECOND */
+	bool renewal; /* every name had such a certificate live when the order was made */
 	int64_t next_at_ms;
 	struct ch_store_reason reason; /* code NULL: none yet */
 	const char *lease_issuer;      /* NULL: not leased (or the lease ran out) */
@@ -273,6 +285,8 @@ struct ch_store_put_item {
 		      * there); CH_TRI_NO parts them: the www name stays, on its own */
 	/* By enum ch_policy_tag, from CH_STORE_POLICY_FIRST on; NULL: keep; "": the default. */
 	const char *policy[CH_POLICY_TAG_COUNT];
+	bool has_keys; /* false: keep; what the operation says for a new name */
+	enum ch_keys keys;
 	/* out: */
 	enum ch_store_put_result result;
 	const char *problem; /* rejected: code, static; else NULL */
@@ -282,13 +296,17 @@ struct ch_store_put_item {
 /* CH_OP_PUT.  A new name is pending and due now, with a NAME record in its pool's feed.
  * Changing the pool of a name removes it from the old pool's edges (tombstone) and begins again
  * in the new one: keys are sealed for a pool.  The www name follows its first name's tenant,
- * pool and policy, but for the redirect: that is each name's own.  The operation succeeds when
- * items are rejected; look at each.  Rejections: "bad-field" (www of a www or wildcard name; a
- * www name that would be too long; tenant, pool or policy but the redirect of a www name, other
- * than its first name's). */
+ * pool, keys and policy, but for the redirect: that is each name's own.  Changed keys: an order
+ * for a key that is no longer wanted is stopped (as DELETE does), what is missing is due now,
+ * and what is live stays until there is something in its place; only a second certificate that
+ * is no longer wanted is withdrawn at once.  The operation succeeds when items are rejected;
+ * look at each.  Rejections: "bad-field" (www of a www or wildcard name; a www name that would
+ * be too long; tenant, pool, keys or policy but the redirect of a www name, other than its
+ * first name's). */
 struct ch_op_put {
 	struct ch_store_put_item *items; /* in and out; the backend's until done() */
 	size_t n_items;			 /* 1 … CH_STORE_PUT_MAX, else CH_ETOOBIG */
+	enum ch_keys keys;		 /* of new names that say nothing */
 };
 
 /* CH_OP_DELETE, CH_OP_RETRY, CH_OP_PAUSE, CH_OP_RESUME.  CH_ENOTFOUND "domain-not-found".
@@ -302,7 +320,12 @@ struct ch_op_name {
 	const char *name;
 };
 
-/* CH_OP_LEASE: first open orders whose next_at has come, the longest due first; when those are
+/* An order brings one certificate.  A name that is to have two gets the second when the first
+ * is live and does not fail (before the first in one case: it has an RSA certificate and is to
+ * have an ECDSA one in its place); each has its own failures, next try and renewal.  The name
+ * is active when everything that it is to have is live, and failed when either failed last.
+ *
+ * CH_OP_LEASE: first open orders whose next_at has come, the longest due first; when those are
  * fewer than max, new orders for names that are due. */
 struct ch_op_lease {
 	const char *issuer; /* "issuer/default/i1" */
@@ -366,8 +389,9 @@ struct ch_store_record_bytes {
 	size_t len;
 };
 
-/* CH_OP_PUBLISH.  Gives the lease back; the order is `confirming`.  Only from
- * `sealed` or `finalizing`, a roll-back's from `new`, else CH_ECONFLICT "order-state".
+/* CH_OP_PUBLISH.  The records are CERT, or SECOND for such an order.  Gives the lease back; the
+ * order is `confirming`.  Only from `sealed` or `finalizing`, a roll-back's from `new`, else
+ * CH_ECONFLICT "order-state".
  * CH_EINVAL "bad-record": see doc/api.md; also when a name of the order that is still there has
  * no record.  Signatures are for the edges to check.  The same leaf again: answered as the
  * first time, whatever the fence. */
@@ -544,9 +568,11 @@ CH_MUST int ch_store_list_domains(struct ch_store *store,
 CH_MUST int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
 	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
 
-/* Either may be NULL.  CH_ENOTFOUND: no such name. */
+/* Each may be NULL: the live certificate, the one before it, the live second one. CH_ENOTFOUND:
+ * no such name. */
 CH_MUST int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous);
+	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
+	const struct ch_store_cert **ret_second);
 
 CH_MUST int ch_store_get_order(struct ch_store *store, uint64_t id, struct ch_arena *arena,
 	struct ch_store_order *ret_order);

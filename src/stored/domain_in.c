@@ -60,6 +60,15 @@ static const char *read_policy(struct ch_json_in *in, enum ch_policy_tag tag)
 	return json_string_value(kept);
 }
 
+static void read_keys(struct ch_json_in *in, struct ch_store_put_item *item)
+{
+	const char *text = ch_json_in_str(in, "keys", CH_JSON_OPTIONAL, 16);
+
+	item->has_keys = text != NULL;
+	if (text && ch_keys_parse(text, &item->keys))
+		ch_json_in_fail(in, "keys", "\"keys\" must be ecdsa, rsa or ecdsa+rsa.");
+}
+
 void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item)
 {
 	item->www = CH_TRI_KEEP;
@@ -69,6 +78,7 @@ void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item)
 		(void)ch_json_in_bool(in, "www", false);
 	item->tenant = read_label(in, "tenant");
 	item->pool = read_label(in, "pool");
+	read_keys(in, item);
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
 		item->policy[tag] = read_policy(in, tag);
 }

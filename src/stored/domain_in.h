@@ -7,8 +7,9 @@
 #include "store/store.h"
 #include "stored/json_in.h"
 
-/* Reads "www", "tenant", "pool" and the policy into item; its texts are borrowed from the JSON,
- * where normalized ones take the place of what was sent.  Errors are latched in in. */
+/* Reads "www", "tenant", "pool", "keys" and the policy into item; its texts are borrowed from
+ * the JSON, where normalized ones take the place of what was sent.  Errors are latched in in.
+ */
 void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item);
 /* 1 … 63 of [a-z0-9._-]. */
 bool ch_domain_in_is_label(const char *text);

@@ -68,7 +68,7 @@ static bool read_name(struct ch_req *req, const char *key, const char **ret_name
 
 	if (name && !ch_domain_in_is_key(name)) {
 		ch_req_problem(req, CH_EINVAL, "bad-query", key,
-			"%s must be a normalized name or the key of a policy.", key);
+			"%s must be a normalized name or the key of a record.", key);
 		return false;
 	}
 	*ret_name = name;

@@ -78,6 +78,7 @@ void ch_handle_domain_put(struct ch_req *req)
 	w->item.name = w->name;
 	w->op.u.put.items = &w->item;
 	w->op.u.put.n_items = 1;
+	w->op.u.put.keys = req->service->keys;
 	ch_service_write(req, &w->op, put_done);
 }
 

@@ -228,7 +228,7 @@ static bool read_place(
 
 	if (after && !ch_domain_in_is_key(after)) {
 		ch_req_problem(req, CH_EINVAL, "bad-query", "after",
-			"after must be a normalized name or the key of a policy.");
+			"after must be a normalized name or the key of a record.");
 		return false;
 	}
 	if (!read_epoch(req, f))

@@ -9,14 +9,17 @@ void ch_handle_certificate(struct ch_req *req)
 {
 	const struct ch_store_cert *current = NULL;
 	const struct ch_store_cert *previous = NULL;
+	const struct ch_store_cert *second = NULL;
 	char name[CH_NAME_TEXT_B];
 	json_t *a;
 	json_t *b;
+	json_t *c;
 	int rc;
 
 	if (!ch_service_name(req, 0, name))
 		return;
-	rc = ch_store_get_certs(req->service->store, name, req->arena, &current, &previous);
+	rc = ch_store_get_certs(
+		req->service->store, name, req->arena, &current, &previous, &second);
 	if (rc == CH_ENOTFOUND) {
 		ch_req_problem(req, rc, "domain-not-found", NULL,
 			"\"%s\" is not registered here.", name);
@@ -28,8 +31,10 @@ void ch_handle_certificate(struct ch_req *req)
 	}
 	a = ch_present_cert(current);
 	b = ch_present_cert(previous);
+	c = ch_present_cert(second);
 	ch_req_json(req, 200,
-		json_pack("{s:s, s:o, s:o}", "name", name, "current", a, "previous", b));
+		json_pack("{s:s, s:o, s:o, s:o}", "name", name, "current", a, "previous", b,
+			"second", c));
 }
 
 struct rollback {

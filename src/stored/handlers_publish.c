@@ -90,7 +90,7 @@ static int check_record(const struct publish *w, size_t i, struct ch_err *err)
 
 	if (rc)
 		wrong = "cannot be decoded";
-	else if (r.kind != CH_RECORD_CERT)
+	else if (!ch_record_has_cert(&r))
 		wrong = "is not the record of a certificate";
 	else if (r.version != p->id || r.key_version > p->id)
 		wrong = "has a version that is not the order's id";

@@ -92,20 +92,30 @@ static json_t *cert_summary(const struct ch_store_cert *cert)
 		strings(cert->names, cert->n_names));
 }
 
+static json_t *second(const struct ch_store_second *s)
+{
+	if (!s)
+		return json_null();
+	return json_pack("{s:o, s:o, s:I, s:o}", "reason", reason(&s->reason), "next_at",
+		ch_present_time(s->next_at_ms), "failures", (json_int_t)s->failures,
+		"certificate", cert_summary(s->cert));
+}
+
 json_t *ch_present_domain(const struct ch_store_domain *d)
 {
 	char display[512];
 	json_t *json;
 
 	ch_name_display(d->name, display, sizeof(display));
-	json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
+	json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:o, "
+			 "s:o, s:o, s:o}",
 		"name", d->name, "display", display, "tenant", d->tenant, "pool", d->pool,
-		"www", d->www, "state", ch_name_state_str(d->state), "reason",
-		reason(&d->reason), "next_at", ch_present_time(d->next_at_ms), "failures",
-		(json_int_t)d->failures, "version", (json_int_t)d->version, "order",
+		"www", d->www, "keys", ch_keys_str(d->keys), "state",
+		ch_name_state_str(d->state), "reason", reason(&d->reason), "next_at",
+		ch_present_time(d->next_at_ms), "failures", (json_int_t)d->failures, "version",
+		(json_int_t)d->version, "order",
 		d->order_id ? json_integer((json_int_t)d->order_id) : json_null(),
-		"certificate", cert_summary(d->cert), "created_at",
+		"certificate", cert_summary(d->cert), "second", second(d->second), "created_at",
 		ch_present_time(d->created_at_ms), "updated_at",
 		ch_present_time(d->updated_at_ms));
 	for (int tag = CH_STORE_POLICY_FIRST; json && tag < CH_POLICY_TAG_COUNT; tag++)
@@ -210,8 +220,9 @@ json_t *ch_present_order(const struct ch_store_order *order)
 	if (order->lease_issuer)
 		lease = json_pack("{s:s, s:o}", "issuer", order->lease_issuer, "until",
 			ch_present_time(order->lease_until_ms));
-	return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "id",
-		(json_int_t)order->id, "state", ch_order_state_str(order->state), "names",
+	return json_pack("{s:I, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "id",
+		(json_int_t)order->id, "state", ch_order_state_str(order->state), "key",
+		ch_key_type_str(order->key), "second", order->second, "names",
 		order_names(order), "attempts", (json_int_t)order->attempts, "next_at",
 		ch_present_time(order->next_at_ms), "reason", reason(&order->reason),
 		"created_at", ch_present_time(order->created_at_ms), "updated_at",
@@ -267,15 +278,16 @@ static json_t *rollback(const struct ch_store_order *order)
 
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
-	return json_pack(
-		"{s:I, s:I, s:s, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
+			 "s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
-		ch_order_state_str(order->state), "names", order_names(order), "pool",
-		order->pool, "attempts", (json_int_t)order->attempts, "renewal", order->renewal,
-		"created_at", ch_present_time(order->created_at_ms), "failures",
-		failures(order), "edges", ch_present_edges_state(&order->edges), "acme",
-		notes(order->acme), "csr", ch_present_bytes(order->csr, order->csr_len),
-		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
+		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
+		order->second, "names", order_names(order), "pool", order->pool, "attempts",
+		(json_int_t)order->attempts, "renewal", order->renewal, "created_at",
+		ch_present_time(order->created_at_ms), "failures", failures(order), "edges",
+		ch_present_edges_state(&order->edges), "acme", notes(order->acme), "csr",
+		ch_present_bytes(order->csr, order->csr_len), "sealed",
+		ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
 		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
 		"rollback", rollback(order));
 }

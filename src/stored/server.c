@@ -80,6 +80,7 @@ static int open_http(
 
 	server->service.store = server->store;
 	server->service.polls = server->polls;
+	server->service.keys = options->keys;
 	return ch_httpd_start(&http, &server->httpd, err);
 }
 

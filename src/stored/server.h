@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "stored/auth.h"
 #include "stored/httpd.h"
+#include "wire/state.h"
 
 struct ch_server_options {
 	const char *listen[CH_HTTPD_LISTEN_MAX];
@@ -17,6 +18,7 @@ struct ch_server_options {
 	const char *cert_file;
 	const char *key_file;
 	struct ch_auth_options auth;
+	enum ch_keys keys; /* of new names that say nothing */
 	int64_t edge_timeout_ms;
 	int64_t tombstone_keep_ms;
 	unsigned threads;

@@ -11,6 +11,7 @@ struct ch_service {
 	struct ch_store *store;
 	struct ch_polls *polls;
 	struct ch_name_rules name_rules;
+	enum ch_keys keys; /* of new names that say nothing */
 };
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed

@@ -29,10 +29,10 @@
  *       u16 ct_len, ct         1 … 1,024 bytes; P-256: 49, RSA with 2,048 bits: 277
  *   kind CH_RECORD_TICKETS, whose name is the pool's and whose account_hint is 0, goes on:
  *   u8  keys[]            the layout of wire/tickets.h
- *   kind CH_RECORD_SECOND goes on; it is the certificate for clients that cannot use that of the
- *   name's CERT record, which for all others stays the one that is served:
- *   u8  there             0: there is none (any more), and the record ends here; 1: on as CERT
- *   kinds CH_RECORD_CERT, CH_RECORD_TICKETS, and CH_RECORD_SECOND that is there, all end with:
+ *   kind CH_RECORD_SECOND, the certificate for clients that cannot use that of the name's CERT
+ *   record, which for all others stays the one that is served, goes on:
+ *   u8  there             0: there is none (any more), and it ends here; 1: on as CERT
+ *   kinds CH_RECORD_CERT, CH_RECORD_TICKETS, and CH_RECORD_SECOND with 1, all end with:
  *   u8  signer_id[8]      first 8 bytes of SHA-256 of the signer's 65-byte public point
  *   u8  signature[64]     ECDSA P-256 SHA-256, r || s, over "certherd record v1\0" followed by
  *                         every byte before signature
@@ -166,8 +166,8 @@ CH_MUST int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record 
 size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len,
 	char ret_key[CH_RECORD_KEY_B]);
 
-/* Appends a record; one that is signed up to and including signer_id: the caller signs the bytes
- * and appends the signature (ch_record_sign does both). */
+/* Appends a record; one that is signed up to and including signer_id: the caller signs the
+ * bytes and appends the signature (ch_record_sign does both). */
 CH_MUST int ch_record_encode(const struct ch_record *record, struct ch_buf *out);
 
 struct ch_sign_key;   /* crypto/sign.h */

@@ -7,6 +7,8 @@
 #define X(name, text) text,
 static const char *const name_states[] = {CH_NAME_STATE_LIST(X)};
 static const char *const order_states[] = {CH_ORDER_STATE_LIST(X)};
+static const char *const key_types[] = {CH_KEY_TYPE_LIST(X)};
+static const char *const keys[] = {CH_KEYS_LIST(X)};
 static const char *const roles[] = {CH_ROLE_LIST(X)};
 #undef X
 
@@ -35,4 +37,6 @@ static int find(const char *const *words, size_t n, const char *text)
 
 DEFINE_WORDS(ch_name_state, name_states, ch_name_state)
 DEFINE_WORDS(ch_order_state, order_states, ch_order_state)
+DEFINE_WORDS(ch_key_type, key_types, ch_key_type)
+DEFINE_WORDS(ch_keys, keys, ch_keys)
 DEFINE_WORDS(ch_role, roles, ch_role)

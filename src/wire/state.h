@@ -27,6 +27,17 @@
 	X(CH_ORDER_DONE, "done")                                                               \
 	X(CH_ORDER_FAILED, "failed")
 
+/* What a certificate's key is for, and which ones a name has. */
+#define CH_KEY_TYPE_LIST(X)                                                                    \
+	X(CH_KEY_ECDSA, "ecdsa") /* P-256 */                                                   \
+	X(CH_KEY_RSA, "rsa")
+
+#define CH_KEYS_LIST(X)                                                                        \
+	X(CH_KEYS_ECDSA, "ecdsa")    /* one certificate */                                     \
+	X(CH_KEYS_RSA, "rsa")	     /* one certificate */                                     \
+	X(CH_KEYS_BOTH, "ecdsa+rsa") /* two: with an ECDSA key, and a second for who cannot    \
+				      * use that */
+
 /* In the URI SAN of identities: certherd://<role>/<scope>/<id>. */
 #define CH_ROLE_LIST(X)                                                                        \
 	X(CH_ROLE_STORE, "store")   /* server identity */                                      \
@@ -50,6 +61,20 @@ enum ch_order_state {
 		CH_ORDER_STATE_COUNT
 };
 
+enum ch_key_type {
+#define X(name, text) name,
+	CH_KEY_TYPE_LIST(X)
+#undef X
+		CH_KEY_TYPE_COUNT
+};
+
+enum ch_keys {
+#define X(name, text) name,
+	CH_KEYS_LIST(X)
+#undef X
+		CH_KEYS_COUNT
+};
+
 enum ch_role {
 #define X(name, text) name,
 	CH_ROLE_LIST(X)
@@ -61,6 +86,15 @@ const char *ch_name_state_str(enum ch_name_state state);
 CH_MUST int ch_name_state_parse(const char *text, enum ch_name_state *ret_state);
 const char *ch_order_state_str(enum ch_order_state state);
 CH_MUST int ch_order_state_parse(const char *text, enum ch_order_state *ret_state);
+const char *ch_key_type_str(enum ch_key_type type);
+CH_MUST int ch_key_type_parse(const char *text, enum ch_key_type *ret_type);
+const char *ch_keys_str(enum ch_keys keys);
+CH_MUST int ch_keys_parse(const char *text, enum ch_keys *ret_keys);
+/* Of the certificate that is not the second. */
+static inline enum ch_key_type ch_keys_first(enum ch_keys keys)
+{
+	return keys == CH_KEYS_RSA ? CH_KEY_RSA : CH_KEY_ECDSA;
+}
 const char *ch_role_str(enum ch_role role);
 CH_MUST int ch_role_parse(const char *text, enum ch_role *ret_role);
 

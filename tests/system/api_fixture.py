@@ -388,6 +388,8 @@ def record(name, version, leaf, chain, not_before, not_after, **changes):
     chain_id = hashlib.sha256(chain).digest() if chain else bytes(32)
     out = struct.pack(">BBHQQB", v["format"], v["kind"], 0, version, 0, len(name))
     out += name.encode()
+    if v["kind"] == 6:  # a second certificate: there
+        out += b"\x01"
     out += struct.pack(">Qqq", v["key_version"], not_before, not_after) + chain_id
     out += struct.pack(">H", len(leaf)) + leaf
     out += b"\x01" + b"R" * 8 + struct.pack(">HB", 0x20, 32) + b"E" * 32

@@ -431,6 +431,30 @@ def test_an_order_from_new_to_renewed(store, clients, operator, issuer):
     assert edge.get("/v1/feed").status == 200
 
 
+def test_a_domain_with_two_certificates(store, operator, issuer):
+    assert operator.put("/v1/domains/rsa.example.com", {"keys": "rsa"}).status == 201
+    assert operator.get("/v1/domains/rsa.example.com").json["keys"] == "rsa"
+    order = new_order(operator, issuer, "two.example.com", keys="ecdsa+rsa")
+    for second, key in ((False, "ecdsa"), (True, "rsa")):
+        if second:
+            order = lease(issuer, "two.example.com")
+        assert (order["second"], order["key"]) == (second, key)
+        sealed = {"csr": b64u(b"csr"), "sealed": b64u(b"sealed")}
+        assert step(issuer, order, state="sealed", **sealed).status == 200
+        leaf = store.identity("viewer", ident=key).cert.public_bytes(Encoding.DER)
+        chain = chain_block(store.ca.cert.public_bytes(Encoding.DER))
+        assert publish(issuer, order, leaf=leaf, chain=chain).status == 200
+        done = {"fence": order["fence"], "state": "done"}
+        assert issuer.patch(f"/v1/orders/{order['id']}", done).status == 200
+    shown = operator.get("/v1/domains/two.example.com").json
+    assert shown["state"] == "active" and shown["second"]["certificate"]
+    assert operator.get("/v1/domains?prefix=two.").json["domains"][0]["second"]
+    assert operator.get(f"/v1/orders/{order['id']}").json["second"]
+    assert operator.get("/v1/certificates/two.example.com").json["second"]["pem"]
+    assert operator.put("/v1/domains/two.example.com", {"keys": "ecdsa"}).json["second"] is None
+    assert operator.get("/v1/domains/two.example.com").json["history"][0]["event"] == "changed"
+
+
 def test_an_order_that_fails(operator, issuer):
     order = new_order(operator, issuer, "fails.example.com", www=True)
     reason = {"code": "wrong-answer", "detail": "Elsewhere.", "actor": "customer"}

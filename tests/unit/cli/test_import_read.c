@@ -73,6 +73,7 @@ static void a_head_line_names_the_columns_in_any_order(void **state)
 	expect("name\na.example\n", "2:a.example,-1,-,-\n");
 	expect("hsts,upstream,redirect,name,tenant\nmax-age=1,eu-1,none,a.example,t1\n",
 		"2:a.example,-1,t1,-\n");
+	expect("keys,name\necdsa+rsa,a.example\n", "2:a.example,-1,-,-\n");
 	expect("www,name\nNO,a.example\n1,b.example\n",
 		"2:a.example,0,-,-\n3:b.example,1,-,-\n");
 }
@@ -82,7 +83,7 @@ static void a_head_line_with_other_columns_is_refused(void **state)
 	expect("name,color\na.example,red\n", "1!csv-head\n");
 	expect("name,name\na,b\n", "1!csv-head\n");
 	expect("name,www,tenant,pool,www\na\n", "1!csv-head\n");
-	expect("name,www,tenant,pool,upstream,hsts,redirect,www\na\n", "1!csv-columns\n");
+	expect("name,www,tenant,pool,upstream,hsts,redirect,keys,www\na\n", "1!csv-columns\n");
 }
 
 static void quotes_are_taken_away(void **state)

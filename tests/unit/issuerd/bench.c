@@ -26,9 +26,10 @@ static int64_t virtual_clock(void *arg)
 }
 
 static int fake_probe(const struct ch_issuer *issuer, const char *name,
-	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+	enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	probed->probes++;
+	probed->probe_offer = offer;
 	if (probed->probe_rc)
 		return ch_err_set(err, probed->probe_rc, "probe", "the probe failed");
 	if (probed->probe_note)
@@ -82,6 +83,7 @@ static void configure(struct bench *b)
 	c->renew_left_percent = 33;
 	c->renew_jitter_percent = 5;
 	c->step_tries = 4;
+	c->rsa_bits = 2048;
 	c->probe = CH_PROBE_DNS;
 	c->probe_tries = 3;
 	c->edge_wait_ms = 15 * CH_MINUTE_MS;
@@ -149,7 +151,8 @@ static void check_record(
 
 	assert_int_equal(ch_b64u_decode_alloc(text, CH_RECORD_MAX_B, &bytes, &len), CH_OK);
 	assert_int_equal(ch_record_decode(bytes, len, &record), CH_OK);
-	assert_int_equal(record.kind, CH_RECORD_CERT);
+	assert_int_equal(record.kind, b->row.second ? CH_RECORD_SECOND : CH_RECORD_CERT);
+	assert_true(ch_record_has_cert(&record));
 	assert_int_equal(record.version, b->row.id);
 	assert_int_equal(record.key_version, b->row.rollback ? b->row.rollback : b->row.id);
 	assert_int_equal(record.leaf_len, leaf_len);

@@ -20,6 +20,7 @@ struct bench {
 	int probe_rc;
 	const char *probe_note; /* what was not asked, when probe_rc is 0; NULL: all was */
 	int probes;
+	enum ch_probe_offer probe_offer; /* of the last one */
 };
 
 extern int64_t bench_now_ms;

@@ -295,6 +295,23 @@ static void leased_orders_are_read(void **state)
 	assert_false(work->fresh);
 }
 
+static void leased_orders_say_what_key_they_are_for(void **state)
+{
+	json_auto_t *doc = json_loads(LEASED, 0, NULL);
+	CH_AUTO_WORK struct ch_work *plain = NULL;
+	CH_AUTO_WORK struct ch_work *second = NULL;
+	struct ch_err err;
+
+	assert_int_equal(ch_work_read(doc, 1000, &plain, &err), CH_OK);
+	assert_int_equal(plain->key, CH_KEY_ECDSA);
+	assert_false(plain->second);
+	json_object_set_new(doc, "key", json_string("rsa"));
+	json_object_set_new(doc, "second", json_true());
+	assert_int_equal(ch_work_read(doc, 1000, &second, &err), CH_OK);
+	assert_int_equal(second->key, CH_KEY_RSA);
+	assert_true(second->second);
+}
+
 static void broken_leased_orders_are_refused(void **state)
 {
 	static const struct {
@@ -307,7 +324,8 @@ static void broken_leased_orders_are_refused(void **state)
 		{"fence", "-1"}, {"fence", "9007199254740992"}, {"attempts", "-1"},
 		{"attempts", "9007199254740992"},
 		{"acme", "{\"order\":\"\",\"finalize\":\"\",\"since\":-1}"},
-		{"acme", "{\"order\":1}"}, {"leaf_sha256", "\"00\""}};
+		{"acme", "{\"order\":1}"}, {"leaf_sha256", "\"00\""}, {"key", "\"dsa\""},
+		{"second", "true"}};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
 		json_auto_t *doc = json_loads(LEASED, 0, NULL);
@@ -424,6 +442,7 @@ int main(void)
 		cmocka_unit_test(notes_round_trip),
 		cmocka_unit_test(notes_that_are_not_ours_are_refused),
 		cmocka_unit_test(leased_orders_are_read),
+		cmocka_unit_test(leased_orders_say_what_key_they_are_for),
 		cmocka_unit_test(broken_leased_orders_are_refused),
 		cmocka_unit_test(writes_say_only_what_changes),
 		cmocka_unit_test(the_configuration_has_its_defaults),

@@ -104,7 +104,8 @@ static void a_name_that_leads_into_our_own_network_is_not_followed(void **state)
 	b->config.probe = CH_PROBE_DNS;
 	for (size_t i = 0; i < CH_ARRAY_LEN(inside); i++) {
 		assert_int_equal(
-			ch_issuer_probe(b->issuer, inside[i], leaf, &err), CH_ENETWORK);
+			ch_issuer_probe(b->issuer, inside[i], CH_PROBE_OFFER_ALL, leaf, &err),
+			CH_ENETWORK);
 		assert_string_equal(err.problem, "probe-not-public");
 		assert_non_null(strstr(err.detail, "not a public address"));
 	}
@@ -112,7 +113,8 @@ static void a_name_that_leads_into_our_own_network_is_not_followed(void **state)
 	b->config.probe = CH_PROBE_FIXED;
 	strcpy(b->config.probe_address, "127.0.0.1");
 	b->config.probe_port = 1;
-	assert_int_equal(ch_issuer_probe(b->issuer, "10.0.0.1", leaf, &err), CH_ENETWORK);
+	assert_int_equal(ch_issuer_probe(b->issuer, "10.0.0.1", CH_PROBE_OFFER_ALL, leaf, &err),
+		CH_ENETWORK);
 	assert_string_equal(err.problem, "probe-connect");
 }
 

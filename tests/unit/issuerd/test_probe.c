@@ -71,7 +71,7 @@ static int tear_down(void **state)
 static int probe(struct ch_err *err)
 {
 	*err = (struct ch_err){0};
-	return ch_issuer_probe(&issuer, NAME, leaf_sha256, err);
+	return ch_issuer_probe(&issuer, NAME, CH_PROBE_OFFER_ALL, leaf_sha256, err);
 }
 
 static int probe_at(const struct fake_dns_entry *entries, size_t n, struct ch_err *err)

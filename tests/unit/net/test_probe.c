@@ -41,20 +41,44 @@ static void a_probe_tells_which_certificate_is_served(void **state)
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
 	X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), digest, &len);
 	test_server_start(&s, ctx, no_answers);
-	assert_int_equal(ch_probe("127.0.0.1", s.port, "known.example", 5000, &r, &err), CH_OK);
+	assert_int_equal(ch_probe("127.0.0.1", s.port, "known.example", CH_PROBE_OFFER_ALL,
+				 5000, &r, &err),
+		CH_OK);
 	assert_memory_equal(r.leaf_sha256, digest, 32);
 	assert_string_equal(r.issuer, "CN=Probe Test CA");
 	assert_string_equal(r.tls, "TLSv1.3");
 	assert_int_equal(strlen(r.serial), 4);
 	assert_int_equal(r.not_after_s - r.not_before_s, 7200);
-	assert_int_equal(
-		ch_probe("127.0.0.1", s.port, "other.example", 5000, &r, &err), CH_EPROTO);
+	assert_int_equal(ch_probe("127.0.0.1", s.port, "other.example", CH_PROBE_OFFER_ALL,
+				 5000, &r, &err),
+		CH_EPROTO);
 	assert_string_equal(err.problem, "probe-alert");
 	assert_non_null(strstr(err.detail, "112"));
 	test_server_stop(&s);
-	assert_int_equal(
-		ch_probe("127.0.0.1", s.port, "known.example", 5000, &r, &err), CH_ENETWORK);
+	assert_int_equal(ch_probe("127.0.0.1", s.port, "known.example", CH_PROBE_OFFER_ALL,
+				 5000, &r, &err),
+		CH_ENETWORK);
 	assert_string_equal(err.problem, "probe-connect");
+	test_ca_done(&ca);
+}
+
+static void a_visitor_who_can_use_rsa_only_is_refused_by_ecdsa_alone(void **state)
+{
+	struct test_ca ca;
+	struct test_server s;
+	struct ch_probe_result r;
+	struct ch_err err;
+	SSL_CTX *ctx;
+
+	test_ca_make(&ca, "Probe Test CA");
+	ctx = test_ca_server_ctx(&ca, "DNS:known.example"); /* its key is P-256 */
+	test_server_start(&s, ctx, no_answers);
+	assert_int_equal(ch_probe("127.0.0.1", s.port, "known.example", CH_PROBE_OFFER_RSA,
+				 5000, &r, &err),
+		CH_EPROTO);
+	assert_string_equal(err.problem, "probe-alert");
+	assert_non_null(strstr(err.detail, "40"));
+	test_server_stop(&s);
 	test_ca_done(&ca);
 }
 
@@ -66,8 +90,9 @@ static void a_server_without_tls_is_told_apart(void **state)
 
 	/* Reads the ClientHello and waits for the end of an HTTP request that never comes. */
 	test_server_start(&s, NULL, no_answers);
-	assert_int_equal(
-		ch_probe("127.0.0.1", s.port, "known.example", 50, &r, &err), CH_ETIMEOUT);
+	assert_int_equal(ch_probe("127.0.0.1", s.port, "known.example", CH_PROBE_OFFER_ALL, 50,
+				 &r, &err),
+		CH_ETIMEOUT);
 	assert_string_equal(err.problem, "probe-timeout");
 	test_server_stop(&s);
 }
@@ -77,8 +102,9 @@ static void only_addresses_are_probed(void **state)
 	struct ch_probe_result r;
 	struct ch_err err;
 
-	assert_int_equal(ch_probe("localhost", 443, "x", 100, &r, &err), CH_EINVAL);
-	assert_int_equal(ch_probe("", 443, "x", 100, &r, &err), CH_EINVAL);
+	assert_int_equal(
+		ch_probe("localhost", 443, "x", CH_PROBE_OFFER_ALL, 100, &r, &err), CH_EINVAL);
+	assert_int_equal(ch_probe("", 443, "x", CH_PROBE_OFFER_ALL, 100, &r, &err), CH_EINVAL);
 }
 
 static void a_target_is_an_address_with_or_without_a_port(void **state)
@@ -222,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_probe_tells_which_certificate_is_served),
+		cmocka_unit_test(a_visitor_who_can_use_rsa_only_is_refused_by_ecdsa_alone),
 		cmocka_unit_test(a_server_without_tls_is_told_apart),
 		cmocka_unit_test(only_addresses_are_probed),
 		cmocka_unit_test(a_target_is_an_address_with_or_without_a_port),

@@ -98,6 +98,22 @@ int fx_put(struct fixture *fx, const char *name, enum ch_store_tri www, const ch
 	return rc;
 }
 
+int fx_put_keys(struct fixture *fx, const char *name, enum ch_store_tri www, enum ch_keys keys,
+	struct ch_store_put_item *ret_item)
+{
+	struct ch_store_put_item item = {
+		.name = name, .www = www, .has_keys = true, .keys = keys};
+	struct ch_store_op op = {.type = CH_OP_PUT, .who = "operator/default/admin"};
+	int rc;
+
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	rc = fx_run(fx, &op);
+	if (ret_item)
+		*ret_item = item;
+	return rc;
+}
+
 int fx_name_op(struct fixture *fx, enum ch_store_op_type type, const char *name)
 {
 	struct ch_store_op op = {.type = type, .who = "operator/default/admin"};
@@ -229,13 +245,13 @@ struct ch_store_feed_info fx_feed_info(struct fixture *fx)
 	return info;
 }
 
-static void make_record(struct fixture *fx, const struct ch_op_publish *publish,
+static void make_record(struct fixture *fx, const struct ch_op_publish *publish, bool second,
 	uint64_t key_version, const char *name, struct ch_store_record_bytes *ret_bytes)
 {
 	static const uint8_t zeros[CH_SIGNATURE_B];
 	static const uint8_t recipient[CH_RECIPIENT_ID_B] = "recipien";
 	uint8_t chain_id[CH_CHAIN_ID_B];
-	struct ch_record record = {.kind = CH_RECORD_CERT,
+	struct ch_record record = {.kind = second ? CH_RECORD_SECOND : CH_RECORD_CERT,
 		.version = publish->id,
 		.key_version = key_version,
 		.name = name,
@@ -297,8 +313,8 @@ struct ch_op_publish *fx_publication(
 		.not_before_ms = test_now_ms,
 		.not_after_ms = test_now_ms + LIFETIME_MS};
 	for (size_t i = 0; i < order->n_names; i++)
-		make_record(fx, publish, key_version_of(order, i), order->names[i].name,
-			&records[i]);
+		make_record(fx, publish, order->second, key_version_of(order, i),
+			order->names[i].name, &records[i]);
 	return publish;
 }
 

@@ -41,6 +41,8 @@ void fx_remove_dir(const char *dir);
 int fx_run(struct fixture *fx, struct ch_store_op *op);
 int fx_put(struct fixture *fx, const char *name, enum ch_store_tri www, const char *tenant,
 	const char *pool, struct ch_store_put_item *ret_item);
+int fx_put_keys(struct fixture *fx, const char *name, enum ch_store_tri www, enum ch_keys keys,
+	struct ch_store_put_item *ret_item);
 int fx_name_op(struct fixture *fx, enum ch_store_op_type type, const char *name);
 int fx_patch(struct fixture *fx, struct ch_op_patch *patch);
 int fx_ack(struct fixture *fx, const char *pool, const char *id, uint64_t seq);

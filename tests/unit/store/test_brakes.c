@@ -455,7 +455,7 @@ static void a_canary_in_a_frozen_pool_gets_the_rest_after_the_thaw(void **state)
 static void the_certificate_before_is_kept_although_it_waited(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous;
+	const struct ch_store_cert *current, *previous, *second;
 
 	assert_ok(fx_ack(fx, "default", "e1", 0));
 	assert_ok(canary(fx, "e1"));
@@ -463,7 +463,8 @@ static void the_certificate_before_is_kept_although_it_waited(void **state)
 	fx_issue(fx, fx_lease_one(fx));
 	test_now_ms += RENEW_MS;
 	fx_issue(fx, fx_lease_one(fx));
-	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &current, &previous));
+	assert_ok(ch_store_get_certs(
+		fx->store, "a.example", fx->arena, &current, &previous, &second));
 	assert_int_equal(current->n_recipients, 1);
 	assert_int_equal(previous->n_recipients, 1);
 	assert_int_equal(look(fx).held, 1);

@@ -5,7 +5,7 @@
 #define ROUNDS 1500
 #define NAMES 6
 #define EDGES 3 /* the first is never a canary */
-#define KEYS (2 * NAMES)
+#define KEYS (3 * NAMES)
 
 struct edge {
 	const char *id;
@@ -13,7 +13,7 @@ struct edge {
 	struct {
 		uint64_t version;
 		bool there;
-	} key[KEYS]; /* names, then their policies */
+	} key[KEYS]; /* names, then their policies, then their second certificates */
 };
 
 struct walk {
@@ -46,7 +46,9 @@ static size_t key_of(const struct ch_record *record)
 	for (size_t i = 0; i < NAMES; i++)
 		if (strlen(name_of(i)) == record->name_len &&
 			memcmp(name_of(i), record->name, record->name_len) == 0)
-			return record->kind == CH_RECORD_POLICY ? NAMES + i : i;
+			return record->kind == CH_RECORD_SECOND	  ? 2 * NAMES + i
+			       : record->kind == CH_RECORD_POLICY ? NAMES + i
+								  : i;
 	fail_msg("a record of no name");
 	return 0;
 }
@@ -66,8 +68,10 @@ static int apply(const struct ch_store_feed_row *row, void *arg)
 		return 0;
 	edge->key[key].version = record.version;
 	edge->key[key].there = record.kind != CH_RECORD_TOMBSTONE;
-	if (record.kind == CH_RECORD_TOMBSTONE)
+	if (record.kind == CH_RECORD_TOMBSTONE) {
 		edge->key[NAMES + key].there = false;
+		edge->key[2 * NAMES + key].there = false;
+	}
 	return 0;
 }
 
@@ -89,6 +93,7 @@ static void assert_has_what_a_snapshot_has(struct walk *walk, const struct edge 
 {
 	struct ch_store_records_filter filter = {
 		.pool = "default", .edge = edge->id, .limit = 100};
+	static const char *const what[] = {"the name", "the policy", "the second"};
 	struct ch_store_records_info info;
 	struct edge shown = {.id = edge->id};
 
@@ -96,10 +101,10 @@ static void assert_has_what_a_snapshot_has(struct walk *walk, const struct edge 
 	for (size_t i = 0; i < KEYS; i++) {
 		if (edge->key[i].there != shown.key[i].there ||
 			(shown.key[i].there && edge->key[i].version != shown.key[i].version))
-			print_error("%s of %s at %s: %d %ju, but %d %ju\n",
-				i < NAMES ? "the name" : "the policy", name_of(i % NAMES),
-				edge->id, edge->key[i].there, (uintmax_t)edge->key[i].version,
-				shown.key[i].there, (uintmax_t)shown.key[i].version);
+			print_error("%s of %s at %s: %d %ju, but %d %ju\n", what[i / NAMES],
+				name_of(i % NAMES), edge->id, edge->key[i].there,
+				(uintmax_t)edge->key[i].version, shown.key[i].there,
+				(uintmax_t)shown.key[i].version);
 		assert_int_equal(edge->key[i].there, shown.key[i].there);
 		if (shown.key[i].there)
 			assert_int_equal(edge->key[i].version, shown.key[i].version);
@@ -212,7 +217,7 @@ static void walk_name(struct walk *walk)
 	struct ch_store_op op = {.type = CH_OP_ROLLBACK, .u.rollback = {.name = name}};
 	int rc;
 
-	switch (roll(walk, 6)) {
+	switch (roll(walk, 7)) {
 	case 0:
 		rc = fx_name_op(walk->fx, CH_OP_DELETE, name);
 		break;
@@ -221,6 +226,10 @@ static void walk_name(struct walk *walk)
 		break;
 	case 2:
 		rc = fx_run(walk->fx, &op);
+		break;
+	case 3:
+		rc = fx_put_keys(walk->fx, name, CH_TRI_KEEP,
+			(enum ch_keys)roll(walk, CH_KEYS_COUNT), NULL);
 		break;
 	default:
 		rc = fx_put(walk->fx, name, CH_TRI_KEEP,
@@ -253,6 +262,23 @@ static void walk_step(struct walk *walk)
 	}
 }
 
+static void assert_has_what_the_store_says(struct walk *walk, const struct edge *edge, size_t i)
+{
+	struct ch_store_domain domain;
+	bool there = ch_store_get_domain(
+			     walk->fx->store, name_of(i), walk->fx->arena, &domain) == CH_OK;
+
+	assert_int_equal(edge->key[i].there, there);
+	if (!there)
+		return;
+	assert_int_equal(
+		edge->key[i].version, domain.cert ? domain.cert->version : domain.version);
+	if (!domain.second || !domain.second->cert)
+		return;
+	assert_true(edge->key[2 * NAMES + i].there);
+	assert_int_equal(edge->key[2 * NAMES + i].version, domain.second->cert->version);
+}
+
 /* Without brakes every edge comes to have what the store says of each name. */
 static void settle(struct walk *walk)
 {
@@ -264,16 +290,8 @@ static void settle(struct walk *walk)
 	for (int at = 0; at < EDGES; at++) {
 		follow(walk, at);
 		assert_has_what_a_snapshot_has(walk, &walk->edges[at]);
-		for (size_t i = 0; i < NAMES; i++) {
-			struct ch_store_domain domain;
-			bool there = ch_store_get_domain(walk->fx->store, name_of(i),
-					     walk->fx->arena, &domain) == CH_OK;
-
-			assert_int_equal(walk->edges[at].key[i].there, there);
-			if (there)
-				assert_int_equal(
-					walk->edges[at].key[i].version, domain.version);
-		}
+		for (size_t i = 0; i < NAMES; i++)
+			assert_has_what_the_store_says(walk, &walk->edges[at], i);
 	}
 }
 

@@ -241,6 +241,27 @@ static void what_came_with_version_2_works_afterwards(void **state)
 	fx_add(fx, "new.example");
 }
 
+static void what_came_with_version_5_works_afterwards(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {
+		.name = "pair.example", .has_keys = true, .keys = CH_KEYS_BOTH};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+	struct tables tables;
+
+	fill(fx);
+	as_version_1(fx, &tables);
+	fx_reopen(fx);
+	assert_int_equal(fx_get(fx, "pair.example").keys, CH_KEYS_ECDSA);
+	assert_null(fx_get(fx, "pair.example").second);
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(fx_get(fx, "www.pair.example").keys, CH_KEYS_BOTH);
+	assert_int_equal(fx_get(fx, "pair.example").state, CH_NAME_RENEWING);
+	assert_int_equal(fx_get(fx, "pair.example").next_at_ms, test_now_ms);
+}
+
 static void a_migration_that_fails_changes_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -272,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(version_1_is_brought_to_the_newest_with_all_it_holds),
 		T(what_came_with_version_2_works_afterwards),
+		T(what_came_with_version_5_works_afterwards),
 		T(a_migration_that_fails_changes_nothing),
 	};
 

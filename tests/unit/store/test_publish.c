@@ -16,6 +16,7 @@ static void a_publication_is_live_at_once(void **state)
 	struct fixture *fx = *state;
 	struct ch_store_order *order = sealed_order(fx, "a.example");
 	const struct ch_store_cert *current, *previous;
+	const struct ch_store_cert *second;
 	struct ch_store_domain domain;
 
 	assert_ok(fx_publish(fx, fx_publication(fx, order, 1)));
@@ -30,8 +31,8 @@ static void a_publication_is_live_at_once(void **state)
 	assert_int_equal(domain.cert->n_names, 2);
 	assert_string_equal(domain.cert->names[0], "a.example");
 	assert_string_equal(domain.cert->names[1], "www.a.example");
-	assert_ok(
-		ch_store_get_certs(fx->store, "www.a.example", fx->arena, &current, &previous));
+	assert_ok(ch_store_get_certs(
+		fx->store, "www.a.example", fx->arena, &current, &previous, &second));
 	assert_int_equal(current->version, order->id);
 	assert_int_equal(current->leaf_len, 100);
 	assert_int_equal(current->leaf[99], 1);
@@ -148,6 +149,7 @@ static void the_certificate_before_is_kept_and_no_older_one(void **state)
 {
 	struct fixture *fx = *state;
 	const struct ch_store_cert *current, *previous;
+	const struct ch_store_cert *second;
 	uint64_t ids[3];
 
 	fx_add(fx, "a.example");
@@ -158,7 +160,8 @@ static void the_certificate_before_is_kept_and_no_older_one(void **state)
 		fx_issue(fx, order);
 		test_now_ms += RENEW_MS;
 	}
-	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &current, &previous));
+	assert_ok(ch_store_get_certs(
+		fx->store, "a.example", fx->arena, &current, &previous, &second));
 	assert_int_equal(current->version, ids[2]);
 	assert_int_equal(previous->version, ids[1]);
 	assert_int_equal(previous->leaf[0], (uint8_t)ids[1]);

@@ -38,6 +38,12 @@ static void walk_put(struct walk *walk)
 		pools[roll(walk, CH_ARRAY_LEN(pools))], NULL));
 }
 
+static void walk_keys(struct walk *walk)
+{
+	assert_ok(fx_put_keys(walk->fx, name_of(roll(walk, 2 * DOMAINS)), CH_TRI_KEEP,
+		(enum ch_keys)roll(walk, CH_KEYS_COUNT), NULL));
+}
+
 static void walk_name(struct walk *walk, enum ch_store_op_type type)
 {
 	int rc = fx_name_op(walk->fx, type, name_of(roll(walk, 2 * DOMAINS)));
@@ -105,7 +111,7 @@ static void walk_publish(struct walk *walk)
 
 static void walk_step(struct walk *walk)
 {
-	switch (roll(walk, 12)) {
+	switch (roll(walk, 13)) {
 	case 0:
 	case 1:
 		walk_put(walk);
@@ -131,6 +137,9 @@ static void walk_step(struct walk *walk)
 		break;
 	case 9:
 		test_now_ms += (int64_t)roll(walk, roll(walk, 20) ? 3000 : RENEW_MS);
+		break;
+	case 10:
+		walk_keys(walk);
 		break;
 	default:
 		walk_patch(walk);
@@ -164,6 +173,48 @@ static void check_pair(struct fixture *fx, const struct ch_store_domain *domain)
 		assert_true(fx_get(fx, domain->www_of).www);
 }
 
+struct records {
+	const struct ch_store_domain *domain;
+	uint64_t first; /* version of what is served, 0: nothing */
+	uint64_t second;
+};
+
+static int find_records(const struct ch_store_feed_row *row, void *arg)
+{
+	struct records *found = arg;
+	struct ch_record record;
+
+	assert_ok(ch_record_decode(row->record, row->record_len, &record));
+	if (strlen(found->domain->name) != record.name_len ||
+		memcmp(found->domain->name, record.name, record.name_len) != 0)
+		return 0;
+	if (record.kind == CH_RECORD_CERT)
+		found->first = record.version;
+	if (record.kind == CH_RECORD_SECOND && ch_record_has_cert(&record))
+		found->second = record.version;
+	return 0;
+}
+
+/* Edges have what the name says, and an active name has all that it is to have. */
+static void check_records(struct fixture *fx, const struct ch_store_domain *domain)
+{
+	const struct ch_store_cert *second = domain->second ? domain->second->cert : NULL;
+	struct records found = {.domain = domain};
+	struct ch_store_feed_info info;
+
+	assert_ok(ch_store_read_feed(fx->store, domain->pool, 0, find_records, &found, &info));
+	assert_int_equal(found.first, domain->cert ? domain->cert->version : 0);
+	/* With RSA alone a second one may be left, until the first has an RSA key. */
+	if (domain->keys != CH_KEYS_RSA)
+		assert_int_equal(found.second, second ? second->version : 0);
+	assert_true(!found.second || found.first);
+	assert_int_equal(domain->second != NULL, domain->keys == CH_KEYS_BOTH);
+	if (domain->state == CH_NAME_ACTIVE)
+		assert_true(domain->cert && (!domain->second || second));
+	if (domain->state == CH_NAME_ACTIVE && domain->keys == CH_KEYS_RSA)
+		assert_int_equal(found.second, 0);
+}
+
 static void check_domain(struct walk *walk, size_t i, struct ch_store_status *counted)
 {
 	struct fixture *fx = walk->fx;
@@ -178,8 +229,11 @@ static void check_domain(struct walk *walk, size_t i, struct ch_store_status *co
 	assert_int_equal(domain.state == CH_NAME_PAUSED, domain.next_at_ms == 0);
 	if (domain.order_id)
 		check_order_of(fx, &domain);
-	if (domain.cert)
+	if (domain.cert && domain.keys == CH_KEYS_ECDSA)
 		assert_int_equal(domain.version, domain.cert->version);
+	if (domain.cert)
+		assert_true(domain.version >= domain.cert->version);
+	check_records(fx, &domain);
 	assert_true(domain.cert ||
 		    (domain.state != CH_NAME_ACTIVE && domain.state != CH_NAME_RENEWING));
 	check_pair(fx, &domain);

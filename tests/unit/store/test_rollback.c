@@ -42,7 +42,7 @@ static uint64_t carry_out(struct fixture *fx)
 static void the_one_before_is_live_again_under_a_new_version(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous;
+	const struct ch_store_cert *current, *previous, *second;
 	struct ch_store_order *order;
 	struct ch_record record;
 	uint64_t v[2];
@@ -66,8 +66,8 @@ static void the_one_before_is_live_again_under_a_new_version(void **state)
 	order = fx_lease_one(fx);
 	assert_null(order->old_records[0]);
 	fx_finish(fx, order);
-	assert_ok(
-		ch_store_get_certs(fx->store, "www.a.example", fx->arena, &current, &previous));
+	assert_ok(ch_store_get_certs(
+		fx->store, "www.a.example", fx->arena, &current, &previous, &second));
 	assert_int_equal(current->version, id);
 	assert_int_equal(current->origin, v[0]);
 	assert_int_equal(current->leaf[0], (uint8_t)v[0]);

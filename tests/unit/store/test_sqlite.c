@@ -187,7 +187,7 @@ static void damage_inside_is_called_corrupt(void **state)
 		fx_add(fx, ch_arena_fmt(fx->arena, "n%d.example", i));
 	close_store(fx);
 	assert_int_equal(stat(file_of(fx), &st), 0);
-	overwrite(fx, 131072, (size_t)st.st_size - 131072);
+	overwrite(fx, 196608, (size_t)st.st_size - 196608);
 	assert_ok(open_again(fx));
 	assert_int_equal(
 		ch_store_list_domains(fx->store, &filter, fx->arena, &page), CH_ECORRUPT);

@@ -32,6 +32,26 @@ static void words_round_trip(void **state)
 	}
 }
 
+static void the_words_for_keys_round_trip(void **state)
+{
+	enum ch_key_type type;
+	enum ch_keys keys;
+
+	for (int i = 0; i < CH_KEY_TYPE_COUNT; i++) {
+		assert_int_equal(
+			ch_key_type_parse(ch_key_type_str((enum ch_key_type)i), &type), CH_OK);
+		assert_int_equal(type, i);
+	}
+	for (int i = 0; i < CH_KEYS_COUNT; i++) {
+		assert_int_equal(ch_keys_parse(ch_keys_str((enum ch_keys)i), &keys), CH_OK);
+		assert_int_equal(keys, i);
+	}
+	assert_int_equal(ch_keys_first(CH_KEYS_BOTH), CH_KEY_ECDSA);
+	assert_int_equal(ch_keys_first(CH_KEYS_RSA), CH_KEY_RSA);
+	assert_int_equal(ch_keys_parse("rsa+ecdsa", &keys), CH_EINVAL);
+	assert_int_equal(ch_key_type_parse("ecdsa+rsa", &type), CH_EINVAL);
+}
+
 static void other_words_are_refused(void **state)
 {
 	enum ch_name_state n;
@@ -48,6 +68,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_round_trip),
+		cmocka_unit_test(the_words_for_keys_round_trip),
 		cmocka_unit_test(other_words_are_refused),
 	};
 
