@@ -421,6 +421,15 @@ ngx_http_certherd_use_record(ngx_connection_t *c, ngx_http_certherd_conn_t *cx)
                                   : "the replica cannot be read";
     }
 
+    /*
+     * Nearly all can; for the others the name's own has to do where there is no
+     * second one: it may have an RSA key, or else OpenSSL sends alert 40.
+     */
+
+    if (!ngx_http_certherd_offers_ecdsa(c->ssl->connection)) {
+        (void) ngx_http_certherd_acquire_second(&record, c->log);
+    }
+
     pair = ngx_http_certherd_cache_get(&record, &reason);
 
     if (pair) {

@@ -12,6 +12,7 @@
  *   counters.c     what is counted, for all workers
  *   status.c       certherd_status
  *   handshake.c    the three hooks into a TLS handshake
+ *   offer.c        whether a client can use an ECDSA certificate
  *   tickets.c      keys of session tickets, shared by the pool
  *   misdirected.c  421 for a Host that the served certificate does not cover
  *   challenge.c    /.well-known/acme-challenge/
@@ -211,6 +212,12 @@ ngx_int_t ngx_http_certherd_lookup(ngx_str_t *name,
  */
 ngx_int_t ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
     ngx_log_t *log);
+/*
+ * Between acquire and release: puts the second certificate of the name that
+ * record serves in its place.  NGX_DECLINED: it has none.
+ */
+ngx_int_t ngx_http_certherd_acquire_second(struct ch_record *record,
+    ngx_log_t *log);
 /* The same for the record of the pool's ticket keys. */
 ngx_int_t ngx_http_certherd_acquire_tickets(struct ch_record *record,
     ngx_log_t *log);
@@ -274,6 +281,10 @@ void ngx_http_certherd_sum_counters(ngx_http_certherd_main_conf_t *mcf,
 
 /* status.c */
 char *ngx_http_certherd_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* offer.c */
+/* Within the certificate callback. */
+ngx_uint_t ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn);
 
 /* handshake.c */
 ngx_int_t ngx_http_certherd_hook_servers(ngx_conf_t *cf);

@@ -500,6 +500,26 @@ ngx_http_certherd_acquire_tickets(struct ch_record *record, ngx_log_t *log)
 }
 
 
+ngx_int_t
+ngx_http_certherd_acquire_second(struct ch_record *record, ngx_log_t *log)
+{
+    int        rc;
+    ngx_str_t  name;
+
+    name.data = (u_char *) record->name;
+    name.len = record->name_len;
+
+    rc = ch_replica_get_second(ngx_http_certherd_worker.reader,
+                               (char *) name.data, name.len, record);
+
+    if (rc != CH_OK && rc != CH_ENOTFOUND) {
+        ngx_http_certherd_record_error(rc, &name, log);
+    }
+
+    return rc == CH_OK ? NGX_OK : NGX_DECLINED;
+}
+
+
 int
 ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
     size_t *len)

@@ -1,0 +1,110 @@
+
+/*
+ * What a client offers, as far as it decides between two certificates of a
+ * name: whether it can use one with an ECDSA P-256 key.
+ */
+
+
+#include "ngx_http_certherd_module.h"
+
+
+/* RFC 8446 section 4.2.3: the hash and the signature of a SignatureScheme */
+#define NGX_HTTP_CERTHERD_SHA256  4
+#define NGX_HTTP_CERTHERD_ECDSA   3
+
+
+/*
+ * TLS 1.3 ties the curve to the hash; in TLS 1.2 any hash will do that both
+ * sides allow.  Without the extension a client of TLS 1.2 means SHA-1, which
+ * OpenSSL refuses.
+ */
+
+static ngx_uint_t
+ngx_http_certherd_offers_signature(ngx_ssl_conn_t *ssl_conn)
+{
+    int            i, n, tls13;
+    unsigned char  hash, sig;
+
+    tls13 = (SSL_version(ssl_conn) == TLS1_3_VERSION);
+    n = SSL_get_shared_sigalgs(ssl_conn, 0, NULL, NULL, NULL, NULL, NULL);
+
+    for (i = 0; i < n; i++) {
+        (void) SSL_get_shared_sigalgs(ssl_conn, i, NULL, NULL, NULL, &sig,
+                                      &hash);
+
+        if (sig == NGX_HTTP_CERTHERD_ECDSA
+            && (hash == NGX_HTTP_CERTHERD_SHA256
+                || (!tls13 && hash > NGX_HTTP_CERTHERD_SHA256 && hash <= 6)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Of TLS 1.2 (RFC 8422 section 5.1.1); without the extension any curve will do. */
+
+static ngx_uint_t
+ngx_http_certherd_offers_curve(ngx_ssl_conn_t *ssl_conn)
+{
+    int  i, n;
+
+    if (SSL_get1_groups(ssl_conn, NULL) <= 0) {
+        return 1;
+    }
+
+    n = SSL_get_shared_group(ssl_conn, -1);
+
+    for (i = 0; i < n; i++) {
+        if (SSL_get_shared_group(ssl_conn, i) == NID_X9_62_prime256v1) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Of TLS 1.2: those of TLS 1.3 go with any certificate. */
+
+static ngx_uint_t
+ngx_http_certherd_offers_cipher(ngx_ssl_conn_t *ssl_conn)
+{
+    int                    i, k;
+    const SSL_CIPHER      *cipher;
+    STACK_OF(SSL_CIPHER)  *theirs, *ours;
+
+    theirs = SSL_get_client_ciphers(ssl_conn);
+    ours = SSL_get_ciphers(ssl_conn);
+
+    for (i = 0; i < sk_SSL_CIPHER_num(theirs); i++) {
+        cipher = sk_SSL_CIPHER_value(theirs, i);
+
+        if (SSL_CIPHER_get_auth_nid(cipher) != NID_auth_ecdsa) {
+            continue;
+        }
+
+        for (k = 0; k < sk_SSL_CIPHER_num(ours); k++) {
+            if (sk_SSL_CIPHER_value(ours, k) == cipher) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn)
+{
+    if (!ngx_http_certherd_offers_signature(ssl_conn)) {
+        return 0;
+    }
+
+    return SSL_version(ssl_conn) == TLS1_3_VERSION
+           || (ngx_http_certherd_offers_curve(ssl_conn)
+               && ngx_http_certherd_offers_cipher(ssl_conn));
+}
