@@ -199,9 +199,8 @@ struct ch_store_order {
 	size_t sealed_len;
 	bool has_leaf; /* published */
 	uint8_t leaf_sha256[32];
-	/* A roll-back: the version to put back, 0 = none, and until it is published what was
-	 * live under it: the record of each of names, NULL where it is gone, and their chain.
-	 */
+	/* A roll-back: the version to put back, 0: none; until it is published, what was live
+	 * under it: the record of each of names, NULL where it is gone, and their chain. */
 	uint64_t rollback;
 	const uint8_t *old_records[CH_STORE_ORDER_NAMES_MAX];
 	size_t old_record_lens[CH_STORE_ORDER_NAMES_MAX];
@@ -280,9 +279,9 @@ struct ch_store_put_item {
 	const char *name;
 	const char *tenant; /* NULL: keep; "default" for a new name */
 	const char *pool;   /* NULL: keep; "default" for a new name */
-	enum ch_store_tri
-		www; /* CH_TRI_YES registers the www name too (or takes in one that is
-		      * there); CH_TRI_NO parts them: the www name stays, on its own */
+	/* CH_TRI_YES registers the www name too (or takes in one that is there); CH_TRI_NO
+	 * parts them: the www name stays, on its own */
+	enum ch_store_tri www;
 	/* By enum ch_policy_tag, from CH_STORE_POLICY_FIRST on; NULL: keep; "": the default. */
 	const char *policy[CH_POLICY_TAG_COUNT];
 	bool has_keys; /* false: keep; what the operation says for a new name */
@@ -299,10 +298,10 @@ struct ch_store_put_item {
  * pool, keys and policy, but for the redirect: that is each name's own.  Changed keys: an order
  * for a key that is no longer wanted is stopped (as DELETE does), what is missing is due now,
  * and what is live stays until there is something in its place; only a second certificate that
- * is no longer wanted is withdrawn at once.  The operation succeeds when items are rejected;
+ * is no longer wanted is withdrawn at once.  The operation succeeds when items are rejected:
  * look at each.  Rejections: "bad-field" (www of a www or wildcard name; a www name that would
- * be too long; tenant, pool, keys or policy but the redirect of a www name, other than its
- * first name's). */
+ * be too long; tenant, pool, keys or policy but the redirect of a www name, not its first
+ * name's). */
 struct ch_op_put {
 	struct ch_store_put_item *items; /* in and out; the backend's until done() */
 	size_t n_items;			 /* 1 … CH_STORE_PUT_MAX, else CH_ETOOBIG */
@@ -391,10 +390,9 @@ struct ch_store_record_bytes {
 
 /* CH_OP_PUBLISH.  The records are CERT, or SECOND for such an order.  Gives the lease back; the
  * order is `confirming`.  Only from `sealed` or `finalizing`, a roll-back's from `new`, else
- * CH_ECONFLICT "order-state".
- * CH_EINVAL "bad-record": see doc/api.md; also when a name of the order that is still there has
- * no record.  Signatures are for the edges to check.  The same leaf again: answered as the
- * first time, whatever the fence. */
+ * CH_ECONFLICT "order-state".  CH_EINVAL "bad-record": see doc/api.md; also when a name of the
+ * order that is still there has no record.  Signatures are for the edges to check.  The same
+ * leaf again: answered as the first time, whatever the fence. */
 struct ch_op_publish {
 	uint64_t id;
 	uint64_t fence;
@@ -568,8 +566,7 @@ CH_MUST int ch_store_list_domains(struct ch_store *store,
 CH_MUST int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
 	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
 
-/* Each may be NULL: the live certificate, the one before it, the live second one. CH_ENOTFOUND:
- * no such name. */
+/* Each may be NULL: the live one, the one before it, the live second one.  CH_ENOTFOUND. */
 CH_MUST int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
 	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
 	const struct ch_store_cert **ret_second);

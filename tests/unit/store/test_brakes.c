@@ -330,6 +330,58 @@ static void certificates_wait_for_the_canary_and_its_soak(void **state)
 	assert_int_equal(look(fx).state, CH_CANARY_IDLE);
 }
 
+static void a_second_certificate_waits_and_wakes_its_order(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+	uint64_t head;
+
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_BOTH, NULL));
+	fx_issue(fx, fx_lease_one(fx));
+	assert_ok(fx_ack(fx, "default", "e1", 0));
+	assert_ok(canary(fx, "e1"));
+	order = fx_lease_one(fx);
+	assert_true(order->second);
+	head = fx_feed_info(fx).head;
+	fx_seal(fx, order);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, 2)));
+	assert_int_equal(feed(fx, "e2", head).n, 0);
+	assert_int_equal(feed(fx, "e1", head).row[0].kind, CH_RECORD_SECOND);
+	assert_int_equal(release(fx, 0, NULL), 0);
+	order = fx_lease_one(fx);
+	assert_string_equal(order->edges.held.code, "canary-soak");
+	patch = fx_step(order, CH_ORDER_CONFIRMING);
+	patch.keep_lease = false;
+	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
+	assert_ok(fx_patch(fx, &patch));
+	fx_lease_none(fx);
+	assert_ok(act(fx, CH_POOL_RELEASE));
+	assert_int_equal(release(fx, 0, NULL), 1);
+	assert_int_equal(feed(fx, "e2", head).row[0].kind, CH_RECORD_SECOND);
+	assert_int_equal(fx_lease_one(fx)->id, order->id);
+}
+
+/* The edge that was away between keeps nothing of before. */
+static void a_name_that_comes_back_has_no_second_certificate(void **state)
+{
+	struct fixture *fx = *state;
+	struct seen seen;
+	uint64_t head;
+
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_BOTH, NULL));
+	fx_issue(fx, fx_lease_one(fx));
+	fx_issue(fx, fx_lease_one(fx));
+	head = fx_feed_info(fx).head;
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	fx_add(fx, "a.example");
+	seen = feed(fx, "e1", head);
+	assert_int_equal(seen.n, 3);
+	assert_int_equal(seen.row[0].kind, CH_RECORD_NAME);
+	assert_int_equal(seen.row[1].kind, CH_RECORD_SECOND);
+	assert_true(seen.row[1].version > seen.row[0].version);
+}
+
 static void the_soak_ends_only_with_a_report(void **state)
 {
 	struct fixture *fx = *state;
@@ -483,6 +535,8 @@ int main(void)
 		T(a_policy_stays_with_its_name_in_a_frozen_pool),
 		T(a_frozen_pools_edges_can_go_on_after_a_long_time),
 		T(certificates_wait_for_the_canary_and_its_soak),
+		T(a_second_certificate_waits_and_wakes_its_order),
+		T(a_name_that_comes_back_has_no_second_certificate),
 		T(the_soak_ends_only_with_a_report),
 		T(a_canary_in_trouble_holds_the_rest_back),
 		T(without_a_canary_all_goes_on),

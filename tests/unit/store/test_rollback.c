@@ -206,6 +206,106 @@ static void a_roll_back_that_is_refused_leaves_all_as_it_was(void **state)
 	assert_ok(roll_back(fx, "a.example", 0));
 }
 
+static uint64_t issue(struct fixture *fx, bool second)
+{
+	struct ch_store_order *order = fx_lease_one(fx);
+
+	assert_int_equal(order->second, second);
+	fx_issue(fx, order);
+	return order->id;
+}
+
+/* A name with two certificates, the first of which has been renewed; the second is due.
+ */
+static uint64_t renewed_both(struct fixture *fx)
+{
+	uint64_t second;
+
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_BOTH, NULL));
+	issue(fx, false);
+	second = issue(fx, true);
+	test_now_ms += RENEW_MS;
+	issue(fx, false);
+	return second;
+}
+
+static void the_second_certificate_stays_as_it_is(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_store_domain domain;
+	uint64_t second;
+	uint64_t id;
+
+	renewed_both(fx);
+	order = fx_lease_one(fx);
+	assert_true(order->second);
+	assert_refused(fx, roll_back(fx, "a.example", 0), CH_ECONFLICT, "order-open");
+	fx_seal(fx, order);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, 9)));
+	second = order->id;
+	assert_ok(roll_back(fx, "a.example", 0));
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.second->cert->version, second);
+	assert_string_equal(domain.second->reason.code, "ok");
+	id = carry_out(fx);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_int_equal(domain.cert->version, id);
+	assert_int_equal(domain.second->cert->version, second);
+	assert_string_equal(domain.second->reason.code, "ok");
+	fx_lease_none(fx);
+	/* Both are renewed again. */
+	test_now_ms += RENEW_MS;
+	issue(fx, false);
+	issue(fx, true);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+}
+
+/* That is withdrawn when the first has an RSA key that was asked for. */
+static void a_second_that_is_to_go_later_stays_too(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_cert *current, *previous, *second;
+	uint64_t version = renewed_both(fx);
+
+	version = issue(fx, true);
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_RSA, NULL));
+	assert_ok(roll_back(fx, "a.example", 0));
+	carry_out(fx);
+	assert_ok(ch_store_get_certs(
+		fx->store, "a.example", fx->arena, &current, &previous, &second));
+	assert_int_equal(second->version, version);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
+	test_now_ms += RENEW_MS;
+	issue(fx, false);
+	assert_ok(ch_store_get_certs(
+		fx->store, "a.example", fx->arena, &current, &previous, &second));
+	assert_null(second);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+}
+
+static void the_kind_of_key_that_is_put_back_is_known(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_RSA, NULL));
+	issue(fx, false);
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_ECDSA, NULL));
+	issue(fx, false);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	assert_ok(roll_back(fx, "a.example", 0));
+	order = fx_lease_one(fx);
+	assert_int_equal(order->key, CH_KEY_RSA);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	fx_finish(fx, order);
+	/* It is not the kind that was asked for. */
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
+	test_now_ms += RENEW_MS;
+	assert_int_equal(fx_lease_one(fx)->key, CH_KEY_ECDSA);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fx_setup, fx_teardown)
@@ -216,6 +316,9 @@ int main(void)
 		T(an_order_that_is_only_confirmed_is_given_up),
 		T(only_what_was_live_is_published),
 		T(a_roll_back_that_is_refused_leaves_all_as_it_was),
+		T(the_second_certificate_stays_as_it_is),
+		T(a_second_that_is_to_go_later_stays_too),
+		T(the_kind_of_key_that_is_put_back_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
