@@ -25,11 +25,13 @@ static void take_old(size_t i)
 }
 
 /* Issues a certificate, then is asked to put it back. */
-static int set_up(void **state)
+static int set_up_with(enum ch_key_type key, bool second)
 {
 	const char *chain;
 
 	b = bench_new("shop.test", "www.shop.test");
+	b->row.key = key;
+	b->row.second = second;
 	bench_run_to(b, CH_ORDER_DONE);
 	first_id = b->row.id;
 	for (size_t i = 0; i < 2; i++)
@@ -43,8 +45,24 @@ static int set_up(void **state)
 	b->row.rollback = first_id;
 	b->row.state = CH_ORDER_NEW;
 	b->row.has_leaf = false;
+	b->row.second = false;
 	memset(&b->row.notes, 0, sizeof(b->row.notes));
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(CH_KEY_ECDSA, false);
+}
+
+static int set_up_rsa(void **state)
+{
+	return set_up_with(CH_KEY_RSA, false);
+}
+
+static int set_up_second(void **state)
+{
+	return set_up_with(CH_KEY_RSA, true);
 }
 
 static int tear_down(void **state)
@@ -101,6 +119,12 @@ static void assert_given_up(const char *why)
 		assert_int_equal(b->last.verdicts[i].reason.actor, CH_ACTOR_OPERATOR);
 		assert_non_null(strstr(b->last.verdicts[i].reason.detail, why));
 	}
+}
+
+/* Clients that can use both kinds of key would get that of the others. */
+static void a_second_certificate_does_not_take_the_firsts_place(void **state)
+{
+	assert_given_up("the store has no record of it");
 }
 
 static void what_has_expired_is_not_put_back(void **state)
@@ -165,6 +189,12 @@ int main(void)
 		T(a_damaged_record_is_told),
 		T(a_version_that_is_not_later_is_refused),
 		T(intermediates_that_are_not_its_own_are_refused),
+		cmocka_unit_test_setup_teardown(
+			what_we_signed_is_signed_again_under_the_new_version, set_up_rsa,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_second_certificate_does_not_take_the_firsts_place, set_up_second,
+			tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
