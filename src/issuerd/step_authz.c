@@ -175,10 +175,10 @@ static bool answer(struct ch_step *step, struct authz_set *set)
 			.kind = CH_ACME_ANSWER_CHALLENGE, .url = authz->http_url};
 		CH_AUTO_ANSWER struct ch_acme_answer ans;
 
+		ch_acme_answer_init(&ans);
 		/* "processing": answered before, by this order or an earlier one. */
 		if (authz->status != CH_ACME_PENDING || authz->http_status != CH_ACME_PENDING)
 			continue;
-		ch_acme_answer_init(&ans);
 		ch_step_ask(step, &req, &ans);
 		if (ans.fate == CH_ACME_OUTAGE || ans.fate == CH_ACME_LATER ||
 			ans.fate == CH_ACME_LIMITED || ans.fate == CH_ACME_ACCOUNT ||

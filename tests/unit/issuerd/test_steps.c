@@ -87,6 +87,20 @@ static void key_and_csr_are_stored_before_finalize(void **state)
 	assert_int_equal(b->ca.count[FAKE_FINALIZE], 0);
 }
 
+/* As a CA does that still holds one name's authorization from an order before. */
+static void only_challenges_that_are_open_are_answered(void **state)
+{
+	bench_run_to(b, CH_ORDER_ORDERED);
+	fake_ca_inject(&b->ca, FAKE_AUTHZ,
+		(struct fake_answer){.status = 200,
+			.header = "Content-Type: application/json",
+			.body = "{\"status\":\"valid\",\"identifier\":{\"type\":\"dns\","
+				"\"value\":\"shop.test\"},\"challenges\":[]}"});
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_VALIDATING);
+	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 1);
+}
+
 /* Dies at every step in turn, once before the step's write and once after it. */
 static void a_crash_at_any_step_is_carried_on(void **state)
 {
@@ -547,6 +561,7 @@ int main(void)
 		PAIR(a_pair_shares_an_order_and_identifiers_may_come_in_capitals),
 		T(the_order_url_is_stored_before_the_order_is_used),
 		T(key_and_csr_are_stored_before_finalize),
+		PAIR(only_challenges_that_are_open_are_answered),
 		cmocka_unit_test(a_crash_at_any_step_is_carried_on),
 		T(a_crash_at_every_step_is_carried_on),
 		T(a_finalize_that_was_sent_before_is_not_sent_again),
