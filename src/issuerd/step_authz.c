@@ -104,6 +104,7 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 
 	for (size_t i = 0; i < set->n; i++) {
 		struct ch_err err;
+		char edges[100]; /* cut between characters */
 
 		if (set->ans[i].authz.status != CH_ACME_INVALID)
 			continue;
@@ -114,8 +115,8 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 		/* The CA may have come to one of them. */
 		if (!step->work->edges.ready && step->work->edges.behind[0])
 			ch_err_prefix(&err,
-				"while edges do not have the name's newest record (%.100s)",
-				step->work->edges.behind);
+				"while edges do not have the name's newest record (%s)",
+				ch_acme_text(step->work->edges.behind, edges, sizeof(edges)));
 		ch_step_blame(step, culprit, &err);
 	}
 	for (size_t i = 0; i < step->work->n_names; i++)

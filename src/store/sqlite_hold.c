@@ -138,11 +138,11 @@ static int canary_reason(struct ch_work *w, const char *pool, const struct ch_ho
 		reason.code = "canary-stuck";
 		reason.actor = CH_ACTOR_OPERATOR;
 		reason.detail = ch_arena_fmt(w->op->arena,
-			"The canary edge/%s/%s %s%.300s, so the other edges wait. `certherd "
+			"The canary edge/%s/%s %s%s, so the other edges wait. `certherd "
 			"feed canary --release --pool %s` lets what waits through.",
 			pool, rules->canary,
 			health.trouble ? "reports trouble: " : "does not report",
-			health.trouble ? health.trouble : "", pool);
+			health.trouble ? ch_work_cut(w, health.trouble, 300) : "", pool);
 	} else {
 		reason.detail = ch_arena_fmt(w->op->arena,
 			"The canary edge/%s/%s gets it first, the other edges when it has had "
