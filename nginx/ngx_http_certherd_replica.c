@@ -18,6 +18,7 @@ static struct {
     ngx_connection_t           dummy;    /* what a timer's event must have */
     int                        last_rc;  /* what was logged last */
     ngx_msec_t                 polled;
+    unsigned                   in_vain:1;   /* a look for the next generation was */
 } ngx_http_certherd_worker;
 
 
@@ -67,6 +68,7 @@ ngx_http_certherd_poll(ngx_log_t *log)
     rc = ch_replica_reader_poll(ngx_http_certherd_worker.reader, &err);
 
     if (rc == 1) {
+        ngx_http_certherd_worker.in_vain = 0;
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "certherd: opened the live generation of replica \"%V\"",
                       &ngx_http_certherd_main_conf()->replica);
@@ -277,22 +279,33 @@ ngx_http_certherd_record_error(int rc, ngx_str_t *name, ngx_log_t *log)
 /*
  * A name that the agent has acknowledged may be in a generation that this
  * worker would open at its next poll only.  What it has open says so, so that
- * strangers' names cost no look at a file; where nothing is open, a look now
- * and then.  Returns 1 when there is a new one.
+ * strangers' names cost no look at a file; where nothing is open, or the new
+ * one could not be opened, a look now and then.  Returns 1 when there is a new
+ * one.
  */
 
 static int
 ngx_http_certherd_missed(int superseded, ngx_log_t *log)
 {
+    int  opened;
+
     if (ngx_http_certherd_worker.reader == NULL
-        || (!superseded && ngx_http_certherd_replica_is_open())
-        || ngx_current_msec - ngx_http_certherd_worker.polled
+        || (!superseded && ngx_http_certherd_replica_is_open()))
+    {
+        return 0;
+    }
+
+    if ((!superseded || ngx_http_certherd_worker.in_vain)
+        && ngx_current_msec - ngx_http_certherd_worker.polled
            < NGX_HTTP_CERTHERD_MISS_POLL)
     {
         return 0;
     }
 
-    return ngx_http_certherd_poll(log);
+    opened = ngx_http_certherd_poll(log);
+    ngx_http_certherd_worker.in_vain = !opened;
+
+    return opened;
 }
 
 
