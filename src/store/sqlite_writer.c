@@ -9,7 +9,7 @@
 #define BATCH_MS 50
 /* A commit costs much the same for one operation and for several: while they come in company,
  * commits keep this distance. */
-#define APART_MS 4
+#define APART_MS 3
 #define CROWD_OPS 32
 
 static int run_op(struct ch_work *w, struct ch_store_op *op)
