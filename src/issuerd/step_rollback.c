@@ -17,6 +17,7 @@ CH_DEFINE_CLEANUP(struct ch_cert_chain *, ch_cert_chain_free)
 struct rollback {
 	const struct ch_work *work;
 	const struct ch_issuer *issuer;
+	struct ch_recipients recipients;	 /* of now */
 	struct ch_record old[CH_WORK_NAMES_MAX]; /* as work->names */
 	struct ch_cert_info *info;
 };
@@ -28,6 +29,35 @@ static int refuse(struct ch_err *err, const char *name, const char *why)
 		"The certificate that %s had before cannot be put back: %s.", name, why);
 	err->actor = CH_ACTOR_OPERATOR;
 	return CH_EAUTH;
+}
+
+static const struct ch_sealed_view *copy_for(
+	const struct ch_record *record, const struct ch_recipient *recipient)
+{
+	for (size_t i = 0; i < record->n_sealed; i++)
+		if (record->sealed[i].kem_id == recipient->kem &&
+			memcmp(record->sealed[i].recipient_id, recipient->id,
+				CH_RECIPIENT_ID_B) == 0)
+			return &record->sealed[i];
+	return NULL;
+}
+
+/* The copies for those who shall read keys now.  One who has none could not serve the name, and
+ * no brake of an agent would stop it. */
+static int keep_present(const struct rollback *r, struct ch_record *old)
+{
+	struct ch_sealed_view kept[CH_RECORD_SEALED_MAX];
+
+	for (size_t i = 0; i < r->recipients.n; i++) {
+		const struct ch_sealed_view *copy = copy_for(old, &r->recipients.list[i]);
+
+		if (!copy)
+			return CH_ENOTFOUND;
+		kept[i] = *copy;
+	}
+	memcpy(old->sealed, kept, r->recipients.n * sizeof(kept[0]));
+	old->n_sealed = r->recipients.n;
+	return CH_OK;
 }
 
 static int read_old(struct rollback *r, size_t i, struct ch_err *err)
@@ -51,6 +81,9 @@ static int read_old(struct rollback *r, size_t i, struct ch_err *err)
 		memcmp(old->leaf, r->old[0].leaf, old->leaf_len) != 0 ||
 		memcmp(old->chain_id, r->old[0].chain_id, CH_CHAIN_ID_B) != 0)
 		return refuse(err, name, "its other name had another one");
+	if (keep_present(r, old))
+		return refuse(err, name,
+			"an edge's key that is among the recipients now cannot open it");
 	return CH_OK;
 }
 
@@ -195,7 +228,10 @@ void ch_step_rollback(struct ch_step *step)
 	CH_AUTO_FREE struct ch_cert_info *info = malloc(sizeof(*info));
 	struct rollback r = {.work = step->work, .issuer = step->issuer, .info = info};
 	struct ch_err err = {0};
-	int rc = info ? build(&r, &step->out->publish, &err) : CH_ENOMEM;
+	int rc;
+
+	ch_issuer_recipients(step->issuer, &r.recipients);
+	rc = info ? build(&r, &step->out->publish, &err) : CH_ENOMEM;
 
 	if (!info)
 		(void)ch_err_set(&err, rc, "out-of-memory", "out of memory");

@@ -157,7 +157,7 @@ static void check_record(
 	assert_int_equal(record.key_version, b->row.rollback ? b->row.rollback : b->row.id);
 	assert_int_equal(record.leaf_len, leaf_len);
 	assert_memory_equal(record.leaf, leaf, leaf_len);
-	assert_int_equal(record.n_sealed, 1);
+	assert_int_equal(record.n_sealed, b->issuer->recipients.n);
 	assert_int_equal(record.account_hint, b->issuer->account_hint);
 }
 

@@ -24,14 +24,26 @@ static void take_old(size_t i)
 		CH_OK);
 }
 
+static void add_recipient(enum ch_kem kem)
+{
+	struct ch_recipients *now = &b->issuer->recipients;
+	struct ch_recipient_key *key;
+
+	assert_int_equal(ch_recipient_key_generate(kem, &key), CH_OK);
+	now->list[now->n++] = key->pub;
+	ch_recipient_key_free(key);
+}
+
 /* Issues a certificate, then is asked to put it back. */
-static int set_up_with(enum ch_key_type key, bool second)
+static int set_up_with(enum ch_key_type key, bool second, bool two_recipients)
 {
 	const char *chain;
 
 	b = bench_new("shop.test", "www.shop.test");
 	b->row.key = key;
 	b->row.second = second;
+	if (two_recipients)
+		add_recipient(CH_KEM_X25519);
 	bench_run_to(b, CH_ORDER_DONE);
 	first_id = b->row.id;
 	for (size_t i = 0; i < 2; i++)
@@ -52,17 +64,22 @@ static int set_up_with(enum ch_key_type key, bool second)
 
 static int set_up(void **state)
 {
-	return set_up_with(CH_KEY_ECDSA, false);
+	return set_up_with(CH_KEY_ECDSA, false, false);
 }
 
 static int set_up_rsa(void **state)
 {
-	return set_up_with(CH_KEY_RSA, false);
+	return set_up_with(CH_KEY_RSA, false, false);
 }
 
 static int set_up_second(void **state)
 {
-	return set_up_with(CH_KEY_RSA, true);
+	return set_up_with(CH_KEY_RSA, true, false);
+}
+
+static int set_up_two_recipients(void **state)
+{
+	return set_up_with(CH_KEY_ECDSA, false, true);
 }
 
 static int tear_down(void **state)
@@ -176,6 +193,42 @@ static void intermediates_that_are_not_its_own_are_refused(void **state)
 	assert_given_up("intermediates");
 }
 
+/* An edge that came, or got another key, since that certificate could not serve it. */
+static void what_a_present_recipient_cannot_open_is_not_put_back(void **state)
+{
+	add_recipient(CH_KEM_X25519);
+	assert_given_up("cannot open it");
+}
+
+static void what_no_present_recipient_can_open_is_not_put_back(void **state)
+{
+	b->issuer->recipients.n = 0;
+	add_recipient(CH_KEM_P256);
+	assert_given_up("cannot open it");
+}
+
+static size_t n_published_copies(void)
+{
+	const json_t *list = json_object_get(b->published, "records");
+	const char *text = json_string_value(json_array_get(list, 0));
+	CH_AUTO_FREE uint8_t *bytes = NULL;
+	struct ch_record record;
+	size_t len;
+
+	assert_int_equal(ch_b64u_decode_alloc(text, CH_RECORD_MAX_B, &bytes, &len), CH_OK);
+	assert_int_equal(ch_record_decode(bytes, len, &record), CH_OK);
+	return record.n_sealed;
+}
+
+static void copies_for_recipients_that_have_gone_are_left_out(void **state)
+{
+	assert_int_equal(n_published_copies(), 2);
+	b->issuer->recipients.n--;
+	bench_step(b, true);
+	assert_int_equal(b->publications, 2);
+	assert_int_equal(n_published_copies(), 1);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -189,6 +242,11 @@ int main(void)
 		T(a_damaged_record_is_told),
 		T(a_version_that_is_not_later_is_refused),
 		T(intermediates_that_are_not_its_own_are_refused),
+		T(what_a_present_recipient_cannot_open_is_not_put_back),
+		T(what_no_present_recipient_can_open_is_not_put_back),
+		cmocka_unit_test_setup_teardown(
+			copies_for_recipients_that_have_gone_are_left_out,
+			set_up_two_recipients, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_we_signed_is_signed_again_under_the_new_version, set_up_rsa,
 			tear_down),
