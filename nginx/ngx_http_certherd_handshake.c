@@ -562,6 +562,8 @@ ngx_http_certherd_make_salt(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
     rc = md
          && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
          && EVP_DigestUpdate(md, &sscf->verify, sizeof(sscf->verify)) == 1
+         && EVP_DigestUpdate(md, &sscf->verify_depth,
+                             sizeof(sscf->verify_depth)) == 1
          && ngx_http_certherd_salt_file(cf, md, client) == NGX_OK
          && ngx_http_certherd_salt_file(cf, md, &sscf->trusted_certificate)
             == NGX_OK

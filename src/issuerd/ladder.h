@@ -19,7 +19,8 @@ int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *nam
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);
 /* The wait for edges that are behind: 250 ms growing to 5 s. */
 int64_t ch_edges_wait_ms(unsigned waits);
-/* The wait while the store holds back what the edges are to have: 5 s growing to 10 min. */
+/* The wait while the store holds back what the edges are to have: 5 s growing to 10 min;
+ * the store ends it when it lets that go. */
 int64_t ch_held_wait_ms(unsigned waits);
 /* The wait before probe number probes + 1: 1 s, doubling up to 1 min. */
 int64_t ch_probe_wait_ms(unsigned probes);

@@ -10,6 +10,9 @@
 #include "store/sqlite_db.h"
 #include "store/store.h"
 
+/* Reasons of orders that wait for something to be released. */
+#define CH_HELD_CODES "('feed-frozen', 'canary-soak', 'canary-stuck')"
+
 struct ch_hold_rules { /* all zero: none */
 	bool frozen;
 	uint64_t frozen_seq;

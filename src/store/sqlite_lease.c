@@ -103,7 +103,7 @@ static int take(struct ch_work *w, struct ch_op_lease *lease, uint64_t id)
 }
 
 /* Ids first, changes afterwards: an update would move the row under the running query. */
-static int lease_open(struct ch_work *w, struct ch_op_lease *lease)
+static int lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 {
 	uint64_t ids[CH_STORE_LEASE_MAX];
 	size_t n = 0;
@@ -115,7 +115,7 @@ static int lease_open(struct ch_work *w, struct ch_op_lease *lease)
 		rc = ch_sq_query(w->sq, &stmt,
 			"SELECT id FROM orders WHERE ended_at IS NULL AND next_at <= ? "
 			"ORDER BY next_at LIMIT ?",
-			"ii", w->now, (int64_t)lease->max);
+			"ii", w->now, (int64_t)(most - lease->n_orders));
 		while (!rc && (rc = ch_sq_step(w->sq, stmt)) == 1) {
 			ids[n++] = ch_sq_u64(stmt, 0);
 			rc = CH_OK;
@@ -179,10 +179,14 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	lease->orders = ch_arena_array(w->op->arena, lease->max, sizeof(*lease->orders));
 	if (!lease->orders)
 		return CH_ENOMEM;
-	rc = lease_open(w, lease);
+	/* A quarter is for names without an order: those that have one may be many, and wait
+	 * long, behind a canary say. */
+	rc = lease_open(w, lease, lease->max - lease->max / 4);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, false);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, true);
+	if (!rc && lease->n_orders < lease->max)
+		rc = lease_open(w, lease, lease->max);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* CH_OP_PATCH: one step of an order is written back. */
 #include <string.h>
 
+#include "store/sqlite_hold.h"
 #include "store/sqlite_work.h"
 
 static int refuse(struct ch_work *w, const char *detail)
@@ -300,6 +301,20 @@ static int write_names(struct ch_work *w, const struct ch_op_patch *patch,
 	return rc;
 }
 
+/* It was released while the order was leased: nobody could wake it then. */
+static int wake_if_released(
+	struct ch_work *w, const struct ch_op_patch *patch, enum ch_order_state after)
+{
+	if (!patch->has_reason || patch->keep_lease || patch->answer.edges.held.code ||
+		after == CH_ORDER_DONE || after == CH_ORDER_FAILED)
+		return CH_OK;
+	ch_work_due(w, w->now);
+	return ch_sq_run(w->sq,
+		"UPDATE orders SET next_at = ?1 WHERE id = ?2 AND next_at > ?1 "
+		"AND code IN " CH_HELD_CODES,
+		"ii", w->now, patch->id);
+}
+
 int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 {
 	struct ch_order_row order;
@@ -328,5 +343,7 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		rc = after == CH_ORDER_DONE || after == CH_ORDER_FAILED
 			     ? end_order(w, patch->id)
 			     : give_back(w, patch);
-	return rc ? rc : ch_work_order_answer(w, patch->id, &patch->answer);
+	if (!rc)
+		rc = ch_work_order_answer(w, patch->id, &patch->answer);
+	return rc ? rc : wake_if_released(w, patch, after);
 }

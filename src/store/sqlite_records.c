@@ -126,8 +126,9 @@ static int pool_head(struct ch_sq *sq, const char *pool, struct ch_store_pool_he
 		sq, &seq, "SELECT max(seq) FROM edge_record WHERE pool = ?", "t", pool);
 	if (!rc || rc == CH_ENOTFOUND)
 		rc = ch_sq_get_i64(sq, &tickets,
-			"SELECT seq FROM ticket_set WHERE pool = ? AND seq <= ?", "ti", pool,
-			head_max);
+			"SELECT seq FROM ticket_set WHERE pool = ? AND seq <= ? "
+			"AND length(record) > 0",
+			"ti", pool, head_max);
 	if ((!rc || rc == CH_ENOTFOUND) && rules.canary[0])
 		rc = ch_sq_get_i64(sq, &held,
 			"SELECT max(seq) FROM held WHERE pool = ? AND seq <= ?", "ti", pool,

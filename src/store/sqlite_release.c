@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/sqlite_hold.h"
 #include "store/sqlite_work.h"
 
 #define DEFAULT_ROWS 1000
@@ -67,7 +68,7 @@ static int hurry(struct ch_work *w, const char *key)
 	rc = ch_sq_run(w->sq,
 		"UPDATE orders SET next_at = ?1 WHERE id = (SELECT order_id FROM name "
 		"WHERE name = ?2) AND ended_at IS NULL AND next_at > ?1 "
-		"AND lease_issuer IS NULL",
+		"AND lease_issuer IS NULL AND code IN " CH_HELD_CODES,
 		"it", w->now, name);
 
 	if (!rc && ch_sq_changes(w->sq))
@@ -97,6 +98,30 @@ static int release_row(struct ch_work *w, const char *pool, const struct row *ro
 	return rc ? rc : hurry(w, row->name);
 }
 
+/* A name that was removed and is back: what its edges still have of it before may be another
+ * tenant's, so what is there now goes along, without waiting for the canary. */
+static int release_extras(struct ch_work *w, const char *pool, const char *name)
+{
+	static const enum ch_record_kind extras[] = {CH_RECORD_POLICY, CH_RECORD_SECOND};
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < CH_ARRAY_LEN(extras); i++) {
+		char key[CH_RECORD_KEY_B];
+		struct row row = {.kind = extras[i], .name = key};
+		int64_t seq;
+
+		ch_record_key(extras[i], name, strlen(name), key);
+		rc = ch_sq_get_i64(w->sq, &seq,
+			"SELECT seq FROM held WHERE name = ? AND pool = ?", "tt", key, pool);
+		row.seq = (uint64_t)seq;
+		if (!rc)
+			rc = release_row(w, pool, &row);
+		else if (rc == CH_ENOTFOUND)
+			rc = CH_OK;
+	}
+	return rc;
+}
+
 /* What the canary has had for the soak's time, and has been seen well after: noted, so that it
  * goes on even if that takes several calls and the canary is gone at the next. */
 static int pass_soaked(struct ch_work *w, const char *pool, struct ch_hold_rules *rules)
@@ -122,27 +147,16 @@ static int pass_soaked(struct ch_work *w, const char *pool, struct ch_hold_rules
 		w->sq, "UPDATE pool SET release_seq = ? WHERE pool = ?", "it", soaked, pool);
 }
 
-static int has_held(struct ch_work *w, const char *pool, bool *ret_has)
+/* At most `most` rows, and the extras of the names among them. */
+static int release_pool(
+	struct ch_work *w, const char *pool, size_t most, struct ch_op_release *release)
 {
-	int64_t one;
-	int rc = ch_sq_get_i64(
-		w->sq, &one, "SELECT 1 FROM held WHERE pool = ? LIMIT 1", "t", pool);
-
-	*ret_has = rc == CH_OK;
-	return rc == CH_ENOTFOUND ? CH_OK : rc;
-}
-
-static int release_pool(struct ch_work *w, const char *pool, struct ch_op_release *release)
-{
-	struct rows rows = {.max = release->max_rows - release->released};
+	struct rows rows = {.max = most};
 	struct ch_hold_rules rules;
 	uint64_t up_to = CH_STORE_ID_MAX;
-	bool has;
-	int rc = has_held(w, pool, &has);
+	int rc = ch_hold_rules_load(w->sq, pool, &rules);
 
-	if (!rc && has)
-		rc = ch_hold_rules_load(w->sq, pool, &rules);
-	if (rc || !has || rules.frozen)
+	if (rc || rules.frozen)
 		return rc;
 	if (rules.canary[0]) {
 		rc = pass_soaked(w, pool, &rules);
@@ -155,9 +169,13 @@ static int release_pool(struct ch_work *w, const char *pool, struct ch_op_releas
 		rc = list_up_to(w, pool, up_to, &rows);
 	if (!rc && rules.canary[0])
 		rc = list_plain(w, pool, up_to, &rows);
-	for (size_t i = 0; !rc && i < rows.n; i++)
+	for (size_t i = 0; !rc && i < rows.n; i++) {
 		rc = release_row(w, pool, &rows.list[i]);
+		if (!rc && rows.list[i].seq > up_to && rows.list[i].kind == CH_RECORD_NAME)
+			rc = release_extras(w, pool, rows.list[i].name);
+	}
 	release->released += rows.n;
+	release->more |= rows.n == rows.max;
 	release->waits |= rules.canary[0] != 0;
 	return rc;
 }
@@ -166,8 +184,10 @@ static int list_pools(struct ch_work *w, const char **pools, size_t *ret_n)
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	size_t n = 0;
-	int rc = ch_sq_query(w->sq, &stmt, "SELECT pool FROM pool LIMIT ?", "i",
-		(int64_t)CH_STORE_POOLS_MAX);
+	int rc = ch_sq_query(w->sq, &stmt,
+		"SELECT p.pool FROM pool p WHERE EXISTS "
+		"(SELECT 1 FROM held h WHERE h.pool = p.pool) LIMIT ?",
+		"i", (int64_t)CH_STORE_POOLS_MAX);
 
 	while (!rc && (rc = ch_sq_step(w->sq, stmt)) == 1) {
 		rc = CH_OK;
@@ -180,15 +200,18 @@ static int list_pools(struct ch_work *w, const char **pools, size_t *ret_n)
 int ch_work_release(struct ch_work *w, struct ch_op_release *release)
 {
 	const char **pools = ch_arena_array(w->op->arena, CH_STORE_POOLS_MAX, sizeof(*pools));
-	size_t n;
+	size_t n = 0;
+	size_t share;
 	int rc = pools ? list_pools(w, pools, &n) : CH_ENOMEM;
 
 	if (!release->max_rows)
 		release->max_rows = DEFAULT_ROWS;
 	release->released = 0;
 	release->waits = false;
-	for (size_t i = 0; !rc && i < n && release->released < release->max_rows; i++)
-		rc = release_pool(w, pools[i], release);
-	release->more = release->released >= release->max_rows;
+	release->more = false;
+	/* Each its share, so that none waits until another's million is through. */
+	share = n && release->max_rows > n ? release->max_rows / n : 1;
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = release_pool(w, pools[i], share, release);
 	return rc;
 }

@@ -57,8 +57,11 @@ int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *tickets)
 
 int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed)
 {
-	int rc = ch_sq_run(
-		w->sq, "DELETE FROM ticket_set WHERE until_s <= ?", "i", w->now / 1000);
+	/* The version stays: edges take only a higher one, and a clock that was ahead once may
+	 * have made it high. */
+	int rc = ch_sq_run(w->sq,
+		"UPDATE ticket_set SET record = x'' WHERE until_s <= ? AND length(record) > 0",
+		"i", w->now / 1000);
 
 	*ret_removed = rc ? 0 : ch_sq_changes(w->sq);
 	return rc;
@@ -70,8 +73,9 @@ int ch_sq_tickets_load(struct ch_sq *sq, const char *pool, uint64_t head_max,
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	struct ch_sq_view bytes;
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT seq, record FROM ticket_set WHERE pool = ? AND seq <= ?", "ti", pool,
-		head_max);
+		"SELECT seq, record FROM ticket_set WHERE pool = ? AND seq <= ? "
+		"AND length(record) > 0",
+		"ti", pool, head_max);
 
 	if (!rc)
 		rc = ch_sq_step(sq, stmt);

@@ -481,8 +481,8 @@ struct ch_op_pool {
 	int64_t soak_ms;  /* CANARY: 0 … CH_STORE_SOAK_MAX_MS */
 };
 
-/* CH_OP_RELEASE: gives edges what need not be held back any longer, at most max_rows records.
- */
+/* CH_OP_RELEASE: gives edges what need not be held back any longer, about max_rows records,
+ * shared between the pools. */
 struct ch_op_release {
 	size_t max_rows; /* 0: 1,000 */
 	/* out: */

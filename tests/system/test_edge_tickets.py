@@ -236,6 +236,17 @@ def test_nor_where_other_certificates_are_asked_for(guarded):
     assert resumes(here, "shared.test", ctx, session, "mixed")
 
 
+def test_nor_where_longer_chains_of_theirs_are_taken(guarded):
+    here, there = guarded
+    here.servers = _TWO_SERVERS.replace("optional_no_ca;", "optional_no_ca; ssl_verify_depth 3;")
+    for edge in guarded:
+        edge.start()
+    ctx = tls.context(None, TLS13)
+    for edge, resumed in ((there, False), (here, True)):
+        session = visit(here, "shared.test", ctx, port="mixed")[1]
+        assert resumes(edge, "shared.test", ctx, session, "mixed") == resumed
+
+
 def test_certificates_that_no_client_is_asked_for_are_not_read(pool):
     """nginx does not look for them either; those that count must be there."""
     edge, = pool(1, HOUR_KEYS, "cert:open.test:2", start=False, servers=_TWO_SERVERS.replace(

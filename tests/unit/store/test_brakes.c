@@ -113,6 +113,19 @@ static int ack_with(struct fixture *fx, const char *id, uint64_t seq, const char
 	return fx_run(fx, &op);
 }
 
+/* As the issuer does when a lease says that something is held back. */
+static struct ch_op_patch waits_for(
+	const struct ch_store_order *order, enum ch_order_state state, const char *code)
+{
+	struct ch_op_patch patch = fx_step(order, state);
+
+	patch.keep_lease = false;
+	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
+	patch.has_reason = true;
+	patch.reason = (struct ch_store_reason){code, "It waits.", CH_ACTOR_OPERATOR};
+	return patch;
+}
+
 /* Opens a name's order and publishes; the order is `confirming` then. */
 static struct ch_store_order *publish(struct fixture *fx, const char *name, uint8_t leaf)
 {
@@ -246,14 +259,79 @@ static void what_is_let_go_wakes_its_order(void **state)
 	assert_ok(freeze(fx, "x"));
 	fx_add(fx, "a.example");
 	order = fx_lease_one(fx);
-	patch = fx_step(order, CH_ORDER_ORDERED);
-	patch.keep_lease = false;
-	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
+	patch = waits_for(order, CH_ORDER_ORDERED, "feed-frozen");
 	assert_ok(fx_patch(fx, &patch));
 	fx_lease_none(fx);
 	assert_ok(act(fx, CH_POOL_THAW));
 	release(fx, 0, NULL);
 	assert_int_equal(fx_lease_one(fx)->id, order->id);
+}
+
+/* A CA's Retry-After is not cut short by it. */
+static void what_waits_for_something_else_is_not_woken(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_patch patch;
+
+	assert_ok(freeze(fx, "x"));
+	fx_add(fx, "a.example");
+	patch = waits_for(fx_lease_one(fx), CH_ORDER_ORDERED, "ca-rate-limited");
+	assert_ok(fx_patch(fx, &patch));
+	assert_ok(act(fx, CH_POOL_THAW));
+	assert_int_equal(release(fx, 0, NULL), 1);
+	fx_lease_none(fx);
+	test_now_ms += CH_HOUR_MS;
+	(void)fx_lease_one(fx);
+}
+
+static void what_is_let_go_while_its_order_is_leased_is_due_at_once(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	assert_ok(freeze(fx, "x"));
+	fx_add(fx, "a.example");
+	order = fx_lease_one(fx);
+	assert_ok(act(fx, CH_POOL_THAW));
+	assert_int_equal(release(fx, 0, NULL), 1);
+	patch = waits_for(order, CH_ORDER_ORDERED, "feed-frozen");
+	assert_ok(fx_patch(fx, &patch));
+	order = fx_lease_one(fx);
+	assert_null(order->edges.held.code);
+	/* Held back as before, it waits. */
+	assert_ok(freeze(fx, "x"));
+	fx_add(fx, "b.example");
+	patch = waits_for(fx_lease_one(fx), CH_ORDER_ORDERED, "feed-frozen");
+	assert_ok(fx_patch(fx, &patch));
+	fx_lease_none(fx);
+}
+
+static void pools_are_let_go_side_by_side(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pool_head head;
+	uint64_t before;
+	bool more;
+
+	assert_ok(freeze(fx, "x"));
+	assert_ok(fx_put(fx, "z.example", CH_TRI_KEEP, NULL, "zone", NULL));
+	assert_ok(ch_store_pool_head(fx->store, "zone", &head));
+	before = head.seq;
+	assert_ok(pool_op(
+		fx, (struct ch_op_pool){.pool = "zone", .action = CH_POOL_FREEZE, .why = "x"}));
+	for (char name[] = "a.example"; name[0] < 'k'; name[0]++)
+		fx_add(fx, name);
+	assert_ok(fx_put(fx, "y.example", CH_TRI_KEEP, NULL, "zone", NULL));
+	assert_ok(act(fx, CH_POOL_THAW));
+	assert_ok(pool_op(fx, (struct ch_op_pool){.pool = "zone", .action = CH_POOL_THAW}));
+	assert_int_equal(release(fx, 4, &more), 3);
+	assert_true(more);
+	assert_ok(ch_store_pool_head(fx->store, "zone", &head));
+	assert_true(head.seq > before);
+	while (more)
+		release(fx, 4, &more);
+	assert_int_equal(feed(fx, NULL, 0).n, 10);
 }
 
 static void a_policy_stays_with_its_name_in_a_frozen_pool(void **state)
@@ -351,9 +429,7 @@ static void a_second_certificate_waits_and_wakes_its_order(void **state)
 	assert_int_equal(release(fx, 0, NULL), 0);
 	order = fx_lease_one(fx);
 	assert_string_equal(order->edges.held.code, "canary-soak");
-	patch = fx_step(order, CH_ORDER_CONFIRMING);
-	patch.keep_lease = false;
-	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
+	patch = waits_for(order, CH_ORDER_CONFIRMING, "canary-soak");
 	assert_ok(fx_patch(fx, &patch));
 	fx_lease_none(fx);
 	assert_ok(act(fx, CH_POOL_RELEASE));
@@ -504,6 +580,33 @@ static void a_canary_in_a_frozen_pool_gets_the_rest_after_the_thaw(void **state)
 	assert_int_equal(feed(fx, "e2", head).row[0].kind, CH_RECORD_NAME);
 }
 
+/* The edges never saw its removal: what they have of its policy is another tenant's. */
+static void a_name_that_is_back_after_a_thaw_brings_its_own_policy(void **state)
+{
+	struct fixture *fx = *state;
+	struct seen seen;
+	uint64_t head;
+
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "one", NULL, NULL));
+	assert_ok(fx_ack(fx, "default", "e1", fx_feed_info(fx).head));
+	assert_ok(canary(fx, "e1"));
+	assert_ok(freeze(fx, "x"));
+	head = fx_feed_info(fx).head;
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "two", NULL, NULL));
+	assert_ok(act(fx, CH_POOL_THAW));
+	release(fx, 0, NULL);
+	seen = feed(fx, "e2", head);
+	assert_true(seen.n >= 2);
+	assert_int_equal(seen.row[0].kind, CH_RECORD_NAME);
+	assert_int_equal(seen.row[1].kind, CH_RECORD_POLICY);
+	/* A change of it afterwards waits for the canary, as ever. */
+	head = fx_feed_info(fx).head;
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "three", NULL, NULL));
+	release(fx, 0, NULL);
+	assert_int_equal(feed(fx, "e2", head).n, 0);
+}
+
 static void the_certificate_before_is_kept_although_it_waited(void **state)
 {
 	struct fixture *fx = *state;
@@ -532,6 +635,10 @@ int main(void)
 		T(pools_and_edges_that_nobody_has_seen_are_refused),
 		T(an_order_says_that_the_feed_is_frozen),
 		T(what_is_let_go_wakes_its_order),
+		T(what_waits_for_something_else_is_not_woken),
+		T(what_is_let_go_while_its_order_is_leased_is_due_at_once),
+		T(pools_are_let_go_side_by_side),
+		T(a_name_that_is_back_after_a_thaw_brings_its_own_policy),
 		T(a_policy_stays_with_its_name_in_a_frozen_pool),
 		T(a_frozen_pools_edges_can_go_on_after_a_long_time),
 		T(certificates_wait_for_the_canary_and_its_soak),

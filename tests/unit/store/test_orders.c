@@ -74,6 +74,36 @@ static void open_orders_come_before_new_ones_and_max_holds(void **state)
 	assert_int_equal(n, 2);
 }
 
+/* Behind a canary, say, many orders wait and are looked at again and again. */
+static void names_without_an_order_get_a_share_of_each_lease(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *orders;
+	struct ch_op_patch patch;
+	size_t n;
+	size_t fresh = 0;
+
+	for (char name[] = "a.example"; name[0] < 'i'; name[0]++)
+		fx_add(fx, name);
+	orders = fx_lease(fx, 8, &n);
+	assert_int_equal(n, 8);
+	for (size_t i = 0; i < n; i++) {
+		patch = fx_step(&orders[i], CH_ORDER_ORDERED);
+		patch.keep_lease = false;
+		assert_ok(fx_patch(fx, &patch));
+	}
+	for (char name[] = "p.example"; name[0] < 't'; name[0]++)
+		fx_add(fx, name);
+	orders = fx_lease(fx, 8, &n);
+	assert_int_equal(n, 8);
+	for (size_t i = 0; i < n; i++)
+		fresh += orders[i].state == CH_ORDER_NEW;
+	assert_int_equal(fresh, 2);
+	/* Where there are none, all of it is for the others. */
+	orders = fx_lease(fx, 8, &n);
+	assert_int_equal(n, 4);
+}
+
 static void bad_leases_are_refused(void **state)
 {
 	struct fixture *fx = *state;
@@ -420,6 +450,7 @@ int main(void)
 		T(a_pair_shares_an_order),
 		T(a_paused_name_is_left_out_of_its_pair),
 		T(open_orders_come_before_new_ones_and_max_holds),
+		T(names_without_an_order_get_a_share_of_each_lease),
 		T(bad_leases_are_refused),
 		T(a_step_is_written_and_the_lease_given_back),
 		T(a_lease_can_be_kept_over_a_write),

@@ -174,6 +174,7 @@ static void what_is_of_no_use_is_removed(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_feed_info info;
+	struct ch_store_pool_head head;
 
 	assert_ok(put(fx, "default", 0, 5, "one"));
 	test_now_ms += 99 * CH_SECOND_MS;
@@ -181,10 +182,20 @@ static void what_is_of_no_use_is_removed(void **state)
 	assert_ok(put(fx, "later", 0, 5, "one"));
 	test_now_ms += CH_SECOND_MS;
 	assert_int_equal(housekeep(fx), 1);
-	assert_string_equal(list(fx, 1)[0].pool, "later");
+	assert_string_equal(list(fx, 2)[0].pool, "default");
+	assert_null(list(fx, 2)[0].record);
+	assert_int_equal(list(fx, 2)[0].version, 5);
+	assert_string_equal(list(fx, 2)[1].pool, "later");
+	assert_non_null(list(fx, 2)[1].record);
 	assert_int_equal(feed_after(fx, "default", 0, 0, &info).rows, 0);
-	/* The next one begins anew. */
-	assert_ok(put(fx, "default", 0, 6, "two"));
+	assert_ok(ch_store_pool_head(fx->store, "default", &head));
+	assert_int_equal(head.seq, 0);
+	assert_int_equal(housekeep(fx), 0);
+	/* Edges remember the highest version that they had: the next one goes on from it. */
+	assert_refused(fx, put(fx, "default", 0, 6, "two"), CH_ECONFLICT, "tickets-changed");
+	assert_refused(fx, put(fx, "default", 5, 5, "two"), CH_EINVAL, "bad-record");
+	assert_ok(put(fx, "default", 5, 6, "two"));
+	assert_string_equal(feed_after(fx, "default", 0, 0, &info).text, "[two] ");
 }
 
 int main(void)
