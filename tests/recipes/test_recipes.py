@@ -115,7 +115,7 @@ def test_what_is_added_passes_the_checks_of_style(added):
 def test_the_endpoint_is_served_and_documented(added):
     assert "/v1/whoami" in added.certherd("store", "--describe").stdout
     added.unit()
-    added.pytest("tests/system/test_openapi.py")
+    added.pytest("tests/system/test_openapi.py", "tests/system/test_openapi_document.py")
     added.pytest("tests/system/test_authentication.py", "-k", "each_role")
 
 
@@ -124,7 +124,7 @@ def test_an_endpoint_without_a_document_is_refused(added):
     text = document.read_text()
     shutil.copy(ROOT / "doc/openapi.yaml", document)
     try:
-        done = added.pytest("tests/system/test_openapi.py", "-k", "servers_routes", check=False)
+        done = added.pytest("tests/system/test_openapi_document.py", "-k", "servers_routes", check=False)
     finally:
         document.write_text(text)
     assert done.returncode == 1 and "/v1/whoami" in done.stdout, done.stdout
@@ -145,7 +145,7 @@ def test_both_can_be_removed(removed):
     assert "whoami" not in removed.certherd("--help").stdout
     assert removed.certherd("whoami").returncode == 2
     removed.unit()
-    removed.pytest("tests/system/test_openapi.py", "-k", "servers or reference or document")
+    removed.pytest("tests/system/test_openapi_document.py")
     for path in set().union(*map(touched, PATCHES.values())):
         same = (ROOT / path).exists() == (removed.folder / path).exists()
         assert same and (not (ROOT / path).exists()

@@ -14,6 +14,8 @@ from api_fixture import ROOT, Client, binary
 PATH = ROOT / "doc/openapi.yaml"
 METHODS = ("get", "put", "post", "delete", "patch")
 PROBLEM = "application/problem+json"
+ROLES = ("operator", "platform", "viewer", "issuer", "edge")
+SERVER = "store"  # a role that may call nothing, though the same CA signs it
 
 
 def described():
