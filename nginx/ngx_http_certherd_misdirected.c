@@ -9,6 +9,8 @@
 
 #include <openssl/x509v3.h>
 
+#include "crypto/pair.h"
+
 
 static ngx_uint_t
 ngx_http_certherd_cert_covers(X509 *x509, ngx_str_t *host)
@@ -28,7 +30,6 @@ ngx_http_certherd_resumed_covers(ngx_connection_t *c,
 {
     X509              *x509, *parsed;
     ngx_uint_t         covers;
-    const u_char      *der;
     struct ch_record   record;
 
     if (ngx_http_certherd_acquire(&cx->sni, &record, c->log) != NGX_OK) {
@@ -38,9 +39,9 @@ ngx_http_certherd_resumed_covers(ngx_connection_t *c,
     parsed = NULL;
     x509 = ngx_http_certherd_cache_peek(&record);
 
-    if (x509 == NULL) {
-        der = record.leaf;
-        parsed = d2i_X509(NULL, &der, (long) record.leaf_len);
+    if (x509 == NULL
+        && ch_pair_parse(record.leaf, record.leaf_len, &parsed) == CH_OK)
+    {
         x509 = parsed;
     }
 

@@ -52,7 +52,6 @@ int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block)
 
 int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key)
 {
-	uint8_t point[65];
 	int rc;
 
 	if (len > 0 && block[0] == CH_KEY_BLOCK_RSA)
@@ -61,35 +60,20 @@ int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key)
 		return CH_EUNSUPPORTED;
 	if (len != CH_KEY_BLOCK_B)
 		return CH_ECRYPTO;
-	rc = ch_p256_public(block + 1, point);
-	if (rc)
-		return rc == CH_EINVAL ? CH_ECRYPTO : rc;
-	return ch_p256_from_pair(block + 1, point, ret_key);
-}
-
-/* OpenSSL's own encoder takes fifty times as long. */
-static int spki_sha256_p256(const uint8_t point[65], uint8_t ret_digest[CH_SHA256_B])
-{
-	/* RFC 5480 section 2: id-ecPublicKey, secp256r1, a BIT STRING without unused bits. */
-	static const uint8_t head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
-		0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
-		0x07, 0x03, 0x42, 0x00};
-	uint8_t der[sizeof(head) + 65];
-
-	memcpy(der, head, sizeof(head));
-	memcpy(der + sizeof(head), point, 65);
-	return ch_sha256(der, sizeof(der), ret_digest);
+	rc = ch_p256_from_scalar(block + 1, ret_key);
+	return rc == CH_EINVAL ? CH_ECRYPTO : rc;
 }
 
 int ch_key_spki_sha256(EVP_PKEY *key, uint8_t ret_digest[CH_SHA256_B])
 {
 	unsigned char *der = NULL;
-	uint8_t point[65];
+	uint8_t spki[CH_P256_SPKI_B];
 	int len;
-	int rc = ch_p256_point(key, point);
+	/* OpenSSL's own encoder takes fifty times as long. */
+	int rc = ch_p256_spki(key, spki);
 
 	if (rc == CH_OK)
-		return spki_sha256_p256(point, ret_digest);
+		return ch_sha256(spki, sizeof(spki), ret_digest);
 	if (rc != CH_EUNSUPPORTED)
 		return rc;
 	len = i2d_PUBKEY(key, &der);

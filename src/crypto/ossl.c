@@ -1,6 +1,7 @@
 #include "crypto/ossl.h"
 
 #include <openssl/obj_mac.h>
+#include <openssl/provider.h>
 #include <pthread.h>
 
 static struct ch_ossl shared;
@@ -20,6 +21,18 @@ static EVP_PKEY *make_p256(void)
 	return params;
 }
 
+static OSSL_LIB_CTX *make_bare(void)
+{
+	OSSL_LIB_CTX *bare = OSSL_LIB_CTX_new();
+
+	/* Or else it would load the default provider by itself. */
+	if (bare && !OSSL_PROVIDER_load(bare, "null")) {
+		OSSL_LIB_CTX_free(bare);
+		bare = NULL;
+	}
+	return bare;
+}
+
 static void make_shared(void)
 {
 	static const uint8_t some_public[32] = {9}; /* the base point */
@@ -30,8 +43,9 @@ static void make_shared(void)
 	shared.p256 = make_p256();
 	shared.p256_group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
 	shared.x25519 = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, some_public, 32);
+	shared.bare = make_bare();
 	shared_ok = shared.sha256 && shared.aes_256_gcm && shared.p256 && shared.p256_group &&
-		    shared.x25519;
+		    shared.x25519 && shared.bare;
 	ERR_pop_to_mark();
 }
 

@@ -31,7 +31,8 @@ struct ch_ossl {
 	/* Only to be duplicated. */
 	EVP_PKEY *p256; /* the curve's parameters without a key */
 	EC_GROUP *p256_group;
-	EVP_PKEY *x25519; /* some public key */
+	EVP_PKEY *x25519;   /* some public key */
+	OSSL_LIB_CTX *bare; /* has no algorithm at all; crypto/pair.c */
 };
 /* NULL when OpenSSL lacks one of them. */
 const struct ch_ossl *ch_ossl(void);
@@ -49,11 +50,17 @@ int ch_ossl_err(struct ch_err *err, int rc, const char *problem, const char *wha
 /* The uncompressed point of a P-256 key, whatever form it was read from.  CH_EUNSUPPORTED for
  * any other kind of key. */
 CH_MUST int ch_p256_point(EVP_PKEY *key, uint8_t ret_point[65]);
+/* The DER SubjectPublicKeyInfo with that point; errors as ch_p256_point. */
+#define CH_P256_SPKI_B 91
+CH_MUST int ch_p256_spki(EVP_PKEY *key, uint8_t ret_der[CH_P256_SPKI_B]);
 /* A P-256 public key from an uncompressed point; refuses points that are not on the curve. */
 CH_MUST int ch_p256_from_point(const uint8_t point[65], EVP_PKEY **ret_key);
 /* A P-256 key pair; the two halves are not compared. */
 CH_MUST int ch_p256_from_pair(
 	const uint8_t scalar[32], const uint8_t point[65], EVP_PKEY **ret_key);
+/* A P-256 key pair for signing, of the kind that OpenSSL made before it had providers (an
+ * EC_KEY): a certificate can share it, crypto/pair.h.  CH_EINVAL as ch_p256_public. */
+CH_MUST int ch_p256_from_scalar(const uint8_t scalar[32], EVP_PKEY **ret_key);
 /* scalar × G.  CH_EINVAL when the scalar is 0 or not below the order. */
 CH_MUST int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65]);
 CH_MUST int ch_p256_scalar(EVP_PKEY *key, uint8_t ret_scalar[32]);

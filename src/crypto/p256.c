@@ -1,3 +1,5 @@
+/* EC_KEY is out of fashion, not gone: ch_p256_from_scalar. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/params.h>
@@ -8,6 +10,7 @@
 #include "crypto/ossl.h"
 
 CH_DEFINE_CLEANUP(EC_POINT *, EC_POINT_free)
+CH_DEFINE_CLEANUP(EC_KEY *, EC_KEY_free)
 
 static int is_p256(EVP_PKEY *key)
 {
@@ -18,6 +21,24 @@ static int is_p256(EVP_PKEY *key)
 	       (strcmp(group, "prime256v1") == 0 || strcmp(group, "P-256") == 0);
 }
 
+static int to_octets(const EC_GROUP *group, const EC_POINT *point, uint8_t ret_point[65])
+{
+	if (EC_POINT_point2oct(
+		    group, point, POINT_CONVERSION_UNCOMPRESSED, ret_point, 65, NULL) != 65)
+		return ch_ossl_fail(CH_ECRYPTO);
+	return CH_OK;
+}
+
+/* Of the kind that ch_p256_from_scalar makes: OpenSSL does not tell its coordinates. */
+static int point_of_pair(EVP_PKEY *key, uint8_t ret_point[65])
+{
+	const EC_KEY *pair = EVP_PKEY_get0_EC_KEY(key);
+	const EC_POINT *point = pair ? EC_KEY_get0_public_key(pair) : NULL;
+
+	return point ? to_octets(EC_KEY_get0_group(pair), point, ret_point)
+		     : ch_ossl_fail(CH_ECRYPTO);
+}
+
 /* By coordinates: the encoded form would be compressed for a key that was read compressed. */
 int ch_p256_point(EVP_PKEY *key, uint8_t ret_point[65])
 {
@@ -26,6 +47,8 @@ int ch_p256_point(EVP_PKEY *key, uint8_t ret_point[65])
 
 	if (!is_p256(key))
 		return ch_ossl_fail(CH_EUNSUPPORTED);
+	if (!EVP_PKEY_get0_provider(key))
+		return point_of_pair(key, ret_point);
 	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &x) != 1 ||
 		EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &y) != 1 ||
 		BN_bn2binpad(x, ret_point + 1, 32) != 32 ||
@@ -90,25 +113,68 @@ int ch_p256_from_pair(const uint8_t scalar[32], const uint8_t point[65], EVP_PKE
 	return CH_OK;
 }
 
+/* d × G, d read from the scalar. */
+static int multiply(const EC_GROUP *group, const uint8_t scalar[32], BIGNUM *d, EC_POINT *point)
+{
+	if (!point || !d || !BN_bin2bn(scalar, 32, d))
+		return ch_ossl_fail(CH_ENOMEM);
+	BN_set_flags(d, BN_FLG_CONSTTIME);
+	if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group)) >= 0)
+		return CH_EINVAL;
+	if (EC_POINT_mul(group, point, d, NULL, NULL, NULL) != 1)
+		return ch_ossl_fail(CH_ECRYPTO);
+	return CH_OK;
+}
+
 int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65])
 {
 	const struct ch_ossl *ossl = ch_ossl();
 	const EC_GROUP *group = ossl ? ossl->p256_group : NULL;
 	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = BN_secure_new();
+	int rc;
 
 	if (!group)
 		return CH_EUNSUPPORTED;
-	if (!point || !d || !BN_bin2bn(scalar, 32, d))
-		return ch_ossl_fail(CH_ENOMEM);
-	BN_set_flags(d, BN_FLG_CONSTTIME);
-	if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group)) >= 0)
-		return CH_EINVAL;
-	if (EC_POINT_mul(group, point, d, NULL, NULL, NULL) != 1 ||
-		EC_POINT_point2oct(
-			group, point, POINT_CONVERSION_UNCOMPRESSED, ret_point, 65, NULL) != 65)
+	rc = multiply(group, scalar, d, point);
+	return rc ? rc : to_octets(group, point, ret_point);
+}
+
+int ch_p256_from_scalar(const uint8_t scalar[32], EVP_PKEY **ret_key)
+{
+	const struct ch_ossl *ossl = ch_ossl();
+	const EC_GROUP *group = ossl ? ossl->p256_group : NULL;
+	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
+	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = BN_secure_new();
+	CH_CLEANUP(EC_KEY_free_p) EC_KEY *pair = EC_KEY_new();
+	CH_AUTO_PKEY EVP_PKEY *key = EVP_PKEY_new();
+	int rc;
+
+	if (!group)
+		return CH_EUNSUPPORTED;
+	rc = multiply(group, scalar, d, point);
+	if (rc)
+		return rc;
+	if (!pair || !key || EC_KEY_set_group(pair, group) != 1 ||
+		EC_KEY_set_private_key(pair, d) != 1 ||
+		EC_KEY_set_public_key(pair, point) != 1 ||
+		EVP_PKEY_assign_EC_KEY(key, pair) != 1)
 		return ch_ossl_fail(CH_ECRYPTO);
+	(void)TAKE_PTR(pair); /* key's now */
+	*ret_key = TAKE_PTR(key);
 	return CH_OK;
+}
+
+int ch_p256_spki(EVP_PKEY *key, uint8_t ret_der[CH_P256_SPKI_B])
+{
+	/* RFC 5480 section 2: id-ecPublicKey, secp256r1, a BIT STRING without unused bits. */
+	static const uint8_t head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+		0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01,
+		0x07, 0x03, 0x42, 0x00};
+
+	_Static_assert(sizeof(head) + 65 == CH_P256_SPKI_B, "the head and a point");
+	memcpy(ret_der, head, sizeof(head));
+	return ch_p256_point(key, ret_der + sizeof(head));
 }
 
 int ch_p256_scalar(EVP_PKEY *key, uint8_t ret_scalar[32])
