@@ -209,6 +209,22 @@ bool ch_conf_has_section(const struct ch_conf *conf, const char *section)
 	return false;
 }
 
+static bool is_first_of_section(const struct ch_conf *conf, size_t entry)
+{
+	for (size_t i = 0; i < entry; i++)
+		if (strcmp(conf->entries[i].section, conf->entries[entry].section) == 0)
+			return false;
+	return true;
+}
+
+const char *ch_conf_section(const struct ch_conf *conf, size_t i)
+{
+	for (size_t entry = 0; entry < conf->n; entry++)
+		if (is_first_of_section(conf, entry) && i-- == 0)
+			return conf->entries[entry].section;
+	return NULL;
+}
+
 void ch_conf_fail(
 	struct ch_conf *conf, const char *section, const char *key, const char *detail_fmt, ...)
 {
@@ -383,6 +399,17 @@ int ch_conf_finish(struct ch_conf *conf, const char *section, struct ch_err *err
 				"cli and up",
 				conf->file, e->line, e->section);
 	}
+	if (conf->err.rc && err)
+		*err = conf->err;
+	return conf->err.rc;
+}
+
+int ch_conf_finish_all(struct ch_conf *conf, struct ch_err *err)
+{
+	for (size_t i = 0; i < conf->n && !conf->err.rc; i++)
+		if (!conf->entries[i].asked)
+			ch_conf_fail(conf, conf->entries[i].section, conf->entries[i].key,
+				"no such section or key");
 	if (conf->err.rc && err)
 		*err = conf->err;
 	return conf->err.rc;

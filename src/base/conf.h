@@ -25,6 +25,9 @@ const char *ch_conf_dir(const struct ch_conf *conf);
 /* True when the section has at least one key. */
 bool ch_conf_has_section(const struct ch_conf *conf, const char *section);
 
+/* The sections in the order of the file, each once; NULL after the last. */
+const char *ch_conf_section(const struct ch_conf *conf, size_t i);
+
 /* The getters latch the first error in conf; ch_conf_finish reports it.  A NULL fallback means
  * that the key is required.  Returned strings are borrowed from conf. */
 const char *ch_conf_str(
@@ -49,6 +52,9 @@ void ch_conf_fail(struct ch_conf *conf, const char *section, const char *key,
 
 /* The first latched error, or unknown keys in the section. */
 CH_MUST int ch_conf_finish(struct ch_conf *conf, const char *section, struct ch_err *err);
+/* For files with sections of their own: the first latched error, or a key of any section that
+ * nobody asked for. */
+CH_MUST int ch_conf_finish_all(struct ch_conf *conf, struct ch_err *err);
 
 static inline void ch_conf_free_p(struct ch_conf **conf)
 {

@@ -1,8 +1,6 @@
 #include "base/clock.h"
 #include "issuerd/issuer.h"
-
-#define GATE_LEAST_MS CH_SECOND_MS
-#define GATE_MOST_MS CH_MINUTE_MS
+#include "pace/retry.h"
 
 void ch_gate_init(struct ch_gate *gate)
 {
@@ -36,15 +34,6 @@ bool ch_gate_is_closed(struct ch_gate *gate)
 	return closed;
 }
 
-static int64_t wait_ms(unsigned outages)
-{
-	int64_t ms = GATE_LEAST_MS;
-
-	for (; outages > 1 && ms < GATE_MOST_MS; outages--)
-		ms *= 2;
-	return ms < GATE_MOST_MS ? ms : GATE_MOST_MS;
-}
-
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)
 {
 	int64_t now_ms = ch_now_ms();
@@ -57,7 +46,7 @@ void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)
 		/* Threads that were under way together count as one outage. */
 		if (now_ms >= gate->open_at_ms) {
 			gate->outages++;
-			gate->open_at_ms = now_ms + wait_ms(gate->outages);
+			gate->open_at_ms = now_ms + ch_outage_wait_ms(gate->outages);
 		}
 		if (ans->retry_at_ms > gate->open_at_ms)
 			gate->open_at_ms = ans->retry_at_ms;

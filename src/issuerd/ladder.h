@@ -5,9 +5,7 @@
 #include <stdint.h>
 
 #include "issuerd/config.h"
-
-/* A number in [0, 1), always the same for the same name and salt. */
-double ch_spread(const char *name, uint64_t salt);
+#include "pace/retry.h"
 
 /* The wait after one more failure of a name that had `failures` in a row before: retry_ladder,
  * more or less retry_jitter_percent. */

@@ -229,6 +229,28 @@ static void a_section_that_no_role_reads_is_an_error(void **state)
 	assert_int_equal(ch_conf_finish(good, "agent", &err), CH_OK);
 }
 
+static void a_file_may_have_sections_of_its_own(void **state)
+{
+	CH_AUTO_CONF struct ch_conf *conf = conf_of("[b 1]\nx=1\n[a]\ny=2\n[b 1]\nz=3\n");
+	struct ch_err err;
+
+	assert_string_equal(ch_conf_section(conf, 0), "b 1");
+	assert_string_equal(ch_conf_section(conf, 1), "a");
+	assert_null(ch_conf_section(conf, 2));
+	assert_string_equal(ch_conf_str(conf, "b 1", "x", NULL), "1");
+	assert_string_equal(ch_conf_str(conf, "b 1", "z", NULL), "3");
+	assert_int_equal(ch_conf_finish_all(conf, &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "configuration:4: [a] y: no such section"));
+}
+
+static void all_that_was_asked_for_is_known(void **state)
+{
+	CH_AUTO_CONF struct ch_conf *conf = conf_of("[b 1]\nx=1\n");
+
+	assert_string_equal(ch_conf_str(conf, "b 1", "x", NULL), "1");
+	assert_int_equal(ch_conf_finish_all(conf, NULL), CH_OK);
+}
+
 static void configuration_errors_name_the_line(void **state)
 {
 	static const struct {
@@ -335,6 +357,8 @@ int main(void)
 		cmocka_unit_test(hex),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(a_section_that_no_role_reads_is_an_error),
+		cmocka_unit_test(a_file_may_have_sections_of_its_own),
+		cmocka_unit_test(all_that_was_asked_for_is_known),
 		cmocka_unit_test(configuration_errors_name_the_line),
 		cmocka_unit_test(configuration_values_are_checked),
 		cmocka_unit_test(files_are_replaced_or_refused),
