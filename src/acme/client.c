@@ -69,6 +69,19 @@ bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B])
 	return ret_url[0] != 0;
 }
 
+size_t ch_acme_get_identities(
+	struct ch_acme *acme, char ret_identities[CH_ACME_IDENTITIES_MAX][CH_ACME_IDENTITY_B])
+{
+	size_t n;
+
+	pthread_mutex_lock(&acme->lock);
+	n = acme->directory.n_caa_identities;
+	memcpy(ret_identities, acme->directory.caa_identities,
+		sizeof(acme->directory.caa_identities));
+	pthread_mutex_unlock(&acme->lock);
+	return n;
+}
+
 static void open_session(struct ch_acme *acme, struct ch_acme_session *session)
 {
 	memset(session, 0, sizeof(*session));

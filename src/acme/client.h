@@ -16,6 +16,12 @@ void ch_acme_set_account(struct ch_acme *acme, const char *url);
 /* False, and "", before it is known. */
 bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B]);
 
+/* By which names CAA records mean this CA; 0 before its directory was read, or when it names
+ * none.
+ */
+size_t ch_acme_get_identities(
+	struct ch_acme *acme, char ret_identities[CH_ACME_IDENTITIES_MAX][CH_ACME_IDENTITY_B]);
+
 /* Makes the whole exchange: the directory (cached for a day, and fetched again after a 404 on
  * one of its URLs), a nonce, the request, newly signed after each badNonce.  ans is initialized
  * by the caller and tells everything; the result is ans->fate. */

@@ -51,6 +51,28 @@ static int copy_url(
 	return CH_OK;
 }
 
+static bool is_host_name(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-.");
+
+	return len > 0 && len < CH_ACME_IDENTITY_B && !text[len];
+}
+
+static void read_identities(const json_t *meta, struct ch_acme_directory *dir)
+{
+	const json_t *list = json_object_get(meta, "caaIdentities");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *one = json_string_value(json_array_get(list, i));
+
+		if (!one || !is_host_name(one) ||
+			dir->n_caa_identities == CH_ACME_IDENTITIES_MAX)
+			continue;
+		strcpy(dir->caa_identities[dir->n_caa_identities++], one);
+	}
+}
+
 int ch_acme_directory_read(
 	const json_t *doc, struct ch_acme_directory *ret_dir, struct ch_err *err)
 {
@@ -66,6 +88,7 @@ int ch_acme_directory_read(
 	if (rc)
 		return rc;
 	dir.eab_required = json_is_true(json_object_get(meta, "externalAccountRequired"));
+	read_identities(meta, &dir);
 	*ret_dir = dir;
 	return CH_OK;
 }

@@ -12,6 +12,8 @@
 #include "base/err.h"
 
 #define CH_ACME_NAMES_MAX 100
+#define CH_ACME_IDENTITIES_MAX 8
+#define CH_ACME_IDENTITY_B 254
 
 enum ch_acme_status {
 	CH_ACME_PENDING,
@@ -31,6 +33,9 @@ struct ch_acme_directory { /* owns its text */
 	char new_account[CH_ACME_URL_B];
 	char new_order[CH_ACME_URL_B];
 	bool eab_required;
+	/* meta.caaIdentities; more, and what is no host name, are left out. */
+	char caa_identities[CH_ACME_IDENTITIES_MAX][CH_ACME_IDENTITY_B];
+	size_t n_caa_identities;
 };
 
 struct ch_acme_order {

@@ -98,6 +98,25 @@ static const struct key keys[] = {
 	{"issuer", "probe_tries", "5",
 		"after so many the name is active with the reason probe-mismatch or "
 		"probe-unreachable"},
+	{"issuer", "preflight", "auto",
+		"look at a name's DNS and CAA before an attempt is spent at the CA: on, off, "
+		"or\n"
+		"auto: with probe = dns, and with addresses or targets"},
+	{"issuer", "addresses", "",
+		"where the platform's names lead: 192.0.2.0/24, 2001:db8::1, …"},
+	{"issuer", "targets", "",
+		"host names that customers' CNAMEs may lead to; *.edge.example.net: any below"},
+	{"issuer", "self_check", "auto",
+		"fetch a probe token through the name's address, port 80: on, off, or auto: "
+		"with\n"
+		"addresses or targets"},
+	{"issuer", "preflight_port", "80", "of that fetch"},
+	{"issuer", "resolvers", "",
+		"DNS resolvers of the preflight, ADDRESS or ADDRESS:PORT; empty: this host's"},
+	{"issuer", "caa_identities", "",
+		"by which names CAA records mean the CA; empty: as its directory says"},
+	{"issuer", "preflight_ladder", "1m,2m,5m,10m,30m,1h,3h,6h",
+		"waits after the 1st, 2nd, … failure of a name before the CA was asked"},
 	LOG_LEVEL("issuer"),
 
 	STORE("agent"),

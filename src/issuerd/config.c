@@ -129,6 +129,7 @@ int ch_issuer_config_read(
 	read_keys(conf, config);
 	read_rates(conf, config);
 	read_probe(conf, config);
+	ch_issuer_config_preflight(conf, config);
 	read_tickets(conf, config);
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))

@@ -9,6 +9,8 @@
 #include "acme/call.h"
 #include "base/conf.h"
 #include "base/log.h"
+#include "issuerd/caa.h"
+#include "issuerd/sites.h"
 #include "net/api.h"
 #include "net/probe.h"
 
@@ -46,8 +48,21 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	char probe_address[CH_PROBE_ADDR_B];
 	uint16_t probe_port;
 	unsigned probe_tries;
+	bool preflight;
+	bool self_check;
+	uint16_t preflight_port;
+	const char *resolvers; /* "": the host's */
+	struct ch_platform platform;
+	char caa_identities[CH_CAA_IDENTITIES_MAX][CH_DNS_NAME_B]; /* instead of the CA's */
+	size_t n_caa_identities;
+	int64_t preflight_ladder_ms[CH_LADDER_MAX];
+	size_t n_preflight_ladder;
 	enum ch_log_level log_level;
 };
+
+/* config_preflight.c: the keys of the preflight; probe has been read.  What is wrong is latched
+ * in conf. */
+void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *config);
 
 /* *ret_config is written to even on failure. */
 CH_MUST int ch_issuer_config_read(

@@ -89,6 +89,7 @@ void ch_issuer_free(struct ch_issuer *issuer)
 {
 	if (!issuer)
 		return;
+	ch_issuer_stop_preflight(issuer);
 	ch_acme_free(issuer->acme);
 	EVP_PKEY_free(issuer->account_key);
 	ch_secret_free(issuer->eab_hmac);

@@ -11,6 +11,7 @@
 #include "crypto/sign.h"
 #include "crypto/x509.h"
 #include "issuerd/config.h"
+#include "issuerd/preflight.h"
 #include "issuerd/write.h"
 
 /* The ACME account: found or made at the CA by the first step that needs it, so that a CA that
@@ -54,6 +55,11 @@ struct ch_issuer {
 	/* Whether an address that a name leads to may be asked: ch_probe_is_global, which tests
 	 * on loopback replace. */
 	bool (*may_ask)(const char *address);
+	struct ch_preflight *preflight; /* NULL: off */
+	/* A preflight of this order has ended; NULL until there is a queue. */
+	void (*wake)(void *arg, uint64_t order_id);
+	void *wake_arg;
+	_Atomic int64_t resolver_warned_ms;
 	/* Probes under way: dead addresses take time, and must not take all workers. */
 	atomic_int probing;
 	/* 1: begin nothing new; from stop_by_ms (monotonic) on, requests are canceled. */
@@ -66,6 +72,10 @@ struct ch_issuer {
 CH_MUST int ch_issuer_open(const struct ch_issuer_config *config, struct ch_issuer **ret_issuer,
 	struct ch_err *err);
 void ch_issuer_free(struct ch_issuer *issuer);
+/* step_preflight.c: starts its threads, when it is on.  Before ch_issuer_free, and with no
+ * queue behind wake any more, comes ch_issuer_stop_preflight. */
+CH_MUST int ch_issuer_start_preflight(struct ch_issuer *issuer, struct ch_err *err);
+void ch_issuer_stop_preflight(struct ch_issuer *issuer);
 /* Reads the recipients again; on failure the old ones stay. */
 CH_MUST int ch_issuer_reload_recipients(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_recipients(struct ch_issuer *issuer, struct ch_recipients *ret_recipients);

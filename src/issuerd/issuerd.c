@@ -27,8 +27,16 @@ struct crew {
 	size_t n_threads;
 };
 
+static void wake_order(void *arg, uint64_t order_id)
+{
+	struct crew *crew = arg;
+
+	ch_queue_hurry(&crew->queue, order_id);
+}
+
 static void crew_free(struct crew *crew)
 {
+	ch_issuer_stop_preflight(crew->issuer);
 	for (size_t i = 0; i < crew->n_workers; i++)
 		ch_worker_done(&crew->workers[i]);
 	ch_worker_done(&crew->leaser);
@@ -46,7 +54,11 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	crew->issuer = issuer;
 	ch_queue_init(&crew->queue, 2 * issuer->config->workers);
-	rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
+	issuer->wake = wake_order;
+	issuer->wake_arg = crew;
+	rc = ch_issuer_start_preflight(issuer, err);
+	if (rc == CH_OK)
+		rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
 	if (rc == CH_OK && issuer->config->ticket_rotation_ms)
 		rc = ch_ticket_keeper_init(&crew->keeper, issuer, &crew->queue, NULL, err);
 	while (rc == CH_OK && crew->n_workers < issuer->config->workers) {

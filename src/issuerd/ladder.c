@@ -17,6 +17,15 @@ int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *nam
 	return ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
 }
 
+int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,
+	uint64_t failures, uint64_t salt)
+{
+	const struct ch_ladder ladder = {config->preflight_ladder_ms,
+		config->n_preflight_ladder, config->retry_jitter_percent};
+
+	return ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
+}
+
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls)
 {
 	/* Many a CA is done at once: one early look. */

@@ -12,6 +12,10 @@
 int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *name,
 	uint64_t failures, uint64_t salt);
 
+/* The same on preflight_ladder. */
+int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,
+	uint64_t failures, uint64_t salt);
+
 /* The wait before poll number polls: before the first (0) a fifth of poll_interval, before the
  * second all of it, and then doubling up to 30 s. */
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);

@@ -70,11 +70,25 @@ bool ch_queue_may_put_aside(struct ch_queue *queue)
 	return may;
 }
 
+/* With the lock held; true once. */
+static bool was_hurried(struct ch_queue *queue, uint64_t order_id)
+{
+	for (size_t i = 0; order_id && i < CH_HURRIED_MAX; i++) {
+		if (queue->hurried[i] != order_id)
+			continue;
+		queue->hurried[i] = 0;
+		return true;
+	}
+	return false;
+}
+
 void ch_queue_put_aside(struct ch_queue *queue, struct ch_work *work, int64_t due_mono_ms)
 {
 	size_t at;
 
 	pthread_mutex_lock(&queue->lock);
+	if (was_hurried(queue, work->id))
+		due_mono_ms = ch_mono_ms();
 	/* Waits are much alike: it belongs near the end. */
 	for (at = queue->n_aside; at > 0 && queue->aside[at - 1].due_mono_ms > due_mono_ms;
 		at--)
@@ -82,6 +96,26 @@ void ch_queue_put_aside(struct ch_queue *queue, struct ch_work *work, int64_t du
 	queue->aside[at] = (struct ch_aside){.work = work, .due_mono_ms = due_mono_ms};
 	queue->n_aside++;
 	pthread_cond_signal(&queue->filled);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void ch_queue_hurry(struct ch_queue *queue, uint64_t order_id)
+{
+	size_t at = 0;
+
+	pthread_mutex_lock(&queue->lock);
+	while (at < queue->n_aside && queue->aside[at].work->id != order_id)
+		at++;
+	if (at < queue->n_aside) {
+		struct ch_aside one = {
+			.work = queue->aside[at].work, .due_mono_ms = ch_mono_ms()};
+
+		memmove(queue->aside + 1, queue->aside, at * sizeof(queue->aside[0]));
+		queue->aside[0] = one;
+		pthread_cond_signal(&queue->filled);
+	} else {
+		queue->hurried[queue->n_hurried++ % CH_HURRIED_MAX] = order_id;
+	}
 	pthread_mutex_unlock(&queue->lock);
 }
 

@@ -10,6 +10,7 @@
 
 #define CH_QUEUE_MAX 256
 #define CH_ASIDE_MAX 256
+#define CH_HURRIED_MAX 64
 
 struct ch_aside {
 	struct ch_work *work;
@@ -28,6 +29,9 @@ struct ch_queue {
 	/* By due_mono_ms.  Who was told that there is room may come late: one per worker. */
 	struct ch_aside aside[CH_ASIDE_MAX + CH_WORKERS_MAX];
 	size_t n_aside;
+	/* Orders that were hurried before they were put aside; the last ones. */
+	uint64_t hurried[CH_HURRIED_MAX];
+	size_t n_hurried;
 	bool closed;
 };
 
@@ -46,6 +50,8 @@ bool ch_queue_may_put_aside(struct ch_queue *queue);
 /* Takes work over until due_mono_ms.  A worker that was told that it may, and puts aside one
  * order before it takes the next, always finds room. */
 void ch_queue_put_aside(struct ch_queue *queue, struct ch_work *work, int64_t due_mono_ms);
+/* The order that was put aside, or is about to be, is due now. */
+void ch_queue_hurry(struct ch_queue *queue, uint64_t order_id);
 void ch_queue_close(struct ch_queue *queue);
 /* Sleeps, but wakes at once when the queue is closed: true then. */
 bool ch_queue_sleep(struct ch_queue *queue, int64_t wait_ms);

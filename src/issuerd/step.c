@@ -241,7 +241,7 @@ void ch_step_run(struct ch_step *step)
 	case CH_ORDER_NEW:
 		if (step->work->rollback)
 			ch_step_rollback(step);
-		else
+		else if (ch_step_preflight(step))
 			ch_step_order(step);
 		break;
 	case CH_ORDER_ORDERED:

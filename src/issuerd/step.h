@@ -21,6 +21,8 @@ void ch_step_run(struct ch_step *step);
 /* One function per group of states; step_*.c. */
 void ch_step_order(struct ch_step *step);    /* new */
 void ch_step_rollback(struct ch_step *step); /* new, of a roll-back */
+/* new, before ch_step_order: true when the CA may be asked; else it fills *step->out. */
+bool ch_step_preflight(struct ch_step *step);
 void ch_step_ordered(struct ch_step *step);  /* ordered: answer the challenges */
 void ch_step_validate(struct ch_step *step); /* validating: poll the authorizations */
 void ch_step_key(struct ch_step *step);	     /* valid: key, CSR, sealing */
@@ -49,6 +51,8 @@ void ch_step_fail_by_problem(struct ch_step *step, const json_t *doc, enum ch_ac
 void ch_step_fail_all(struct ch_step *step, const struct ch_err *err);
 /* Fills one verdict: the ladder's wait, but not before err->retry_at_ms. */
 void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err);
+/* The same for what the preflight found: no attempt at the CA was spent, so it waits less. */
+void ch_step_blame_preflight(struct ch_step *step, size_t i, const struct ch_err *err);
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
 /* The order fails with the verdicts that were filled in. */
 void ch_step_failed(struct ch_step *step);

@@ -25,7 +25,8 @@ void ch_step_order(struct ch_step *step)
 		.names = step->work->name_list,
 		.n_names = step->work->n_names};
 	CH_AUTO_ANSWER struct ch_acme_answer ans;
-	struct ch_notes notes = {0};
+	/* Edges that were waited for already are not waited for as long again. */
+	struct ch_notes notes = {.edges_since_ms = step->work->notes.edges_since_ms};
 
 	ch_acme_answer_init(&ans);
 	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {

@@ -28,6 +28,17 @@ void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
 	ch_reason_from_err(&v->reason, err);
 }
 
+void ch_step_blame_preflight(struct ch_step *step, size_t i, const struct ch_err *err)
+{
+	struct ch_verdict *v = &step->out->verdicts[i];
+	const struct ch_work *work = step->work;
+
+	v->failed = true;
+	v->next_at_ms = ch_now_ms() + ch_preflight_wait_ms(step->issuer->config, work->names[i],
+					      work->failures[i], work->id);
+	ch_reason_from_err(&v->reason, err);
+}
+
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of)
 {
 	struct ch_verdict *v = &step->out->verdicts[i];

@@ -404,6 +404,23 @@ static void what_was_put_aside_comes_when_it_is_due(void **state)
 	ch_work_free(soon);
 }
 
+static void what_was_put_aside_can_be_hurried(void **state)
+{
+	struct ch_work *first = new_work(), *second = new_work();
+
+	first->id = 1;
+	second->id = 2;
+	ch_queue_put_aside(&queue, first, bench_now_ms + 200);
+	ch_queue_hurry(&queue, 2); /* it is about to be */
+	ch_queue_put_aside(&queue, second, bench_now_ms + 100);
+	assert_ptr_equal(ch_queue_take(&queue), second);
+	ch_queue_hurry(&queue, 1);
+	assert_ptr_equal(ch_queue_take(&queue), first);
+	ch_queue_put_aside(&queue, second, bench_now_ms + 100);
+	assert_int_equal(queue.aside[0].due_mono_ms, bench_now_ms + 100);
+	ch_work_free(first);
+}
+
 static void what_can_be_put_aside_is_bounded(void **state)
 {
 	assert_true(ch_queue_may_put_aside(&queue));
@@ -446,6 +463,7 @@ int main(void)
 		T(no_private_key_ever_goes_to_the_store),
 		T(the_queue_is_bounded_and_closes),
 		T(what_was_put_aside_comes_when_it_is_due),
+		T(what_was_put_aside_can_be_hurried),
 		T(what_can_be_put_aside_is_bounded),
 	};
 

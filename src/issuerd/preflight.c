@@ -1,0 +1,475 @@
+#include "issuerd/preflight.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/rand.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/mem.h"
+#include "net/dns.h"
+#include "net/reach.h"
+
+#define BUCKETS 4096u
+#define KEEP_MS (2 * CH_MINUTE_MS)
+#define TOKEN_RAW_B 32
+#define PATH_PREFIX "/.well-known/acme-challenge/"
+#define ACCOUNT_B 1024
+
+struct job {
+	struct job *next; /* in its bucket */
+	struct ch_preflight *preflight;
+	char name[CH_DNS_NAME_B];
+	uint64_t order;
+	bool ended;
+	int64_t ended_ms;	 /* monotonic */
+	unsigned pending;	 /* questions and fetches that are open */
+	struct ch_dns_answer *a; /* owned, until both are there */
+	struct ch_dns_answer *aaaa;
+	const char *caa_at; /* into name */
+	struct ch_sites sites;
+	char path[sizeof(PATH_PREFIX) + CH_B64U_TEXT_B(TOKEN_RAW_B)];
+	struct ch_preflight_result result;
+};
+
+struct fetch { /* which address of which job */
+	struct job *job;
+	size_t site;
+};
+
+struct ch_preflight {
+	struct ch_preflight_options options;
+	struct ch_dns *dns;
+	struct ch_reach *reach;
+	pthread_mutex_t lock;
+	struct job *buckets[BUCKETS];
+	size_t n;
+	size_t sweep; /* bucket that is looked through next */
+};
+
+static size_t bucket_of(const char *name)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return h % BUCKETS;
+}
+
+static void job_free(struct job *job)
+{
+	free(job->a);
+	free(job->aaaa);
+	free(job);
+}
+
+/* With the lock held, as all that follows up to the callbacks. */
+static void end(struct job *job, enum ch_preflight_fate fate)
+{
+	job->ended = true;
+	job->ended_ms = ch_mono_ms();
+	job->result.fate = fate;
+}
+
+static void end_bad(struct job *job, const char *problem, enum ch_actor actor, bool away,
+	const char *detail)
+{
+	ch_err_set(&job->result.err, CH_ECONFLICT, problem, "%s", detail);
+	job->result.err.actor = actor;
+	job->result.away = away;
+	end(job, CH_PREFLIGHT_BAD);
+}
+
+static void end_judged(struct job *job)
+{
+	int rc = ch_sites_judge(&job->sites, job->name, &job->result.away, &job->result.err);
+
+	end(job, rc ? CH_PREFLIGHT_BAD : CH_PREFLIGHT_GOOD);
+}
+
+static void on_fetched(const struct ch_reach_answer *answer, void *arg);
+
+static void begin_fetches(struct job *job)
+{
+	struct ch_preflight *p = job->preflight;
+	uint8_t raw[TOKEN_RAW_B];
+
+	if (p->options.self_check && RAND_bytes(raw, sizeof(raw)) == 1) {
+		strcpy(job->path, PATH_PREFIX);
+		ch_b64u_encode(raw, sizeof(raw), job->path + strlen(PATH_PREFIX));
+		ch_sites_choose(&job->sites, p->options.may_ask);
+	}
+	for (size_t i = 0; i < job->sites.n; i++) {
+		struct fetch *f;
+
+		if (!job->sites.list[i].ask)
+			continue;
+		f = malloc(sizeof(*f));
+		if (f)
+			*f = (struct fetch){.job = job, .site = i};
+		if (f && ch_reach_ask(p->reach, job->name, job->sites.list[i].address,
+				 p->options.http_port, job->path, on_fetched, f) == CH_OK)
+			job->pending++;
+		else
+			free(f);
+	}
+	if (job->pending == 0)
+		end_judged(job);
+}
+
+static void on_caa(const struct ch_dns_answer *answer, void *arg);
+
+static bool ask(struct job *job, const char *name, enum ch_dns_type type, ch_dns_done *done)
+{
+	if (ch_dns_ask(job->preflight->dns, name, type, done, job))
+		return false;
+	job->pending++;
+	return true;
+}
+
+static void ask_caa(struct job *job)
+{
+	if (!ask(job, job->caa_at, CH_DNS_CAA, on_caa))
+		end(job, CH_PREFLIGHT_UNKNOWN);
+}
+
+static bool is_wildcard(const struct job *job)
+{
+	return strncmp(job->name, "*.", 2) == 0;
+}
+
+static void begin_caa(struct job *job)
+{
+	job->caa_at = job->name + (is_wildcard(job) ? 2 : 0);
+	ask_caa(job);
+}
+
+/* Where no resolver of ours answers anything, a timeout is no fault of the name's. */
+static bool is_ours_to_mend(const struct job *job, enum ch_dns_status status)
+{
+	return status == CH_DNS_CANCELED ||
+	       (status == CH_DNS_TIMEOUT && !ch_dns_is_up(job->preflight->dns));
+}
+
+static bool is_failure(enum ch_dns_status status)
+{
+	return status == CH_DNS_FAILED || status == CH_DNS_TIMEOUT;
+}
+
+static void end_without_address(struct job *job)
+{
+	const struct ch_dns_answer *bad = is_failure(job->a->status) ? job->a : job->aaaa;
+	const char *last = job->a->n_chain ? job->a->chain[job->a->n_chain - 1] : NULL;
+	char detail[400 + 2 * CH_DNS_NAME_B];
+
+	if (is_ours_to_mend(job, job->a->status) || is_ours_to_mend(job, job->aaaa->status)) {
+		end(job, CH_PREFLIGHT_UNKNOWN);
+	} else if (is_failure(bad->status)) {
+		snprintf(detail, sizeof(detail),
+			"The DNS servers of %s %s when they are asked for its addresses: no CA "
+			"could validate it.",
+			job->name,
+			bad->status == CH_DNS_TIMEOUT ? "do not answer"
+						      : "answer with an error");
+		end_bad(job, "dns-failed", CH_ACTOR_CUSTOMER, true, detail);
+	} else {
+		snprintf(detail, sizeof(detail),
+			last ? "%s is an alias of %s, which has no A or AAAA record."
+			     : "%s has no A or AAAA record: point it here.",
+			job->name, last);
+		end_bad(job, "dns-no-address", CH_ACTOR_CUSTOMER, true, detail);
+	}
+}
+
+/* What cannot succeed need not be asked about CAA. */
+static void judge_addresses(struct job *job)
+{
+	struct ch_preflight *p = job->preflight;
+
+	if (job->a->status != CH_DNS_FOUND && job->aaaa->status != CH_DNS_FOUND) {
+		end_without_address(job);
+		return;
+	}
+	ch_sites_from(p->options.platform, job->name, job->a, job->aaaa, &job->sites);
+	/* With a self-check what answers there comes first. */
+	if (!p->options.self_check &&
+		ch_sites_judge(&job->sites, job->name, &job->result.away, &job->result.err))
+		end(job, CH_PREFLIGHT_BAD);
+	else
+		begin_caa(job);
+}
+
+static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
+{
+	struct ch_preflight *p = job->preflight;
+	struct ch_caa_asker asker = {.method = "http-01", .wildcard = is_wildcard(job)};
+	char account[ACCOUNT_B] = "";
+	char detail[200 + 2 * CH_DNS_NAME_B];
+	const char *dot;
+
+	if (is_ours_to_mend(job, answer->status)) {
+		end(job, CH_PREFLIGHT_UNKNOWN);
+		return;
+	}
+	if (is_failure(answer->status)) {
+		snprintf(detail, sizeof(detail),
+			"The CAA records of %s cannot be looked up (%s): a CA refuses then.",
+			job->caa_at,
+			answer->status == CH_DNS_TIMEOUT ? "no answer" : "an error");
+		end_bad(job, "caa-failed", CH_ACTOR_CUSTOMER, false, detail);
+		return;
+	}
+	if (answer->status != CH_DNS_FOUND) {
+		/* RFC 8659 section 3: up the name, not the alias. */
+		dot = strchr(job->caa_at, '.');
+		if (dot) {
+			job->caa_at = dot + 1;
+			ask_caa(job);
+			return;
+		}
+	} else {
+		asker.account = account;
+		p->options.asker(p->options.arg, &asker, account, sizeof(account));
+		if (ch_caa_judge(answer, job->caa_at, &asker, &job->result.err)) {
+			end(job, CH_PREFLIGHT_BAD);
+			return;
+		}
+	}
+	if (is_wildcard(job))
+		end(job, CH_PREFLIGHT_GOOD);
+	else
+		begin_fetches(job);
+}
+
+/* After a callback: whoever waits is told, without the lock. */
+static void unlock_and_wake(struct ch_preflight *p, struct job *job)
+{
+	bool ended = job->ended;
+	uint64_t order = job->order;
+
+	pthread_mutex_unlock(&p->lock);
+	if (ended && p->options.wake)
+		p->options.wake(p->options.arg, order);
+}
+
+static void note_addresses(
+	struct job *job, struct ch_dns_answer **slot, const struct ch_dns_answer *answer)
+{
+	struct ch_preflight *p = job->preflight;
+
+	pthread_mutex_lock(&p->lock);
+	job->pending--;
+	*slot = malloc(sizeof(**slot));
+	if (*slot)
+		**slot = *answer;
+	if (job->pending == 0) {
+		if (job->a && job->aaaa)
+			judge_addresses(job);
+		else
+			end(job, CH_PREFLIGHT_UNKNOWN);
+		free(TAKE_PTR(job->a));
+		free(TAKE_PTR(job->aaaa));
+	}
+	unlock_and_wake(p, job);
+}
+
+static void on_a(const struct ch_dns_answer *answer, void *arg)
+{
+	struct job *job = arg;
+
+	note_addresses(job, &job->a, answer);
+}
+
+static void on_aaaa(const struct ch_dns_answer *answer, void *arg)
+{
+	struct job *job = arg;
+
+	note_addresses(job, &job->aaaa, answer);
+}
+
+static void on_caa(const struct ch_dns_answer *answer, void *arg)
+{
+	struct job *job = arg;
+	struct ch_preflight *p = job->preflight;
+
+	pthread_mutex_lock(&p->lock);
+	job->pending--;
+	judge_caa(job, answer);
+	unlock_and_wake(p, job);
+}
+
+static enum ch_seen seen(const struct job *job, const struct ch_reach_answer *answer)
+{
+	const char *token = job->path + strlen(PATH_PREFIX);
+	size_t len = strlen(token);
+	const char *rest = answer->body + len + 1;
+	size_t print_len = strlen(job->preflight->options.thumbprint);
+
+	if (answer->rc == CH_ENETWORK || answer->rc == CH_ETIMEOUT)
+		return CH_SEEN_NOBODY;
+	/* Stopping, or it leads where we do not follow: the CA will tell. */
+	if (answer->rc == CH_ECANCELED || answer->rc == CH_ENOMEM || answer->elsewhere[0])
+		return CH_SEEN_EDGE;
+	if (answer->rc || answer->status != 200 || strncmp(answer->body, token, len) != 0 ||
+		answer->body[len] != '.')
+		return CH_SEEN_OTHER;
+	if (strncmp(rest, job->preflight->options.thumbprint, print_len) == 0 &&
+		rest[print_len + strspn(rest + print_len, " \t\r\n")] == 0)
+		return CH_SEEN_EDGE;
+	return CH_SEEN_ACCOUNT;
+}
+
+static void on_fetched(const struct ch_reach_answer *answer, void *arg)
+{
+	struct fetch *f = arg;
+	struct job *job = f->job;
+	struct ch_preflight *p = job->preflight;
+
+	pthread_mutex_lock(&p->lock);
+	job->sites.list[f->site].seen = seen(job, answer);
+	if (--job->pending == 0)
+		end_judged(job);
+	unlock_and_wake(p, job);
+	free(f);
+}
+
+int ch_preflight_new(const struct ch_preflight_options *options,
+	struct ch_preflight **ret_preflight, struct ch_err *err)
+{
+	struct ch_dns_options dns = {
+		.resolvers = options->resolvers, .timeout_ms = options->dns_timeout_ms};
+	struct ch_preflight *p = calloc(1, sizeof(*p));
+	int rc;
+
+	if (!p)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	p->options = *options;
+	pthread_mutex_init(&p->lock, NULL);
+	rc = ch_dns_new(&dns, &p->dns, err);
+	if (rc == CH_OK && options->self_check)
+		rc = ch_reach_new(&p->reach, err);
+	if (rc) {
+		ch_preflight_free(p);
+		return rc;
+	}
+	*ret_preflight = p;
+	return CH_OK;
+}
+
+void ch_preflight_free(struct ch_preflight *p)
+{
+	if (!p)
+		return;
+	/* Their callbacks may begin fetches, but no fetch a question. */
+	ch_dns_free(p->dns);
+	ch_reach_free(p->reach);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (p->buckets[i]) {
+			struct job *job = p->buckets[i];
+
+			p->buckets[i] = job->next;
+			job_free(job);
+		}
+	}
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+static struct job **find(struct ch_preflight *p, const char *name)
+{
+	struct job **at = &p->buckets[bucket_of(name)];
+
+	while (*at && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static void drop(struct ch_preflight *p, struct job **at)
+{
+	struct job *job = *at;
+
+	*at = job->next;
+	p->n--;
+	job_free(job);
+}
+
+static bool is_old(const struct job *job)
+{
+	return job->ended && job->pending == 0 && ch_mono_ms() - job->ended_ms > KEEP_MS;
+}
+
+/* One bucket each time: what nobody came back for goes. */
+static void sweep(struct ch_preflight *p)
+{
+	struct job **at = &p->buckets[p->sweep++ % BUCKETS];
+
+	while (*at) {
+		if (is_old(*at))
+			drop(p, at);
+		else
+			at = &(*at)->next;
+	}
+}
+
+static void begin(struct ch_preflight *p, const char *name, uint64_t order)
+{
+	struct job *job;
+
+	if (p->n >= CH_PREFLIGHT_MAX || !(job = calloc(1, sizeof(*job))))
+		return;
+	job->preflight = p;
+	job->order = order;
+	snprintf(job->name, sizeof(job->name), "%s", name);
+	job->next = p->buckets[bucket_of(name)];
+	p->buckets[bucket_of(name)] = job;
+	p->n++;
+	if (is_wildcard(job)) {
+		begin_caa(job);
+		return;
+	}
+	if (!ask(job, name, CH_DNS_AAAA, on_aaaa)) {
+		end(job, CH_PREFLIGHT_UNKNOWN);
+		return;
+	}
+	/* The one that is open ends it then. */
+	(void)!ask(job, name, CH_DNS_A, on_a);
+}
+
+void ch_preflight_look(struct ch_preflight *p, const char *name, uint64_t order,
+	struct ch_preflight_result *ret_result)
+{
+	struct job **at;
+
+	memset(ret_result, 0, sizeof(*ret_result));
+	ret_result->fate = CH_PREFLIGHT_WAIT;
+	pthread_mutex_lock(&p->lock);
+	sweep(p);
+	at = find(p, name);
+	if (*at && is_old(*at)) {
+		drop(p, at);
+		at = find(p, name);
+	}
+	if (!*at) {
+		begin(p, name, order);
+	} else if ((*at)->ended && (*at)->pending == 0) {
+		*ret_result = (*at)->result;
+	} else {
+		(*at)->order = order;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+void ch_preflight_forget(struct ch_preflight *p, const char *name)
+{
+	struct job **at;
+
+	pthread_mutex_lock(&p->lock);
+	at = find(p, name);
+	if (*at && (*at)->ended && (*at)->pending == 0)
+		drop(p, at);
+	pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,138 @@
+/* new: is there any sense in asking the CA? */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "issuerd/step.h"
+
+/* The first look comes when it has ended, or is for the store's sake: what takes longer than
+ * that takes seconds, and waits there. */
+#define ASIDE_MS INT64_C(250)
+#define SLOW_MS (2 * CH_SECOND_MS)
+#define SLOWEST_MS (5 * CH_SECOND_MS)
+#define LOOKS_MAX 100
+#define WARN_EACH_MS CH_MINUTE_MS
+
+static void fill_asker(
+	void *arg, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b)
+{
+	struct ch_issuer *issuer = arg;
+	const struct ch_issuer_config *config = issuer->config;
+	char account[CH_ACME_URL_B];
+
+	_Static_assert(sizeof(ret_asker->identities) ==
+			       (size_t)CH_ACME_IDENTITIES_MAX * CH_ACME_IDENTITY_B,
+		"the same shape");
+	if (config->n_caa_identities) {
+		ret_asker->n_identities = config->n_caa_identities;
+		memcpy(ret_asker->identities, config->caa_identities,
+			sizeof(ret_asker->identities));
+	} else {
+		ret_asker->n_identities =
+			ch_acme_get_identities(issuer->acme, ret_asker->identities);
+	}
+	(void)ch_acme_get_account(issuer->acme, account);
+	snprintf(ret_account, account_b, "%s", account);
+}
+
+static void wake(void *arg, uint64_t order_id)
+{
+	struct ch_issuer *issuer = arg;
+
+	if (issuer->wake)
+		issuer->wake(issuer->wake_arg, order_id);
+}
+
+int ch_issuer_start_preflight(struct ch_issuer *issuer, struct ch_err *err)
+{
+	const struct ch_issuer_config *config = issuer->config;
+	struct ch_preflight_options options = {.resolvers = config->resolvers,
+		.platform = &config->platform,
+		.self_check = config->self_check,
+		.http_port = config->preflight_port,
+		.thumbprint = issuer->thumbprint,
+		.may_ask = issuer->may_ask,
+		.asker = fill_asker,
+		.wake = wake,
+		.arg = issuer};
+
+	if (!config->preflight)
+		return CH_OK;
+	return ch_preflight_new(&options, &issuer->preflight, err);
+}
+
+void ch_issuer_stop_preflight(struct ch_issuer *issuer)
+{
+	ch_preflight_free(issuer->preflight);
+	issuer->preflight = NULL;
+}
+
+static void look_again(struct ch_step *step)
+{
+	struct ch_notes notes = step->work->notes;
+	int64_t wait_ms = notes.polls == 0 ? ASIDE_MS : notes.polls == 1 ? SLOW_MS : SLOWEST_MS;
+
+	notes.polls++;
+	ch_step_poll(step, ch_now_ms() + wait_ms, &notes);
+}
+
+static void warn(struct ch_issuer *issuer)
+{
+	int64_t last_ms = atomic_load(&issuer->resolver_warned_ms);
+	int64_t now_ms = ch_mono_ms();
+
+	if ((last_ms == 0 || now_ms - last_ms > WARN_EACH_MS) &&
+		atomic_compare_exchange_strong(&issuer->resolver_warned_ms, &last_ms, now_ms))
+		ch_log_warn("no resolver answers: the CA is asked without a preflight; see "
+			    "resolvers in the configuration");
+}
+
+/* The order fails: who is not at fault gets one of its own. */
+static void fail(struct ch_step *step, const struct ch_preflight_result *results)
+{
+	size_t culprit = 0;
+
+	for (size_t i = 0; i < step->work->n_names; i++) {
+		if (results[i].fate != CH_PREFLIGHT_BAD)
+			continue;
+		ch_step_blame_preflight(step, i, &results[i].err);
+		culprit = i;
+	}
+	for (size_t i = 0; i < step->work->n_names; i++)
+		if (results[i].fate != CH_PREFLIGHT_BAD)
+			ch_step_acquit(step, i, step->work->names[culprit]);
+	ch_step_failed(step);
+}
+
+bool ch_step_preflight(struct ch_step *step)
+{
+	struct ch_issuer *issuer = step->issuer;
+	const struct ch_work *work = step->work;
+	struct ch_preflight_result results[CH_WORK_NAMES_MAX];
+	size_t waiting = 0;
+	size_t bad = 0;
+
+	if (!issuer->preflight || work->notes.polls >= LOOKS_MAX)
+		return true;
+	/* An edge that does not know the name yet would fail the self-check. */
+	if (issuer->config->self_check && !work->renewal && ch_step_wait_for_edges(step))
+		return false;
+	for (size_t i = 0; i < work->n_names; i++) {
+		ch_preflight_look(issuer->preflight, work->names[i], work->id, &results[i]);
+		waiting += results[i].fate == CH_PREFLIGHT_WAIT;
+		bad += results[i].fate == CH_PREFLIGHT_BAD;
+	}
+	if (waiting) {
+		look_again(step);
+		return false;
+	}
+	for (size_t i = 0; i < work->n_names; i++) {
+		ch_preflight_forget(issuer->preflight, work->names[i]);
+		if (results[i].fate == CH_PREFLIGHT_UNKNOWN)
+			warn(issuer);
+	}
+	if (bad)
+		fail(step, results);
+	return !bad;
+}

@@ -1,0 +1,127 @@
+"""What is found before an attempt is spent at the CA: with the real resolver, nginx and CA."""
+
+import pathlib
+import re
+
+import pytest
+
+from lab import site as site_module, wait
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def looked_at():
+    site = site_module.Site(site_module.make_scratch("certherd-preflight-"))
+    site.settings = {"issuer": {
+        "preflight": "on", "addresses": "127.0.0.1", "targets": "edge.platform.test",
+        "preflight_port": site.pebble.http_port, "caa_identities": "pebble.test",
+        "resolvers": f"127.0.0.1:{site.pebble.dns_port}", "preflight_ladder": "1s,2s,4s"}}
+    site.start()
+    yield site
+    site.stop()
+    site.remove()
+
+
+def orders_at_the_ca(site, name):
+    """How often the CA was asked about the name: Pebble logs every authorization."""
+    return site.pebble.server.log().count(name)
+
+
+def check_failed(site, name, code, actor):
+    domain = site.herd.wait_state(name, "failed")
+    assert (domain["reason"]["code"], domain["reason"]["actor"]) == (code, actor), domain["reason"]
+    assert name.split(".", 1)[1] in domain["reason"]["detail"]
+    assert domain["next_at"]
+    assert orders_at_the_ca(site, name) == 0
+    return domain
+
+
+def test_a_name_that_leads_here_goes_live(looked_at):
+    looked_at.go_live("good.example.com", www=True)
+    assert looked_at.herd.domain("www.good.example.com")["state"] == "active"
+
+
+def test_what_points_elsewhere_costs_the_ca_nothing_and_comes_back(looked_at):
+    name = "elsewhere.example.com"
+    looked_at.pebble.dns_set("add-a", host=name + ".", addresses=["127.0.0.9"])
+    looked_at.add(name)
+    check_failed(looked_at, name, "dns-points-elsewhere", "customer")
+    looked_at.herd.wait_state(name, ("failed", "pending"), also=lambda now: now["failures"] >= 2)
+    assert orders_at_the_ca(looked_at, name) == 0
+    looked_at.pebble.dns_set("clear-a", host=name + ".")
+    looked_at.herd.wait_state(name, "active")
+
+
+def test_an_aaaa_record_that_leads_elsewhere_is_told_apart(looked_at):
+    name = "six.example.com"
+    looked_at.pebble.dns_set("add-aaaa", host=name + ".", addresses=["2001:db8::9"])
+    looked_at.add(name)
+    check_failed(looked_at, name, "dns-ipv6-elsewhere", "customer")
+
+
+def test_broken_dns_is_found_first(looked_at):
+    name = "broken.example.com"
+    looked_at.pebble.break_name(name)
+    looked_at.add(name)
+    check_failed(looked_at, name, "dns-failed", "customer")
+
+
+def test_caa_is_obeyed(looked_at):
+    for name, value, code in (
+            ("no.caa.test", "other.test", "caa-forbids"),
+            ("account.caa.test", "pebble.test; accounturi=https://other.test/1", "caa-account"),
+            ("method.caa.test", "pebble.test; validationmethods=dns-01", "caa-method")):
+        looked_at.pebble.dns_set("add-caa", host=name + ".", policies=[{"tag": "issue", "value": value}])
+        looked_at.add(name)
+        # The account is known only once there is one.
+        check_failed(looked_at, name, code, "customer")
+    looked_at.pebble.dns_set("add-caa", host="yes.caa.test.",
+                             policies=[{"tag": "issue", "value": "pebble.test"}])
+    looked_at.go_live("yes.caa.test")
+
+
+def test_one_name_of_two_does_not_take_the_other_along(looked_at):
+    looked_at.pebble.dns_set("add-a", host="www.half.example.com.", addresses=["127.0.0.9"])
+    looked_at.add("half.example.com", www=True)
+    looked_at.herd.wait_state("half.example.com", "active")
+    domain = looked_at.herd.domain("www.half.example.com")
+    assert domain["reason"]["code"] == "dns-points-elsewhere", domain
+
+
+def test_dead_names_do_not_hold_up_good_ones(looked_at):
+    looked_at.herd.check()
+    for number in range(30):
+        looked_at.pebble.dns_set("set-servfail", host=f"dead{number}.example.net.")
+    batch = [{"name": f"dead{number}.example.net"} for number in range(30)]
+    batch += [{"name": f"live{number}.example.net"} for number in range(5)]
+    assert looked_at.herd.api().post("/v1/domains", {"domains": batch}).json["created"] == 35
+    for number in range(5):
+        looked_at.herd.wait_state(f"live{number}.example.net", "active")
+    wait.until(lambda: all(
+        looked_at.herd.domain(f"dead{number}.example.net")["state"] == "failed" for number in range(30)),
+        lambda: "the dead names have failed")
+    assert sum(orders_at_the_ca(looked_at, f"dead{number}.example.net") for number in range(30)) == 0
+
+
+def test_an_edge_that_does_not_answer_is_the_platforms_to_mend(looked_at):
+    looked_at.nginx.stop()
+    looked_at.add("later.example.com")
+    try:
+        check_failed(looked_at, "later.example.com", "self-check-unreachable", "platform")
+    finally:
+        looked_at.nginx.start()
+    looked_at.herd.wait_state("later.example.com", "active")
+
+
+def test_every_code_has_a_section():
+    sections = set(re.findall(r"^## ([a-z0-9-]+)$", (ROOT / "doc/troubleshooting.md").read_text(), re.M))
+    codes = set(re.findall(r'X\("([a-z0-9-]+)"\)', (ROOT / "src/issuerd/preflight.h").read_text()))
+    assert len(codes) > 10
+    source = "".join((ROOT / f"src/issuerd/{name}.c").read_text() for name in ("caa", "sites", "preflight"))
+    used = set(re.findall(r'"((?:dns|caa|self-check)-[a-z0-9-]+)"', source))
+    assert used == codes
+    table = (ROOT / "doc/api.md").read_text().split("| code | actor | |", 1)[1].split("\n\n", 1)[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    told = {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])}
+    assert codes <= told and told <= sections
