@@ -43,7 +43,7 @@ static void print_result(const json_t *domain, const char *what)
 static bool is_settled(const char *state)
 {
 	return strcmp(state, "active") == 0 || strcmp(state, "failed") == 0 ||
-	       strcmp(state, "paused") == 0;
+	       strcmp(state, "moved") == 0 || strcmp(state, "paused") == 0;
 }
 
 /* Until the name is active, or failed, or the time is up. */

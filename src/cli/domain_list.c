@@ -160,8 +160,8 @@ int ch_domain_list_main(int argc, char **argv)
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	const struct ch_opt list[] = {
 		{"state", "STATE",
-			"pending, validating, issuing, active, renewing, failed, paused", NULL,
-			&l.filters[0]},
+			"pending, validating, issuing, active, renewing, failed, moved, paused",
+			NULL, &l.filters[0]},
 		{"tenant", "TEXT", "names of one tenant", NULL, &l.filters[1]},
 		{"pool", "TEXT", "names of one pool", NULL, &l.filters[2]},
 		{"actor", "WHO", "who must act: nobody, customer, platform, operator, ca", NULL,

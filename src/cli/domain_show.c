@@ -117,6 +117,8 @@ static void print_domain(const json_t *domain)
 	if (ch_json_int(domain, "failures"))
 		printf("%-12s %" PRId64 " in a row\n", "Failures",
 			ch_json_int(domain, "failures"));
+	if (*ch_json_str(domain, "away_since"))
+		line("Away since", ch_json_str(domain, "away_since"));
 	print_certificate(json_object_get(domain, "certificate"));
 	if (json_is_true(json_object_get(domain, "www")))
 		line("Shared with", "its www name");

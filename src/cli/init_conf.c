@@ -117,6 +117,10 @@ static const struct key keys[] = {
 		"by which names CAA records mean the CA; empty: as its directory says"},
 	{"issuer", "preflight_ladder", "1m,2m,5m,10m,30m,1h,3h,6h",
 		"waits after the 1st, 2nd, … failure of a name before the CA was asked"},
+	{"issuer", "moved_after", "7d",
+		"a name whose DNS has led elsewhere for so long is moved: not renewed, and "
+		"looked at\n"
+		"ever more rarely, until it leads here again; 0s: never"},
 	LOG_LEVEL("issuer"),
 
 	STORE("agent"),

@@ -57,6 +57,7 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	size_t n_caa_identities;
 	int64_t preflight_ladder_ms[CH_LADDER_MAX];
 	size_t n_preflight_ladder;
+	int64_t moved_after_ms; /* 0: never */
 	enum ch_log_level log_level;
 };
 

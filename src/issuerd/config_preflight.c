@@ -93,4 +93,6 @@ void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *c
 	if (config->n_preflight_ladder == 0)
 		ch_conf_fail(
 			conf, SECTION, "preflight_ladder", "needs one span of time at least");
+	config->moved_after_ms =
+		ch_conf_duration(conf, SECTION, "moved_after", "7d", 0, 365 * CH_DAY_MS);
 }

@@ -4,6 +4,7 @@
 
 #define POLL_MOST_MS (30 * CH_SECOND_MS)
 #define EARLY_POLL 5
+#define MOVED_MOST_MS (30 * CH_DAY_MS)
 #define EDGES_LEAST_MS INT64_C(250)
 #define EDGES_MOST_MS (5 * CH_SECOND_MS)
 #define SHORT_LIFE_MS (10 * CH_DAY_MS)
@@ -24,6 +25,18 @@ int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *
 		config->n_preflight_ladder, config->retry_jitter_percent};
 
 	return ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
+}
+
+int64_t ch_moved_wait_ms(
+	const struct ch_issuer_config *config, const char *name, int64_t away_ms, uint64_t salt)
+{
+	int64_t least_ms = config->preflight_ladder_ms[config->n_preflight_ladder - 1];
+	int64_t wait_ms = away_ms / 8 < MOVED_MOST_MS ? away_ms / 8 : MOVED_MOST_MS;
+	const struct ch_ladder ladder = {&wait_ms, 1, config->retry_jitter_percent};
+
+	if (wait_ms < least_ms)
+		wait_ms = least_ms;
+	return ch_ladder_rung_ms(&ladder, 0, ch_spread(name, salt));
 }
 
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls)

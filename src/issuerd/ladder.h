@@ -16,6 +16,11 @@ int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *nam
 int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,
 	uint64_t failures, uint64_t salt);
 
+/* The wait of a name that has moved, away for so long: an eighth of that; at least the ladder's
+ * last rung, at most 30 d. */
+int64_t ch_moved_wait_ms(const struct ch_issuer_config *config, const char *name,
+	int64_t away_ms, uint64_t salt);
+
 /* The wait before poll number polls: before the first (0) a fifth of poll_interval, before the
  * second all of it, and then doubling up to 30 s. */
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);

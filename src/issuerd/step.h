@@ -52,7 +52,8 @@ void ch_step_fail_all(struct ch_step *step, const struct ch_err *err);
 /* Fills one verdict: the ladder's wait, but not before err->retry_at_ms. */
 void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err);
 /* The same for what the preflight found: no attempt at the CA was spent, so it waits less. */
-void ch_step_blame_preflight(struct ch_step *step, size_t i, const struct ch_err *err);
+void ch_step_blame_preflight(
+	struct ch_step *step, size_t i, bool away, const struct ch_err *err);
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
 /* The order fails with the verdicts that were filled in. */
 void ch_step_failed(struct ch_step *step);

@@ -96,7 +96,7 @@ static void fail(struct ch_step *step, const struct ch_preflight_result *results
 	for (size_t i = 0; i < step->work->n_names; i++) {
 		if (results[i].fate != CH_PREFLIGHT_BAD)
 			continue;
-		ch_step_blame_preflight(step, i, &results[i].err);
+		ch_step_blame_preflight(step, i, results[i].away, &results[i].err);
 		culprit = i;
 	}
 	for (size_t i = 0; i < step->work->n_names; i++)

@@ -21,22 +21,48 @@ void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
 	const struct ch_work *work = step->work;
 
 	v->failed = true;
-	v->next_at_ms = ch_now_ms() + ch_ladder_wait_ms(step->issuer->config, work->names[i],
-					      work->failures[i], work->id);
+	v->next_at_ms =
+		ch_now_ms() + ch_ladder_wait_ms(step->issuer->config, work->names[i],
+				      work->failures[i] - work->checks_failed[i], work->id);
 	if (err->retry_at_ms > v->next_at_ms)
 		v->next_at_ms = err->retry_at_ms;
 	ch_reason_from_err(&v->reason, err);
 }
 
-void ch_step_blame_preflight(struct ch_step *step, size_t i, const struct ch_err *err)
+/* Rarer the longer it is away, so that all who ever left cost next to nothing. */
+static void let_go(struct ch_step *step, size_t i, int64_t away_ms)
 {
 	struct ch_verdict *v = &step->out->verdicts[i];
-	const struct ch_work *work = step->work;
+	char since[CH_TIME_STR_B];
+	struct ch_reason why = v->reason;
 
-	v->failed = true;
-	v->next_at_ms = ch_now_ms() + ch_preflight_wait_ms(step->issuer->config, work->names[i],
-					      work->failures[i], work->id);
+	v->moved = true;
+	v->next_at_ms = ch_now_ms() + ch_moved_wait_ms(step->issuer->config,
+					      step->work->names[i], away_ms, step->work->id);
+	ch_reason_set(&v->reason, why.code, why.actor,
+		"It has led elsewhere since %.10s, so it is not renewed; it comes back by "
+		"itself "
+		"when it leads here again. %s",
+		ch_time_str(ch_now_ms() - away_ms, since), why.detail);
+}
+
+void ch_step_blame_preflight(
+	struct ch_step *step, size_t i, bool away, const struct ch_err *err)
+{
+	const struct ch_issuer_config *config = step->issuer->config;
+	struct ch_verdict *v = &step->out->verdicts[i];
+	const struct ch_work *work = step->work;
+	int64_t since_ms = work->away_since_ms[i] ? work->away_since_ms[i] : ch_now_ms();
+	uint64_t before = work->second ? work->failures[i] : work->checks_failed[i];
+
+	v->failed = v->check = true;
+	v->away = away;
+	v->next_at_ms =
+		ch_now_ms() + ch_preflight_wait_ms(config, work->names[i], before, work->id);
 	ch_reason_from_err(&v->reason, err);
+	if (away && !work->second && config->moved_after_ms &&
+		ch_now_ms() - since_ms >= config->moved_after_ms)
+		let_go(step, i, ch_now_ms() - since_ms);
 }
 
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of)

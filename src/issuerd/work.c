@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/codec.h"
 #include "wire/record.h"
 
@@ -56,6 +57,25 @@ void ch_work_free(struct ch_work *work)
 		free(work->old[i].bytes);
 	free(work->old_chain);
 	free(work);
+}
+
+/* What no store of before says is nothing. */
+static int read_checks(const json_t *doc, struct ch_work *work)
+{
+	const json_t *checks = json_object_get(doc, "checks");
+
+	for (size_t i = 0; i < work->n_names; i++) {
+		const json_t *one = json_object_get(checks, work->names[i]);
+		const char *since = json_string_value(json_object_get(one, "away_since"));
+		json_int_t failed = json_integer_value(json_object_get(one, "failed"));
+
+		if (failed < 0 || (since && ch_time_parse(since, &work->away_since_ms[i])))
+			return CH_EPROTO;
+		if ((uint64_t)failed > work->failures[i])
+			return CH_EPROTO;
+		work->checks_failed[i] = (uint64_t)failed;
+	}
+	return CH_OK;
 }
 
 static int read_names(const json_t *doc, struct ch_work *work)
@@ -168,6 +188,8 @@ int ch_work_read(
 		rc = read_key(doc, work);
 	if (rc == CH_OK)
 		rc = read_names(doc, work);
+	if (rc == CH_OK)
+		rc = read_checks(doc, work);
 	if (rc == CH_OK)
 		rc = ch_notes_read(json_object_get(doc, "acme"), &work->notes);
 	if (rc == CH_OK)

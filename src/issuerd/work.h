@@ -57,8 +57,10 @@ struct ch_work {
 	uint64_t fence;
 	enum ch_order_state state;
 	char names[CH_WORK_NAMES_MAX][CH_NAME_TEXT_B];
-	const char *name_list[CH_WORK_NAMES_MAX]; /* into names */
-	uint64_t failures[CH_WORK_NAMES_MAX];	  /* in a row, before this order */
+	const char *name_list[CH_WORK_NAMES_MAX];  /* into names */
+	uint64_t failures[CH_WORK_NAMES_MAX];	   /* in a row, before this order */
+	uint64_t checks_failed[CH_WORK_NAMES_MAX]; /* of these: before the CA was asked */
+	int64_t away_since_ms[CH_WORK_NAMES_MAX];  /* 0: its DNS does not lead elsewhere */
 	size_t n_names;
 	uint64_t attempts;
 	enum ch_key_type key;

@@ -83,13 +83,20 @@ static int put_verdicts(json_t *doc, const struct ch_write *w, const struct ch_w
 
 	for (size_t i = 0; rc == CH_OK && i < work->n_names; i++) {
 		const struct ch_verdict *v = &w->verdicts[i];
-		enum ch_name_state state = v->paused ? CH_NAME_PAUSED : CH_NAME_FAILED;
+		enum ch_name_state state = v->paused  ? CH_NAME_PAUSED
+					   : v->moved ? CH_NAME_MOVED
+						      : CH_NAME_FAILED;
 		json_t *one = json_pack("{sssbss}", "name", work->names[i], "failed", v->failed,
 			"state", ch_name_state_str(state));
 
 		if (json_array_append_new(list, one))
 			return CH_ENOMEM;
-		rc = put_time(one, "next_at", v->next_at_ms);
+		if (v->check)
+			rc = put(one, "check", json_true());
+		if (rc == CH_OK && v->away)
+			rc = put(one, "away", json_true());
+		if (rc == CH_OK)
+			rc = put_time(one, "next_at", v->next_at_ms);
 		if (rc == CH_OK)
 			rc = put(one, "reason", reason_json(&v->reason));
 	}

@@ -23,6 +23,9 @@ void ch_reason_from_err(struct ch_reason *reason, const struct ch_err *err);
 struct ch_verdict {  /* of one name of a failed order */
 	bool failed; /* at fault */
 	bool paused; /* nobody tries again until somebody resumes the name */
+	bool check;  /* failed before the CA was asked, */
+	bool away;   /* because its DNS leads elsewhere, */
+	bool moved;  /* and has for so long that it counts as gone */
 	int64_t next_at_ms;
 	struct ch_reason reason;
 };

@@ -16,7 +16,10 @@ int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row 
 			"UPDATE name SET order_id = ?, solo = 0, state = ?, updated_at = ? "
 			"WHERE name = ?",
 			"itit", id,
-			ch_name_state_str(ch_name_state_during(CH_ORDER_NEW, row->cert != 0)),
+			ch_name_state_str(
+				row->state == CH_NAME_MOVED
+					? CH_NAME_MOVED
+					: ch_name_state_during(CH_ORDER_NEW, row->cert != 0)),
 			w->now, row->name);
 	if (!rc)
 		rc = ch_work_history(

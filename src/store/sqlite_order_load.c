@@ -50,8 +50,8 @@ static int read_names(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_
 {
 	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 	int rc = ch_sq_query(sq, &stmt,
-		"SELECT o.name, o.gone, iif(?2, n.second_failures, n.failures) FROM order_name "
-		"o "
+		"SELECT o.name, o.gone, iif(?2, n.second_failures, n.failures), "
+		"iif(?2, 0, n.checks_failed), n.away_since FROM order_name o "
 		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
 		"ORDER BY length(o.name), o.name",
 		"ii", order->id, (int64_t)order->second);
@@ -65,6 +65,8 @@ static int read_names(struct ch_sq *sq, struct ch_arena *arena, struct ch_store_
 		name->name = ch_sq_text(arena, stmt, 0, &rc);
 		name->gone = sqlite3_column_int(stmt, 1);
 		name->failures = ch_sq_u64(stmt, 2);
+		name->checks_failed = ch_sq_u64(stmt, 3);
+		name->away_since_ms = sqlite3_column_int64(stmt, 4);
 	}
 	return rc;
 }

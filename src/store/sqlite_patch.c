@@ -46,8 +46,9 @@ static int check_failed(struct ch_work *w, const struct ch_op_patch *patch)
 			return refuse(w, "failed needs names: what becomes of each name");
 	for (size_t i = 0; i < patch->n_outcomes; i++)
 		if (patch->outcomes[i].state != CH_NAME_FAILED &&
+			patch->outcomes[i].state != CH_NAME_MOVED &&
 			patch->outcomes[i].state != CH_NAME_PAUSED)
-			return refuse(w, "names: the state is failed or paused");
+			return refuse(w, "names: the state is failed, moved or paused");
 	return CH_OK;
 }
 
@@ -247,12 +248,24 @@ static int fail_first(struct ch_work *w, const struct ch_name_row *name,
 		"UPDATE name SET state = ?1, next_at = ?2, failures = failures + ?3, solo = "
 		"?4, "
 		"second_at = iif(?2 IS NULL, NULL, second_at), order_id = NULL, "
+		"checks_failed = checks_failed + ?7, "
+		"away_since = iif(?3, iif(?8, coalesce(away_since, ?5), NULL), away_since), "
 		"updated_at = ?5 WHERE name = ?6",
-		"tziiit", ch_name_state_str(state), next_at, (int64_t)outcome->failed,
-		(int64_t)solo, w->now, name->name);
+		"tziiitii", ch_name_state_str(state), next_at, (int64_t)outcome->failed,
+		(int64_t)solo, w->now, name->name, (int64_t)(outcome->failed && outcome->check),
+		(int64_t)(outcome->failed && outcome->away));
 	if (!rc && next_at)
 		ch_work_due(w, next_at);
 	return rc;
+}
+
+/* "moved" is what happens to a name that changes its pool. */
+static const char *fail_event(const struct ch_store_outcome *outcome)
+{
+	if (!outcome->failed)
+		return "set-back";
+	return outcome->state == CH_NAME_MOVED ? "moved-away"
+					       : ch_name_state_str(outcome->state);
 }
 
 static int fail_name(struct ch_work *w, const struct ch_order_name_row *row,
@@ -271,9 +284,8 @@ static int fail_name(struct ch_work *w, const struct ch_order_name_row *row,
 	if (!rc)
 		rc = ch_work_settle(w, row->name);
 	return rc ? rc
-		  : ch_work_history(w, row->name,
-			    outcome->failed ? ch_name_state_str(outcome->state) : "set-back",
-			    outcome->reason.detail, outcome->reason.actor);
+		  : ch_work_history(w, row->name, fail_event(outcome), outcome->reason.detail,
+			    outcome->reason.actor);
 }
 
 static int write_names(struct ch_work *w, const struct ch_op_patch *patch,

@@ -40,6 +40,8 @@ static void read_domain(
 	ch_sq_copy(stmt, KEYS_COLUMN, word, sizeof(word), rc);
 	if (ch_keys_parse(word, &domain->keys))
 		*rc = CH_ECORRUPT;
+	domain->checks_failed = ch_sq_u64(stmt, KEYS_COLUMN + 1);
+	domain->away_since_ms = sqlite3_column_int64(stmt, KEYS_COLUMN + 2);
 }
 
 static int read_second_cert(struct ch_sq *sq, uint64_t version, struct ch_arena *arena,
@@ -106,7 +108,8 @@ int ch_sq_domain_load(struct ch_sq *sq, const char *name, struct ch_arena *arena
 		"o.next_at), "
 		"n.failures, n.version, n.order_id, n.created_at, "
 		"n.updated_at, n.upstream, n.hsts, n.redirect, " CH_CERT_COLUMNS
-		", n.keys FROM name n LEFT JOIN orders o ON o.id = n.order_id "
+		", n.keys, n.checks_failed, n.away_since FROM name n LEFT JOIN orders o ON "
+		"o.id = n.order_id "
 		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",
 		"t", name);
 

@@ -167,7 +167,8 @@ int ch_work_fail_second(struct ch_work *w, const struct ch_name_row *row,
 	bool paused = outcome->state == CH_NAME_PAUSED;
 	bool due = !row->second_cert || (row->second_at && row->second_at <= w->now);
 	int64_t at = outcome->next_at_ms ? outcome->next_at_ms : w->now;
-	enum ch_name_state state = outcome->state;
+	/* A name that has a first certificate live has not left. */
+	enum ch_name_state state = paused ? CH_NAME_PAUSED : CH_NAME_FAILED;
 	bool solo = false;
 
 	if (!outcome->failed && !due) {

@@ -29,6 +29,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "store/store_pool.h"
 #include "wire/feed.h"
 #include "wire/record.h"
 #include "wire/state.h"
@@ -136,6 +137,8 @@ struct ch_store_domain {
 	struct ch_store_reason reason;
 	int64_t next_at_ms;		  /* the next try, step or renewal */
 	uint64_t failures;		  /* failed attempts in a row */
+	uint64_t checks_failed;		  /* of these: found before the CA was asked */
+	int64_t away_since_ms;		  /* its DNS was found to lead elsewhere; 0: not */
 	uint64_t version;		  /* of its newest edge record */
 	uint64_t order_id;		  /* the open order, 0 = none */
 	const struct ch_store_cert *cert; /* NULL: none is live */
@@ -170,7 +173,10 @@ struct ch_store_edges_state {
 struct ch_store_order_name {
 	const char *name;
 	uint64_t failures;
-	bool gone; /* removed or moved meanwhile: left out of the publication */
+	uint64_t checks_failed; /* of these: found before the CA was asked */
+	int64_t away_since_ms; /* since when its DNS was found to lead elsewhere; 0: it does not
+				*/
+	bool gone;	       /* removed or moved meanwhile: left out of the publication */
 };
 
 struct ch_store_order {
@@ -219,28 +225,6 @@ struct ch_store_edge {
 	const char *error; /* NULL: none */
 	int64_t seen_at_ms;
 	bool live; /* seen within edge_timeout */
-};
-
-enum ch_canary_state {
-	CH_CANARY_IDLE,	   /* nothing is held back for it */
-	CH_CANARY_BEHIND,  /* it does not have all of it yet */
-	CH_CANARY_SOAKING, /* it has */
-	CH_CANARY_SILENT,  /* not seen within edge_timeout, or forgotten: all waits */
-	CH_CANARY_TROUBLE, /* it reports an error: all waits */
-};
-
-/* What holds changes back from the edges of a pool. */
-struct ch_store_pool {
-	const char *pool;
-	int64_t frozen_at_ms;  /* 0: not frozen */
-	const char *frozen_by; /* NULL: nobody said */
-	const char *frozen_why;
-	const char *canary; /* "edge/<pool>/<id>", NULL: none */
-	int64_t soak_ms;
-	enum ch_canary_state state;
-	const char *trouble; /* in that state: what it reports */
-	uint64_t held;	     /* records held back, counted up to CH_STORE_LAG_MAX */
-	int64_t held_since_ms;
 };
 
 struct ch_store_audit {
@@ -340,7 +324,9 @@ struct ch_store_outcome {
 	const char *name;
 	int64_t next_at_ms;	  /* not used with CH_NAME_PAUSED */
 	bool failed;		  /* at fault: one more failure in a row */
-	enum ch_name_state state; /* CH_NAME_FAILED or CH_NAME_PAUSED */
+	enum ch_name_state state; /* CH_NAME_FAILED, CH_NAME_MOVED or CH_NAME_PAUSED */
+	bool check;		  /* failed: before the CA was asked, */
+	bool away;		  /* because its DNS leads elsewhere */
 	struct ch_store_reason reason;
 };
 
@@ -360,7 +346,8 @@ struct ch_store_order_answer {
  * failed = false: if none of the order's names failed (the CA's fault, say), it waits for the
  * given next_at; else, without a live certificate or with its own renewal due, it gets an order
  * for itself alone now.  In both cases, a name with a live certificate that is not due keeps
- * its state and next_at. */
+ * its state and next_at.  A name that is `moved` is tried at its next_at as any other; until
+ * the order of such a try gets past `new` it stays `moved`. */
 struct ch_op_patch {
 	uint64_t id;
 	uint64_t fence;
@@ -456,39 +443,6 @@ struct ch_op_housekeep {
 	size_t removed;
 	size_t caught_up; /* names that are "ok" again */
 	bool more;	  /* call again soon */
-};
-
-enum ch_pool_action {
-	CH_POOL_FREEZE, /* a pool that is frozen stays so as it was, by whom and why included */
-	CH_POOL_THAW,
-	CH_POOL_CANARY, /* edge and soak_ms */
-	CH_POOL_NO_CANARY,
-	CH_POOL_RELEASE, /* what is held back for the canary now need not wait for it */
-};
-
-/* CH_OP_POOL.  While a pool is frozen its edges get nothing: what changes is held back.  With a
- * canary, certificates and policies are held back from the other edges until the canary has
- * acknowledged them, and `soak_ms` later has been seen, all the while without an error; names
- * and removals are not.  A record that is held back takes its place in the feed, with a number
- * of its own, when CH_OP_RELEASE finds that it may go on.  All succeed when there is nothing to
- * do.  CH_ENOTFOUND "pool-not-found" (no name and no edge was ever in it;
- * CH_STORE_LABEL_DEFAULT is always there), "edge-not-found". */
-struct ch_op_pool {
-	const char *pool;
-	enum ch_pool_action action;
-	const char *why;  /* FREEZE */
-	const char *edge; /* CANARY: without "edge/<pool>/" */
-	int64_t soak_ms;  /* CANARY: 0 … CH_STORE_SOAK_MAX_MS */
-};
-
-/* CH_OP_RELEASE: gives edges what need not be held back any longer, about max_rows records,
- * shared between the pools. */
-struct ch_op_release {
-	size_t max_rows; /* 0: 1,000 */
-	/* out: */
-	size_t released;
-	bool more;  /* call again soon */
-	bool waits; /* for a canary: call again in a while */
 };
 
 /* CH_OP_ROLLBACK: an order that puts the certificate before the live one back, with its key; a

@@ -182,8 +182,11 @@ static void read_outcome(struct ch_req *req, struct ch_json_in *from, json_t *va
 	o->state = CH_NAME_FAILED;
 	text = ch_json_in_str(&in, "state", CH_JSON_OPTIONAL, 16);
 	if (text && (ch_name_state_parse(text, &o->state) ||
-			    (o->state != CH_NAME_FAILED && o->state != CH_NAME_PAUSED)))
-		ch_json_in_fail(&in, "state", "The state must be failed or paused.");
+			    (o->state != CH_NAME_FAILED && o->state != CH_NAME_MOVED &&
+				    o->state != CH_NAME_PAUSED)))
+		ch_json_in_fail(&in, "state", "The state must be failed, moved or paused.");
+	o->check = ch_json_in_bool(&in, "check", false);
+	o->away = ch_json_in_bool(&in, "away", false);
 	read_reason(&in, "names.reason.", &o->reason, &has_reason);
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);

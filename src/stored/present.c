@@ -107,13 +107,15 @@ json_t *ch_present_domain(const struct ch_store_domain *d)
 	json_t *json;
 
 	ch_name_display(d->name, display, sizeof(display));
-	json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:o, "
-			 "s:o, s:o, s:o}",
+	json = json_pack(
+		"{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:I, s:o, s:o, "
+		"s:o, s:o, s:o}",
 		"name", d->name, "display", display, "tenant", d->tenant, "pool", d->pool,
 		"www", d->www, "keys", ch_keys_str(d->keys), "state",
 		ch_name_state_str(d->state), "reason", reason(&d->reason), "next_at",
-		ch_present_time(d->next_at_ms), "failures", (json_int_t)d->failures, "version",
-		(json_int_t)d->version, "order",
+		ch_present_time(d->next_at_ms), "failures", (json_int_t)d->failures,
+		"checks_failed", (json_int_t)d->checks_failed, "away_since",
+		ch_present_time(d->away_since_ms), "version", (json_int_t)d->version, "order",
 		d->order_id ? json_integer((json_int_t)d->order_id) : json_null(),
 		"certificate", cert_summary(d->cert), "second", second(d->second), "created_at",
 		ch_present_time(d->created_at_ms), "updated_at",
@@ -253,6 +255,26 @@ static json_t *failures(const struct ch_store_order *order)
 	return json;
 }
 
+/* What is told of names that have it only. */
+static json_t *checks(const struct ch_store_order *order)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < order->n_names; i++) {
+		const struct ch_store_order_name *n = &order->names[i];
+
+		if (n->gone || (!n->checks_failed && !n->away_since_ms))
+			continue;
+		if (json_object_set_new(json, n->name,
+			    json_pack("{s:I, s:o}", "failed", (json_int_t)n->checks_failed,
+				    "away_since", ch_present_time(n->away_since_ms)))) {
+			json_decref(json);
+			return NULL;
+		}
+	}
+	return json;
+}
+
 static json_t *notes(const char *acme)
 {
 	return acme ? json_loads(acme, JSON_REJECT_DUPLICATES, NULL) : json_null();
@@ -279,15 +301,15 @@ static json_t *rollback(const struct ch_store_order *order)
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
 		order->second, "names", order_names(order), "pool", order->pool, "attempts",
 		(json_int_t)order->attempts, "renewal", order->renewal, "created_at",
-		ch_present_time(order->created_at_ms), "failures", failures(order), "edges",
-		ch_present_edges_state(&order->edges), "acme", notes(order->acme), "csr",
-		ch_present_bytes(order->csr, order->csr_len), "sealed",
-		ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
+		ch_present_time(order->created_at_ms), "failures", failures(order), "checks",
+		checks(order), "edges", ch_present_edges_state(&order->edges), "acme",
+		notes(order->acme), "csr", ch_present_bytes(order->csr, order->csr_len),
+		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
 		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
 		"rollback", rollback(order));
 }

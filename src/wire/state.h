@@ -11,6 +11,8 @@
 	X(CH_NAME_ACTIVE, "active")	    /* served by the edges */                          \
 	X(CH_NAME_RENEWING, "renewing")	    /* served, and a new certificate is on its way */  \
 	X(CH_NAME_FAILED, "failed") /* the last attempt failed; next_at says when again */     \
+	X(CH_NAME_MOVED,                                                                       \
+		"moved") /* its DNS has led elsewhere for long; comes back by itself */        \
 	X(CH_NAME_PAUSED, "paused") /* nothing happens until somebody resumes it */
 
 /* Each state but the last two is left by ONE step of a leased worker. */

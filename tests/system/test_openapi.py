@@ -328,6 +328,21 @@ def test_an_order_that_fails(operator, issuer):
     assert "failed" in {o["state"] for o in operator.get("/v1/orders").json["orders"]}
 
 
+def test_a_name_that_has_left(operator, issuer):
+    order = new_order(operator, issuer, "left.example.com")
+    away = {"name": order["names"][0], "check": True, "away": True,
+            "reason": {"code": "dns-points-elsewhere", "detail": "Elsewhere.", "actor": "customer"}}
+    assert step(issuer, order, state="failed", names=[away]).status == 200
+    order = lease(issuer, "left.example.com")
+    assert order["checks"]["left.example.com"]["failed"] == 1
+    assert order["checks"]["left.example.com"]["away_since"]
+    away |= {"state": "moved", "next_at": time_text(time.time() + 3600)}
+    assert step(issuer, order, state="failed", names=[away]).status == 200
+    shown = operator.get("/v1/domains/left.example.com").json
+    assert (shown["state"], shown["checks_failed"], shown["history"][0]["event"]) == ("moved", 2, "moved-away")
+    assert shown["away_since"] and operator.get("/v1/domains?state=moved").json["domains"]
+
+
 def test_what_people_do_to_a_domain(operator, issuer):
     path = "/v1/domains/people.example.com"
     assert operator.put(path).status == 201

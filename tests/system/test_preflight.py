@@ -16,7 +16,8 @@ def looked_at():
     site.settings = {"issuer": {
         "preflight": "on", "addresses": "127.0.0.1", "targets": "edge.platform.test",
         "preflight_port": site.pebble.http_port, "caa_identities": "pebble.test",
-        "resolvers": f"127.0.0.1:{site.pebble.dns_port}", "preflight_ladder": "1s,2s,4s"}}
+        "resolvers": f"127.0.0.1:{site.pebble.dns_port}", "preflight_ladder": "1s,2s,4s",
+        "moved_after": "6s"}}
     site.start()
     yield site
     site.stop()
@@ -29,7 +30,7 @@ def orders_at_the_ca(site, name):
 
 
 def check_failed(site, name, code, actor):
-    domain = site.herd.wait_state(name, "failed")
+    domain = site.herd.wait_state(name, ("failed", "moved"))
     assert (domain["reason"]["code"], domain["reason"]["actor"]) == (code, actor), domain["reason"]
     assert name.split(".", 1)[1] in domain["reason"]["detail"]
     assert domain["next_at"]
@@ -47,7 +48,7 @@ def test_what_points_elsewhere_costs_the_ca_nothing_and_comes_back(looked_at):
     looked_at.pebble.dns_set("add-a", host=name + ".", addresses=["127.0.0.9"])
     looked_at.add(name)
     check_failed(looked_at, name, "dns-points-elsewhere", "customer")
-    looked_at.herd.wait_state(name, ("failed", "pending"), also=lambda now: now["failures"] >= 2)
+    looked_at.herd.wait_state(name, ("failed", "moved", "pending"), also=lambda now: now["failures"] >= 2)
     assert orders_at_the_ca(looked_at, name) == 0
     looked_at.pebble.dns_set("clear-a", host=name + ".")
     looked_at.herd.wait_state(name, "active")
@@ -99,7 +100,7 @@ def test_dead_names_do_not_hold_up_good_ones(looked_at):
     for number in range(5):
         looked_at.herd.wait_state(f"live{number}.example.net", "active")
     wait.until(lambda: all(
-        looked_at.herd.domain(f"dead{number}.example.net")["state"] == "failed" for number in range(30)),
+        looked_at.herd.domain(f"dead{number}.example.net")["state"] in ("failed", "moved") for number in range(30)),
         lambda: "the dead names have failed")
     assert sum(orders_at_the_ca(looked_at, f"dead{number}.example.net") for number in range(30)) == 0
 
@@ -112,6 +113,28 @@ def test_an_edge_that_does_not_answer_is_the_platforms_to_mend(looked_at):
     finally:
         looked_at.nginx.start()
     looked_at.herd.wait_state("later.example.com", "active")
+
+
+def test_a_name_that_left_is_moved_and_comes_back_by_itself(looked_at):
+    name = "left.example.com"
+    live = looked_at.go_live(name)
+    looked_at.pebble.dns_set("add-a", host=name + ".", addresses=["127.0.0.9"])
+    asked = orders_at_the_ca(looked_at, name)
+    # Renewals begin with a look: this one is not due for months.
+    assert looked_at.herd.api().post(f"/v1/domains/{name}/retry", {}).status == 200
+    domain = looked_at.herd.wait_state(name, "moved")
+    assert domain["reason"]["code"] == "dns-points-elsewhere" and domain["away_since"]
+    assert domain["checks_failed"] == domain["failures"] > 1
+    assert "comes back by itself" in domain["reason"]["detail"]
+    assert domain["certificate"]["serial"] == live["certificate"]["serial"]
+    assert orders_at_the_ca(looked_at, name) == asked
+    assert name in looked_at.herd.cli("domain", "list", "--state", "moved").stdout
+    assert "Away since" in looked_at.herd.cli("domain", "show", name).stdout
+    assert looked_at.herd.api().get("/v1/status").json["names"]["moved"] >= 1
+    looked_at.pebble.dns_set("clear-a", host=name + ".")
+    back = looked_at.herd.wait_state(name, "active")
+    assert back["certificate"]["serial"] != live["certificate"]["serial"]
+    assert (back["failures"], back["checks_failed"], back["away_since"]) == (0, 0, None)
 
 
 def test_every_code_has_a_section():

@@ -30,6 +30,25 @@ static void the_ladder_climbs_and_its_last_rung_repeats(void **state)
 	assert_true(ch_ladder_wait_ms(&config, "shop.test", UINT64_MAX, 1) > 0);
 }
 
+static void who_has_moved_is_looked_at_ever_more_rarely(void **state)
+{
+	int64_t before_ms = 0;
+
+	config.preflight_ladder_ms[0] = CH_HOUR_MS;
+	config.n_preflight_ladder = 1;
+	config.retry_jitter_percent = 0;
+	assert_int_equal(ch_moved_wait_ms(&config, "a.test", CH_SECOND_MS, 1), CH_HOUR_MS);
+	for (int64_t away_ms = CH_DAY_MS; away_ms < 1000 * CH_DAY_MS; away_ms *= 2) {
+		int64_t wait_ms = ch_moved_wait_ms(&config, "a.test", away_ms, 1);
+
+		assert_true(wait_ms >= before_ms && wait_ms >= CH_HOUR_MS);
+		assert_true(wait_ms <= 30 * CH_DAY_MS);
+		before_ms = wait_ms;
+	}
+	assert_int_equal(before_ms, 30 * CH_DAY_MS);
+	config.retry_jitter_percent = 20;
+}
+
 static void the_ladders_jitter_spreads_names_and_can_be_off(void **state)
 {
 	int64_t one = ch_ladder_wait_ms(&config, "a.test", 1, 1);
@@ -124,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ladder_climbs_and_its_last_rung_repeats),
+		cmocka_unit_test(who_has_moved_is_looked_at_ever_more_rarely),
 		cmocka_unit_test(the_ladders_jitter_spreads_names_and_can_be_off),
 		cmocka_unit_test(the_spread_is_even),
 		cmocka_unit_test(waits_double_up_to_their_most),

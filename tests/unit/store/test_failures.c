@@ -69,6 +69,62 @@ static void retry_is_now_and_begins_the_ladder_again(void **state)
 	fx_lease_none(fx);
 }
 
+static void a_name_that_is_away_says_since_when_and_may_move(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcome = OUTCOME("a.example", START_MS + 60000, true);
+	struct ch_store_domain domain;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	outcome.check = outcome.away = true;
+	fx_add(fx, "a.example");
+	fail_order(fx, fx_lease_one(fx), &outcome, 1);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.failures, 1);
+	assert_int_equal(domain.checks_failed, 1);
+	assert_int_equal(domain.away_since_ms, START_MS);
+	test_now_ms += 60000;
+	order = fx_lease_one(fx);
+	assert_int_equal(order->names[0].checks_failed, 1);
+	assert_int_equal(order->names[0].away_since_ms, START_MS);
+	outcome.state = CH_NAME_MOVED;
+	outcome.next_at_ms = START_MS + CH_DAY_MS;
+	fail_order(fx, order, &outcome, 1);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_MOVED);
+	assert_int_equal(domain.away_since_ms, START_MS);
+	fx_lease_none(fx);
+	/* It is looked at, as what it is, and is back when the CA is asked. */
+	test_now_ms = START_MS + CH_DAY_MS;
+	order = fx_lease_one(fx);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_MOVED);
+	patch = fx_step(order, CH_ORDER_ORDERED);
+	patch.keep_lease = true;
+	assert_ok(fx_patch(fx, &patch));
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_VALIDATING);
+	fx_issue(fx, order);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_int_equal(domain.checks_failed, 0);
+	assert_int_equal(domain.away_since_ms, 0);
+}
+
+static void what_fails_at_the_ca_is_not_away(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcome = OUTCOME("a.example", START_MS, true);
+
+	outcome.check = outcome.away = true;
+	fx_add(fx, "a.example");
+	fail_order(fx, fx_lease_one(fx), &outcome, 1);
+	outcome.check = outcome.away = false;
+	fail_order(fx, fx_lease_one(fx), &outcome, 1);
+	assert_int_equal(fx_get(fx, "a.example").failures, 2);
+	assert_int_equal(fx_get(fx, "a.example").checks_failed, 1);
+	assert_int_equal(fx_get(fx, "a.example").away_since_ms, 0);
+}
+
 static void a_failure_may_pause_the_name(void **state)
 {
 	struct fixture *fx = *state;
@@ -271,6 +327,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_failed_name_waits_and_counts),
 		T(retry_is_now_and_begins_the_ladder_again),
+		T(a_name_that_is_away_says_since_when_and_may_move),
+		T(what_fails_at_the_ca_is_not_away),
 		T(a_failure_may_pause_the_name),
 		T(a_pair_splits_when_one_fails_and_is_tried_together_again),
 		T(a_pair_due_for_renewal_splits_too),
