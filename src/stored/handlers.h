@@ -9,6 +9,8 @@ ch_req_fn ch_handle_health;
 ch_req_fn ch_handle_status;
 ch_req_fn ch_handle_audit;
 ch_req_fn ch_handle_edges_list;
+/* handlers_metrics.c */
+ch_req_fn ch_handle_metrics;
 /* handlers_domains.c */
 ch_req_fn ch_handle_domain_put;
 ch_req_fn ch_handle_domain_get;

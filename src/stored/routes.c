@@ -24,6 +24,8 @@ const struct ch_route ch_routes[] = {
 		"Whether the store answers"},
 	{"GET", "/v1/status", OPERATOR | PLATFORM | VIEWER, CH_BODY_NONE, 0, "",
 		ch_handle_status, "Counts, next due, edges"},
+	{"GET", "/v1/metrics", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_metrics,
+		"Figures for Prometheus"},
 	{"GET", "/v1/audit", OPERATOR | VIEWER, CH_BODY_NONE, 0, "limit cursor",
 		ch_handle_audit, "Changes made by people and the platform"},
 

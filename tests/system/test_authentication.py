@@ -42,6 +42,7 @@ ROUTES = [
     ("PUT", "/v1/pools/default/canary", {"edge": "nobody", "soak_ms": 0}, {"operator"}),
     ("DELETE", "/v1/pools/default/canary", None, {"operator"}),
     ("POST", "/v1/pools/default/release", {}, {"operator"}),
+    ("GET", "/v1/metrics", None, {"operator", "viewer"}),
     ("GET", "/v1/status", None, {"operator", "platform", "viewer"}),
     ("GET", "/v1/audit", None, {"operator", "viewer"}),
 ]

@@ -32,6 +32,8 @@ FILES = {
     "share/doc/certherd/replica.md",
     "share/doc/certherd/examples/certherd.conf",
     "share/doc/certherd/examples/nginx.conf",
+    "share/doc/certherd/examples/prometheus-rules.yml",
+    "share/doc/certherd/examples/prometheus.yml",
     "share/man/man1/certherd.1",
     "share/man/man5/certherd.conf.5",
     "share/nginx/modules-available/mod-http-certherd.conf",

@@ -1,0 +1,184 @@
+/* GET /v1/metrics: what a monitoring system asks for every few seconds, in the text format of
+ * Prometheus 0.0.4.  Aggregates only: no registered name, no tenant, no edge by its id. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "stored/handlers.h"
+#include "stored/service.h"
+
+#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+/* CH_STORE_POOLS_MAX pools of the longest name take a quarter of it. */
+#define ANSWER_MAX_B (4u * 1024u * 1024u)
+
+/* A pool and what its edges add up to. */
+struct pool_sum {
+	const struct ch_store_pool *pool;
+	uint64_t live;
+	uint64_t silent;
+	uint64_t troubled; /* live ones that report an error */
+	uint64_t lag;	   /* of the live edge that is furthest behind */
+};
+
+static void head(struct ch_buf *out, const char *name, const char *kind, const char *help)
+{
+	ch_buf_addf(out, "# HELP certherd_store_%s %s\n# TYPE certherd_store_%s %s\n", name,
+		help, name, kind);
+}
+
+static void gauge(struct ch_buf *out, const char *name, const char *help, uint64_t value)
+{
+	head(out, name, "gauge", help);
+	ch_buf_addf(out, "certherd_store_%s %" PRIu64 "\n", name, value);
+}
+
+/* Unix seconds; no sample for 0 and INT64_MAX: there is no such time. */
+static void moment(struct ch_buf *out, const char *name, const char *help, int64_t at_ms)
+{
+	head(out, name, "gauge", help);
+	if (at_ms > 0 && at_ms != INT64_MAX)
+		ch_buf_addf(out, "certherd_store_%s %" PRId64 ".%03d\n", name, at_ms / 1000,
+			(int)(at_ms % 1000));
+}
+
+/* A pool's name comes from an edge's certificate: nothing in it may end the label. */
+static void pool_label(struct ch_buf *out, const char *pool)
+{
+	ch_buf_add_str(out, "pool=\"");
+	for (; *pool; pool++) {
+		if (*pool == '\n') {
+			ch_buf_add_str(out, "\\n");
+			continue;
+		}
+		if (*pool == '"' || *pool == '\\')
+			ch_buf_add_u8(out, '\\');
+		ch_buf_add_u8(out, (uint8_t)*pool);
+	}
+	ch_buf_add_str(out, "\"");
+}
+
+static void pool_sample(struct ch_buf *out, const char *name, const struct pool_sum *sum,
+	const char *more, uint64_t value)
+{
+	ch_buf_addf(out, "certherd_store_%s{", name);
+	pool_label(out, sum->pool->pool);
+	ch_buf_addf(out, "%s} %" PRIu64 "\n", more, value);
+}
+
+static void add_status(struct ch_buf *out, const struct ch_store_status *status)
+{
+	head(out, "names", "gauge", "Registered names by state.");
+	for (int i = 0; i < CH_NAME_STATE_COUNT; i++)
+		ch_buf_addf(out, "certherd_store_names{state=\"%s\"} %" PRIu64 "\n",
+			ch_name_state_str((enum ch_name_state)i), status->names[i]);
+	gauge(out, "orders_open", "Orders that have not ended.", status->orders_open);
+	gauge(out, "orders_waiting", "Open orders that are neither leased nor due yet.",
+		status->orders_waiting);
+	moment(out, "next_due_timestamp_seconds",
+		"When something is due next; in the past: it waits for an issuer to lease it.",
+		status->next_due_ms);
+	moment(out, "next_expiry_timestamp_seconds",
+		"End of the live certificate that ends first.", status->expiry_ms);
+	gauge(out, "feed_head", "Newest sequence number of the feed.", status->head);
+	gauge(out, "schema", "Version of the database's schema.", status->schema);
+	head(out, "info", "gauge", "Always 1.");
+	ch_buf_add_str(out, "certherd_store_info{version=\"" CH_VERSION "\"} 1\n");
+}
+
+static void add_edges(struct ch_buf *out, const struct pool_sum *sums, size_t n)
+{
+	head(out, "edges", "gauge",
+		"Edges that have reported and were not forgotten; silent: not seen within "
+		"edge_timeout.");
+	for (size_t i = 0; i < n; i++) {
+		pool_sample(out, "edges", &sums[i], ",state=\"live\"", sums[i].live);
+		pool_sample(out, "edges", &sums[i], ",state=\"silent\"", sums[i].silent);
+	}
+	head(out, "edges_in_trouble", "gauge",
+		"Live edges that report an error, a refused removal for one.");
+	for (size_t i = 0; i < n; i++)
+		pool_sample(out, "edges_in_trouble", &sums[i], "", sums[i].troubled);
+	head(out, "edge_lag_records", "gauge",
+		"How far the slowest live edge is behind, counted up to 10000.");
+	for (size_t i = 0; i < n; i++)
+		pool_sample(out, "edge_lag_records", &sums[i], "", sums[i].lag);
+}
+
+static void add_brakes(struct ch_buf *out, const struct pool_sum *sums, size_t n)
+{
+	head(out, "pool_frozen", "gauge", "1: the pool's edges get no changes.");
+	for (size_t i = 0; i < n; i++)
+		pool_sample(out, "pool_frozen", &sums[i], "", sums[i].pool->frozen_at_ms != 0);
+	head(out, "pool_canary_stuck", "gauge",
+		"1: changes wait for a canary that is silent or reports an error.");
+	for (size_t i = 0; i < n; i++)
+		pool_sample(out, "pool_canary_stuck", &sums[i], "",
+			sums[i].pool->canary &&
+				(sums[i].pool->state == CH_CANARY_SILENT ||
+					sums[i].pool->state == CH_CANARY_TROUBLE));
+	head(out, "pool_held_records", "gauge",
+		"Changes held back from the pool's edges, counted up to 10000.");
+	for (size_t i = 0; i < n; i++)
+		pool_sample(out, "pool_held_records", &sums[i], "", sums[i].pool->held);
+}
+
+static void count_edge(struct pool_sum *sum, const struct ch_store_edge *edge)
+{
+	if (!edge->live) {
+		sum->silent++;
+		return;
+	}
+	sum->live++;
+	sum->troubled += edge->error != NULL;
+	if (edge->lag > sum->lag)
+		sum->lag = edge->lag;
+}
+
+/* Both lists are sorted by pool, each in the order of bytes. */
+static int sum_up(struct ch_req *req, struct pool_sum **ret_sums, size_t *ret_n)
+{
+	struct ch_store_pool *pools;
+	struct ch_store_edge *edges;
+	struct pool_sum *sums;
+	size_t n_edges;
+	size_t n;
+	int rc = ch_store_list_pools(req->service->store, NULL, req->arena, &pools, &n);
+
+	if (!rc)
+		rc = ch_store_list_edges(req->service->store, req->arena, &edges, &n_edges);
+	if (rc)
+		return rc;
+	sums = ch_arena_array(req->arena, n, sizeof(*sums));
+	if (!sums)
+		return CH_ENOMEM;
+	for (size_t i = 0, e = 0; i < n; i++) {
+		sums[i].pool = &pools[i];
+		while (e < n_edges && strcmp(edges[e].pool, pools[i].pool) < 0)
+			e++;
+		for (; e < n_edges && strcmp(edges[e].pool, pools[i].pool) == 0; e++)
+			count_edge(&sums[i], &edges[e]);
+	}
+	*ret_sums = sums;
+	*ret_n = n;
+	return CH_OK;
+}
+
+void ch_handle_metrics(struct ch_req *req)
+{
+	struct ch_store_status status;
+	struct pool_sum *sums;
+	struct ch_buf out;
+	size_t n;
+	int rc = ch_store_get_status(req->service->store, req->arena, &status);
+
+	if (!rc)
+		rc = sum_up(req, &sums, &n);
+	if (rc) {
+		ch_req_fail_rc(req, rc, "read the figures");
+		return;
+	}
+	ch_buf_init(&out, ANSWER_MAX_B);
+	add_status(&out, &status);
+	add_edges(&out, sums, n);
+	add_brakes(&out, sums, n);
+	ch_req_bytes(req, 200, CONTENT_TYPE, &out);
+}
