@@ -115,6 +115,7 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		{prune_history, house->history_keep_ms},
 		{prune_orders, house->orders_keep_ms},
 		{prune_audit, house->audit_keep_ms},
+		{ch_work_prune_holders, house->audit_keep_ms},
 	};
 	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
 	int64_t ticket_sets;

@@ -21,6 +21,8 @@ static int remove_name(struct ch_work *w, const struct ch_name_row *row)
 	if (!rc)
 		rc = ch_work_forget_certs(w, row->name);
 	if (!rc)
+		rc = ch_work_note_holder(w, row->name, row->tenant);
+	if (!rc)
 		rc = ch_sq_run(w->sq, "DELETE FROM name WHERE name = ?", "t", row->name);
 	if (!rc)
 		rc = ch_work_history(w, row->name, "deleted", "Removed.", CH_ACTOR_NOBODY);

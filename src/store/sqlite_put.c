@@ -70,6 +70,8 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
 			ch_keys_str(s->keys), (int64_t)(s->keys == CH_KEYS_BOTH));
 	if (!rc)
+		rc = ch_work_forget_holder(w, name);
+	if (!rc)
 		rc = ch_work_emit_policy(w, name);
 	if (!rc)
 		rc = ch_work_history(w, name, "created", "Registered.", CH_ACTOR_NOBODY);
@@ -240,6 +242,9 @@ static bool leaves_its_group(
 static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_keys keys)
 {
 	struct ch_name_row row;
+	const char *tenant;
+	bool refused;
+	int claim_rc;
 	int rc;
 
 	item->problem = NULL;
@@ -247,12 +252,16 @@ static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_k
 	if (item->www == CH_TRI_YES && !may_have_www(item))
 		return CH_OK;
 	rc = ch_name_row_load(w->sq, item->name, &row);
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	tenant = item->tenant ? item->tenant : rc ? CH_STORE_LABEL_DEFAULT : row.tenant;
+	claim_rc = ch_work_check_claim(w, item, tenant, &refused);
+	if (claim_rc || refused)
+		return claim_rc;
 	if (rc == CH_ENOTFOUND) {
 		item->result = CH_PUT_CREATED;
 		return create_name(w, item, keys);
 	}
-	if (rc)
-		return rc;
 	if (row.www_of[0] && leaves_its_group(&row, item)) {
 		reject(item, "tenant, pool, upstream, hsts, keys: the name shares these with "
 			     "the name "

@@ -179,6 +179,16 @@ CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
 /* Forgets those of the name that are not among these; 0: none. */
 CH_MUST int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[4]);
 
+/* ---- sqlite_claim.c ---- */
+/* *ret_refused: rejected, the item says why. */
+CH_MUST int ch_work_check_claim(struct ch_work *w, struct ch_store_put_item *item,
+	const char *tenant, bool *ret_refused);
+/* A name is removed; one is registered. */
+CH_MUST int ch_work_note_holder(struct ch_work *w, const char *name, const char *tenant);
+CH_MUST int ch_work_forget_holder(struct ch_work *w, const char *name);
+CH_MUST int ch_work_prune_holders(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
+
 /* ---- sqlite_second.c ---- */
 /* After a name without an open order was made `active`: takes that back as long as a
  * certificate that it is to have is missing or fails. */

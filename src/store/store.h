@@ -53,6 +53,8 @@
 #define CH_STORE_WHY_MAX 255	     /* bytes of the reason of a freeze */
 #define CH_STORE_SOAK_MAX_MS INT64_C(604800000)
 #define CH_STORE_POOLS_MAX 1000 /* pools of one list */
+#define CH_STORE_CLAIM_PREFIX "certherd-claim="
+#define CH_STORE_CLAIM_B 64 /* with NUL */
 #define CH_STORE_ID_MAX ((1ULL << 53) - 1)
 
 struct ch_store;
@@ -268,12 +270,18 @@ struct ch_store_put_item {
 	enum ch_store_tri www;
 	/* By enum ch_policy_tag, from CH_STORE_POLICY_FIRST on; NULL: keep; "": the default. */
 	const char *policy[CH_POLICY_TAG_COUNT];
-	bool has_keys; /* false: keep; what the operation says for a new name */
+	/* Taking the name from a tenant that holds or held it, or its www name, takes proof:
+	 * what `claim` said, once it was found in the DNS.  Otherwise rejected as
+	 * "claim-needed". */
+	bool ask_proof;
+	const char *proof; /* NULL: none */
+	bool has_keys;	   /* false: keep; what the operation says for a new name */
 	enum ch_keys keys;
 	/* out: */
 	enum ch_store_put_result result;
 	const char *problem; /* rejected: code, static; else NULL */
 	const char *detail;  /* rejected: sentence; else NULL */
+	const char *claim;   /* claim-needed: a TXT record of _certherd.<name>, in the arena */
 };
 
 /* CH_OP_PUT.  A new name is pending and due now, with a NAME record in its pool's feed.

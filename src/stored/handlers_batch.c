@@ -60,6 +60,7 @@ static void read_line(struct ch_req *req, struct batch *b, struct line *line, js
 		return;
 	line->item = b->n_items++;
 	item->name = line->name;
+	item->ask_proof = ch_service_asks_proof(req);
 }
 
 static json_t *present_line(struct batch *b, const struct line *line, json_t *value)

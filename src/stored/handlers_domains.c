@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "stored/claim.h"
 #include "stored/domain_in.h"
 #include "stored/handlers.h"
 #include "stored/present.h"
@@ -13,6 +14,7 @@
 struct name_write {
 	struct ch_store_op op;
 	struct ch_store_put_item item;
+	struct ch_claim claim;
 	char name[CH_NAME_TEXT_B];
 };
 
@@ -52,13 +54,29 @@ static void answer_domain(struct ch_req *req, int status, const char *name)
 		ch_req_json(req, status, ch_present_domain(&domain));
 }
 
+static void put_done(struct ch_req *req);
+
+static void claim_looked_up(struct ch_req *req)
+{
+	struct name_write *w = req->own;
+
+	if (w->claim.found) {
+		w->item.proof = w->item.claim;
+		ch_service_write(req, &w->op, put_done);
+	} else {
+		ch_req_problem(req, CH_ECONFLICT, w->item.problem, NULL, "%s", w->item.detail);
+	}
+}
+
 static void put_done(struct ch_req *req)
 {
 	struct name_write *w = req->own;
 
 	if (!ch_service_written(req, &w->op))
 		return;
-	if (w->item.result == CH_PUT_REJECTED)
+	if (w->item.claim && !w->item.proof)
+		ch_claim_look(req, &w->claim, w->name, w->item.claim, claim_looked_up);
+	else if (w->item.result == CH_PUT_REJECTED)
 		ch_req_problem(req, CH_EINVAL, w->item.problem, NULL, "%s", w->item.detail);
 	else
 		answer_domain(req, w->item.result == CH_PUT_CREATED ? 201 : 200, w->name);
@@ -76,6 +94,7 @@ void ch_handle_domain_put(struct ch_req *req)
 	if (!ch_req_body_ok(req, &in))
 		return;
 	w->item.name = w->name;
+	w->item.ask_proof = ch_service_asks_proof(req);
 	w->op.u.put.items = &w->item;
 	w->op.u.put.n_items = 1;
 	w->op.u.put.keys = req->service->keys;

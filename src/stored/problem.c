@@ -28,6 +28,7 @@ static const struct ch_problem_kind problems[] = {
 	{"edge-not-found", 404, "There is no such edge"},
 	{"pool-not-found", 404, "There is no such pool"},
 	{"domain-paused", 409, "The domain is paused"},
+	{"claim-needed", 409, "Another tenant holds or held this domain"},
 	{"version-not-found", 404, "This version of the certificate is not kept"},
 	{"nothing-to-roll-back", 409, "There is no certificate before the live one"},
 	{"rolled-back", 409, "The certificate before is live already"},

@@ -1,3 +1,4 @@
+#include "net/dns.h"
 #include "stored/server.h"
 
 #include <stdio.h>
@@ -58,6 +59,15 @@ static int open_store(
 			    server->store, options->tombstone_keep_ms, &server->house, err);
 }
 
+/* Over TCP: nobody shall slip in an answer that gives him a name. */
+static int open_dns(
+	struct ch_server *server, const struct ch_server_options *options, struct ch_err *err)
+{
+	struct ch_dns_options dns = {.resolvers = options->resolvers, .tcp = true};
+
+	return options->claims ? ch_dns_new(&dns, &server->service.dns, err) : CH_OK;
+}
+
 static int open_http(
 	struct ch_server *server, const struct ch_server_options *options, struct ch_err *err)
 {
@@ -81,6 +91,7 @@ static int open_http(
 	server->service.store = server->store;
 	server->service.polls = server->polls;
 	server->service.keys = options->keys;
+	server->service.claims = options->claims;
 	return ch_httpd_start(&http, &server->httpd, err);
 }
 
@@ -107,6 +118,8 @@ int ch_server_start(const struct ch_server_options *options, struct ch_server **
 	if (!rc)
 		rc = open_store(server, options, err);
 	if (!rc)
+		rc = open_dns(server, options, err);
+	if (!rc)
 		rc = open_http(server, options, err);
 	if (!rc)
 		rc = write_port(server, options, err);
@@ -125,6 +138,8 @@ void ch_server_stop(struct ch_server *server)
 	/* Nobody is parked any more, then nobody uses the store, then it closes. */
 	if (server->httpd)
 		ch_httpd_begin_stop(server->httpd);
+	/* Who waits for it is told. */
+	ch_dns_free(server->service.dns);
 	if (server->polls)
 		ch_polls_begin_stop(server->polls);
 	ch_httpd_stop(server->httpd);

@@ -18,7 +18,9 @@ struct ch_server_options {
 	const char *cert_file;
 	const char *key_file;
 	struct ch_auth_options auth;
-	enum ch_keys keys; /* of new names that say nothing */
+	enum ch_keys keys;     /* of new names that say nothing */
+	bool claims;	       /* stored/service.h */
+	const char *resolvers; /* net/dns.h; with claims */
 	int64_t edge_timeout_ms;
 	int64_t tombstone_keep_ms;
 	unsigned threads;

@@ -15,6 +15,11 @@ const char *ch_service_who(struct ch_req *req)
 	return ch_arena_fmt(req->arena, "%s/%s/%s", uri->role, uri->scope, uri->id);
 }
 
+bool ch_service_asks_proof(const struct ch_req *req)
+{
+	return req->service->claims && req->who.role != CH_ROLE_OPERATOR;
+}
+
 static void on_done(struct ch_store_op *op, void *user)
 {
 	ch_req_wake(user);

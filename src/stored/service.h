@@ -11,7 +11,9 @@ struct ch_service {
 	struct ch_store *store;
 	struct ch_polls *polls;
 	struct ch_name_rules name_rules;
-	enum ch_keys keys; /* of new names that say nothing */
+	enum ch_keys keys;  /* of new names that say nothing */
+	bool claims;	    /* tenants' names are taken over with proof only */
+	struct ch_dns *dns; /* over TCP; NULL: nothing is looked up */
 };
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed
@@ -21,6 +23,9 @@ struct ch_service {
 void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *next);
 /* Answers with op's error; true when there was none. */
 CH_MUST bool ch_service_written(struct ch_req *req, const struct ch_store_op *op);
+
+/* Whether who is asking has to prove that a name is a tenant's. */
+bool ch_service_asks_proof(const struct ch_req *req);
 
 /* "role/scope/id" in the request's arena; NULL when out of memory. */
 const char *ch_service_who(struct ch_req *req);

@@ -73,6 +73,8 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 	o->auth.revoked = ch_conf_path(conf, SECTION, "revoked", "pki/revoked");
 	if (ch_keys_parse(ch_conf_str(conf, SECTION, "keys", "ecdsa"), &o->keys))
 		ch_conf_fail(conf, SECTION, "keys", "expected ecdsa, rsa or ecdsa+rsa");
+	o->claims = ch_conf_bool(conf, SECTION, "claims", true);
+	o->resolvers = ch_conf_str(conf, SECTION, "resolvers", "");
 	o->edge_timeout_ms = ch_conf_duration(
 		conf, SECTION, "edge_timeout", "60s", CH_SECOND_MS, 30 * CH_DAY_MS);
 	o->tombstone_keep_ms = ch_conf_duration(

@@ -251,6 +251,7 @@ class Store:
         )
         self.settings = {
             "listen": "127.0.0.1:0",
+            "resolvers": "127.0.0.1:1",  # nobody there
             "port_file": "port",
             "cert": "store.pem",
             "key": "store.key",

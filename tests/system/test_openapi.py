@@ -328,6 +328,13 @@ def test_an_order_that_fails(operator, issuer):
     assert "failed" in {o["state"] for o in operator.get("/v1/orders").json["orders"]}
 
 
+def test_a_name_of_another_tenant(clients):
+    platform = clients["platform"]
+    assert platform.put("/v1/domains/theirs.example.com", {"tenant": "t1"}).status == 201
+    answer = platform.put("/v1/domains/theirs.example.com", {"tenant": "t2"})
+    assert (answer.status, answer.code) == (409, "claim-needed")
+
+
 def test_a_name_that_has_left(operator, issuer):
     order = new_order(operator, issuer, "left.example.com")
     away = {"name": order["names"][0], "check": True, "away": True,

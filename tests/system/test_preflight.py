@@ -18,6 +18,7 @@ def looked_at():
         "preflight_port": site.pebble.http_port, "caa_identities": "pebble.test",
         "resolvers": f"127.0.0.1:{site.pebble.dns_port}", "preflight_ladder": "1s,2s,4s",
         "moved_after": "6s"}}
+    site.settings["store"] = {"resolvers": f"127.0.0.1:{site.pebble.dns_port}"}
     site.start()
     yield site
     site.stop()
@@ -135,6 +136,33 @@ def test_a_name_that_left_is_moved_and_comes_back_by_itself(looked_at):
     back = looked_at.herd.wait_state(name, "active")
     assert back["certificate"]["serial"] != live["certificate"]["serial"]
     assert (back["failures"], back["checks_failed"], back["away_since"]) == (0, 0, None)
+
+
+def test_a_tenants_name_is_taken_over_with_proof_only(looked_at):
+    platform, path = looked_at.herd.api("platform"), "/v1/domains/taken.example.com"
+    assert platform.put(path, {"tenant": "t1"}).status == 201
+    assert platform.put(path, {"tenant": "t1", "upstream": "eu"}).status == 200
+    refused = platform.put(path, {"tenant": "t2"})
+    assert (refused.status, refused.code) == (409, "claim-needed")
+    record = re.search(r'_certherd\.taken\.example\.com "(certherd-claim=[A-Za-z0-9_-]{43})"',
+                       refused.json["detail"])[1]
+    host = "_certherd.taken.example.com."
+    looked_at.pebble.dns_set("set-txt", host=host, value="certherd-claim=" + "x" * 43)
+    assert platform.put(path, {"tenant": "t2"}).code == "claim-needed"
+    looked_at.pebble.dns_set("set-txt", host=host, value=record)
+    assert platform.put(path, {"tenant": "t3"}).code == "claim-needed"  # it is another tenant's
+    assert platform.put(path, {"tenant": "t2"}).json["tenant"] == "t2"
+    looked_at.pebble.dns_set("clear-txt", host=host)
+    # It is remembered whose it was; and a www name is not taken in either.
+    assert platform.delete(path).status == 204
+    assert platform.put(path).code == "claim-needed"
+    batch = {"domains": [{"name": "taken.example.com", "tenant": "t1"}]}
+    assert platform.post("/v1/domains", batch).json["results"][0]["code"] == "claim-needed"
+    assert platform.put(path, {"tenant": "t2"}).status == 201
+    assert platform.put("/v1/domains/www.mine.example.com", {"tenant": "t1"}).status == 201
+    taken = platform.put("/v1/domains/mine.example.com", {"tenant": "t2", "www": True})
+    assert taken.code == "claim-needed"
+    assert looked_at.herd.api().put(path, {"tenant": "t3"}).json["tenant"] == "t3"  # an operator
 
 
 def test_every_code_has_a_section():
