@@ -57,6 +57,16 @@ static void check_order(const json_t *doc)
 	CH_FUZZ_CHECK(!order.error || json_is_object(order.error));
 }
 
+static void check_challenge(const struct ch_acme_challenge *chall, bool has_token)
+{
+	CH_FUZZ_CHECK(!chall->token == !(chall->url && has_token));
+	if (chall->url)
+		check_url(chall->url);
+	if (chall->token)
+		CH_FUZZ_CHECK(ch_acme_token_ok(chall->token) &&
+			      strlen(chall->token) < CH_ACME_TOKEN_B);
+}
+
 static void check_authz(const json_t *doc)
 {
 	struct ch_acme_authz authz;
@@ -67,12 +77,8 @@ static void check_authz(const json_t *doc)
 		return;
 	}
 	CH_FUZZ_CHECK(authz.name && strlen(authz.name) <= 253);
-	CH_FUZZ_CHECK(!authz.http_url == !authz.http_token);
-	if (authz.http_url) {
-		check_url(authz.http_url);
-		CH_FUZZ_CHECK(ch_acme_token_ok(authz.http_token));
-		CH_FUZZ_CHECK(strlen(authz.http_token) < CH_ACME_TOKEN_B);
-	}
+	for (int type = 0; type < CH_ACME_CHALLENGE_COUNT; type++)
+		check_challenge(&authz.challenges[type], type != CH_ACME_DNS_PERSIST_01);
 	check_time(authz.expires_ms);
 	CH_FUZZ_CHECK(!authz.error || json_is_object(authz.error));
 }

@@ -159,8 +159,8 @@ static void validate(struct ch_http *http, const char *authz)
 	CH_AUTO_ANSWER struct ch_acme_answer posted;
 
 	run(http, &get, &first);
-	must(!first.authz.http_url, "http-01");
-	post.url = first.authz.http_url;
+	must(!first.authz.challenges[CH_ACME_HTTP_01].url, "http-01");
+	post.url = first.authz.challenges[CH_ACME_HTTP_01].url;
 	run(http, &post, &posted);
 	for (int i = 0; i < POLLS_MAX; i++) {
 		CH_AUTO_ANSWER struct ch_acme_answer ans;

@@ -131,22 +131,52 @@ int ch_acme_order_read(const json_t *doc, struct ch_acme_order *ret_order, struc
 	return CH_OK;
 }
 
+#define X(name, text, token) {text, token},
+static const struct {
+	const char *text;
+	bool has_token;
+} challenge_types[CH_ACME_CHALLENGE_COUNT] = {CH_ACME_CHALLENGE_LIST(X)};
+#undef X
+
+const char *ch_acme_challenge_str(enum ch_acme_challenge_type type)
+{
+	return (unsigned)type < CH_ACME_CHALLENGE_COUNT ? challenge_types[type].text
+							: "unknown";
+}
+
+/* CH_ACME_CHALLENGE_COUNT: none that we know. */
+static size_t find_type(const json_t *chall)
+{
+	const char *text = ch_acme_json_str(chall, "type");
+	size_t type = 0;
+
+	if (!text)
+		return CH_ACME_CHALLENGE_COUNT;
+	while (type < CH_ACME_CHALLENGE_COUNT && strcmp(text, challenge_types[type].text) != 0)
+		type++;
+	return type;
+}
+
 static void read_challenge(const json_t *chall, struct ch_acme_authz *authz)
 {
-	const char *type = ch_acme_json_str(chall, "type");
+	size_t type = find_type(chall);
 	const char *url = ch_acme_json_str(chall, "url");
 	const char *token = ch_acme_json_str(chall, "token");
 	const json_t *error = json_object_get(chall, "error");
 
 	if (json_is_object(error) && (!authz->error || read_status(chall) == CH_ACME_INVALID))
 		authz->error = error;
-	if (!type || strcmp(type, "http-01") != 0 || authz->http_url)
+	if (type == CH_ACME_CHALLENGE_COUNT || authz->challenges[type].url)
 		return;
-	if (!ch_acme_url_ok(url) || !ch_acme_token_ok(token))
+	if (!challenge_types[type].has_token)
+		token = NULL;
+	else if (!ch_acme_token_ok(token))
 		return;
-	authz->http_url = url;
-	authz->http_token = token;
-	authz->http_status = read_status(chall);
+	if (!ch_acme_url_ok(url))
+		return;
+	authz->challenges[type].url = url;
+	authz->challenges[type].token = token;
+	authz->challenges[type].status = read_status(chall);
 }
 
 int ch_acme_authz_read(const json_t *doc, struct ch_acme_authz *ret_authz, struct ch_err *err)

@@ -48,14 +48,33 @@ struct ch_acme_order {
 	const json_t *error;	 /* problem document */
 };
 
+/* X(name, type, has a token) */
+#define CH_ACME_CHALLENGE_LIST(X)                                                              \
+	X(CH_ACME_HTTP_01, "http-01", true)		   /* RFC 8555 section 8.3 */          \
+	X(CH_ACME_DNS_01, "dns-01", true)		   /* RFC 8555 section 8.4 */          \
+	X(CH_ACME_TLS_ALPN_01, "tls-alpn-01", true)	   /* RFC 8737 */                      \
+	X(CH_ACME_DNS_PERSIST_01, "dns-persist-01", false) /* draft: a standing TXT record */
+
+enum ch_acme_challenge_type {
+#define X(name, text, has_token) name,
+	CH_ACME_CHALLENGE_LIST(X)
+#undef X
+		CH_ACME_CHALLENGE_COUNT
+};
+const char *ch_acme_challenge_str(enum ch_acme_challenge_type type);
+
+struct ch_acme_challenge {
+	const char *url;   /* NULL: the CA does not offer the type */
+	const char *token; /* NULL where the type has none */
+	enum ch_acme_status status;
+};
+
 struct ch_acme_authz {
 	enum ch_acme_status status;
 	const char *name; /* in the CA's case */
 	int64_t expires_ms;
-	/* The http-01 challenge; http_url NULL when the CA offers none. */
-	const char *http_url;
-	const char *http_token;
-	enum ch_acme_status http_status;
+	/* By type: the first of each that can be used. */
+	struct ch_acme_challenge challenges[CH_ACME_CHALLENGE_COUNT];
 	const json_t *error; /* of the challenge that failed */
 };
 
@@ -64,7 +83,8 @@ CH_MUST int ch_acme_directory_read(
 	const json_t *doc, struct ch_acme_directory *ret_dir, struct ch_err *err);
 CH_MUST int ch_acme_order_read(
 	const json_t *doc, struct ch_acme_order *ret_order, struct ch_err *err);
-/* Challenges of unknown types, without token or with a bad one are skipped. */
+/* Skipped: challenges of unknown types, with a bad URL, or whose type needs a token and which
+ * have none or a bad one. */
 CH_MUST int ch_acme_authz_read(
 	const json_t *doc, struct ch_acme_authz *ret_authz, struct ch_err *err);
 

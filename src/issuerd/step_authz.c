@@ -1,4 +1,5 @@
 /* ordered: answer the challenges; validating: poll the authorizations until all are valid. */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -143,22 +144,44 @@ static size_t count_open(const struct authz_set *set)
 	       count(set, CH_ACME_STATUS_UNKNOWN);
 }
 
+static bool offers_http(const struct ch_acme_authz *authz)
+{
+	return authz->challenges[CH_ACME_HTTP_01].url != NULL;
+}
+
+/* Says what the CA offers instead: whoever reads it looks for another CA, or for a policy at
+ * this one. */
+static void no_http_error(const struct ch_acme_authz *authz, struct ch_err *ret_err)
+{
+	char others[100] = "";
+	size_t len = 0;
+
+	for (size_t type = 0; type < CH_ACME_CHALLENGE_COUNT; type++)
+		if (authz->challenges[type].url)
+			len += (size_t)snprintf(others + len, sizeof(others) - len, "%s%s",
+				len ? ", " : "",
+				ch_acme_challenge_str((enum ch_acme_challenge_type)type));
+	ch_err_set(ret_err, CH_EPROTO, "no-http-challenge",
+		"The CA offers no http-01 challenge for the name, but %s; certherd answers "
+		"http-01 only.",
+		len ? others : "none that certherd knows");
+	ret_err->actor = CH_ACTOR_PLATFORM;
+	ret_err->retry_at_ms = 0;
+}
+
 static bool no_http_challenge(struct ch_step *step, const struct authz_set *set)
 {
 	struct ch_err err;
 	bool found = false;
 
-	ch_err_set(&err, CH_EPROTO, "no-http-challenge",
-		"The CA offers no http-01 challenge for the name.");
-	err.actor = CH_ACTOR_PLATFORM;
-	err.retry_at_ms = 0;
 	for (size_t i = 0; i < step->work->n_names; i++)
 		ch_step_acquit(step, i, "the other name");
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ch_acme_authz *authz = &set->ans[i].authz;
 
-		if (authz->status != CH_ACME_PENDING || authz->http_url)
+		if (authz->status != CH_ACME_PENDING || offers_http(authz))
 			continue;
+		no_http_error(authz, &err);
 		ch_step_blame(step, set->name_of[i], &err);
 		found = true;
 	}
@@ -172,13 +195,14 @@ static bool answer(struct ch_step *step, struct authz_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ch_acme_authz *authz = &set->ans[i].authz;
+		const struct ch_acme_challenge *http = &authz->challenges[CH_ACME_HTTP_01];
 		struct ch_acme_request req = {
-			.kind = CH_ACME_ANSWER_CHALLENGE, .url = authz->http_url};
+			.kind = CH_ACME_ANSWER_CHALLENGE, .url = http->url};
 		CH_AUTO_ANSWER struct ch_acme_answer ans;
 
 		ch_acme_answer_init(&ans);
 		/* "processing": answered before, by this order or an earlier one. */
-		if (authz->status != CH_ACME_PENDING || authz->http_status != CH_ACME_PENDING)
+		if (authz->status != CH_ACME_PENDING || http->status != CH_ACME_PENDING)
 			continue;
 		ch_step_ask(step, &req, &ans);
 		if (ans.fate == CH_ACME_OUTAGE || ans.fate == CH_ACME_LATER ||

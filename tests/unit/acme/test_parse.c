@@ -173,12 +173,15 @@ static void broken_orders_are_refused(void **state)
 
 static void strange_challenges_are_skipped(void **state)
 {
+	const struct ch_acme_challenge *http;
 	struct ch_acme_authz authz;
 	struct ch_err err;
 	json_auto_t *doc =
 		load("{\"status\":\"pending\",\"identifier\":{\"type\":\"dns\",\"value\":\"A."
 		     "test\"},"
-		     "\"challenges\":[{\"type\":\"dns-persist-01\",\"url\":\"https://ca/p\"},"
+		     "\"challenges\":[{\"type\":\"moon-01\",\"url\":\"https://ca/m\"},"
+		     "{\"type\":\"dns-persist-01\",\"url\":\"http://ca/p\"},"
+		     "{\"type\":\"dns-01\",\"url\":\"https://ca/no-token\"},"
 		     "{\"type\":7},42,null,{},"
 		     "{\"type\":\"http-01\",\"url\":\"https://ca/bad\",\"token\":\"../x\"},"
 		     "{\"type\":\"http-01\",\"url\":\"http://ca/bad\",\"token\":\"abc\"},"
@@ -189,12 +192,44 @@ static void strange_challenges_are_skipped(void **state)
 	json_auto_t *anonymous = load("{\"status\":\"valid\"}");
 
 	assert_int_equal(ch_acme_authz_read(doc, &authz, &err), CH_OK);
-	assert_string_equal(authz.http_url, "https://ca/good");
-	assert_string_equal(authz.http_token, "abc");
-	assert_int_equal(authz.http_status, CH_ACME_PROCESSING);
+	http = &authz.challenges[CH_ACME_HTTP_01];
+	assert_string_equal(http->url, "https://ca/good");
+	assert_string_equal(http->token, "abc");
+	assert_int_equal(http->status, CH_ACME_PROCESSING);
+	for (int type = 0; type < CH_ACME_CHALLENGE_COUNT; type++)
+		assert_true(type == CH_ACME_HTTP_01 || !authz.challenges[type].url);
 	assert_int_equal(ch_acme_authz_read(none, &authz, &err), CH_OK);
-	assert_null(authz.http_url);
+	assert_null(authz.challenges[CH_ACME_HTTP_01].url);
 	assert_int_equal(ch_acme_authz_read(anonymous, &authz, &err), CH_EPROTO);
+}
+
+static void a_challenge_of_each_type_is_read(void **state)
+{
+	struct ch_acme_authz authz;
+	struct ch_err err;
+	json_auto_t *doc = load(
+		"{\"status\":\"pending\",\"identifier\":{\"value\":\"a.test\"},\"challenges\":["
+		"{\"type\":\"dns-persist-01\",\"url\":\"https://ca/p\",\"token\":\"../x\"},"
+		"{\"type\":\"tls-alpn-01\",\"url\":\"https://ca/t\",\"token\":\"tt\"},"
+		"{\"type\":\"dns-01\",\"url\":\"https://ca/d\",\"token\":\"dt\","
+		"\"status\":\"invalid\"},"
+		"{\"type\":\"dns-01\",\"url\":\"https://ca/second\",\"token\":\"x\"},"
+		"{\"type\":\"http-01\",\"url\":\"https://ca/h\",\"token\":\"ht\"}]}");
+	static const char *const urls[] = {
+		[CH_ACME_HTTP_01] = "https://ca/h",
+		[CH_ACME_DNS_01] = "https://ca/d",
+		[CH_ACME_TLS_ALPN_01] = "https://ca/t",
+		[CH_ACME_DNS_PERSIST_01] = "https://ca/p",
+	};
+
+	assert_int_equal(ch_acme_authz_read(doc, &authz, &err), CH_OK);
+	for (int type = 0; type < CH_ACME_CHALLENGE_COUNT; type++)
+		assert_string_equal(authz.challenges[type].url, urls[type]);
+	assert_string_equal(authz.challenges[CH_ACME_DNS_01].token, "dt");
+	assert_int_equal(authz.challenges[CH_ACME_DNS_01].status, CH_ACME_INVALID);
+	assert_string_equal(authz.challenges[CH_ACME_TLS_ALPN_01].token, "tt");
+	/* It has none: whatever stands there is not looked at. */
+	assert_null(authz.challenges[CH_ACME_DNS_PERSIST_01].token);
 }
 
 static void error_types_say_who_must_act(void **state)
@@ -318,6 +353,7 @@ int main(void)
 		cmocka_unit_test(orders_are_read_in_every_status),
 		cmocka_unit_test(broken_orders_are_refused),
 		cmocka_unit_test(strange_challenges_are_skipped),
+		cmocka_unit_test(a_challenge_of_each_type_is_read),
 		cmocka_unit_test(error_types_say_who_must_act),
 		cmocka_unit_test(unknown_errors_keep_their_type),
 		cmocka_unit_test(long_details_are_cut_but_stay_text),

@@ -213,6 +213,9 @@ static void on_authz(struct call *c, unsigned id, unsigned i)
 		ch_buf_add_u8(body,
 			(uint8_t)(c->ca->upper_case && *n >= 'a' && *n <= 'z' ? *n - 32 : *n));
 	ch_buf_add_str(body, "\"},\"challenges\":[{\"type\":\"dns-persist-01\"}");
+	if (c->ca->dns_challenge)
+		ch_buf_addf(body,
+			",{\"type\":\"dns-01\",\"token\":\"d\",\"url\":\"" FAKE_URL "/d\"}");
 	if (!c->ca->no_http_challenge)
 		ch_buf_addf(body,
 			",{\"type\":\"http-01\",\"status\":\"%s\",\"token\":\"t%u-%u\",\"url\":"

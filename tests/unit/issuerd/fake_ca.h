@@ -65,7 +65,8 @@ struct fake_ca {
 	const char *invalid_error; /* with this problem document */
 	const char *initial_authz; /* status of new authorizations, default "pending" */
 	bool no_http_challenge;
-	bool upper_case; /* identifiers come back in capitals */
+	bool dns_challenge; /* is offered too */
+	bool upper_case;    /* identifiers come back in capitals */
 	int polls;
 	int processing;
 	const char *order_error; /* the order becomes invalid at finalize, with this */

@@ -259,6 +259,24 @@ static void no_http_challenge_is_the_platforms_problem(void **state)
 	b->ca.no_http_challenge = true;
 	bench_run_to(b, CH_ORDER_FAILED);
 	assert_failed(0, "no-http-challenge", CH_ACTOR_PLATFORM);
+	assert_non_null(strstr(b->last.verdicts[0].reason.detail, "none that certherd knows"));
+}
+
+static void what_is_offered_instead_of_http_is_named(void **state)
+{
+	b->ca.no_http_challenge = true;
+	b->ca.dns_challenge = true;
+	bench_run_to(b, CH_ORDER_FAILED);
+	assert_failed(0, "no-http-challenge", CH_ACTOR_PLATFORM);
+	assert_non_null(strstr(b->last.verdicts[0].reason.detail, "but dns-01;"));
+	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
+}
+
+static void http_is_chosen_among_several(void **state)
+{
+	b->ca.dns_challenge = true;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 1);
 }
 
 static void a_lost_order_begins_again_but_not_for_ever(void **state)
@@ -575,6 +593,8 @@ int main(void)
 		T(an_authorization_found_invalid_fails_without_a_challenge),
 		T(a_deactivated_authorization_begins_again),
 		T(no_http_challenge_is_the_platforms_problem),
+		T(what_is_offered_instead_of_http_is_named),
+		T(http_is_chosen_among_several),
 		T(a_lost_order_begins_again_but_not_for_ever),
 		T(an_expired_order_begins_again),
 		T(an_expired_order_is_not_finalized),
