@@ -108,6 +108,12 @@ bool ch_bucket_take(struct ch_bucket *bucket, const struct ch_limit *limit, int6
 	return true;
 }
 
+void ch_bucket_give_back(struct ch_bucket *bucket, const struct ch_limit *limit)
+{
+	if (limit->size)
+		bucket->tat_us -= limit->refill_us;
+}
+
 void ch_bucket_learn(struct ch_bucket *bucket, const struct ch_limit *limit, int64_t until_ms)
 {
 	int64_t tat_us = now_us(until_ms) + full_us(limit) - limit->refill_us;

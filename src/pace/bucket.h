@@ -41,6 +41,8 @@ int64_t ch_bucket_ready_at_ms(const struct ch_bucket *bucket, const struct ch_li
 	uint32_t n, int64_t now_ms);
 /* Takes a token if there is one; false: nothing was taken. */
 bool ch_bucket_take(struct ch_bucket *bucket, const struct ch_limit *limit, int64_t now_ms);
+/* Gives a token back that the CA did not count. */
+void ch_bucket_give_back(struct ch_bucket *bucket, const struct ch_limit *limit);
 /* The CA said that there is nothing until then: empty, and the next token not before that.  How
  * far that may be is for the caller to bound. */
 void ch_bucket_learn(struct ch_bucket *bucket, const struct ch_limit *limit, int64_t until_ms);

@@ -34,6 +34,9 @@ static void a_bucket_is_full_at_first_and_refills_steadily(void **state)
 	assert_int_equal(ch_bucket_ready_at_ms(&bucket, &limit, 300, T0), T0 + 3 * CH_HOUR_MS);
 	assert_int_equal(ch_bucket_ready_at_ms(&bucket, &limit, 999, T0), T0 + 3 * CH_HOUR_MS);
 	assert_false(ch_bucket_take(&bucket, &limit, T0 + 35999));
+	ch_bucket_give_back(&bucket, &limit);
+	assert_int_equal(ch_bucket_level(&bucket, &limit, T0), 1);
+	assert_true(ch_bucket_take(&bucket, &limit, T0));
 	assert_true(ch_bucket_take(&bucket, &limit, T0 + 36000));
 	assert_int_equal(ch_bucket_level(&bucket, &limit, T0 + 3 * CH_HOUR_MS), 299);
 	assert_int_equal(ch_bucket_level(&bucket, &limit, T0 + CH_DAY_MS), 300);
