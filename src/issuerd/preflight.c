@@ -1,6 +1,7 @@
 #include "issuerd/preflight.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #define BUCKETS 4096u
 #define KEEP_MS (2 * CH_MINUTE_MS)
 #define TOKEN_RAW_B 32
+/* A name of many labels whose servers are slow is given up. */
+#define WHOLE_MS (30 * CH_SECOND_MS)
 #define PATH_PREFIX "/.well-known/acme-challenge/"
 #define ACCOUNT_B 1024
 
@@ -25,10 +28,12 @@ struct job {
 	struct ch_preflight *preflight;
 	char name[CH_DNS_NAME_B];
 	uint64_t order;
+	int64_t began_ms; /* monotonic */
 	bool ended;
-	int64_t ended_ms;	 /* monotonic */
-	unsigned pending;	 /* questions and fetches that are open */
-	struct ch_dns_answer *a; /* owned, until both are there */
+	int64_t ended_ms; /* monotonic */
+	unsigned pending; /* questions and fetches that are open */
+	/* Owned, until both are there; without their texts, which would be most of it. */
+	struct ch_dns_answer *a;
 	struct ch_dns_answer *aaaa;
 	const char *caa_at; /* into name */
 	struct ch_sites sites;
@@ -226,6 +231,13 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 	if (answer->status != CH_DNS_FOUND) {
 		/* RFC 8659 section 3: up the name, not the alias. */
 		dot = strchr(job->caa_at, '.');
+		if (dot && ch_mono_ms() - job->began_ms > WHOLE_MS) {
+			end_bad(job, "caa-failed", CH_ACTOR_CUSTOMER, false,
+				"The CAA records of the domains above the name take too long "
+				"to "
+				"look up: a CA gives up then.");
+			return;
+		}
 		if (dot) {
 			job->caa_at = dot + 1;
 			ask_caa(job);
@@ -263,9 +275,9 @@ static void note_addresses(
 
 	pthread_mutex_lock(&p->lock);
 	job->pending--;
-	*slot = malloc(sizeof(**slot));
+	*slot = malloc(offsetof(struct ch_dns_answer, texts));
 	if (*slot)
-		**slot = *answer;
+		memcpy(*slot, answer, offsetof(struct ch_dns_answer, texts));
 	if (job->pending == 0) {
 		if (job->a && job->aaaa)
 			judge_addresses(job);
@@ -422,6 +434,7 @@ static void begin(struct ch_preflight *p, const char *name, uint64_t order)
 	if (p->n >= CH_PREFLIGHT_MAX || !(job = calloc(1, sizeof(*job))))
 		return;
 	job->preflight = p;
+	job->began_ms = ch_mono_ms();
 	job->order = order;
 	snprintf(job->name, sizeof(job->name), "%s", name);
 	job->next = p->buckets[bucket_of(name)];

@@ -372,15 +372,27 @@ static void wake(struct ch_dns *dns)
 		return;
 }
 
+void ch_dns_stop(struct ch_dns *dns)
+{
+	bool stopped;
+
+	if (!dns)
+		return;
+	pthread_mutex_lock(&dns->lock);
+	stopped = dns->stopping;
+	dns->stopping = true;
+	pthread_mutex_unlock(&dns->lock);
+	if (stopped)
+		return;
+	wake(dns);
+	pthread_join(dns->thread, NULL);
+}
+
 void ch_dns_free(struct ch_dns *dns)
 {
 	if (!dns)
 		return;
-	pthread_mutex_lock(&dns->lock);
-	dns->stopping = true;
-	pthread_mutex_unlock(&dns->lock);
-	wake(dns);
-	pthread_join(dns->thread, NULL);
+	ch_dns_stop(dns);
 	close(dns->wake_fd);
 	pthread_mutex_destroy(&dns->lock);
 	free(dns);

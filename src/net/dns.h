@@ -23,7 +23,9 @@ struct ch_dns_options {
 /* Starts the thread.  CH_EINVAL "resolvers". */
 CH_MUST int ch_dns_new(
 	const struct ch_dns_options *options, struct ch_dns **ret_dns, struct ch_err *err);
-/* Open questions are canceled: done() is called for each.  NULL allowed. */
+/* Open questions are canceled: done() is called for each; later ones are refused. */
+void ch_dns_stop(struct ch_dns *dns); /* NULL allowed */
+/* Stops it first, if need be.  NULL allowed. */
 void ch_dns_free(struct ch_dns *dns);
 
 /* done(answer, arg) is called once, on the thread of dns: it must be short, and may ask. answer

@@ -47,9 +47,10 @@ struct ch_dns_answer {
 	char chain[CH_DNS_CHAIN_MAX][CH_DNS_NAME_B];
 	size_t n_chain;
 	char addresses[CH_DNS_ADDRESSES_MAX][CH_DNS_ADDR_B]; /* A, AAAA */
-	struct ch_dns_text texts[CH_DNS_TEXTS_MAX];	     /* TXT, CAA */
 	size_t n;					     /* of either */
 	size_t n_over;					     /* more than fit: not looked at */
+	struct ch_dns_text
+		texts[CH_DNS_TEXTS_MAX]; /* TXT, CAA; last: much of it, and often unused */
 };
 
 /* The records of the type that belong to name, over CNAMEs too.  CH_EPROTO: what is no answer

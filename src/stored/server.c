@@ -139,10 +139,11 @@ void ch_server_stop(struct ch_server *server)
 	if (server->httpd)
 		ch_httpd_begin_stop(server->httpd);
 	/* Who waits for it is told. */
-	ch_dns_free(server->service.dns);
+	ch_dns_stop(server->service.dns);
 	if (server->polls)
 		ch_polls_begin_stop(server->polls);
 	ch_httpd_stop(server->httpd);
+	ch_dns_free(server->service.dns);
 	if (server->polls)
 		ch_polls_stop(server->polls);
 	ch_house_stop(server->house);
