@@ -41,6 +41,7 @@ struct ch_store_backend {
 	int (*next_due)(struct ch_store *store, int64_t *ret_at_ms);
 	int (*get_status)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_status *ret_status);
+	int (*get_figures)(struct ch_store *store, struct ch_store_figures *ret_figures);
 	int (*list_audit)(struct ch_store *store, uint64_t before, size_t limit,
 		struct ch_arena *arena, struct ch_store_audit **ret_entries, size_t *ret_n,
 		uint64_t *ret_before);

@@ -124,6 +124,7 @@ static const struct ch_store_backend sqlite_backend = {
 	.list_tickets = ch_sqlite_list_tickets,
 	.next_due = ch_sqlite_next_due,
 	.get_status = ch_sqlite_get_status,
+	.get_figures = ch_sqlite_get_figures,
 	.list_audit = ch_sqlite_list_audit,
 };
 

@@ -81,6 +81,7 @@ int ch_sqlite_list_tickets(struct ch_store *base, struct ch_arena *arena,
 int ch_sqlite_next_due(struct ch_store *base, int64_t *ret_at_ms);
 int ch_sqlite_get_status(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_status *ret_status);
+int ch_sqlite_get_figures(struct ch_store *base, struct ch_store_figures *ret_figures);
 int ch_sqlite_list_audit(struct ch_store *base, uint64_t before, size_t limit,
 	struct ch_arena *arena, struct ch_store_audit **ret_entries, size_t *ret_n,
 	uint64_t *ret_before);

@@ -1,4 +1,5 @@
 /* Chooses the backend and hands every call to it. */
+#include "base/clock.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -173,6 +174,13 @@ int ch_store_get_status(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status)
 {
 	return store->backend->get_status(store, arena, ret_status);
+}
+
+const int64_t ch_store_ending_ms[CH_STORE_ENDING_N] = {CH_DAY_MS, 3 * CH_DAY_MS, 7 * CH_DAY_MS};
+
+int ch_store_get_figures(struct ch_store *store, struct ch_store_figures *ret_figures)
+{
+	return store->backend->get_figures(store, ret_figures);
 }
 
 int ch_store_list_audit(struct ch_store *store, uint64_t before, size_t limit,

@@ -654,6 +654,21 @@ struct ch_store_status {
 CH_MUST int ch_store_get_status(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status);
 
+#define CH_STORE_FIGURE_MAX 10000 /* the counts of ch_store_figures go up to here */
+#define CH_STORE_ENDING_N 3
+#define CH_STORE_ONE_ACTOR(id, word) +1
+#define CH_STORE_ACTORS (0 CH_ACTOR_LIST(CH_STORE_ONE_ACTOR))
+
+struct ch_store_figures {
+	uint64_t actors[CH_STORE_ACTORS]; /* names by who must act; that of `nobody` is 0 */
+	/* Live certificates that end within ch_store_ending_ms, those that ended in the last
+	 * seven days included; not those of names that are paused or moved. */
+	uint64_t ending[CH_STORE_ENDING_N];
+};
+extern const int64_t ch_store_ending_ms[CH_STORE_ENDING_N]; /* ascending */
+/* Figures that no counter is kept of: looks at a bounded number of rows. */
+CH_MUST int ch_store_get_figures(struct ch_store *store, struct ch_store_figures *ret_figures);
+
 /* Newest first; before as in ch_store_order_filter. */
 CH_MUST int ch_store_list_audit(struct ch_store *store, uint64_t before, size_t limit,
 	struct ch_arena *arena, struct ch_store_audit **ret_entries, size_t *ret_n,

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "stored/handlers.h"
 #include "stored/service.h"
 
@@ -82,6 +83,25 @@ static void add_status(struct ch_buf *out, const struct ch_store_status *status)
 	gauge(out, "schema", "Version of the database's schema.", status->schema);
 	head(out, "info", "gauge", "Always 1.");
 	ch_buf_add_str(out, "certherd_store_info{version=\"" CH_VERSION "\"} 1\n");
+}
+
+static void add_figures(struct ch_buf *out, const struct ch_store_figures *figures)
+{
+	head(out, "names_to_act_on", "gauge",
+		"Names that wait for somebody, by who must act; counted up to 10000.");
+	for (int i = 0; i < CH_STORE_ACTORS; i++)
+		if (i != CH_ACTOR_NOBODY)
+			ch_buf_addf(out,
+				"certherd_store_names_to_act_on{actor=\"%s\"} %" PRIu64 "\n",
+				ch_actor_str((enum ch_actor)i), figures->actors[i]);
+	head(out, "certificates_ending", "gauge",
+		"Live certificates that end within so long or ended in the last 7 days; "
+		"without names that are paused or moved; counted up to 10000.");
+	for (size_t i = 0; i < CH_STORE_ENDING_N; i++)
+		ch_buf_addf(out,
+			"certherd_store_certificates_ending{within=\"%" PRId64 "d\"} %" PRIu64
+			"\n",
+			ch_store_ending_ms[i] / CH_DAY_MS, figures->ending[i]);
 }
 
 static void add_edges(struct ch_buf *out, const struct pool_sum *sums, size_t n)
@@ -164,12 +184,15 @@ static int sum_up(struct ch_req *req, struct pool_sum **ret_sums, size_t *ret_n)
 
 void ch_handle_metrics(struct ch_req *req)
 {
+	struct ch_store_figures figures;
 	struct ch_store_status status;
 	struct pool_sum *sums;
 	struct ch_buf out;
 	size_t n;
 	int rc = ch_store_get_status(req->service->store, req->arena, &status);
 
+	if (!rc)
+		rc = ch_store_get_figures(req->service->store, &figures);
 	if (!rc)
 		rc = sum_up(req, &sums, &n);
 	if (rc) {
@@ -178,6 +201,7 @@ void ch_handle_metrics(struct ch_req *req)
 	}
 	ch_buf_init(&out, ANSWER_MAX_B);
 	add_status(&out, &status);
+	add_figures(&out, &figures);
 	add_edges(&out, sums, n);
 	add_brakes(&out, sums, n);
 	ch_req_bytes(req, 200, CONTENT_TYPE, &out);

@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -63,7 +64,7 @@ def report(store, ident, scope="default", error=None):
 
 def test_an_empty_store(store):
     found = read(store)
-    assert {key for key in found if key.startswith("names")} == {
+    assert {key for key in found if key.startswith("names{")} == {
         f'names{{state="{state}"}}' for state in STATES}
     assert not any(found[f'names{{state="{state}"}}'] for state in STATES)
     assert found["orders_open"] == found["feed_head"] == 0
@@ -97,6 +98,31 @@ def test_the_next_expiry_is_the_first_certificates(store):
     told = datetime.datetime.fromisoformat(
         status["next_expiry"]["not_after"].replace("Z", "+00:00")).timestamp()
     assert abs(read(store)["next_expiry_timestamp_seconds"] - told) < 0.002
+
+
+def test_what_ends_soon_and_who_must_act(store):
+    operator, issuer = store.client("operator"), store.client("issuer")
+    for name in ("soon", "late", "over", "moved", "stopped", "good"):
+        order = sealed_order(operator, issuer, f"{name}.example.com")
+        assert publish(issuer, order, leaf=b"0" + name.encode() * 50).status == 200
+    days = {"soon": 0.5, "late": 5, "over": -1, "moved": 0.5, "stopped": 0.5, "good": 60}
+    states = {"moved": "moved", "stopped": "paused"}
+    store.stop()
+    other = sqlite3.connect(store.dir / "store/certherd.db")
+    for name, left in days.items():
+        other.execute("UPDATE name SET not_after = ?, state = ?, actor = ? WHERE name = ?",
+                      (int((time.time() + left * 86400) * 1000), states.get(name, "active"),
+                       "ca" if name == "soon" else "nobody", f"{name}.example.com"))
+    other.execute("UPDATE name SET actor = 'customer' WHERE name >= 'moved' AND name < 't' AND actor = 'nobody'")
+    other.commit()
+    other.close()
+    store.start()
+    found = read(store)
+    assert [found[f'certificates_ending{{within="{n}d"}}'] for n in (1, 3, 7)] == [2, 2, 3]
+    assert found['names_to_act_on{actor="ca"}'] == 1
+    assert found['names_to_act_on{actor="customer"}'] == 3
+    assert found['names_to_act_on{actor="platform"}'] == found['names_to_act_on{actor="operator"}'] == 0
+    assert 'names_to_act_on{actor="nobody"}' not in found
 
 
 def test_edges_are_counted_by_pool(store):
