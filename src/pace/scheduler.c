@@ -185,14 +185,18 @@ void ch_sched_add(
 	to->n++;
 }
 
+static int64_t turn(const struct ch_sched *sched, uint32_t tenant)
+{
+	return TURN / (sched->weights[tenant] ? sched->weights[tenant] : 1);
+}
+
 static uint32_t take(struct ch_sched *sched, struct class *class)
 {
 	uint32_t tenant = class->tenants.entries[0].id;
 	uint32_t item = class->lists[tenant].head;
-	unsigned weight = sched->weights[tenant] ? sched->weights[tenant] : 1;
 
 	class->now = class->tags[tenant];
-	class->tags[tenant] += TURN / weight;
+	class->tags[tenant] += turn(sched, tenant);
 	link_out(sched, &class->lists[tenant], item);
 	class->n--;
 	if (class->lists[tenant].head == CH_SCHED_NONE)
@@ -213,7 +217,14 @@ uint32_t ch_sched_take(struct ch_sched *sched, unsigned open)
 void ch_sched_park(struct ch_sched *sched, uint32_t item, uint32_t key, int64_t at_ms)
 {
 	struct list *list = &sched->parked[key];
+	uint32_t tenant = sched->items[item].tenant;
+	struct class *class = &sched->classes[sched->items[item].class];
 
+	/* Its turn was of no use: the tenant's other names do not wait behind those of a full
+	 * domain. */
+	class->tags[tenant] -= turn(sched, tenant);
+	if (class->lists[tenant].head != CH_SCHED_NONE)
+		ch_heap_set(&class->tenants, tenant, class->tags[tenant]);
 	if (list->head == CH_SCHED_NONE)
 		ch_heap_set(&sched->keys, key, at_ms);
 	sched->items[item].key = key;

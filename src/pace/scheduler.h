@@ -48,7 +48,8 @@ bool ch_sched_waits(const struct ch_sched *sched, uint32_t item);
  * there is none.  Costs the logarithm of the number of tenants that wait. */
 uint32_t ch_sched_take(struct ch_sched *sched, unsigned open);
 
-/* Puts an item that was taken aside, behind the others of that key, until the key is woken. */
+/* Puts an item that was taken aside, behind the others of that key, until the key is woken, and
+ * gives its tenant the turn back. */
 void ch_sched_park(struct ch_sched *sched, uint32_t item, uint32_t key, int64_t at_ms);
 /* The earliest time of a key with parked items; INT64_MAX: none. */
 int64_t ch_sched_next_wake_ms(const struct ch_sched *sched);

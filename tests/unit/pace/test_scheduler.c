@@ -132,6 +132,31 @@ static void what_is_parked_is_in_nobodys_way_and_comes_back_one_by_one(void **st
 	ch_sched_free(sched);
 }
 
+static void a_turn_that_was_of_no_use_is_given_back(void **state)
+{
+	struct ch_sched *sched = sched_of(1000, 2, 1);
+	uint32_t others = 0, item;
+
+	/* Tenant 0: 400 names of a domain that has no token, then one that could go at once. */
+	for (uint32_t i = 0; i <= 400; i++)
+		ch_sched_add(sched, i, 0, CH_CLASS_NEW, false);
+	for (uint32_t i = 401; i < 1000; i++)
+		ch_sched_add(sched, i, 1, CH_CLASS_NEW, false);
+	while ((item = ch_sched_take(sched, ALL)) != 400) {
+		assert_int_not_equal(item, CH_SCHED_NONE);
+		if (item < 400)
+			ch_sched_park(sched, item, 0, 100);
+		else
+			others++;
+	}
+	assert_in_range(others, 0, 1);
+	/* No more than its turns come back: from now on they alternate. */
+	ch_sched_add(sched, 400, 0, CH_CLASS_NEW, false);
+	assert_int_equal(ch_sched_take(sched, ALL), 401 + others);
+	assert_int_equal(ch_sched_take(sched, ALL), 400);
+	ch_sched_free(sched);
+}
+
 static void the_heap_keeps_its_order(void **state)
 {
 	struct ch_heap heap;
@@ -169,6 +194,7 @@ int main(void)
 		cmocka_unit_test(turns_go_by_weight),
 		cmocka_unit_test(what_waits_can_be_moved_and_removed),
 		cmocka_unit_test(what_is_parked_is_in_nobodys_way_and_comes_back_one_by_one),
+		cmocka_unit_test(a_turn_that_was_of_no_use_is_given_back),
 		cmocka_unit_test(the_heap_keeps_its_order),
 	};
 
