@@ -24,13 +24,14 @@ LARGE = 50_000
 
 
 def parts(options):
-    from edgebench import filling, live, serving
+    from edgebench import filling, idle, live, serving
     return {
         "start": serving.start,
         "handshakes": serving.handshakes,
         "visits": serving.visits,
         "bootstrap": filling.bootstrap,
         "year": filling.year,
+        "idle": idle.idle,
         "change": live.Changes(options.samples),
         "churn": live.Churn(options.rate, options.seconds),
     }

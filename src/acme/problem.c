@@ -146,6 +146,26 @@ enum ch_acme_fate ch_acme_problem_read(
 	return read_unknown(doc, where, ret_err);
 }
 
+enum ch_acme_limit ch_acme_problem_limit(const json_t *doc)
+{
+	/* As Let's Encrypt words them, whose server other CAs use too; the first that is found.
+	 */
+	static const struct {
+		const char *words;
+		enum ch_acme_limit limit;
+	} kinds[] = {
+		{"exact set of", CH_ACME_LIMIT_SET},
+		{"already issued for", CH_ACME_LIMIT_DOMAIN},
+		{"new orders", CH_ACME_LIMIT_ACCOUNT},
+	};
+	const char *detail = ch_acme_json_str(doc, "detail");
+
+	for (size_t i = 0; detail && i < CH_ARRAY_LEN(kinds); i++)
+		if (strcasestr(detail, kinds[i].words))
+			return kinds[i].limit;
+	return CH_ACME_LIMIT_UNKNOWN;
+}
+
 static const json_t *subproblem(const json_t *doc, size_t i, const char **ret_name)
 {
 	const json_t *sub = json_array_get(json_object_get(doc, "subproblems"), i);

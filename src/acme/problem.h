@@ -38,6 +38,15 @@ CH_MUST int ch_acme_problem_for_name(const json_t *doc, enum ch_acme_where where
 /* True when doc has a subproblem with an identifier. */
 int ch_acme_problem_has_names(const json_t *doc);
 
+/* Which limit a rateLimited problem is about, by the words of the CA. */
+enum ch_acme_limit {
+	CH_ACME_LIMIT_UNKNOWN,
+	CH_ACME_LIMIT_ACCOUNT, /* new orders of the account */
+	CH_ACME_LIMIT_DOMAIN,  /* certificates of a registered domain */
+	CH_ACME_LIMIT_SET,     /* certificates for these very names */
+};
+enum ch_acme_limit ch_acme_problem_limit(const json_t *doc);
+
 /* The ACME error type without its URN prefix ("badNonce"); "" when there is none; borrowed. */
 const char *ch_acme_problem_type(const json_t *doc);
 

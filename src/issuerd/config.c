@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define SECTION "issuer"
 /* RFC 8446 section 4.6.1: no ticket lives longer than a week. */
@@ -64,6 +65,25 @@ static void read_ca(struct ch_conf *conf, struct ch_issuer_config *config)
 	config->eab_hmac_file = ch_conf_path(conf, SECTION, "eab_hmac_file", "");
 	if (!config->eab_hmac_file[0] != !eab_kid[0])
 		ch_conf_fail(conf, SECTION, "eab_kid", "goes with eab_hmac_file: set both");
+}
+
+/* What is known of a CA by the host of its directory. */
+static const char *preset_of(const char *directory)
+{
+	static const struct {
+		const char *host;
+		const char *preset;
+	} known[] = {
+		{"https://acme-v02.api.letsencrypt.org/", "letsencrypt"},
+		{"https://acme-staging-v02.api.letsencrypt.org/", "letsencrypt-staging"},
+		{"https://acme.zerossl.com/", "zerossl"},
+		{"https://dv.acme-v02.api.pki.goog/", "google"},
+	};
+
+	for (size_t i = 0; directory && i < CH_ARRAY_LEN(known); i++)
+		if (strncmp(directory, known[i].host, strlen(known[i].host)) == 0)
+			return known[i].preset;
+	return "generic";
 }
 
 static void read_files(struct ch_conf *conf, struct ch_issuer_config *config)
@@ -131,6 +151,7 @@ int ch_issuer_config_read(
 	read_probe(conf, config);
 	ch_issuer_config_preflight(conf, config);
 	read_tickets(conf, config);
+	ch_limits_read(conf, SECTION, preset_of(config->directory), &config->limits);
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))
 		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");

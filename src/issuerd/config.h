@@ -13,6 +13,7 @@
 #include "issuerd/sites.h"
 #include "net/api.h"
 #include "net/probe.h"
+#include "pace/limits.h"
 
 #define CH_LADDER_MAX 16
 #define CH_WORKERS_MAX 256
@@ -57,7 +58,8 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	size_t n_caa_identities;
 	int64_t preflight_ladder_ms[CH_LADDER_MAX];
 	size_t n_preflight_ladder;
-	int64_t moved_after_ms; /* 0: never */
+	int64_t moved_after_ms;	 /* 0: never */
+	struct ch_limits limits; /* of the CA, as they are kept to */
 	enum ch_log_level log_level;
 };
 

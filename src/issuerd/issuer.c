@@ -1,5 +1,6 @@
 #include "issuerd/issuer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,10 @@ static int open_account_key(struct ch_issuer *issuer, struct ch_err *err)
 	if (rc)
 		return ch_err_set(err, rc, "account-key", "%s is not a P-256 key",
 			issuer->config->account_key);
+	/* A host of any length that DNS allows fits; a longer one is cut. */
+	snprintf(issuer->pace_account, sizeof(issuer->pace_account), "%.*s/%s",
+		(int)strcspn(issuer->config->directory + strlen("https://"), "/"),
+		issuer->config->directory + strlen("https://"), issuer->thumbprint);
 	for (int i = 0; i < 8; i++)
 		issuer->account_hint = issuer->account_hint << 8 | raw[i];
 	return ch_acme_new(issuer->config->directory, issuer->account_key, &issuer->acme, err);
@@ -74,6 +79,7 @@ int ch_issuer_open(const struct ch_issuer_config *config, struct ch_issuer **ret
 	issuer->may_ask = ch_probe_is_global;
 	pthread_mutex_init(&issuer->recipients_lock, NULL);
 	pthread_mutex_init(&issuer->account.lock, NULL);
+	pthread_mutex_init(&issuer->rate.lock, NULL);
 	ch_gate_init(&issuer->gate);
 	rc = open_files(issuer, err);
 	if (rc) {
@@ -99,6 +105,7 @@ void ch_issuer_free(struct ch_issuer *issuer)
 	pthread_mutex_destroy(&issuer->recipients_lock);
 	pthread_mutex_destroy(&issuer->account.lock);
 	pthread_mutex_destroy(&issuer->gate.lock);
+	pthread_mutex_destroy(&issuer->rate.lock);
 	free(issuer);
 }
 
@@ -157,6 +164,8 @@ enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_http *htt
 	const struct ch_acme_request *req, struct ch_acme_answer *ans)
 {
 	if (!ch_gate_pass(&issuer->gate, ans))
+		return ans->fate;
+	if (!ch_rate_pass(issuer, req->kind, ans))
 		return ans->fate;
 	if (ch_account_ensure(issuer, http, ans) == CH_ACME_OK)
 		ch_acme_run(issuer->acme, http, req, ans);

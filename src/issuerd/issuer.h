@@ -32,12 +32,22 @@ struct ch_gate {
 	struct ch_err err;
 };
 
+#define CH_ISSUER_PACE_B 256
+
+/* Requests of this process to the CA. */
+struct ch_rate {
+	pthread_mutex_t lock;
+	struct ch_bucket new_orders;
+	struct ch_bucket requests; /* all others */
+};
+
 struct ch_issuer {
 	const struct ch_issuer_config *config;
 	struct ch_acme *acme;
 	EVP_PKEY *account_key;
 	char thumbprint[CH_THUMBPRINT_TEXT_B];
-	uint64_t account_hint; /* first 8 bytes of the thumbprint */
+	char pace_account[CH_ISSUER_PACE_B]; /* "CA's host/thumbprint": who is limited */
+	uint64_t account_hint;		     /* first 8 bytes of the thumbprint */
 	struct ch_secret *eab_hmac;
 	struct ch_sign_key *signer; /* of edge records */
 	struct ch_sign_key *notary; /* the account key: signs what the store keeps for us */
@@ -46,6 +56,7 @@ struct ch_issuer {
 	struct ch_recipients recipients;
 	struct ch_account account;
 	struct ch_gate gate;
+	struct ch_rate rate;
 	/* Confirms that visitors get the leaf: CH_OK, and err's detail, when there is one, says
 	 * what was not asked; CH_ECONFLICT: another certificate is shown; other codes: nobody
 	 * answers.  Replaced in tests. */
@@ -106,6 +117,11 @@ bool ch_gate_pass(struct ch_gate *gate, struct ch_acme_answer *ans);
 bool ch_gate_is_closed(struct ch_gate *gate);
 /* What came of asking; sets ans->retry_at_ms for an outage. */
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans);
+
+/* rate.c */
+/* Waits, for some seconds at most, until the CA's limits allow one more such request.  False:
+ * they do not yet, and ans says until when. */
+bool ch_rate_pass(struct ch_issuer *issuer, enum ch_acme_kind kind, struct ch_acme_answer *ans);
 
 /* probe.c */
 int ch_issuer_probe(const struct ch_issuer *issuer, const char *name, enum ch_probe_offer offer,

@@ -14,8 +14,13 @@ int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *nam
 {
 	const struct ch_ladder ladder = {
 		config->ladder_ms, config->n_ladder, config->retry_jitter_percent};
+	const struct ch_limit *limit = &config->limits.failures;
+	int64_t wait_ms = ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
+	int64_t least_ms = limit->refill_us / 1000;
 
-	return ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
+	/* A short ladder must not use up what the CA allows. */
+	return limit->size && failures + 1 >= limit->size && wait_ms < least_ms ? least_ms
+										: wait_ms;
 }
 
 int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,

@@ -19,6 +19,23 @@ static bool note_order(const struct ch_acme_answer *ans, struct ch_notes *notes)
 	return true;
 }
 
+/* So that others that would meet the same limit do not try. */
+static void note_limit(struct ch_step *step, const struct ch_acme_answer *ans)
+{
+	static const char *const words[] = {
+		[CH_ACME_LIMIT_ACCOUNT] = "account",
+		[CH_ACME_LIMIT_DOMAIN] = "domain",
+		[CH_ACME_LIMIT_SET] = "set",
+	};
+	enum ch_acme_limit limit = ch_acme_problem_limit(ans->doc);
+
+	if (ans->fate != CH_ACME_LIMITED || limit == CH_ACME_LIMIT_UNKNOWN || !ans->retry_at_ms)
+		return;
+	step->out->limited = words[limit];
+	step->out->limited_until_ms = ans->retry_at_ms;
+	step->out->limited_account = step->issuer->pace_account;
+}
+
 void ch_step_order(struct ch_step *step)
 {
 	struct ch_acme_request req = {.kind = CH_ACME_NEW_ORDER,
@@ -30,6 +47,7 @@ void ch_step_order(struct ch_step *step)
 
 	ch_acme_answer_init(&ans);
 	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {
+		note_limit(step, &ans);
 		ch_step_ca_error(step, &ans);
 		return;
 	}

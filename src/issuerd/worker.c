@@ -279,11 +279,29 @@ void *ch_worker_main(void *arg)
 #define GATED_MS CH_SECOND_MS
 #define LEASE_WAIT_MS (20 * CH_SECOND_MS)
 
+static json_t *limit_json(const struct ch_limit *limit)
+{
+	int64_t span_ms = (limit->refill_us * limit->size + 500) / 1000;
+
+	return limit->size ? json_sprintf("%" PRIu32 "/%" PRId64 "ms", limit->size, span_ms)
+			   : json_string("none");
+}
+
+static json_t *pace_json(const struct ch_issuer *issuer)
+{
+	const struct ch_limits *limits = &issuer->config->limits;
+
+	return json_pack("{sssososo}", "account", issuer->pace_account, "orders",
+		limit_json(&limits->account), "domain", limit_json(&limits->domain), "set",
+		limit_json(&limits->set));
+}
+
 static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)
 {
 	int64_t lease_ms = worker->issuer->config->lease_ms;
-	json_auto_t *body = json_pack("{sIsIsI}", "max", (json_int_t)room, "lease_ms",
-		(json_int_t)lease_ms, "wait_ms", (json_int_t)LEASE_WAIT_MS);
+	json_auto_t *body = json_pack("{sIsIsIso*}", "max", (json_int_t)room, "lease_ms",
+		(json_int_t)lease_ms, "wait_ms", (json_int_t)LEASE_WAIT_MS, "pace",
+		pace_json(worker->issuer));
 	struct ch_api_call call = {.method = "POST",
 		.path = "/v1/leases",
 		.body = body,

@@ -103,6 +103,15 @@ static int put_verdicts(json_t *doc, const struct ch_write *w, const struct ch_w
 	return rc;
 }
 
+static int put_limited(json_t *doc, const struct ch_write *w)
+{
+	json_t *limited =
+		json_pack("{ssss}", "account", w->limited_account, "limit", w->limited);
+	int rc = put(doc, "limited", limited);
+
+	return rc ? rc : put_time(limited, "until", w->limited_until_ms);
+}
+
 static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work *work)
 {
 	int rc = CH_OK;
@@ -123,6 +132,8 @@ static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work
 		rc = put(doc, "attempts", json_integer((json_int_t)w->attempts));
 	if (rc == CH_OK && w->has_reason)
 		rc = put(doc, "reason", reason_json(&w->reason));
+	if (rc == CH_OK && w->limited)
+		rc = put_limited(doc, w);
 	if (rc == CH_OK && w->has_state && w->state == CH_ORDER_FAILED)
 		rc = put_verdicts(doc, w, work);
 	return rc;

@@ -51,6 +51,11 @@ struct ch_write {
 	uint64_t attempts;
 	bool has_reason;
 	struct ch_reason reason;
+	/* What the CA's answer has taught of a limit: nothing before that time.  NULL: nothing.
+	 */
+	const char *limited; /* static */
+	int64_t limited_until_ms;
+	const char *limited_account;		       /* the issuer's */
 	struct ch_verdict verdicts[CH_WORK_NAMES_MAX]; /* state `failed`: one per name */
 	json_t *publish; /* owned: the body of publish, without the fence; else NULL */
 };

@@ -48,12 +48,13 @@ static const struct {
 			   .failures = LIMIT(5, CH_HOUR_MS),
 			   .new_orders = LIMIT(5, CH_SECOND_MS),
 			   .requests = LIMIT(20, CH_SECOND_MS)}},
+	/* Nothing is known, and what it answers is obeyed. */
 	{"generic", {.account = NONE,
 			    .domain = NONE,
 			    .set = NONE,
-			    .failures = LIMIT(5, CH_HOUR_MS),
-			    .new_orders = LIMIT(20, CH_SECOND_MS),
-			    .requests = LIMIT(100, CH_SECOND_MS)}},
+			    .failures = NONE,
+			    .new_orders = NONE,
+			    .requests = NONE}},
 };
 
 int ch_limits_preset(const char *name, struct ch_limits *ret_limits)

@@ -1,4 +1,5 @@
 /* CH_OP_HOUSEKEEP: a bounded share of what is older than it must be kept, or no longer true. */
+#include "store/sqlite_pace.h"
 #include "store/sqlite_work.h"
 
 #define DEFAULT_ROWS 1000
@@ -119,16 +120,19 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 	};
 	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
 	int64_t ticket_sets;
+	int64_t buckets = 0;
 	int64_t settled;
 	int rc = settle_edges(w, max_rows, &settled);
 
 	if (!rc)
 		rc = ch_work_prune_tickets(w, &ticket_sets);
+	if (!rc)
+		rc = ch_pace_prune(w, max_rows, &buckets);
 	if (rc)
 		return rc;
 	house->caught_up = (size_t)settled;
-	house->removed = (size_t)ticket_sets;
-	house->more = settled == max_rows;
+	house->removed = (size_t)(ticket_sets + buckets);
+	house->more = settled == max_rows || buckets == max_rows;
 	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
 		int64_t removed;
 

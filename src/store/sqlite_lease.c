@@ -1,7 +1,11 @@
 /* CH_OP_LEASE. */
 #include <string.h>
 
+#include "store/sqlite_pace.h"
 #include "store/sqlite_work.h"
+
+/* Names that wait for a limit, looked at by one lease. */
+#define PACED_LOOKS 500
 
 int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row)
 {
@@ -52,27 +56,62 @@ static bool has_cert(const struct ch_name_row *row, bool second)
 	return second ? row->second_cert : row->cert;
 }
 
-static int make_order(
-	struct ch_work *w, const struct ch_name_row *row, bool second, uint64_t *ret_id)
-{
+/* An order for a name that is due, and for its other name if they go together. */
+struct plan {
+	struct ch_name_row row;
 	struct ch_name_row mate;
+	bool has_mate;
+	bool second;
+	bool renewal;
+};
+
+static int make_plan(struct ch_work *w, const char *name, bool second, struct plan *plan)
+{
+	int rc = ch_name_row_load(w->sq, name, &plan->row);
+
+	if (rc)
+		return rc;
+	plan->second = second || ch_work_second_goes_first(w, &plan->row);
+	rc = load_mate(w, &plan->row, plan->second, &plan->mate);
+	plan->has_mate = rc == CH_OK;
+	plan->renewal = has_cert(&plan->row, plan->second) &&
+			(!plan->has_mate || has_cert(&plan->mate, plan->second));
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+static int admit(struct ch_work *w, const struct ch_op_lease *lease, const struct plan *plan,
+	bool in_turn, enum ch_pace_verdict *ret_verdict)
+{
+	struct ch_pace_order order = {
+		.names = {plan->row.name, plan->mate.name},
+		.n_names = plan->has_mate ? 2 : 1,
+		.tenant = plan->row.tenant,
+		/* A second certificate is for the names of the first. */
+		.renewal = plan->renewal || plan->second,
+		.second = plan->second,
+		.imported = plan->row.imported || plan->row.failures > 0,
+		.due_ms = plan->row.next_at,
+	};
+
+	return ch_pace_admit(w, &lease->pace, &order, in_turn, ret_verdict);
+}
+
+static int make_order(struct ch_work *w, const struct ch_op_lease *lease,
+	const struct plan *plan, uint64_t *ret_id)
+{
 	uint64_t id = ch_work_id(w);
-	int mate_rc = load_mate(w, row, second, &mate);
-	bool renewal = has_cert(row, second) && (mate_rc || has_cert(&mate, second));
-	enum ch_key_type key = second ? CH_KEY_RSA : ch_keys_first(row->keys);
-	int rc = mate_rc == CH_ENOTFOUND ? CH_OK : mate_rc;
+	enum ch_key_type key = plan->second ? CH_KEY_RSA : ch_keys_first(plan->row.keys);
+	int rc = ch_sq_run(w->sq,
+		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
+		"next_at, created_at, updated_at, key, second, paced) "
+		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7)",
+		"itiitit", id, plan->row.pool, (int64_t)plan->renewal, w->now,
+		ch_key_type_str(key), (int64_t)plan->second, lease->pace.account);
 
 	if (!rc)
-		rc = ch_sq_run(w->sq,
-			"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
-			"next_at, created_at, updated_at, key, second) "
-			"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6)",
-			"itiiti", id, row->pool, (int64_t)renewal, w->now, ch_key_type_str(key),
-			(int64_t)second);
-	if (!rc)
-		rc = ch_work_add_member(w, id, row);
-	if (!rc && !mate_rc)
-		rc = ch_work_add_member(w, id, &mate);
+		rc = ch_work_add_member(w, id, &plan->row);
+	if (!rc && plan->has_mate)
+		rc = ch_work_add_member(w, id, &plan->mate);
 	if (!rc)
 		*ret_id = id;
 	return rc;
@@ -129,6 +168,34 @@ static int lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 	return rc;
 }
 
+static bool is_limited(const struct ch_op_lease *lease)
+{
+	bool limited = false;
+
+	for (int i = 0; i < CH_PACED_COUNT; i++)
+		limited |= lease->pace.limits[i].size != 0;
+	return limited && lease->pace.account;
+}
+
+static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *name,
+	bool second, bool in_turn)
+{
+	enum ch_pace_verdict verdict;
+	struct plan plan;
+	uint64_t id;
+	int rc = make_plan(w, name, second, &plan);
+
+	if (rc)
+		return rc;
+	if (plan.row.order_id) /* came into the order of its mate just now */
+		return CH_OK;
+	rc = admit(w, lease, &plan, in_turn, &verdict);
+	if (rc || verdict == CH_PACE_WAITS)
+		return rc;
+	rc = make_order(w, lease, &plan, &id);
+	return rc ? rc : take(w, lease, id);
+}
+
 /* second: of names that are due for that. */
 static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 {
@@ -139,8 +206,9 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 		"SELECT name FROM name WHERE order_id IS NULL AND second_at IS NOT NULL "
 		"AND second_at <= ? AND cert IS NOT NULL AND failures = 0 "
 		"ORDER BY second_at LIMIT ?";
-	size_t room = lease->max - lease->n_orders;
-	const char **names = ch_arena_array(w->op->arena, room, sizeof(*names));
+	/* Those that have to wait make no order: so many more are looked at. */
+	size_t most = lease->max - lease->n_orders + (is_limited(lease) ? PACED_LOOKS : 0);
+	const char **names = ch_arena_array(w->op->arena, most, sizeof(*names));
 	size_t n = 0;
 	int rc;
 
@@ -150,22 +218,36 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 		CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
 
 		rc = ch_sq_query(w->sq, &stmt, second ? second_due : first_due, "ii", w->now,
-			(int64_t)room);
+			(int64_t)most);
 		while (!rc && (rc = ch_sq_step(w->sq, stmt)) == 1) {
 			rc = CH_OK;
 			names[n++] = ch_sq_text(w->op->arena, stmt, 0, &rc);
 		}
 	}
-	for (size_t i = 0; !rc && i < n; i++) {
-		struct ch_name_row row;
-		uint64_t id;
+	for (size_t i = 0; !rc && i < n && lease->n_orders < lease->max; i++)
+		rc = lease_name(w, lease, names[i], second, false);
+	return rc;
+}
 
-		rc = ch_name_row_load(w->sq, names[i], &row);
-		if (rc || row.order_id) /* came into the order of its mate just now */
-			continue;
-		rc = make_order(w, &row, second || ch_work_second_goes_first(w, &row), &id);
+/* Names whose turn has come; what a row says of one may be out of date. */
+static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
+{
+	char name[CH_NAME_MAX + 1];
+	int rc = CH_OK;
+
+	for (int i = 0; !rc && i < PACED_LOOKS && lease->n_orders < lease->max; i++) {
+		struct ch_name_row row;
+
+		rc = ch_pace_turn(w, &lease->pace, name);
+		if (rc == CH_ENOTFOUND)
+			return CH_OK;
 		if (!rc)
-			rc = take(w, lease, id);
+			rc = ch_name_row_load(w->sq, name, &row);
+		if (rc == CH_ENOTFOUND)
+			rc = CH_OK;
+		else if (!rc && !row.order_id && row.next_at && !row.cert &&
+			 row.state != CH_NAME_PAUSED)
+			rc = lease_name(w, lease, name, false, true);
 	}
 	return rc;
 }
@@ -187,6 +269,8 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	rc = lease_open(w, lease, lease->max - lease->max / 4);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, false);
+	if (!rc && lease->n_orders < lease->max)
+		rc = lease_waiting(w, lease);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, true);
 	if (!rc && lease->n_orders < lease->max)

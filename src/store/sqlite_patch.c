@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "store/sqlite_hold.h"
+#include "store/sqlite_pace.h"
 #include "store/sqlite_work.h"
 
 static int refuse(struct ch_work *w, const char *detail)
@@ -313,6 +314,16 @@ static int write_names(struct ch_work *w, const struct ch_op_patch *patch,
 	return rc;
 }
 
+/* By this order; what was found out about its names before cost the CA nothing. */
+static bool never_asked(const struct ch_op_patch *patch, const struct ch_order_row *order)
+{
+	bool checked = order->state == CH_ORDER_NEW && patch->n_outcomes > 0;
+
+	for (size_t i = 0; i < patch->n_outcomes; i++)
+		checked &= patch->outcomes[i].check || !patch->outcomes[i].failed;
+	return checked;
+}
+
 /* It was released while the order was leased: nobody could wake it then. */
 static int wake_if_released(
 	struct ch_work *w, const struct ch_op_patch *patch, enum ch_order_state after)
@@ -347,6 +358,10 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		return ch_work_order_answer(w, patch->id, &patch->answer);
 	}
 	rc = check(w, patch, &order);
+	if (!rc && after == CH_ORDER_FAILED && never_asked(patch, &order))
+		rc = ch_pace_refund(w, patch->id);
+	if (!rc && patch->limited.account)
+		rc = ch_pace_learn(w, patch->id, &patch->limited);
 	if (!rc)
 		rc = write_order(w, patch, after);
 	if (!rc)

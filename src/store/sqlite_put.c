@@ -62,13 +62,14 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 		rc = ch_sq_run(w->sq,
 			"INSERT INTO name (name, tenant, pool, www, www_of, state, code, "
 			"detail, actor, next_at, failures, version, solo, upstream, hsts, "
-			"redirect, created_at, updated_at, keys, second_at) "
+			"redirect, created_at, updated_at, keys, second_at, imported) "
 			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
-			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL))",
-			"tttittiitttti", name, s->tenant, s->pool, (int64_t)www, www_of, QUEUED,
-			w->now, version, s->policy[CH_POLICY_UPSTREAM],
+			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL), ?14)",
+			"tttittiittttii", name, s->tenant, s->pool, (int64_t)www, www_of,
+			QUEUED, w->now, version, s->policy[CH_POLICY_UPSTREAM],
 			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
-			ch_keys_str(s->keys), (int64_t)(s->keys == CH_KEYS_BOTH));
+			ch_keys_str(s->keys), (int64_t)(s->keys == CH_KEYS_BOTH),
+			(int64_t)(w->op->u.put.n_items > 1));
 	if (!rc)
 		rc = ch_work_forget_holder(w, name);
 	if (!rc)

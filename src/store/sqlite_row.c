@@ -36,6 +36,8 @@ static void read_name_row(sqlite3_stmt *stmt, struct ch_name_row *row, int *rc)
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
 		ch_sq_copy(stmt, 19 + tag - CH_STORE_POLICY_FIRST, row->policy[tag],
 			sizeof(row->policy[tag]), rc);
+	row->imported =
+		sqlite3_column_int(stmt, 19 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 }
 
 int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row)
@@ -45,7 +47,8 @@ int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret
 	int rc = ch_sq_query(sq, &stmt,
 		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
 		"order_id, solo, cert, prev_cert, keys, cert_key, second_cert, second_prev, "
-		"second_at, second_failures, upstream, hsts, redirect FROM name WHERE "
+		"second_at, second_failures, upstream, hsts, redirect, imported FROM name "
+		"WHERE "
 		"name = ?",
 		"t", name);
 

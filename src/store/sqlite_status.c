@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/sqlite_pace.h"
 #include "store/sqlite_read.h"
 
 #define EDGES_MAX 100000
@@ -30,8 +31,11 @@ static int next_due(struct ch_sq *sq, int64_t *ret_at_ms)
 		sq, &orders, "SELECT min(next_at) FROM orders WHERE ended_at IS NULL", "");
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	*ret_at_ms = names < orders ? names : orders;
-	return CH_OK;
+	names = names < orders ? names : orders;
+	rc = ch_pace_next(sq, ch_now_ms(), ret_at_ms);
+	if (!rc && names < *ret_at_ms)
+		*ret_at_ms = names;
+	return rc;
 }
 
 int ch_sqlite_next_due(struct ch_store *base, int64_t *ret_at_ms)

@@ -119,6 +119,7 @@ struct ch_name_row {
 	uint64_t second_prev;
 	int64_t second_at; /* 0: none */
 	uint64_t second_failures;
+	bool imported;
 };
 /* CH_ENOTFOUND. */
 CH_MUST int ch_name_row_load(struct ch_sq *sq, const char *name, struct ch_name_row *ret_row);

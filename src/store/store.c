@@ -165,6 +165,12 @@ int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
 	return store->backend->list_tickets(store, arena, ret_list, ret_n);
 }
 
+int ch_store_get_limits(
+	struct ch_store *store, struct ch_arena *arena, struct ch_store_limits *ret_limits)
+{
+	return store->backend->get_limits(store, arena, ret_limits);
+}
+
 int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms)
 {
 	return store->backend->next_due(store, ret_at_ms);

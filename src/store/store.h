@@ -29,6 +29,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "store/pace.h"
 #include "store/store_pool.h"
 #include "wire/feed.h"
 #include "wire/record.h"
@@ -144,8 +145,8 @@ struct ch_store_domain {
 	uint64_t version;		  /* of its newest edge record */
 	uint64_t order_id;		  /* the open order, 0 = none */
 	const struct ch_store_cert *cert; /* NULL: none is live */
-	const char
-		*policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on; NULL: default */
+	/* From CH_STORE_POLICY_FIRST on; NULL: default. */
+	const char *policy[CH_POLICY_TAG_COUNT];
 	enum ch_keys keys;
 	const struct ch_store_second *second; /* NULL: keys are not CH_KEYS_BOTH */
 	int64_t created_at_ms;
@@ -160,10 +161,8 @@ struct ch_store_event {
 };
 
 struct ch_store_edges_state {
-	bool ready; /* all known edges have the newest record of each name; false if known is 0
-		     */
-	size_t known; /* edges of the pool seen within edge_timeout with the right epoch or not
-		       */
+	bool ready;   /* all known edges have the newest record of each name, and known > 0 */
+	size_t known; /* edges of the pool seen within edge_timeout, whatever their epoch */
 	size_t caught_up;	   /* those of them that have the newest record of each name */
 	const char *const *behind; /* "edge/<pool>/<id>" of the first CH_STORE_BEHIND_MAX */
 	size_t n_behind;
@@ -322,6 +321,7 @@ struct ch_op_lease {
 	const char *issuer; /* "issuer/default/i1" */
 	size_t max;	    /* 1 … CH_STORE_LEASE_MAX */
 	int64_t lease_ms;
+	struct ch_store_pace pace; /* of the new ones */
 	/* out: */
 	struct ch_store_order *orders;
 	size_t n_orders; /* 0: nothing is due */
@@ -374,6 +374,7 @@ struct ch_op_patch {
 	struct ch_store_reason reason;
 	const struct ch_store_outcome *outcomes;
 	size_t n_outcomes;
+	struct ch_store_limited limited;
 	/* out: */
 	struct ch_store_order_answer answer;
 };

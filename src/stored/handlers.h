@@ -31,7 +31,10 @@ ch_req_fn ch_handle_leases;
 ch_req_fn ch_handle_order_patch;
 /* handlers_publish.c */
 ch_req_fn ch_handle_order_publish;
+/* handlers_limits.c */
+ch_req_fn ch_handle_limits;
 /* handlers_tickets.c */
+ch_req_fn ch_handle_limits;
 ch_req_fn ch_handle_tickets_list;
 ch_req_fn ch_handle_tickets_put;
 /* handlers_feed.c */

@@ -21,6 +21,7 @@ struct leases {
 	int64_t lease_ms;
 	int64_t wait_ms;
 	const char *issuer;
+	struct ch_store_pace pace;
 };
 
 static ch_req_fn lease_look;
@@ -75,6 +76,7 @@ static void lease_take(struct ch_req *req, struct leases *l)
 	l->op.u.lease.issuer = l->issuer;
 	l->op.u.lease.max = l->max;
 	l->op.u.lease.lease_ms = l->lease_ms;
+	l->op.u.lease.pace = l->pace;
 	ch_service_write(req, &l->op, lease_done);
 }
 
@@ -108,6 +110,28 @@ static void lease_look(struct ch_req *req)
 	lease_take(req, l);
 }
 
+static void read_pace(struct ch_json_in *from, struct ch_store_pace *pace)
+{
+	json_t *value = ch_json_in_object(from, "pace", CH_JSON_OPTIONAL);
+	struct ch_json_in in;
+
+	if (!value)
+		return;
+	ch_json_in_init(&in, value, "pace.");
+	pace->account = ch_json_in_str(&in, "account", CH_JSON_REQUIRED, CH_STORE_ACCOUNT_MAX);
+	for (int i = 0; i < CH_PACED_COUNT; i++) {
+		const char *key =
+			i == CH_PACED_ACCOUNT ? "orders" : ch_paced_str((enum ch_paced)i);
+		const char *text = ch_json_in_str(&in, key, CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
+
+		if (text && ch_limit_parse(text, &pace->limits[i]))
+			ch_json_in_fail(&in, key,
+				"The limit must be a number and a time, as 300/3h, or none.");
+	}
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
 void ch_handle_leases(struct ch_req *req)
 {
 	struct leases *l = ch_arena_alloc(req->arena, sizeof(*l));
@@ -121,6 +145,7 @@ void ch_handle_leases(struct ch_req *req)
 	l->max = (size_t)ch_json_in_int(&in, "max", CH_JSON_REQUIRED, 1, CH_STORE_LEASE_MAX);
 	l->lease_ms = ch_json_in_int(&in, "lease_ms", CH_JSON_REQUIRED, 1000, 3600000);
 	l->wait_ms = ch_json_in_int(&in, "wait_ms", CH_JSON_OPTIONAL, 0, WAIT_MAX_MS);
+	read_pace(&in, &l->pace);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	l->issuer = ch_service_who(req);
@@ -209,6 +234,25 @@ static void read_acme(struct ch_req *req, struct ch_json_in *in, struct ch_op_pa
 		ch_json_in_fail(in, "acme", "Out of memory.");
 }
 
+static void read_limited(struct ch_json_in *from, struct ch_store_limited *limited)
+{
+	json_t *value = ch_json_in_object(from, "limited", CH_JSON_OPTIONAL);
+	struct ch_json_in in;
+	const char *text;
+
+	if (!value)
+		return;
+	ch_json_in_init(&in, value, "limited.");
+	limited->account =
+		ch_json_in_str(&in, "account", CH_JSON_REQUIRED, CH_STORE_ACCOUNT_MAX);
+	text = ch_json_in_str(&in, "limit", CH_JSON_REQUIRED, 16);
+	if (text && ch_paced_parse(text, &limited->paced))
+		ch_json_in_fail(&in, "limit", "The limit must be account, domain or set.");
+	limited->until_ms = ch_json_in_time(&in, "until", CH_JSON_REQUIRED);
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
 static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *w)
 {
 	struct ch_op_patch *p = &w->op.u.patch;
@@ -227,6 +271,7 @@ static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *
 		(uint64_t)ch_json_in_int(in, "attempts", CH_JSON_OPTIONAL, 0, ATTEMPTS_MAX);
 	read_reason(in, "reason.", &p->reason, &p->has_reason);
 	read_acme(req, in, p);
+	read_limited(in, &p->limited);
 	ch_json_in_bytes(in, "csr", CH_JSON_OPTIONAL, &w->csr);
 	ch_json_in_bytes(in, "sealed", CH_JSON_OPTIONAL, &w->sealed);
 	names = ch_json_in_array(in, "names", CH_JSON_OPTIONAL, CH_STORE_ORDER_NAMES_MAX);

@@ -63,6 +63,8 @@ const struct ch_route ch_routes[] = {
 	{"POST", "/v1/orders/{id}/publish", ISSUER, CH_BODY_REQUIRED, ORDER_B, "",
 		ch_handle_order_publish, "Make a certificate live"},
 
+	{"GET", "/v1/limits", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_limits,
+		"What is used up of the CAs' limits"},
 	{"GET", "/v1/tickets", ISSUER, CH_BODY_NONE, 0, "", ch_handle_tickets_list,
 		"Pools and their sealed ticket keys"},
 	{"PUT", "/v1/tickets/{pool}", ISSUER, CH_BODY_REQUIRED, SMALL_B, "",

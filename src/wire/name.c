@@ -171,6 +171,23 @@ static int check_suffix(const char *name, struct ch_err *err)
 	return CH_OK;
 }
 
+int ch_name_registered(const char *name, char ret_domain[CH_NAME_TEXT_B])
+{
+	const char *domain;
+
+	pthread_once(&psl_once, load_psl);
+	if (strncmp(name, "*.", 2) == 0)
+		name += 2;
+	/* A public suffix, and what no list knows, stands for itself. */
+	domain = psl ? psl_registrable_domain(psl, name) : NULL;
+	if (!domain)
+		domain = name;
+	if (strlen(domain) >= CH_NAME_TEXT_B)
+		return CH_ETOOBIG;
+	strcpy(ret_domain, domain);
+	return CH_OK;
+}
+
 static int to_ascii(const char *text, char ret_name[CH_NAME_TEXT_B], struct ch_err *err)
 {
 	AUTO_IDN char *ascii = NULL;

@@ -28,4 +28,8 @@ CH_MUST int ch_name_normalize(const char *text, size_t len, const struct ch_name
 /* For people: the U-label form of a normalized name (the name itself if it cannot be shown). */
 void ch_name_display(const char *name, char *ret_text, size_t text_b);
 
+/* The part of a normalized name that its holder has registered, by the Public Suffix List; a
+ * name that has none stands for itself. */
+CH_MUST int ch_name_registered(const char *name, char ret_domain[CH_NAME_TEXT_B]);
+
 #endif

@@ -27,6 +27,7 @@ ROUTES = [
     ("POST", "/v1/leases", {"max": 1, "lease_ms": 1000, "wait_ms": 0}, {"issuer"}),
     ("PATCH", "/v1/orders/1", {"fence": 1}, {"issuer"}),
     ("POST", "/v1/orders/1/publish", {"fence": 1}, {"issuer"}),
+    ("GET", "/v1/limits", None, {"operator", "viewer"}),
     ("GET", "/v1/tickets", None, {"issuer"}),
     ("PUT", "/v1/tickets/default", {"replaces": 0, "record": "AQU"}, {"issuer"}),
     ("GET", "/v1/feed", None, {"edge"}),

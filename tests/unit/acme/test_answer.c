@@ -146,6 +146,35 @@ static void a_limit_whose_page_cannot_be_visited_is_only_a_limit(void **state)
 	}
 }
 
+static void which_limit_it_is_follows_from_the_words(void **state)
+{
+	static const struct {
+		const char *detail;
+		enum ch_acme_limit limit;
+	} table[] = {
+		{"too many new orders (300) from this account in the last 3h0m0s, retry after",
+			CH_ACME_LIMIT_ACCOUNT},
+		{"too many certificates (50) already issued for \\\"a.example\\\" in the last",
+			CH_ACME_LIMIT_DOMAIN},
+		{"too many certificates (5) already issued for this exact set of identifiers",
+			CH_ACME_LIMIT_SET},
+		{"too many failed authorizations (5) for \\\"a.example\\\"",
+			CH_ACME_LIMIT_UNKNOWN},
+		{"", CH_ACME_LIMIT_UNKNOWN},
+	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(table); i++) {
+		char body[300];
+		struct script_turn turn = {.status = 429, .headers = {PROBLEM}, .body = body};
+
+		snprintf(body, sizeof(body),
+			"{\"type\":\"" URN "rateLimited\",\"detail\":\"%s\"}", table[i].detail);
+		assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
+		assert_int_equal(ch_acme_problem_limit(ans.doc), table[i].limit);
+	}
+	assert_int_equal(ch_acme_problem_limit(NULL), CH_ACME_LIMIT_UNKNOWN);
+}
+
 static void the_page_to_visit_is_a_url_and_nothing_else(void **state)
 {
 	struct script_turn turn = {.status = 429,
@@ -219,6 +248,7 @@ int main(void)
 		T(a_rate_limit_waits_for_its_time),
 		T(a_limit_without_time_but_with_a_page_is_a_pause),
 		T(a_limit_whose_page_cannot_be_visited_is_only_a_limit),
+		T(which_limit_it_is_follows_from_the_words),
 		T(the_page_to_visit_is_a_url_and_nothing_else),
 		T(objects_that_are_gone_are_told_from_refusals),
 		T(content_types_are_not_held_against_a_good_object),

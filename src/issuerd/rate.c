@@ -1,0 +1,54 @@
+#include <time.h>
+
+#include "base/clock.h"
+#include "issuerd/issuer.h"
+
+#define WAIT_MOST_MS (5 * CH_SECOND_MS)
+#define NAP_MOST_MS 50
+
+/* When a request may go: now, and its token is taken, or later. */
+static int64_t go_at_ms(struct ch_issuer *issuer, bool new_order, int64_t now_ms)
+{
+	struct ch_rate *rate = &issuer->rate;
+	const struct ch_limits *limits = &issuer->config->limits;
+	struct ch_limit limit = new_order ? limits->new_orders : limits->requests;
+	struct ch_bucket *bucket = new_order ? &rate->new_orders : &rate->requests;
+	int64_t at_ms = now_ms;
+
+	if (!limit.size)
+		return now_ms;
+	limit = ch_limit_with_margin(&limit);
+	pthread_mutex_lock(&rate->lock);
+	if (!ch_bucket_take(bucket, &limit, now_ms))
+		at_ms = ch_bucket_ready_at_ms(bucket, &limit, 1, now_ms);
+	pthread_mutex_unlock(&rate->lock);
+	return at_ms > now_ms ? at_ms : now_ms;
+}
+
+bool ch_rate_pass(struct ch_issuer *issuer, enum ch_acme_kind kind, struct ch_acme_answer *ans)
+{
+	int64_t began_ms = ch_mono_ms();
+
+	for (;;) {
+		int64_t now_ms = ch_now_ms();
+		int64_t at_ms = go_at_ms(issuer, kind == CH_ACME_NEW_ORDER, now_ms);
+		int64_t wait_ms = at_ms - now_ms;
+		struct timespec nap;
+
+		if (wait_ms == 0)
+			return true;
+		if (wait_ms > WAIT_MOST_MS || ch_mono_ms() - began_ms > WAIT_MOST_MS ||
+			ch_issuer_stopping(issuer)) {
+			ans->fate = CH_ACME_LIMITED;
+			ans->retry_at_ms = at_ms;
+			ch_err_set(&ans->err, CH_EAGAIN, "rate-limited",
+				"Waits: the CA's limit of requests is used up here.");
+			ans->err.actor = CH_ACTOR_NOBODY;
+			return false;
+		}
+		if (wait_ms > NAP_MOST_MS)
+			wait_ms = NAP_MOST_MS;
+		nap = (struct timespec){.tv_nsec = wait_ms * 1000000};
+		nanosleep(&nap, NULL);
+	}
+}

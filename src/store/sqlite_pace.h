@@ -1,0 +1,39 @@
+/* Inside the SQLite backend: store/pace.h. */
+#ifndef CH_STORE_SQLITE_PACE_H
+#define CH_STORE_SQLITE_PACE_H
+
+#include "store/sqlite_work.h"
+
+/* An order that could be made. */
+struct ch_pace_order {
+	const char *names[CH_STORE_ORDER_NAMES_MAX]; /* the first is the one that is due */
+	size_t n_names;
+	const char *tenant;
+	bool renewal; /* of the same names */
+	bool second;
+	bool imported;
+	int64_t due_ms; /* since when */
+};
+
+enum ch_pace_verdict {
+	CH_PACE_GO,    /* the tokens are taken */
+	CH_PACE_WAITS, /* it waits, and its row says why */
+};
+
+/* in_turn: it comes from ch_pace_turn. */
+CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_store_pace *pace,
+	const struct ch_pace_order *order, bool in_turn, enum ch_pace_verdict *ret_verdict);
+/* Whose turn it is, if the account has a token for it; it waits no longer then, and may be gone
+ * or otherwise than when it began to.  CH_ENOTFOUND. */
+CH_MUST int ch_pace_turn(
+	struct ch_work *w, const struct ch_store_pace *pace, char ret_name[CH_NAME_MAX + 1]);
+CH_MUST int ch_pace_learn(
+	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
+/* The order was given up before the CA was asked: its tokens are there again. */
+CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id);
+/* When ch_pace_turn could have something: INT64_MAX: nothing waits. */
+CH_MUST int ch_pace_next(struct ch_sq *sq, int64_t now_ms, int64_t *ret_at_ms);
+/* Buckets that are full again: they are as good as none. */
+CH_MUST int ch_pace_prune(struct ch_work *w, int64_t max_rows, int64_t *ret_removed);
+
+#endif

@@ -1,0 +1,57 @@
+"""New orders keep to the limits that the configuration says the CA has."""
+
+import json
+
+import pytest
+
+from lab import wait
+
+
+@pytest.fixture
+def paced(make_site):
+    return make_site(settings={"issuer": {"orders_per_account": "3/1h",
+                                         "certificates_per_domain": "1/7d"}}).start()
+
+
+def limits(site):
+    return site.herd.api().get("/v1/limits").json
+
+
+def test_an_account_gets_no_more_orders_than_it_may(paced):
+    assert limits(paced) == {"limits": [], "more": False, "waiting": 0}
+    names = [f"shop.paced{number}.example" for number in range(4)]
+    for name in names:
+        paced.add(name)
+    # One of the three is kept back as a margin.
+    wait.until(lambda: limits(paced)["waiting"] == 2, "two names wait")
+    wait.until(lambda: sum(paced.herd.domain(name)["state"] == "active" for name in names) == 2,
+               "two are active")
+    waiting = [name for name in names if paced.herd.domain(name)["state"] != "active"]
+    for name in waiting:
+        domain = paced.herd.domain(name)
+        assert domain["reason"]["code"] == "ca-limit-account", domain
+        assert domain["reason"]["actor"] == "nobody"
+        assert domain["next_at"] and domain["state"] == "pending" and domain["failures"] == 0
+    bucket = [one for one in limits(paced)["limits"] if one["limit"] == "account"]
+    assert len(bucket) == 1 and bucket[0]["left"] == 0
+    table = paced.herd.cli("limits").stdout
+    assert "account" in table and "2 names wait" in table
+    assert json.loads(paced.herd.cli("limits", "--json").stdout)["waiting"] == 2
+
+
+def test_a_busy_domain_holds_no_other_up(paced):
+    paced.add("one.busy.example")
+    paced.herd.wait_state("one.busy.example", "active")
+    paced.add("two.busy.example")
+    wait.until(lambda: paced.herd.domain("two.busy.example")["reason"]["code"] == "ca-limit-domain",
+               "the second name of the domain waits")
+    paced.add("one.calm.example")
+    paced.herd.wait_state("one.calm.example", "active")
+    assert "busy.example" in paced.herd.cli("limits").stdout
+
+
+def test_a_limit_that_is_none_is_refused(paced):
+    paced.herd.set("issuer", orders_per_account="300 in 3 hours")
+    told = paced.herd.cli("issuer", check=False)
+    assert told.returncode != 0
+    assert "orders_per_account" in told.stderr and "300/3h" in told.stderr

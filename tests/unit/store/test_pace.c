@@ -1,0 +1,357 @@
+/* Pacing: tokens are taken with the order, who has none waits, tenants come in turn. */
+#include "fixture.h"
+
+#define ACCOUNT "ca.test/thumb"
+/* Orders that were leased once do not come again. */
+#define LONG_MS (1000 * CH_DAY_MS)
+
+static struct ch_store_pace pace_of(const char *account, const char *domain, const char *set)
+{
+	struct ch_store_pace pace = {.account = ACCOUNT};
+
+	assert_ok(ch_limit_parse(account, &pace.limits[CH_PACED_ACCOUNT]));
+	assert_ok(ch_limit_parse(domain, &pace.limits[CH_PACED_DOMAIN]));
+	assert_ok(ch_limit_parse(set, &pace.limits[CH_PACED_SET]));
+	return pace;
+}
+
+static size_t lease(struct fixture *fx, const struct ch_store_pace *pace, size_t max,
+	struct ch_store_order **ret_orders)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+
+	op.u.lease = (struct ch_op_lease){
+		.issuer = "issuer/default/i1", .max = max, .lease_ms = LONG_MS, .pace = *pace};
+	assert_ok(fx_run(fx, &op));
+	if (ret_orders)
+		*ret_orders = op.u.lease.orders;
+	return op.u.lease.n_orders;
+}
+
+static void add(struct fixture *fx, const char *name, const char *tenant)
+{
+	struct ch_store_put_item item;
+
+	assert_ok(fx_put(fx, name, CH_TRI_KEEP, tenant, NULL, &item));
+	assert_int_equal(item.result, CH_PUT_CREATED);
+}
+
+static void add_many(struct fixture *fx, const char *tenant, int n)
+{
+	struct ch_store_op op = {.type = CH_OP_PUT};
+	struct ch_store_put_item items[100] = {0};
+	char names[100][64];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "shop.%s-%d.example", tenant, i);
+		items[i].name = names[i];
+		items[i].tenant = tenant;
+	}
+	op.u.put.items = items;
+	op.u.put.n_items = (size_t)n;
+	assert_ok(fx_run(fx, &op));
+}
+
+static int64_t due(struct fixture *fx)
+{
+	int64_t at_ms;
+
+	assert_ok(ch_store_next_due(fx->store, &at_ms));
+	return at_ms;
+}
+
+static void assert_waits(struct fixture *fx, const char *name, const char *code)
+{
+	struct ch_store_domain domain = fx_get(fx, name);
+
+	assert_string_equal(domain.reason.code, code);
+	assert_int_equal(domain.order_id, 0);
+	assert_int_equal(domain.state, CH_NAME_PENDING);
+	assert_true(domain.next_at_ms > test_now_ms);
+}
+
+static void no_limit_holds_nobody_up(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "none", "none");
+	struct ch_store_limits limits;
+
+	add_many(fx, "t", 50);
+	assert_int_equal(lease(fx, &pace, 60, NULL), 50);
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	assert_int_equal(limits.n_buckets, 0);
+}
+
+static void an_account_gets_what_its_bucket_has(void **state)
+{
+	struct fixture *fx = *state;
+	/* One of the ten is kept back as a margin. */
+	struct ch_store_pace pace = pace_of("10/10m", "none", "none");
+	struct ch_store_limits limits;
+	size_t made = 0;
+
+	add_many(fx, "t", 40);
+	assert_int_equal(lease(fx, &pace, 60, NULL), 9);
+	assert_int_equal(lease(fx, &pace, 60, NULL), 0);
+	assert_true(due(fx) > test_now_ms);
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	assert_int_equal(limits.n_buckets, 1);
+	assert_int_equal(limits.buckets[0].paced, CH_PACED_ACCOUNT);
+	assert_string_equal(limits.buckets[0].of, ACCOUNT);
+	assert_int_equal(limits.buckets[0].left, 0);
+	assert_int_equal(limits.waiting, 31);
+	fx_reopen(fx);
+	for (int minutes = 0; minutes < 10; minutes++) {
+		bool ready;
+		size_t n;
+
+		test_now_ms += CH_MINUTE_MS;
+		ready = due(fx) <= test_now_ms;
+		n = lease(fx, &pace, 60, NULL);
+		assert_true(ready || !n);
+		made += n;
+	}
+	assert_in_range(made, 9, 10);
+}
+
+static void a_name_that_came_alone_is_before_those_that_came_with_many(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	struct ch_store_order *orders;
+
+	add_many(fx, "big", 50);
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	assert_waits(fx, "shop.big-7.example", "ca-limit-account");
+	add(fx, "first.example", "small");
+	lease(fx, &pace, 10, NULL);
+	test_now_ms += CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+	assert_string_equal(orders[0].names[0].name, "first.example");
+}
+
+static void tenants_come_in_turn(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	int small = 0;
+
+	add_many(fx, "big", 60);
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	add_many(fx, "small", 5);
+	lease(fx, &pace, 10, NULL);
+	for (int i = 0; i < 10; i++) {
+		struct ch_store_order *orders;
+
+		test_now_ms += CH_MINUTE_MS;
+		assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+		small += strncmp(orders[0].names[0].name, "shop.small", 10) == 0;
+	}
+	assert_int_equal(small, 5);
+}
+
+static void one_domains_limit_is_no_others(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "3/3h", "none");
+	struct ch_store_domain first, second;
+
+	add(fx, "a.busy.example", "t");
+	add(fx, "b.busy.example", "t");
+	add(fx, "c.busy.example", "t");
+	add(fx, "d.busy.example", "t");
+	add(fx, "a.other.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 3);
+	assert_waits(fx, "c.busy.example", "ca-limit-domain");
+	assert_waits(fx, "d.busy.example", "ca-limit-domain");
+	first = fx_get(fx, "c.busy.example");
+	second = fx_get(fx, "d.busy.example");
+	/* Each has a turn of its own. */
+	assert_true(second.next_at_ms >= first.next_at_ms + CH_HOUR_MS);
+	test_now_ms = first.next_at_ms;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+}
+
+static void a_renewal_is_free_but_for_its_own_set(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/365d", "2/365d", "3/365d");
+	struct ch_store_order *orders;
+
+	add(fx, "a.renewed.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+	fx_issue(fx, &orders[0]);
+	add(fx, "b.renewed.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	test_now_ms += RENEW_MS;
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+	assert_true(orders[0].renewal);
+	fx_issue(fx, &orders[0]);
+	test_now_ms += RENEW_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_string_equal(fx_get(fx, "a.renewed.example").reason.code, "ca-limit-set");
+}
+
+static void what_the_ca_says_is_learned(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("100/100m", "none", "none");
+	struct ch_store_order *orders;
+	struct ch_op_patch patch;
+
+	add(fx, "a.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	patch = fx_step(&orders[0], CH_ORDER_NEW);
+	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
+	patch.limited = (struct ch_store_limited){.account = ACCOUNT,
+		.paced = CH_PACED_ACCOUNT,
+		.until_ms = test_now_ms + 30 * CH_MINUTE_MS};
+	assert_ok(fx_patch(fx, &patch));
+	add(fx, "b.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_waits(fx, "b.example", "ca-limit-account");
+	test_now_ms += 29 * CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	test_now_ms += 2 * CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+	assert_string_equal(orders[0].names[0].name, "b.example");
+}
+
+/* A CA, or an issuer that was taken, may say anything. */
+static void nothing_is_learned_for_ever(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "none", "none");
+	struct ch_store_order *orders;
+	struct ch_op_patch patch;
+
+	add(fx, "a.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	patch = fx_step(&orders[0], CH_ORDER_NEW);
+	patch.next_at_ms = test_now_ms + 1000 * CH_DAY_MS;
+	patch.limited = (struct ch_store_limited){.account = ACCOUNT,
+		.paced = CH_PACED_DOMAIN,
+		.until_ms = test_now_ms + 1000 * CH_DAY_MS};
+	assert_ok(fx_patch(fx, &patch));
+	add(fx, "b.a.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_waits(fx, "b.a.example", "ca-limit-domain");
+	test_now_ms += CH_STORE_LEARN_MAX_MS + CH_SECOND_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+}
+
+static void names_that_never_got_to_the_ca_cost_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("3/300d", "none", "none");
+	struct ch_store_order *orders;
+
+	add(fx, "dead1.example", "t");
+	add(fx, "dead2.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, &orders), 2);
+	for (int i = 0; i < 2; i++) {
+		struct ch_store_outcome outcome = {.name = orders[i].names[0].name,
+			.next_at_ms = test_now_ms + 300 * CH_DAY_MS,
+			.failed = true,
+			.check = true,
+			.state = CH_NAME_FAILED,
+			.reason = {"dns-failed", "It is dead.", CH_ACTOR_CUSTOMER}};
+		struct ch_op_patch patch = fx_step(&orders[i], CH_ORDER_FAILED);
+
+		patch.outcomes = &outcome;
+		patch.n_outcomes = 1;
+		assert_ok(fx_patch(fx, &patch));
+	}
+	add(fx, "good1.example", "t");
+	add(fx, "good2.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 2);
+}
+
+static void who_waited_and_went_is_passed_over(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	struct ch_store_order *orders;
+	struct ch_store_limits limits;
+
+	add(fx, "a.example", "t");
+	add(fx, "b.example", "t");
+	add(fx, "c.example", "t");
+	add(fx, "d.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "b.example"));
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "c.example"));
+	test_now_ms += CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+	assert_string_equal(orders[0].names[0].name, "d.example");
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	assert_int_equal(limits.waiting, 0);
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "c.example"));
+	test_now_ms += CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+}
+
+static void without_an_issuers_limits_all_that_waited_goes(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2d", "none", "none");
+	struct ch_store_pace none = {0};
+
+	add_many(fx, "t", 20);
+	assert_int_equal(lease(fx, &pace, 30, NULL), 1);
+	assert_int_equal(lease(fx, &none, 30, NULL), 19);
+}
+
+static void a_limit_that_is_lifted_holds_nobody(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "1/365d", "none");
+	struct ch_store_pace lifted = pace_of("none", "none", "none");
+
+	add(fx, "a.busy.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	add(fx, "b.busy.example", "t");
+	assert_int_equal(lease(fx, &lifted, 10, NULL), 1);
+}
+
+static void full_buckets_are_forgotten(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("10/1h", "10/1h", "10/1h");
+	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
+	struct ch_store_limits limits;
+
+	add(fx, "a.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	assert_int_equal(limits.n_buckets, 3);
+	test_now_ms += 2 * CH_HOUR_MS;
+	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
+		.history_keep_ms = CH_DAY_MS,
+		.orders_keep_ms = CH_DAY_MS,
+		.audit_keep_ms = CH_DAY_MS};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(op.u.housekeep.removed, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
+		TEST(no_limit_holds_nobody_up),
+		TEST(an_account_gets_what_its_bucket_has),
+		TEST(a_name_that_came_alone_is_before_those_that_came_with_many),
+		TEST(tenants_come_in_turn),
+		TEST(one_domains_limit_is_no_others),
+		TEST(a_renewal_is_free_but_for_its_own_set),
+		TEST(what_the_ca_says_is_learned),
+		TEST(nothing_is_learned_for_ever),
+		TEST(names_that_never_got_to_the_ca_cost_nothing),
+		TEST(who_waited_and_went_is_passed_over),
+		TEST(without_an_issuers_limits_all_that_waited_goes),
+		TEST(a_limit_that_is_lifted_holds_nobody),
+		TEST(full_buckets_are_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
