@@ -33,6 +33,8 @@ static void check_directory(const json_t *doc)
 		check_url(dir->new_nonce);
 		check_url(dir->new_account);
 		check_url(dir->new_order);
+		if (dir->renewal_info[0])
+			check_url(dir->renewal_info);
 	}
 	free(dir);
 }
@@ -83,6 +85,22 @@ static void check_authz(const json_t *doc)
 	CH_FUZZ_CHECK(!authz.error || json_is_object(authz.error));
 }
 
+static void check_window(const json_t *doc)
+{
+	struct ch_acme_window window;
+	struct ch_err err = {0};
+
+	if (ch_acme_window_read(doc, &window, &err)) {
+		ch_fuzz_check_err(&err);
+		return;
+	}
+	check_time(window.start_ms);
+	check_time(window.end_ms);
+	CH_FUZZ_CHECK(window.start_ms < window.end_ms);
+	if (window.explanation)
+		check_url(window.explanation);
+}
+
 /* The same bytes by the way that answers take. */
 static void check_answer(enum ch_acme_kind kind, const uint8_t *data, size_t size)
 {
@@ -118,8 +136,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_directory(doc);
 	check_order(doc);
 	check_authz(doc);
+	check_window(doc);
 	check_answer(CH_ACME_DIRECTORY, data, size);
 	check_answer(CH_ACME_GET_AUTHZ, data, size);
+	check_answer(CH_ACME_RENEWAL_INFO, data, size);
 	json_decref(doc);
 	return 0;
 }

@@ -9,9 +9,9 @@
 /* A limit that names no time and no page to visit. */
 #define LIMIT_WAIT_MS CH_HOUR_MS
 
-static const char *const kinds[] = {"directory", "new nonce", "find account", "new account",
-	"new order", "get order", "get authorization", "answer challenge", "finalize",
-	"get certificate"};
+static const char *const kinds[] = {"directory", "new nonce", "renewal information",
+	"find account", "new account", "new order", "get order", "get authorization",
+	"answer challenge", "finalize", "get certificate"};
 
 const char *ch_acme_kind_str(enum ch_acme_kind kind)
 {
@@ -198,12 +198,23 @@ static int take_object(
 		return rc;
 	if (kind == CH_ACME_DIRECTORY)
 		return ch_acme_directory_read(ans->doc, &ans->directory, &ans->err);
+	if (kind == CH_ACME_RENEWAL_INFO)
+		return ch_acme_window_read(ans->doc, &ans->window, &ans->err);
 	if (kind == CH_ACME_GET_AUTHZ)
 		return ch_acme_authz_read(ans->doc, &ans->authz, &ans->err);
 	rc = ch_acme_order_read(ans->doc, &ans->order, &ans->err);
 	if (rc == CH_OK && kind == CH_ACME_NEW_ORDER)
 		rc = take_location(resp, ans);
 	return rc;
+}
+
+/* RFC 9773 section 4.3.2 */
+static void set_next_look(int64_t now_ms, struct ch_acme_answer *ans)
+{
+	if (ans->retry_at_ms == 0)
+		ans->retry_at_ms = now_ms + CH_ACME_LOOK_MS;
+	else if (ans->retry_at_ms < now_ms + CH_ACME_LOOK_LEAST_MS)
+		ans->retry_at_ms = now_ms + CH_ACME_LOOK_LEAST_MS;
 }
 
 enum ch_acme_fate ch_acme_answer_take(enum ch_acme_kind kind, struct ch_http_resp *resp,
@@ -221,7 +232,9 @@ enum ch_acme_fate ch_acme_answer_take(enum ch_acme_kind kind, struct ch_http_res
 		set(ans, CH_ACME_LATER, CH_ACTOR_CA);
 	} else {
 		ans->fate = CH_ACME_OK;
-		if (ans->retry_at_ms > now_ms + CH_ACME_POLL_MOST_MS)
+		if (kind == CH_ACME_RENEWAL_INFO)
+			set_next_look(now_ms, ans);
+		else if (ans->retry_at_ms > now_ms + CH_ACME_POLL_MOST_MS)
 			ans->retry_at_ms = now_ms + CH_ACME_POLL_MOST_MS;
 	}
 	if (ans->fate != CH_ACME_OK)

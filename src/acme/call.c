@@ -1,5 +1,6 @@
 #include "acme/call.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "acme/payload.h"
@@ -45,6 +46,8 @@ static const char *request_url(const struct ch_acme_call *call)
 		return s->directory.new_account;
 	case CH_ACME_NEW_ORDER:
 		return s->directory.new_order;
+	case CH_ACME_RENEWAL_INFO:
+		return call->url;
 	default:
 		return call->req->url;
 	}
@@ -71,6 +74,27 @@ static int check_host(const struct ch_acme_call *call, struct ch_err *err)
 	return ch_err_set(err, CH_EINVAL, "ca-foreign-url",
 		"%.*s is on a host that the CA's directory does not name: it is not asked.",
 		(int)strcspn(url, "?"), url);
+}
+
+static int renewal_url(struct ch_acme_call *call, struct ch_err *err)
+{
+	const char *base = call->session->directory.renewal_info;
+	size_t len = strlen(base);
+	int n;
+
+	if (len == 0)
+		return ch_err_set(err, CH_ENOTFOUND, "ca-no-renewal-information",
+			"The CA's directory has no renewalInfo: it does not say when to "
+			"renew.");
+	if (!ch_acme_cert_id_ok(call->req->cert_id))
+		return ch_err_set(err, CH_EINVAL, "bad-cert-id",
+			"This is no identifier of a certificate.");
+	n = snprintf(call->url, sizeof(call->url), "%s%s%s", base,
+		base[len - 1] == '/' ? "" : "/", call->req->cert_id);
+	if (n < 0 || (size_t)n >= sizeof(call->url))
+		return ch_err_set(err, CH_EINVAL, "ca-bad-url",
+			"The CA's renewalInfo is too long to ask for a certificate.");
+	return CH_OK;
 }
 
 static int sign(struct ch_acme_call *call, const char *url, struct ch_err *err)
@@ -102,9 +126,12 @@ int ch_acme_call_next(
 	struct ch_acme_call *call, struct ch_http_req *ret_req, struct ch_err *err)
 {
 	struct ch_http_req req = {.method = "GET", .timeout_ms = CALL_TIMEOUT_MS};
-	bool plain = call->req->kind == CH_ACME_DIRECTORY;
+	bool plain =
+		call->req->kind == CH_ACME_DIRECTORY || call->req->kind == CH_ACME_RENEWAL_INFO;
 	int rc = check_host(call, err);
 
+	if (rc == CH_OK && call->req->kind == CH_ACME_RENEWAL_INFO)
+		rc = renewal_url(call, err);
 	if (rc)
 		return rc;
 	call->sending = call->req->kind;
@@ -155,6 +182,25 @@ static bool take_nonce(
 	return true;
 }
 
+/* alreadyReplaced, a certificate that the CA does not know (any more), one of another account,
+ * an order for it that is still open: each refuses the whole order, by many types. */
+static bool refuses_replaces(
+	const struct ch_acme_call *call, int status, enum ch_acme_fate fate)
+{
+	return call->sending == CH_ACME_NEW_ORDER && call->req->cert_id && status >= 400 &&
+	       status < 500 &&
+	       (fate == CH_ACME_REFUSED || fate == CH_ACME_GONE || fate == CH_ACME_ACCOUNT ||
+		       fate == CH_ACME_LATER);
+}
+
+static void ask_again_without(struct ch_acme_call *call, const char *nonce)
+{
+	call->plain = *call->req;
+	call->plain.cert_id = NULL;
+	call->req = &call->plain;
+	ch_acme_nonces_put(call->session->nonces, nonce);
+}
+
 bool ch_acme_call_take(
 	struct ch_acme_call *call, struct ch_http_resp *resp, struct ch_acme_answer *ans)
 {
@@ -163,6 +209,14 @@ bool ch_acme_call_take(
 	if (call->sending == CH_ACME_NEW_NONCE)
 		return take_nonce(call, resp, ans);
 	ch_acme_answer_take(call->sending, resp, ch_now_ms(), ans);
+	ans->replaces_refused = call->req == &call->plain;
+	if (refuses_replaces(call, resp->status, ans->fate) &&
+		call->tries < CH_ACME_TRIES_MAX) {
+		ask_again_without(call, nonce);
+		ch_acme_answer_done(ans);
+		ch_acme_answer_init(ans);
+		return false;
+	}
 	if (ans->fate != CH_ACME_SIGN_AGAIN) {
 		ch_acme_nonces_put(call->session->nonces, nonce);
 		return true;

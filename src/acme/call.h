@@ -9,14 +9,18 @@
  *   kind              sends                                          object in the answer
  *   DIRECTORY         GET directory                                  directory
  *   NEW_NONCE         GET newNonce (inside every other call)         -
+ *   RENEWAL_INFO      GET renewalInfo/certID (no account, no nonce)  window
  *   FIND_ACCOUNT      POST newAccount {onlyReturnExisting}           location
  *   NEW_ACCOUNT       POST newAccount {contact, terms, EAB}          location
- *   NEW_ORDER         POST newOrder {identifiers}                    order, location
+ *   NEW_ORDER         POST newOrder {identifiers, replaces}          order, location
  *   GET_ORDER         POST-as-GET order URL                          order
  *   GET_AUTHZ         POST-as-GET authorization URL                  authz
  *   ANSWER_CHALLENGE  POST {} challenge URL                          -
  *   FINALIZE          POST {csr} finalize URL                        order
  *   GET_CERTIFICATE   POST-as-GET certificate URL                    pem
+ *
+ * An order that names the certificate that it replaces (RFC 9773 section 5) is refused as a
+ * whole when the CA does not agree: it is asked for once more without.
  *
  * Polling an order or an authorization is asking for it again; the challenge is never polled.
  */
@@ -25,6 +29,7 @@
 
 #include <openssl/evp.h>
 
+#include "acme/ari.h"
 #include "acme/nonce.h"
 #include "acme/object.h"
 #include "acme/problem.h"
@@ -35,6 +40,7 @@
 enum ch_acme_kind {
 	CH_ACME_DIRECTORY,
 	CH_ACME_NEW_NONCE,
+	CH_ACME_RENEWAL_INFO,
 	CH_ACME_FIND_ACCOUNT,
 	CH_ACME_NEW_ACCOUNT,
 	CH_ACME_NEW_ORDER,
@@ -63,7 +69,8 @@ struct ch_acme_request {
 	const struct ch_acme_signup *signup; /* NEW_ACCOUNT */
 	const char *const *names;	     /* NEW_ORDER */
 	size_t n_names;
-	const uint8_t *csr; /* FINALIZE: DER */
+	const char *cert_id; /* RENEWAL_INFO; NEW_ORDER: what it replaces, or NULL */
+	const uint8_t *csr;  /* FINALIZE: DER */
 	size_t csr_len;
 };
 
@@ -75,7 +82,9 @@ struct ch_acme_answer {
 	char location[CH_ACME_URL_B];
 	char page[CH_ACME_URL_B]; /* PAUSED: what a person has to visit */
 	struct ch_acme_directory directory;
-	struct ch_acme_order order; /* these two borrow from doc */
+	bool replaces_refused; /* NEW_ORDER: the order, if any, replaces nothing for the CA */
+	struct ch_acme_window window; /* these three borrow from doc */
+	struct ch_acme_order order;
 	struct ch_acme_authz authz;
 	struct ch_buf pem;
 };
@@ -89,8 +98,11 @@ void ch_acme_answer_done(struct ch_acme_answer *ans);
  *
  * Retry-After is taken from any answer, seconds or date, between 1 s and 1 day from now; for
  * objects that are merely not final yet at most CH_ACME_POLL_MOST_MS (some CAs send a day with
- * every order, final ones included).  500 without one: 60 s. */
+ * every order, final ones included).  500 without one: 60 s.  With renewal information it is
+ * when to ask next: a minute to a day from now, 6 hours when the CA names no time. */
 #define CH_ACME_POLL_MOST_MS (10 * INT64_C(60000))
+#define CH_ACME_LOOK_MS (6 * INT64_C(3600000))
+#define CH_ACME_LOOK_LEAST_MS INT64_C(60000)
 enum ch_acme_fate ch_acme_answer_take(enum ch_acme_kind kind, struct ch_http_resp *resp,
 	int64_t now_ms, struct ch_acme_answer *ans);
 /* The same for an exchange that brought no answer; http_err is what the client said. */
@@ -112,8 +124,10 @@ struct ch_acme_session {
 struct ch_acme_call {
 	const struct ch_acme_session *session;
 	const struct ch_acme_request *req;
-	enum ch_acme_kind sending; /* NEW_NONCE, or the request's own kind */
-	unsigned tries;		   /* signed requests sent */
+	enum ch_acme_kind sending;    /* NEW_NONCE, or the request's own kind */
+	struct ch_acme_request plain; /* req without what it replaces, once that was refused */
+	char url[CH_ACME_URL_B];      /* RENEWAL_INFO */
+	unsigned tries;		      /* signed requests sent */
 	char nonce[CH_ACME_NONCE_B];
 	struct ch_buf body;
 };

@@ -78,6 +78,7 @@ int ch_acme_directory_read(
 {
 	struct ch_acme_directory dir = {0};
 	const json_t *meta = json_object_get(doc, "meta");
+	const char *info;
 	int rc;
 
 	rc = copy_url(doc, "newNonce", dir.new_nonce, err);
@@ -87,6 +88,9 @@ int ch_acme_directory_read(
 		rc = copy_url(doc, "newOrder", dir.new_order, err);
 	if (rc)
 		return rc;
+	info = ch_acme_json_str(doc, "renewalInfo");
+	/* Optional: without it everything else works. */
+	strcpy(dir.renewal_info, ch_acme_url_ok(info) ? info : "");
 	dir.eab_required = json_is_true(json_object_get(meta, "externalAccountRequired"));
 	read_identities(meta, &dir);
 	*ret_dir = dir;

@@ -65,7 +65,12 @@ static int new_order(json_t *doc, const struct ch_acme_request *req)
 		if (json_array_append_new(
 			    list, json_pack("{ssss}", "type", "dns", "value", req->names[i])))
 			return CH_ENOMEM;
-	return CH_OK;
+	if (!req->cert_id)
+		return CH_OK;
+	if (!ch_acme_cert_id_ok(req->cert_id))
+		return CH_EINVAL;
+	return json_object_set_new(doc, "replaces", json_string(req->cert_id)) ? CH_ENOMEM
+									       : CH_OK;
 }
 
 static int finalize(json_t *doc, const struct ch_acme_request *req)
