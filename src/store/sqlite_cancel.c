@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "store/sqlite_pace.h"
 #include "store/sqlite_work.h"
 
 /* The name that stays begins again: at once, or at its renewal when a certificate is live. */
@@ -44,10 +45,10 @@ int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_id)
 	struct ch_order_row order;
 	struct ch_order_names names;
 	bool others = false;
-	int rc;
+	int rc = ch_pace_forget(w, name);
 
-	if (!order_id)
-		return CH_OK;
+	if (rc || !order_id)
+		return rc;
 	rc = ch_order_row_load(w->sq, order_id, &order);
 	if (!rc)
 		rc = ch_order_names_load(w->sq, order_id, &names);

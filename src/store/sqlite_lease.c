@@ -79,6 +79,14 @@ static int make_plan(struct ch_work *w, const char *name, bool second, struct pl
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
+static enum ch_class class_of(const struct ch_name_row *row)
+{
+	/* With another set of names than before, or else it would need no turn. */
+	if (row->cert)
+		return CH_CLASS_RENEWAL;
+	return row->imported || row->failures ? CH_CLASS_BACKLOG : CH_CLASS_NEW;
+}
+
 static int admit(struct ch_work *w, const struct ch_op_lease *lease, const struct plan *plan,
 	bool in_turn, enum ch_pace_verdict *ret_verdict)
 {
@@ -89,7 +97,7 @@ static int admit(struct ch_work *w, const struct ch_op_lease *lease, const struc
 		/* A second certificate is for the names of the first. */
 		.renewal = plan->renewal || plan->second,
 		.second = plan->second,
-		.imported = plan->row.imported || plan->row.failures > 0,
+		.class = class_of(&plan->row),
 		.due_ms = plan->row.next_at,
 	};
 
@@ -110,8 +118,12 @@ static int make_order(struct ch_work *w, const struct ch_op_lease *lease,
 
 	if (!rc)
 		rc = ch_work_add_member(w, id, &plan->row);
+	if (!rc)
+		rc = ch_pace_forget(w, plan->row.name);
 	if (!rc && plan->has_mate)
 		rc = ch_work_add_member(w, id, &plan->mate);
+	if (!rc && plan->has_mate)
+		rc = ch_pace_forget(w, plan->mate.name);
 	if (!rc)
 		*ret_id = id;
 	return rc;
@@ -229,7 +241,7 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 	return rc;
 }
 
-/* Names whose turn has come; what a row says of one may be out of date. */
+/* Names whose turn has come. */
 static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 {
 	char name[CH_NAME_MAX + 1];
@@ -245,8 +257,7 @@ static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 			rc = ch_name_row_load(w->sq, name, &row);
 		if (rc == CH_ENOTFOUND)
 			rc = CH_OK;
-		else if (!rc && !row.order_id && row.next_at && !row.cert &&
-			 row.state != CH_NAME_PAUSED)
+		else if (!rc && !row.order_id && row.next_at && row.state != CH_NAME_PAUSED)
 			rc = lease_name(w, lease, name, false, true);
 	}
 	return rc;

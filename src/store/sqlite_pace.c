@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "pace/scheduler.h"
 #include "wire/name.h"
 
 #define KEY_B (16 + CH_STORE_ACCOUNT_MAX + 2 * (CH_NAME_MAX + 1))
@@ -163,7 +162,6 @@ static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 static int wait_in_line(
 	struct ch_work *w, const struct ch_pace_order *order, const struct row *account)
 {
-	enum ch_class class = order->imported ? CH_CLASS_BACKLOG : CH_CLASS_NEW;
 	char limit[CH_LIMIT_TEXT_B];
 	char at[CH_TIME_STR_B];
 	char detail[300];
@@ -172,7 +170,7 @@ static int wait_in_line(
 	int rc = ch_sq_run(w->sq,
 		"INSERT INTO waiting (name, class, tenant, since) VALUES (?, ?, ?, ?) "
 		"ON CONFLICT (name) DO NOTHING",
-		"titi", order->names[0], (int64_t) class, order->tenant, order->due_ms);
+		"titi", order->names[0], (int64_t)order->class, order->tenant, order->due_ms);
 
 	if (!rc)
 		rc = ch_sq_get_i64(
@@ -275,12 +273,17 @@ int ch_pace_turn(
 	ch_sq_reset_p(&stmt);
 	stmt = NULL;
 	if (!rc)
-		rc = ch_sq_run(w->sq, "DELETE FROM waiting WHERE name = ?", "t", ret_name);
+		rc = ch_pace_forget(w, ret_name);
 	w->tx.changed = true;
 	return rc ? rc
 		  : ch_sq_run(w->sq,
 			    "UPDATE turn SET served = ? WHERE class = ? AND tenant = ?", "iit",
 			    ch_work_id(w), class, tenant);
+}
+
+int ch_pace_forget(struct ch_work *w, const char *name)
+{
+	return ch_sq_run(w->sq, "DELETE FROM waiting WHERE name = ?", "t", name);
 }
 
 int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited)
@@ -328,8 +331,8 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id)
 	struct ch_order_names names;
 	bool set_only;
 	int rc = ch_sq_query(w->sq, &stmt,
-		"SELECT paced, renewal OR second FROM orders WHERE id = ? AND paced IS NOT "
-		"NULL",
+		"SELECT paced, renewal OR second FROM orders WHERE id = ? "
+		"AND paced IS NOT NULL AND attempts = 0",
 		"i", order_id);
 
 	if (!rc)

@@ -2,6 +2,7 @@
 #ifndef CH_STORE_SQLITE_PACE_H
 #define CH_STORE_SQLITE_PACE_H
 
+#include "pace/scheduler.h"
 #include "store/sqlite_work.h"
 
 /* An order that could be made. */
@@ -11,7 +12,7 @@ struct ch_pace_order {
 	const char *tenant;
 	bool renewal; /* of the same names */
 	bool second;
-	bool imported;
+	enum ch_class class;
 	int64_t due_ms; /* since when */
 };
 
@@ -23,12 +24,14 @@ enum ch_pace_verdict {
 /* in_turn: it comes from ch_pace_turn. */
 CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_store_pace *pace,
 	const struct ch_pace_order *order, bool in_turn, enum ch_pace_verdict *ret_verdict);
-/* Whose turn it is, if the account has a token for it; it waits no longer then, and may be gone
- * or otherwise than when it began to.  CH_ENOTFOUND. */
+/* Whose turn it is, if the account has a token for it; it waits no longer then.  CH_ENOTFOUND.
+ */
 CH_MUST int ch_pace_turn(
 	struct ch_work *w, const struct ch_store_pace *pace, char ret_name[CH_NAME_MAX + 1]);
 CH_MUST int ch_pace_learn(
 	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
+/* The name waits for no turn any more. */
+CH_MUST int ch_pace_forget(struct ch_work *w, const char *name);
 /* The order was given up before the CA was asked: its tokens are there again. */
 CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id);
 /* When ch_pace_turn could have something: INT64_MAX: nothing waits. */

@@ -11,8 +11,7 @@ CREATE TABLE bucket (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bucket_full ON bucket (tat);
 
--- New names that wait for the account's bucket.  A row may be out of date: whoever takes it looks
--- at the name.
+-- Names that wait for the account's bucket.
 CREATE TABLE waiting (
 	name TEXT PRIMARY KEY,
 	class INTEGER NOT NULL,        -- enum ch_class (src/pace/scheduler.h)
