@@ -74,6 +74,17 @@ static const struct key keys[] = {
 	{"issuer", "account_key", "issuer/account.key", "ACME account key (P-256)"},
 	{"issuer", "account_state", "issuer/state/account.json",
 		"the account's URL, once it exists"},
+	{"issuer", "limits", "",
+		"what the CA allows: letsencrypt, letsencrypt-staging, zerossl, google, "
+		"generic;\n"
+		"empty: by the host of directory. Each of the next overrides a part, as "
+		"300/3h"},
+	{"issuer", "orders_per_account", "", "new orders"},
+	{"issuer", "certificates_per_domain", "", "for one registered domain"},
+	{"issuer", "certificates_per_set", "", "for the very same names"},
+	{"issuer", "failures_per_name", "", "failed validations of a name"},
+	{"issuer", "new_order_requests", "", "requests for new orders"},
+	{"issuer", "requests", "", "all other requests"},
 	{"issuer", "signing_key", "issuer/signing.key", "signs the edge records"},
 	{"issuer", "recipients", "issuer/recipients",
 		"who can open the leaf keys: one certherd-pub-… a line"},

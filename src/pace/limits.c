@@ -81,8 +81,10 @@ static void read_limit(
 void ch_limits_read(struct ch_conf *conf, const char *section, const char *fallback,
 	struct ch_limits *ret_limits)
 {
-	const char *preset = ch_conf_str(conf, section, "limits", fallback);
+	const char *preset = ch_conf_str(conf, section, "limits", "");
 
+	if (!*preset)
+		preset = fallback;
 	if (ch_limits_preset(preset, ret_limits)) {
 		memset(ret_limits, 0, sizeof(*ret_limits));
 		ch_conf_fail(conf, section, "limits", "must be one of %s", ch_limits_presets);

@@ -110,24 +110,30 @@ static void lease_look(struct ch_req *req)
 	lease_take(req, l);
 }
 
+static void take_limit(
+	struct ch_json_in *in, const char *key, const char *text, struct ch_limit *limit)
+{
+	if (text && ch_limit_parse(text, limit))
+		ch_json_in_fail(
+			in, key, "The limit must be a number and a time, as 300/3h, or none.");
+}
+
 static void read_pace(struct ch_json_in *from, struct ch_store_pace *pace)
 {
 	json_t *value = ch_json_in_object(from, "pace", CH_JSON_OPTIONAL);
+	const char *text;
 	struct ch_json_in in;
 
 	if (!value)
 		return;
 	ch_json_in_init(&in, value, "pace.");
 	pace->account = ch_json_in_str(&in, "account", CH_JSON_REQUIRED, CH_STORE_ACCOUNT_MAX);
-	for (int i = 0; i < CH_PACED_COUNT; i++) {
-		const char *key =
-			i == CH_PACED_ACCOUNT ? "orders" : ch_paced_str((enum ch_paced)i);
-		const char *text = ch_json_in_str(&in, key, CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
-
-		if (text && ch_limit_parse(text, &pace->limits[i]))
-			ch_json_in_fail(&in, key,
-				"The limit must be a number and a time, as 300/3h, or none.");
-	}
+	text = ch_json_in_str(&in, "orders", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
+	take_limit(&in, "orders", text, &pace->limits[CH_PACED_ACCOUNT]);
+	text = ch_json_in_str(&in, "domain", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
+	take_limit(&in, "domain", text, &pace->limits[CH_PACED_DOMAIN]);
+	text = ch_json_in_str(&in, "set", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
+	take_limit(&in, "set", text, &pace->limits[CH_PACED_SET]);
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);
 }
