@@ -180,6 +180,18 @@ static int lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 	return rc;
 }
 
+/* A certificate's renewal does not wait for another name that is to join it. */
+static bool must_renew(struct ch_work *w, const struct plan *plan, int *rc)
+{
+	int64_t renew_at;
+
+	if (!plan->has_mate || plan->second || !plan->row.cert)
+		return false;
+	*rc = ch_sq_get_i64(w->sq, &renew_at, "SELECT renew_at FROM cert WHERE version = ?",
+		"i", plan->row.cert);
+	return !*rc && renew_at <= w->now;
+}
+
 static bool is_limited(const struct ch_op_lease *lease)
 {
 	bool limited = false;
@@ -202,6 +214,11 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	if (plan.row.order_id) /* came into the order of its mate just now */
 		return CH_OK;
 	rc = admit(w, lease, &plan, in_turn, &verdict);
+	if (!rc && verdict == CH_PACE_WAITS && must_renew(w, &plan, &rc)) {
+		plan.has_mate = false;
+		plan.renewal = true;
+		rc = admit(w, lease, &plan, in_turn, &verdict);
+	}
 	if (rc || verdict == CH_PACE_WAITS)
 		return rc;
 	rc = make_order(w, lease, &plan, &id);

@@ -47,6 +47,7 @@ static int make_key(char ret_key[KEY_B], enum ch_paced paced, const char *accoun
 {
 	int ca = (int)strcspn(account, "/");
 	char domain[CH_NAME_TEXT_B];
+	bool swap;
 	int rc;
 
 	switch (paced) {
@@ -60,8 +61,10 @@ static int make_key(char ret_key[KEY_B], enum ch_paced paced, const char *accoun
 		snprintf(ret_key, KEY_B, "domain:%.*s:%s", ca, account, domain);
 		return CH_OK;
 	default:
-		snprintf(ret_key, KEY_B, "set:%.*s:%s%s%s", ca, account, names[0],
-			n_names > 1 ? " " : "", n_names > 1 ? names[1] : "");
+		/* Whichever of the two is due first. */
+		swap = n_names > 1 && strcmp(names[0], names[1]) > 0;
+		snprintf(ret_key, KEY_B, "set:%.*s:%s%s%s", ca, account, names[swap],
+			n_names > 1 ? " " : "", n_names > 1 ? names[!swap] : "");
 		return CH_OK;
 	}
 }
@@ -142,10 +145,16 @@ static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 	char detail[300];
 	int64_t at_ms = ready_at(w, row);
 	int64_t step_ms = row->limit.refill_us / 1000;
+	int64_t most_ms;
 	int rc;
 
+	/* Turns of names that have been retried, or are gone, stay behind: no further ahead
+	 * than a bucket's worth, where all look again. */
+	most_ms = at_ms + step_ms * row->limit.size;
 	if (paced == CH_PACED_DOMAIN && row->tail_ms >= at_ms)
 		at_ms = row->tail_ms + step_ms;
+	if (at_ms > most_ms)
+		at_ms = most_ms;
 	if (at_ms > w->now + YEAR_MS)
 		at_ms = w->now + YEAR_MS;
 	row->tail_ms = at_ms;

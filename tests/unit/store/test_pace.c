@@ -314,28 +314,38 @@ static void a_limit_that_is_lifted_holds_nobody(void **state)
 	assert_int_equal(lease(fx, &lifted, 10, NULL), 1);
 }
 
-static void more_names_for_a_certificate_come_before_new_ones(void **state)
+static void a_renewal_does_not_wait_for_a_name_that_joins(void **state)
 {
 	struct fixture *fx = *state;
-	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	struct ch_store_pace pace = pace_of("2/365d", "2/365d", "none");
 	struct ch_store_put_item item;
 	struct ch_store_order *orders;
 
 	add(fx, "a.example", "t");
 	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
 	fx_issue(fx, &orders[0]);
-	/* A certificate that will have to be renewed, and by then is for two names. */
-	assert_ok(fx_put(fx, "a.example", CH_TRI_YES, NULL, NULL, &item));
 	test_now_ms += RENEW_MS;
-	add_many(fx, "t", 20);
-	add(fx, "b.example", "t");
+	assert_ok(fx_put(fx, "a.example", CH_TRI_YES, NULL, NULL, &item));
 	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
-	assert_int_equal(orders[0].n_names, 2);
+	assert_int_equal(orders[0].n_names, 1);
 	assert_string_equal(orders[0].names[0].name, "a.example");
-	assert_false(orders[0].renewal);
-	test_now_ms += CH_MINUTE_MS;
-	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
-	assert_string_equal(orders[0].names[0].name, "b.example");
+}
+
+static void retries_put_nobody_off_for_ever(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "2/2h", "none");
+
+	add(fx, "a.busy.example", "t");
+	add(fx, "b.busy.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	for (int i = 0; i < 100; i++) {
+		assert_ok(fx_name_op(fx, CH_OP_RETRY, "b.busy.example"));
+		assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	}
+	add(fx, "c.busy.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_true(fx_get(fx, "c.busy.example").next_at_ms <= test_now_ms + 3 * CH_HOUR_MS);
 }
 
 static void full_buckets_are_forgotten(void **state)
@@ -374,7 +384,8 @@ int main(void)
 		TEST(who_waited_and_went_is_passed_over),
 		TEST(without_an_issuers_limits_all_that_waited_goes),
 		TEST(a_limit_that_is_lifted_holds_nobody),
-		TEST(more_names_for_a_certificate_come_before_new_ones),
+		TEST(a_renewal_does_not_wait_for_a_name_that_joins),
+		TEST(retries_put_nobody_off_for_ever),
 		TEST(full_buckets_are_forgotten),
 	};
 
