@@ -202,7 +202,11 @@ def access_to(pid, path):
     """What a process may do with a file that it has open: {"r", "w", "rw"}."""
     modes = set()
     for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        if os.readlink(link) == path:
+        try:
+            target = os.readlink(link)
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if target == path:
             info = pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
             flags = next(line.split()[1] for line in info.splitlines() if line.startswith("flags:"))
             modes.add(("r", "w", "rw")[int(flags, 8) & os.O_ACCMODE])
