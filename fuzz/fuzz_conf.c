@@ -48,6 +48,17 @@ static void check_api(const struct ch_api_options *api)
 	CH_FUZZ_CHECK(api->http.cert_file && api->http.key_file && api->http.ca_file);
 }
 
+static void check_ca(const struct ch_ca_config *ca)
+{
+	CH_FUZZ_CHECK(ca->name && *ca->name && ca->directory && ch_acme_url_ok(ca->directory) &&
+		      ca->directory_ca && ca->roots);
+	CH_FUZZ_CHECK(ca->signup.n_contacts <= CH_ACME_CONTACTS_MAX);
+	for (size_t i = 0; i < ca->signup.n_contacts; i++)
+		CH_FUZZ_CHECK(ca->signup.contacts[i] == ca->contacts[i] && *ca->contacts[i]);
+	CH_FUZZ_CHECK(!ca->signup.eab_kid == !*ca->eab_hmac_file);
+	CH_FUZZ_CHECK(ca->account_key && ca->account_state);
+}
+
 static void read_issuer(struct ch_conf *conf)
 {
 	static struct ch_issuer_config c; /* large */
@@ -59,12 +70,10 @@ static void read_issuer(struct ch_conf *conf)
 	}
 	n_issuers++;
 	check_api(&c.store);
-	CH_FUZZ_CHECK(c.directory && ch_acme_url_ok(c.directory) && c.directory_ca && c.roots);
-	CH_FUZZ_CHECK(c.signup.n_contacts <= CH_ACME_CONTACTS_MAX);
-	for (size_t i = 0; i < c.signup.n_contacts; i++)
-		CH_FUZZ_CHECK(c.signup.contacts[i] == c.contacts[i] && *c.contacts[i]);
-	CH_FUZZ_CHECK(!c.signup.eab_kid == !*c.eab_hmac_file);
-	CH_FUZZ_CHECK(c.account_key && c.account_state && c.signing_key && c.recipients);
+	CH_FUZZ_CHECK(within((int64_t)c.n_cas, 1, CH_CAS_MAX));
+	for (size_t i = 0; i < c.n_cas; i++)
+		check_ca(&c.cas[i]);
+	CH_FUZZ_CHECK(c.signing_key && c.recipients);
 	CH_FUZZ_CHECK(within((int64_t)c.workers, 1, CH_WORKERS_MAX));
 	CH_FUZZ_CHECK(within(c.lease_ms, CH_SECOND_MS, CH_HOUR_MS));
 	CH_FUZZ_CHECK(within((int64_t)c.n_ladder, 1, CH_LADDER_MAX));

@@ -135,7 +135,7 @@ static void make_steps(struct ch_issuer *issuer, struct ch_http *ca, struct ch_w
 	seal(issuer, work);
 	for (int i = 0; i < STEPS_MAX; i++) {
 		struct ch_write w;
-		struct ch_step step = {.issuer = issuer, .http = ca, .work = work, .out = &w};
+		struct ch_step step = {.issuer = issuer, .https = &ca, .work = work, .out = &w};
 		bool over;
 
 		ch_write_init(&w);

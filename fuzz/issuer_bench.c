@@ -16,12 +16,14 @@ static const char directory[] =
 	"/account\",\"newOrder\":\"" CA_URL "/order\"}";
 
 static struct ch_issuer_config config = {
-	.directory = CA_URL "/dir",
-	.directory_ca = "system",
-	.roots = "any",
-	.terms_agreed = true,
-	.eab_hmac_file = "",
-	.account_state = "/dev/null/account", /* is not written */
+	.cas = {{.name = CH_CA_MAIN,
+		.directory = CA_URL "/dir",
+		.directory_ca = "system",
+		.roots = "any",
+		.terms_agreed = true,
+		.eab_hmac_file = "",
+		.account_state = "/dev/null/account"}}, /* is not written */
+	.n_cas = 1,
 	.rsa_bits = 2048,
 	.workers = 4,
 	.ladder_ms = {CH_MINUTE_MS, 10 * CH_MINUTE_MS, CH_DAY_MS},
@@ -73,7 +75,7 @@ static struct ch_issuer *open_issuer(void)
 	EVP_PKEY_free(key);
 	CH_FUZZ_CHECK(ch_sign_key_create(path[1], &err) == CH_OK);
 	make_recipients(path[2]);
-	config.account_key = path[0];
+	config.cas[0].account_key = path[0];
 	config.signing_key = path[1];
 	config.recipients = path[2];
 	CH_FUZZ_CHECK(ch_issuer_open(&config, &issuer, &err) == CH_OK);
@@ -87,6 +89,7 @@ static struct ch_issuer *open_issuer(void)
 struct ch_issuer *ch_fuzz_issuer(void)
 {
 	static struct ch_issuer *issuer;
+	struct ch_ca *ca;
 	struct ch_err err;
 
 	if (!issuer) {
@@ -94,14 +97,15 @@ struct ch_issuer *ch_fuzz_issuer(void)
 		ch_fuzz_stop_clock();
 		issuer = open_issuer();
 	}
-	ch_acme_free(issuer->acme);
-	CH_FUZZ_CHECK(ch_acme_new(config.directory, issuer->account_key, &issuer->acme, &err) ==
-		      CH_OK);
-	ch_acme_set_account(issuer->acme, CA_URL "/account/1");
-	issuer->account.ready = true;
-	issuer->account.retry_at_ms = 0;
-	issuer->gate.outages = 0;
-	issuer->gate.open_at_ms = 0;
+	ca = &issuer->cas[0];
+	ch_acme_free(ca->acme);
+	CH_FUZZ_CHECK(
+		ch_acme_new(ca->config->directory, ca->account_key, &ca->acme, &err) == CH_OK);
+	ch_acme_set_account(ca->acme, CA_URL "/account/1");
+	ca->account.ready = true;
+	ca->account.retry_at_ms = 0;
+	ca->gate.outages = 0;
+	ca->gate.open_at_ms = 0;
 	return issuer;
 }
 
@@ -111,7 +115,7 @@ static int ca_send(struct ch_http *http, const struct ch_http_req *req,
 	static const char nonce[] = "204\nReplay-Nonce: n\n";
 	struct ch_fuzz_ca *ca = (struct ch_fuzz_ca *)http;
 
-	if (strcmp(req->url, config.directory) == 0)
+	if (strcmp(req->url, config.cas[0].directory) == 0)
 		CH_FUZZ_CHECK(
 			ch_fuzz_answer(resp, directory, strlen(directory), req->max_answer_b));
 	else if (strcmp(req->url, CA_URL "/nonce") == 0)

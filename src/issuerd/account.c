@@ -5,14 +5,15 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "issuerd/issuer.h"
+#include "base/mem.h"
+#include "issuerd/ca.h"
 
 #define STATE_MAX_B 8192u
 /* After the CA refused the account: a person has to change something first. */
 #define REFUSED_WAIT_MS (5 * CH_MINUTE_MS)
 #define PASSING_WAIT_MS (10 * CH_SECOND_MS)
 
-void ch_account_load(struct ch_issuer *issuer)
+void ch_account_load(struct ch_ca *ca)
 {
 	CH_AUTO_FREE char *text = NULL;
 	json_auto_t *doc = NULL;
@@ -21,41 +22,41 @@ void ch_account_load(struct ch_issuer *issuer)
 	const char *url;
 	size_t len;
 
-	if (ch_file_read(issuer->config->account_state, STATE_MAX_B, &text, &len, NULL) ||
+	if (ch_file_read(ca->config->account_state, STATE_MAX_B, &text, &len, NULL) ||
 		ch_acme_json_load(text, len, &doc, NULL))
 		return;
 	directory = ch_acme_json_str(doc, "directory");
 	thumbprint = ch_acme_json_str(doc, "thumbprint");
 	url = ch_acme_json_str(doc, "account");
-	if (!directory || strcmp(directory, issuer->config->directory) != 0 || !thumbprint ||
-		strcmp(thumbprint, issuer->thumbprint) != 0 || !ch_acme_url_ok(url))
+	if (!directory || strcmp(directory, ca->config->directory) != 0 || !thumbprint ||
+		strcmp(thumbprint, ca->thumbprint) != 0 || !ch_acme_url_ok(url))
 		return;
-	ch_acme_set_account(issuer->acme, url);
+	ch_acme_set_account(ca->acme, url);
 }
 
-static void save(struct ch_issuer *issuer, const char *url)
+static void save(struct ch_ca *ca, const char *url)
 {
-	json_auto_t *doc = json_pack("{ssssss}", "directory", issuer->config->directory,
-		"thumbprint", issuer->thumbprint, "account", url);
+	json_auto_t *doc = json_pack("{ssssss}", "directory", ca->config->directory,
+		"thumbprint", ca->thumbprint, "account", url);
 	CH_AUTO_FREE char *text = json_dumps(doc, JSON_INDENT(2));
 	struct ch_err err;
 
 	/* The CA tells the URL again at the next start: worth a warning, not a stop. */
-	if (!text || ch_file_write_atomic(
-			     issuer->config->account_state, text, strlen(text), 0600, &err))
+	if (!text ||
+		ch_file_write_atomic(ca->config->account_state, text, strlen(text), 0600, &err))
 		ch_log_warn("account state not saved: %s", text ? err.detail : "no memory");
 }
 
-static enum ch_acme_fate ask(struct ch_issuer *issuer, struct ch_http *http,
-	enum ch_acme_kind kind, struct ch_acme_answer *ans)
+static enum ch_acme_fate ask(struct ch_ca *ca, struct ch_http *http, enum ch_acme_kind kind,
+	struct ch_acme_answer *ans)
 {
-	struct ch_acme_signup signup = issuer->config->signup;
+	struct ch_acme_signup signup = ca->config->signup;
 	struct ch_acme_request req = {.kind = kind, .signup = &signup};
 
-	signup.eab_hmac = issuer->eab_hmac;
+	signup.eab_hmac = ca->eab_hmac;
 	ch_acme_answer_done(ans);
 	ch_acme_answer_init(ans);
-	return ch_acme_run(issuer->acme, http, &req, ans);
+	return ch_acme_run(ca->acme, http, &req, ans);
 }
 
 /* Passing trouble says nothing about whether the account is there. */
@@ -66,26 +67,26 @@ static bool is_passing(enum ch_acme_fate fate)
 }
 
 static enum ch_acme_fate find_or_make(
-	struct ch_issuer *issuer, struct ch_http *http, struct ch_acme_answer *ans)
+	struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans)
 {
 	char known[CH_ACME_URL_B];
 
 	/* Looking first also spares an external account binding, which is good for one use. */
-	if (ask(issuer, http, CH_ACME_FIND_ACCOUNT, ans) == CH_ACME_OK || is_passing(ans->fate))
+	if (ask(ca, http, CH_ACME_FIND_ACCOUNT, ans) == CH_ACME_OK || is_passing(ans->fate))
 		return ans->fate;
 	if (ans->fate == CH_ACME_ACCOUNT &&
 		strcmp(ans->err.problem, "account-unauthorized") == 0)
 		return ans->fate; /* deactivated: a new one takes a new key */
-	if (ch_acme_get_account(issuer->acme, known))
+	if (ch_acme_get_account(ca->acme, known))
 		ch_log_warn("the CA does not know the account %s any more", known);
-	if (!issuer->config->terms_agreed) {
+	if (!ca->config->terms_agreed) {
 		ans->fate = CH_ACME_ACCOUNT;
 		ch_err_set(&ans->err, CH_EAUTH, "terms-not-agreed",
 			"No ACME account is made before terms_agreed = yes is set.");
 		ans->err.actor = CH_ACTOR_PLATFORM;
 		return ans->fate;
 	}
-	return ask(issuer, http, CH_ACME_NEW_ACCOUNT, ans);
+	return ask(ca, http, CH_ACME_NEW_ACCOUNT, ans);
 }
 
 static void note_failure(struct ch_account *account, struct ch_acme_answer *ans)
@@ -107,9 +108,9 @@ static void note_failure(struct ch_account *account, struct ch_acme_answer *ans)
 }
 
 static enum ch_acme_fate ensure_locked(
-	struct ch_issuer *issuer, struct ch_http *http, struct ch_acme_answer *ans)
+	struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans)
 {
-	struct ch_account *account = &issuer->account;
+	struct ch_account *account = &ca->account;
 
 	if (account->ready)
 		return CH_ACME_OK;
@@ -119,35 +120,49 @@ static enum ch_acme_fate ensure_locked(
 		ans->retry_at_ms = account->retry_at_ms;
 		return ans->fate;
 	}
-	if (find_or_make(issuer, http, ans) != CH_ACME_OK) {
+	if (find_or_make(ca, http, ans) != CH_ACME_OK) {
 		/* An outage is the gate's business. */
 		if (ans->fate != CH_ACME_OUTAGE)
 			note_failure(account, ans);
 		return ans->fate;
 	}
 	account->ready = true;
-	ch_acme_set_account(issuer->acme, ans->location);
-	save(issuer, ans->location);
-	ch_log_info("ACME account %s thumbprint=%s", ans->location, issuer->thumbprint);
+	ch_acme_set_account(ca->acme, ans->location);
+	save(ca, ans->location);
+	ch_log_info("ACME account %s thumbprint=%s", ans->location, ca->thumbprint);
 	ch_acme_answer_done(ans);
 	ch_acme_answer_init(ans);
 	return CH_ACME_OK;
 }
 
 enum ch_acme_fate ch_account_ensure(
-	struct ch_issuer *issuer, struct ch_http *http, struct ch_acme_answer *ans)
+	struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans)
 {
 	enum ch_acme_fate fate;
 
-	pthread_mutex_lock(&issuer->account.lock);
-	fate = ensure_locked(issuer, http, ans);
-	pthread_mutex_unlock(&issuer->account.lock);
+	pthread_mutex_lock(&ca->account.lock);
+	fate = ensure_locked(ca, http, ans);
+	pthread_mutex_unlock(&ca->account.lock);
 	return fate;
 }
 
-void ch_account_forget(struct ch_issuer *issuer)
+void ch_account_forget(struct ch_ca *ca)
 {
-	pthread_mutex_lock(&issuer->account.lock);
-	issuer->account.ready = false;
-	pthread_mutex_unlock(&issuer->account.lock);
+	pthread_mutex_lock(&ca->account.lock);
+	ca->account.ready = false;
+	pthread_mutex_unlock(&ca->account.lock);
+}
+
+bool ch_account_is_refused(struct ch_ca *ca)
+{
+	struct ch_account *account = &ca->account;
+	bool refused;
+
+	/* Somebody is asking, which takes as long as the CA wishes. */
+	if (pthread_mutex_trylock(&account->lock) != 0)
+		return false;
+	refused = !account->ready && account->fate == CH_ACME_ACCOUNT &&
+		  ch_now_ms() < account->retry_at_ms;
+	pthread_mutex_unlock(&account->lock);
+	return refused;
 }

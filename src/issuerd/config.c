@@ -10,17 +10,6 @@
 #define ROTATION_MOST_MS (7 * CH_DAY_MS)
 #define ROTATION_LEAST_MS (10 * CH_SECOND_MS)
 
-static int add_contact(const char *item, void *arg)
-{
-	struct ch_issuer_config *config = arg;
-
-	if (config->signup.n_contacts == CH_ACME_CONTACTS_MAX ||
-		strlen(item) >= sizeof(config->contacts[0]))
-		return CH_ETOOBIG;
-	strcpy(config->contacts[config->signup.n_contacts++], item);
-	return CH_OK;
-}
-
 static int add_rung(const char *item, void *arg)
 {
 	struct ch_issuer_config *config = arg;
@@ -46,51 +35,8 @@ static void read_probe(struct ch_conf *conf, struct ch_issuer_config *config)
 		ch_conf_fail(conf, SECTION, "probe", "must be dns, off or ADDRESS:PORT");
 }
 
-static void read_ca(struct ch_conf *conf, struct ch_issuer_config *config)
-{
-	const char *eab_kid = ch_conf_str(conf, SECTION, "eab_kid", "");
-
-	config->directory = ch_conf_str(conf, SECTION, "directory", NULL);
-	if (config->directory && !ch_acme_url_ok(config->directory))
-		ch_conf_fail(conf, SECTION, "directory", "must be an https:// URL");
-	config->directory_ca = ch_conf_str(conf, SECTION, "directory_ca", "system");
-	if (strcmp(config->directory_ca, "system") != 0)
-		config->directory_ca = ch_conf_path(conf, SECTION, "directory_ca", NULL);
-	config->roots = ch_conf_str(conf, SECTION, "roots", "system");
-	if (strcmp(config->roots, "system") != 0 && strcmp(config->roots, "any") != 0)
-		config->roots = ch_conf_path(conf, SECTION, "roots", NULL);
-	ch_conf_list(conf, SECTION, "contact", "", add_contact, config);
-	config->terms_agreed = ch_conf_bool(conf, SECTION, "terms_agreed", false);
-	config->signup.eab_kid = eab_kid[0] ? eab_kid : NULL;
-	config->eab_hmac_file = ch_conf_path(conf, SECTION, "eab_hmac_file", "");
-	if (!config->eab_hmac_file[0] != !eab_kid[0])
-		ch_conf_fail(conf, SECTION, "eab_kid", "goes with eab_hmac_file: set both");
-}
-
-/* What is known of a CA by the host of its directory. */
-static const char *preset_of(const char *directory)
-{
-	static const struct {
-		const char *host;
-		const char *preset;
-	} known[] = {
-		{"https://acme-v02.api.letsencrypt.org/", "letsencrypt"},
-		{"https://acme-staging-v02.api.letsencrypt.org/", "letsencrypt-staging"},
-		{"https://acme.zerossl.com/", "zerossl"},
-		{"https://dv.acme-v02.api.pki.goog/", "google"},
-	};
-
-	for (size_t i = 0; directory && i < CH_ARRAY_LEN(known); i++)
-		if (strncmp(directory, known[i].host, strlen(known[i].host)) == 0)
-			return known[i].preset;
-	return "generic";
-}
-
 static void read_files(struct ch_conf *conf, struct ch_issuer_config *config)
 {
-	config->account_key = ch_conf_path(conf, SECTION, "account_key", "issuer/account.key");
-	config->account_state =
-		ch_conf_path(conf, SECTION, "account_state", "issuer/state/account.json");
 	config->signing_key = ch_conf_path(conf, SECTION, "signing_key", "issuer/signing.key");
 	config->recipients = ch_conf_path(conf, SECTION, "recipients", "issuer/recipients");
 }
@@ -144,19 +90,16 @@ int ch_issuer_config_read(
 	memset(config, 0, sizeof(*config));
 	/* What is wrong is latched in conf and reported by ch_conf_finish. */
 	(void)!ch_api_options_from_conf(conf, SECTION, "issuer", &config->store);
-	read_ca(conf, config);
+	ch_issuer_config_cas(conf, config);
 	read_files(conf, config);
 	read_keys(conf, config);
 	read_rates(conf, config);
 	read_probe(conf, config);
 	ch_issuer_config_preflight(conf, config);
 	read_tickets(conf, config);
-	ch_limits_read(conf, SECTION, preset_of(config->directory), &config->limits);
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))
 		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");
 	rc = ch_conf_finish(conf, SECTION, err);
-	for (size_t i = 0; i < config->signup.n_contacts; i++)
-		config->signup.contacts[i] = config->contacts[i];
-	return rc;
+	return rc ? rc : ch_issuer_config_finish_cas(conf, config, err);
 }

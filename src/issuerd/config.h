@@ -17,11 +17,14 @@
 
 #define CH_LADDER_MAX 16
 #define CH_WORKERS_MAX 256
+#define CH_CAS_MAX 8
+#define CH_CA_MAIN "main"
 
 enum ch_probe_mode { CH_PROBE_OFF, CH_PROBE_DNS, CH_PROBE_FIXED };
 
-struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be copied */
-	struct ch_api_options store;
+/* A CA and our account there: [issuer] has the first, a section [ca NAME] each further one. */
+struct ch_ca_config {	  /* strings are borrowed from the ch_conf; not to be copied */
+	const char *name; /* "main", or that of its section */
 	const char *directory;
 	const char *directory_ca; /* "system" or a path */
 	const char *roots;	  /* "system", "any" or a path */
@@ -31,6 +34,15 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	const char *eab_hmac_file; /* "" when there is none */
 	const char *account_key;
 	const char *account_state;
+	char caa_identities[CH_CAA_IDENTITIES_MAX][CH_DNS_NAME_B]; /* instead of the CA's */
+	size_t n_caa_identities;
+	struct ch_limits limits; /* of the CA, as they are kept to */
+};
+
+struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be copied */
+	struct ch_api_options store;
+	struct ch_ca_config cas[CH_CAS_MAX]; /* the first is asked as long as it can be */
+	size_t n_cas;
 	const char *signing_key;
 	const char *recipients;
 	unsigned rsa_bits;
@@ -54,14 +66,20 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	uint16_t preflight_port;
 	const char *resolvers; /* "": the host's */
 	struct ch_platform platform;
-	char caa_identities[CH_CAA_IDENTITIES_MAX][CH_DNS_NAME_B]; /* instead of the CA's */
-	size_t n_caa_identities;
 	int64_t preflight_ladder_ms[CH_LADDER_MAX];
 	size_t n_preflight_ladder;
-	int64_t moved_after_ms;	 /* 0: never */
-	struct ch_limits limits; /* of the CA, as they are kept to */
+	int64_t moved_after_ms; /* 0: never */
 	enum ch_log_level log_level;
 };
+
+/* config_ca.c: the CAs.  What is wrong is latched in conf. */
+void ch_issuer_config_cas(struct ch_conf *conf, struct ch_issuer_config *config);
+/* Once nothing is moved any more; and the keys of [ca NAME] that nobody asked for. */
+CH_MUST int ch_issuer_config_finish_cas(
+	struct ch_conf *conf, struct ch_issuer_config *config, struct ch_err *err);
+
+/* A host name, without its last full stop. */
+CH_MUST int ch_issuer_config_host(const char *item, char ret_name[CH_DNS_NAME_B]);
 
 /* config_preflight.c: the keys of the preflight; probe has been read.  What is wrong is latched
  * in conf. */

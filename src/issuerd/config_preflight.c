@@ -15,36 +15,13 @@ static int add_address(const char *item, void *arg)
 	return ch_cidr_parse(item, &platform->addresses[platform->n_addresses++]);
 }
 
-/* A host name without its last full stop. */
-static int copy_host(const char *item, char ret_name[CH_DNS_NAME_B])
-{
-	size_t len = strlen(item);
-
-	if (len && item[len - 1] == '.')
-		len--;
-	if (len == 0 || len >= CH_DNS_NAME_B)
-		return CH_EINVAL;
-	memcpy(ret_name, item, len);
-	ret_name[len] = 0;
-	return strpbrk(ret_name, " \t/:@") ? CH_EINVAL : CH_OK;
-}
-
 static int add_target(const char *item, void *arg)
 {
 	struct ch_platform *platform = arg;
 
 	if (platform->n_targets == CH_PLATFORM_TARGETS_MAX)
 		return CH_ETOOBIG;
-	return copy_host(item, platform->targets[platform->n_targets++]);
-}
-
-static int add_identity(const char *item, void *arg)
-{
-	struct ch_issuer_config *config = arg;
-
-	if (config->n_caa_identities == CH_CAA_IDENTITIES_MAX)
-		return CH_ETOOBIG;
-	return copy_host(item, config->caa_identities[config->n_caa_identities++]);
+	return ch_issuer_config_host(item, platform->targets[platform->n_targets++]);
 }
 
 static int add_rung(const char *item, void *arg)
@@ -87,7 +64,6 @@ void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *c
 		ch_conf_fail(conf, SECTION, "resolvers",
 			"must be at most 8 addresses, comma-separated, with :PORT where it is "
 			"not 53");
-	ch_conf_list(conf, SECTION, "caa_identities", "", add_identity, config);
 	ch_conf_list(conf, SECTION, "preflight_ladder", "1m,2m,5m,10m,30m,1h,3h,6h", add_rung,
 		config);
 	if (config->n_preflight_ladder == 0)

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "issuerd/issuer.h"
+#include "issuerd/ca.h"
 #include "pace/retry.h"
 
 void ch_gate_init(struct ch_gate *gate)

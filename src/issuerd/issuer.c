@@ -1,66 +1,35 @@
 #include "issuerd/issuer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/codec.h"
 
-#define EAB_HMAC_MAX_B 4096u
-
-static int open_account_key(struct ch_issuer *issuer, struct ch_err *err)
+static int open_cas(struct ch_issuer *issuer, struct ch_err *err)
 {
-	uint8_t raw[CH_SHA256_B];
-	size_t len;
-	int rc = ch_key_load_pem(issuer->config->account_key, &issuer->account_key, err);
-
-	if (rc)
-		return rc;
-	rc = ch_jwk_thumbprint(issuer->account_key, issuer->thumbprint);
-	if (rc == CH_OK)
-		rc = ch_sign_key_from(issuer->account_key, &issuer->notary);
-	if (rc == CH_OK)
-		rc = ch_b64u_decode(
-			issuer->thumbprint, strlen(issuer->thumbprint), raw, sizeof(raw), &len);
-	if (rc)
-		return ch_err_set(err, rc, "account-key", "%s is not a P-256 key",
-			issuer->config->account_key);
-	/* A host of any length that DNS allows fits; a longer one is cut. */
-	snprintf(issuer->pace_account, sizeof(issuer->pace_account), "%.*s/%s",
-		(int)strcspn(issuer->config->directory + strlen("https://"), "/"),
-		issuer->config->directory + strlen("https://"), issuer->thumbprint);
-	for (int i = 0; i < 8; i++)
-		issuer->account_hint = issuer->account_hint << 8 | raw[i];
-	return ch_acme_new(issuer->config->directory, issuer->account_key, &issuer->acme, err);
-}
-
-/* libcurl would say so only at the first request, as if it were the CA's fault. */
-static int check_directory_ca(const struct ch_issuer_config *config, struct ch_err *err)
-{
-	struct ch_trust *trust = NULL;
+	const struct ch_issuer_config *config = issuer->config;
 	int rc = CH_OK;
 
-	if (strcmp(config->directory_ca, "system") != 0)
-		rc = ch_trust_load(config->directory_ca, &trust, err);
-	ch_trust_free(trust);
+	for (size_t i = 0; rc == CH_OK && i < config->n_cas; i++) {
+		issuer->n_cas = i + 1;
+		rc = ch_ca_open(&config->cas[i], &issuer->cas[i], err);
+		for (size_t n = 0; rc == CH_OK && n < i; n++)
+			if (issuer->cas[n].account_hint == issuer->cas[i].account_hint)
+				rc = ch_err_set(err, CH_EINVAL, "account-key",
+					"%s and %s are the same key: each CA needs an account "
+					"key of its own",
+					config->cas[n].account_key, config->cas[i].account_key);
+	}
 	return rc;
 }
 
 static int open_files(struct ch_issuer *issuer, struct ch_err *err)
 {
 	const struct ch_issuer_config *config = issuer->config;
-	int rc = open_account_key(issuer, err);
+	int rc = open_cas(issuer, err);
 
 	if (rc == CH_OK)
 		rc = ch_sign_key_load(config->signing_key, &issuer->signer, err);
-	if (rc == CH_OK && config->eab_hmac_file[0])
-		rc = ch_secret_read_file(
-			config->eab_hmac_file, EAB_HMAC_MAX_B, &issuer->eab_hmac, err);
-	if (rc == CH_OK)
-		rc = check_directory_ca(config, err);
-	if (rc == CH_OK)
-		rc = ch_trust_load(config->roots, &issuer->roots, err);
 	if (rc == CH_OK)
 		rc = ch_issuer_reload_recipients(issuer, err);
 	return rc;
@@ -78,15 +47,11 @@ int ch_issuer_open(const struct ch_issuer_config *config, struct ch_issuer **ret
 	issuer->probe = ch_issuer_probe;
 	issuer->may_ask = ch_probe_is_global;
 	pthread_mutex_init(&issuer->recipients_lock, NULL);
-	pthread_mutex_init(&issuer->account.lock, NULL);
-	pthread_mutex_init(&issuer->rate.lock, NULL);
-	ch_gate_init(&issuer->gate);
 	rc = open_files(issuer, err);
 	if (rc) {
 		ch_issuer_free(issuer);
 		return rc;
 	}
-	ch_account_load(issuer);
 	*ret_issuer = issuer;
 	return CH_OK;
 }
@@ -96,16 +61,10 @@ void ch_issuer_free(struct ch_issuer *issuer)
 	if (!issuer)
 		return;
 	ch_issuer_stop_preflight(issuer);
-	ch_acme_free(issuer->acme);
-	EVP_PKEY_free(issuer->account_key);
-	ch_secret_free(issuer->eab_hmac);
+	for (size_t i = 0; i < issuer->n_cas; i++)
+		ch_ca_close(&issuer->cas[i]);
 	ch_sign_key_free(issuer->signer);
-	ch_sign_key_free(issuer->notary);
-	ch_trust_free(issuer->roots);
 	pthread_mutex_destroy(&issuer->recipients_lock);
-	pthread_mutex_destroy(&issuer->account.lock);
-	pthread_mutex_destroy(&issuer->gate.lock);
-	pthread_mutex_destroy(&issuer->rate.lock);
 	free(issuer);
 }
 
@@ -147,11 +106,12 @@ int ch_issuer_stopping(void *arg)
 	return atomic_load(&issuer->stopping);
 }
 
-int ch_issuer_new_http(struct ch_issuer *issuer, struct ch_http **ret_http, struct ch_err *err)
+int ch_issuer_new_http(struct ch_issuer *issuer, const struct ch_ca *ca,
+	struct ch_http **ret_http, struct ch_err *err)
 {
-	const char *ca = issuer->config->directory_ca;
+	const char *file = ca->config->directory_ca;
 	struct ch_http_options options = {
-		.ca_file = strcmp(ca, "system") == 0 ? NULL : ca,
+		.ca_file = strcmp(file, "system") == 0 ? NULL : file,
 		.user_agent = "certherd/" CH_VERSION,
 		.canceled = ch_issuer_canceled,
 		.canceled_arg = issuer,
@@ -160,19 +120,35 @@ int ch_issuer_new_http(struct ch_issuer *issuer, struct ch_http **ret_http, stru
 	return ch_http_new_curl(&options, ret_http, err);
 }
 
-enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_http *http,
-	const struct ch_acme_request *req, struct ch_acme_answer *ans)
+enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
+	struct ch_http *http, const struct ch_acme_request *req, struct ch_acme_answer *ans)
 {
-	if (!ch_gate_pass(&issuer->gate, ans))
+	if (!ch_gate_pass(&ca->gate, ans))
 		return ans->fate;
-	if (!ch_rate_pass(issuer, req->kind, ans))
+	if (!ch_rate_pass(issuer, ca, req->kind, ans))
 		return ans->fate;
-	if (ch_account_ensure(issuer, http, ans) == CH_ACME_OK)
-		ch_acme_run(issuer->acme, http, req, ans);
+	if (ch_account_ensure(ca, http, ans) == CH_ACME_OK)
+		ch_acme_run(ca->acme, http, req, ans);
 	/* What we cut off ourselves says nothing about the CA. */
 	if (ans->err.rc != CH_ECANCELED)
-		ch_gate_note(&issuer->gate, ans);
+		ch_gate_note(&ca->gate, ans);
 	if (ans->fate == CH_ACME_NO_ACCOUNT)
-		ch_account_forget(issuer);
+		ch_account_forget(ca);
 	return ans->fate;
+}
+
+struct ch_ca *ch_issuer_ca_of(struct ch_issuer *issuer, uint64_t account_hint)
+{
+	for (size_t i = 0; i < issuer->n_cas; i++)
+		if (issuer->cas[i].account_hint == account_hint)
+			return &issuer->cas[i];
+	return NULL;
+}
+
+struct ch_ca *ch_issuer_ca_paced(struct ch_issuer *issuer, const char *pace_account)
+{
+	for (size_t i = 0; i < issuer->n_cas; i++)
+		if (strcmp(issuer->cas[i].pace_account, pace_account) == 0)
+			return &issuer->cas[i];
+	return NULL;
 }

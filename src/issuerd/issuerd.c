@@ -120,13 +120,15 @@ static int crew_run(struct crew *crew)
 		rc = start_thread(crew, ch_ticket_main, &crew->keeper);
 	for (size_t i = 0; rc == CH_OK && i < crew->n_workers; i++)
 		rc = start_thread(crew, ch_worker_main, &crew->workers[i]);
-	if (!crew->issuer->config->terms_agreed)
-		ch_log_warn("terms_agreed is not yes: no ACME account is made, and so no "
-			    "certificate");
+	for (size_t i = 0; i < crew->issuer->n_cas; i++)
+		if (!crew->issuer->cas[i].config->terms_agreed)
+			ch_log_warn("terms_agreed is not yes for the CA %s: no ACME account is "
+				    "made, and so no certificate there",
+				crew->issuer->cas[i].config->name);
 	if (rc == CH_OK)
-		ch_log_info("ready directory=%s workers=%zu recipients=%zu",
-			crew->issuer->config->directory, crew->n_workers,
-			crew->issuer->recipients.n);
+		ch_log_info("ready directory=%s cas=%zu workers=%zu recipients=%zu",
+			crew->issuer->cas[0].config->directory, crew->issuer->n_cas,
+			crew->n_workers, crew->issuer->recipients.n);
 	else
 		ch_log_error("cannot start threads");
 	watched_signals(&set);

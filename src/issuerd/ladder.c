@@ -9,12 +9,11 @@
 #define EDGES_MOST_MS (5 * CH_SECOND_MS)
 #define SHORT_LIFE_MS (10 * CH_DAY_MS)
 
-int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *name,
-	uint64_t failures, uint64_t salt)
+int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const struct ch_limit *limit,
+	const char *name, uint64_t failures, uint64_t salt)
 {
 	const struct ch_ladder ladder = {
 		config->ladder_ms, config->n_ladder, config->retry_jitter_percent};
-	const struct ch_limit *limit = &config->limits.failures;
 	int64_t wait_ms = ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
 	int64_t least_ms = limit->refill_us / 1000;
 

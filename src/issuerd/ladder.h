@@ -8,9 +8,9 @@
 #include "pace/retry.h"
 
 /* The wait after one more failure of a name that had `failures` in a row before: retry_ladder,
- * more or less retry_jitter_percent. */
-int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const char *name,
-	uint64_t failures, uint64_t salt);
+ * more or less retry_jitter_percent; limit: of failures, at the CA. */
+int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const struct ch_limit *limit,
+	const char *name, uint64_t failures, uint64_t salt);
 
 /* The same on preflight_ladder. */
 int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,

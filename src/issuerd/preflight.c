@@ -28,6 +28,8 @@ struct job {
 	struct ch_preflight *preflight;
 	char name[CH_DNS_NAME_B];
 	uint64_t order;
+	void *who;
+	const char *thumbprint;
 	int64_t began_ms; /* monotonic */
 	bool ended;
 	int64_t ended_ms; /* monotonic */
@@ -245,7 +247,7 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 		}
 	} else {
 		asker.account = account;
-		p->options.asker(p->options.arg, &asker, account, sizeof(account));
+		p->options.asker(job->who, &asker, account, sizeof(account));
 		if (ch_caa_judge(answer, job->caa_at, &asker, &job->result.err)) {
 			end(job, CH_PREFLIGHT_BAD);
 			return;
@@ -319,7 +321,7 @@ static enum ch_seen seen(const struct job *job, const struct ch_reach_answer *an
 	const char *token = job->path + strlen(PATH_PREFIX);
 	size_t len = strlen(token);
 	const char *rest = answer->body + len + 1;
-	size_t print_len = strlen(job->preflight->options.thumbprint);
+	size_t print_len = strlen(job->thumbprint);
 
 	if (answer->rc == CH_ENETWORK || answer->rc == CH_ETIMEOUT)
 		return CH_SEEN_NOBODY;
@@ -329,7 +331,7 @@ static enum ch_seen seen(const struct job *job, const struct ch_reach_answer *an
 	if (answer->rc || answer->status != 200 || strncmp(answer->body, token, len) != 0 ||
 		answer->body[len] != '.')
 		return CH_SEEN_OTHER;
-	if (strncmp(rest, job->preflight->options.thumbprint, print_len) == 0 &&
+	if (strncmp(rest, job->thumbprint, print_len) == 0 &&
 		rest[print_len + strspn(rest + print_len, " \t\r\n")] == 0)
 		return CH_SEEN_EDGE;
 	return CH_SEEN_ACCOUNT;
@@ -391,11 +393,11 @@ void ch_preflight_free(struct ch_preflight *p)
 	free(p);
 }
 
-static struct job **find(struct ch_preflight *p, const char *name)
+static struct job **find(struct ch_preflight *p, const struct ch_preflight_subject *subject)
 {
-	struct job **at = &p->buckets[bucket_of(name)];
+	struct job **at = &p->buckets[bucket_of(subject->name)];
 
-	while (*at && strcmp((*at)->name, name) != 0)
+	while (*at && ((*at)->who != subject->who || strcmp((*at)->name, subject->name) != 0))
 		at = &(*at)->next;
 	return at;
 }
@@ -427,7 +429,7 @@ static void sweep(struct ch_preflight *p)
 	}
 }
 
-static void begin(struct ch_preflight *p, const char *name, uint64_t order)
+static void begin(struct ch_preflight *p, const struct ch_preflight_subject *subject)
 {
 	struct job *job;
 
@@ -435,24 +437,26 @@ static void begin(struct ch_preflight *p, const char *name, uint64_t order)
 		return;
 	job->preflight = p;
 	job->began_ms = ch_mono_ms();
-	job->order = order;
-	snprintf(job->name, sizeof(job->name), "%s", name);
-	job->next = p->buckets[bucket_of(name)];
-	p->buckets[bucket_of(name)] = job;
+	job->order = subject->order;
+	job->who = subject->who;
+	job->thumbprint = subject->thumbprint;
+	snprintf(job->name, sizeof(job->name), "%s", subject->name);
+	job->next = p->buckets[bucket_of(subject->name)];
+	p->buckets[bucket_of(subject->name)] = job;
 	p->n++;
 	if (is_wildcard(job)) {
 		begin_caa(job);
 		return;
 	}
-	if (!ask(job, name, CH_DNS_AAAA, on_aaaa)) {
+	if (!ask(job, job->name, CH_DNS_AAAA, on_aaaa)) {
 		end(job, CH_PREFLIGHT_UNKNOWN);
 		return;
 	}
 	/* The one that is open ends it then. */
-	(void)!ask(job, name, CH_DNS_A, on_a);
+	(void)!ask(job, job->name, CH_DNS_A, on_a);
 }
 
-void ch_preflight_look(struct ch_preflight *p, const char *name, uint64_t order,
+void ch_preflight_look(struct ch_preflight *p, const struct ch_preflight_subject *subject,
 	struct ch_preflight_result *ret_result)
 {
 	struct job **at;
@@ -461,27 +465,27 @@ void ch_preflight_look(struct ch_preflight *p, const char *name, uint64_t order,
 	ret_result->fate = CH_PREFLIGHT_WAIT;
 	pthread_mutex_lock(&p->lock);
 	sweep(p);
-	at = find(p, name);
+	at = find(p, subject);
 	if (*at && is_old(*at)) {
 		drop(p, at);
-		at = find(p, name);
+		at = find(p, subject);
 	}
 	if (!*at) {
-		begin(p, name, order);
+		begin(p, subject);
 	} else if ((*at)->ended && (*at)->pending == 0) {
 		*ret_result = (*at)->result;
 	} else {
-		(*at)->order = order;
+		(*at)->order = subject->order;
 	}
 	pthread_mutex_unlock(&p->lock);
 }
 
-void ch_preflight_forget(struct ch_preflight *p, const char *name)
+void ch_preflight_forget(struct ch_preflight *p, const struct ch_preflight_subject *subject)
 {
 	struct job **at;
 
 	pthread_mutex_lock(&p->lock);
-	at = find(p, name);
+	at = find(p, subject);
 	if (*at && (*at)->ended && (*at)->pending == 0)
 		drop(p, at);
 	pthread_mutex_unlock(&p->lock);

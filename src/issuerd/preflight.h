@@ -35,12 +35,11 @@ struct ch_preflight_options {
 	const struct ch_platform *platform; /* borrowed */
 	bool self_check;
 	uint16_t http_port;
-	const char *thumbprint; /* of the account, which our edges answer with; borrowed */
 	/* Whether an address that a stranger chose may be asked. */
 	bool (*may_ask)(const char *address);
-	/* Fills in CA and account as they are known now. */
+	/* Fills in CA and account of `who` as they are known now. */
 	void (*asker)(
-		void *arg, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b);
+		void *who, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b);
 	/* A look at this order is worth it now. */
 	void (*wake)(void *arg, uint64_t order);
 	void *arg;
@@ -63,11 +62,19 @@ struct ch_preflight_result {
 	struct ch_err err;
 };
 
+struct ch_preflight_subject {
+	const char *name;
+	uint64_t order;
+	void *who;		/* CA and account; borrowed as long as there is a preflight, */
+	const char *thumbprint; /* as is its, which our edges answer with */
+};
+
 /* Begins, or tells how it stands.  Whoever does not come back for the end within two minutes
  * gets a new one. */
-void ch_preflight_look(struct ch_preflight *preflight, const char *name, uint64_t order,
-	struct ch_preflight_result *ret_result);
+void ch_preflight_look(struct ch_preflight *preflight,
+	const struct ch_preflight_subject *subject, struct ch_preflight_result *ret_result);
 /* What has come to an end: the next look begins anew. */
-void ch_preflight_forget(struct ch_preflight *preflight, const char *name);
+void ch_preflight_forget(
+	struct ch_preflight *preflight, const struct ch_preflight_subject *subject);
 
 #endif

@@ -7,10 +7,10 @@
 #define NAP_MOST_MS 50
 
 /* When a request may go: now, and its token is taken, or later. */
-static int64_t go_at_ms(struct ch_issuer *issuer, bool new_order, int64_t now_ms)
+static int64_t go_at_ms(struct ch_ca *ca, bool new_order, int64_t now_ms)
 {
-	struct ch_rate *rate = &issuer->rate;
-	const struct ch_limits *limits = &issuer->config->limits;
+	struct ch_rate *rate = &ca->rate;
+	const struct ch_limits *limits = &ca->config->limits;
 	struct ch_limit limit = new_order ? limits->new_orders : limits->requests;
 	struct ch_bucket *bucket = new_order ? &rate->new_orders : &rate->requests;
 	int64_t at_ms = now_ms;
@@ -25,13 +25,14 @@ static int64_t go_at_ms(struct ch_issuer *issuer, bool new_order, int64_t now_ms
 	return at_ms > now_ms ? at_ms : now_ms;
 }
 
-bool ch_rate_pass(struct ch_issuer *issuer, enum ch_acme_kind kind, struct ch_acme_answer *ans)
+bool ch_rate_pass(struct ch_issuer *issuer, struct ch_ca *ca, enum ch_acme_kind kind,
+	struct ch_acme_answer *ans)
 {
 	int64_t began_ms = ch_mono_ms();
 
 	for (;;) {
 		int64_t now_ms = ch_now_ms();
-		int64_t at_ms = go_at_ms(issuer, kind == CH_ACME_NEW_ORDER, now_ms);
+		int64_t at_ms = go_at_ms(ca, kind == CH_ACME_NEW_ORDER, now_ms);
 		int64_t wait_ms = at_ms - now_ms;
 		struct timespec nap;
 

@@ -6,12 +6,12 @@
  *       u8 name_len, name
  *       u8 n_copies (1 … 8)
  *       n_copies times: u8 recipient_id[8]  u16 kem_id  u8 enc_len, enc  u16 ct_len, ct
- *   u8 signature[64]  ECDSA P-256 SHA-256, r || s, with the ACME account key, over
+ *   u8 signature[64]  ECDSA P-256 SHA-256, r || s, with the key that signs records, over
  *       "certherd order v1\0"  u64 order id  u32 csr_len, csr  every byte before the signature
  *
  * Anybody can seal something to a recipient, and the store gives the CSR back to us before it
  * goes to the CA: without the signature a broken store could have a certificate made for a key
- * of its own.  Whoever may go on with an order has the account key, so it needs no other one.
+ * of its own.  Whoever may go on with an order has that key, so it needs no other one.
  *
  * The store keeps it without looking into it; only the issuer makes and reads it.  It holds
  * ciphertext only.  What changes the layout changes the four letters. */

@@ -27,7 +27,8 @@ static int64_t apart(const struct ch_step *step, int64_t at_ms)
 enum ch_acme_fate ch_step_ask(
 	struct ch_step *step, struct ch_acme_request *req, struct ch_acme_answer *ans)
 {
-	return ch_issuer_ask_ca(step->issuer, step->http, req, ans);
+	return ch_issuer_ask_ca(
+		step->issuer, step->ca, step->https[step->ca - step->issuer->cas], req, ans);
 }
 
 void ch_step_wait(struct ch_step *step, int64_t at_ms, const struct ch_notes *notes)
@@ -235,8 +236,14 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 	return true;
 }
 
+void ch_step_find_ca(struct ch_step *step)
+{
+	step->ca = &step->issuer->cas[0];
+}
+
 void ch_step_run(struct ch_step *step)
 {
+	ch_step_find_ca(step);
 	switch (step->work->state) {
 	case CH_ORDER_NEW:
 		if (step->work->rollback)

@@ -10,10 +10,14 @@
 
 struct ch_step {
 	struct ch_issuer *issuer;
-	struct ch_http *http; /* to the CA */
+	struct ch_ca *ca;	      /* of the order; ch_step_run sets it */
+	struct ch_http *const *https; /* to the CAs, in the order of issuer->cas */
 	const struct ch_work *work;
 	struct ch_write *out; /* initialized, empty */
 };
+
+/* The CA of the order, for a step that is not begun by ch_step_run. */
+void ch_step_find_ca(struct ch_step *step);
 
 /* Fills *step->out.  Never fails: trouble becomes a reason and a time. */
 void ch_step_run(struct ch_step *step);

@@ -166,7 +166,7 @@ static bool is_ours(struct ch_step *step)
 	if (!work->csr || !work->sealed || !work->notes.order[0])
 		ch_err_set(&err, CH_ECORRUPT, "order-incomplete",
 			"The stored order lacks its CSR, its key or its URL.");
-	else if (ch_sealed_open(step->issuer->notary, work, &set))
+	else if (ch_sealed_open(step->issuer->signer, work, &set))
 		ch_err_set(&err, CH_EAUTH, "order-damaged",
 			"The order's stored key and CSR are not those that an issuer stored.");
 	else

@@ -28,7 +28,7 @@ static int make(struct ch_step *step, struct ch_buf *csr, struct ch_buf *sealed)
 	rc = ch_sealed_make(
 		&recipients, block, spki, work->id, work->name_list, work->n_names, sealed);
 	return rc ? rc
-		  : ch_sealed_sign(step->issuer->notary, work->id, csr->data, csr->len, sealed);
+		  : ch_sealed_sign(step->issuer->signer, work->id, csr->data, csr->len, sealed);
 }
 
 void ch_step_key(struct ch_step *step)

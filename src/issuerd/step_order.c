@@ -33,7 +33,7 @@ static void note_limit(struct ch_step *step, const struct ch_acme_answer *ans)
 		return;
 	step->out->limited = words[limit];
 	step->out->limited_until_ms = ans->retry_at_ms;
-	step->out->limited_account = step->issuer->pace_account;
+	step->out->limited_account = step->ca->pace_account;
 }
 
 void ch_step_order(struct ch_step *step)

@@ -15,10 +15,10 @@
 #define WARN_EACH_MS CH_MINUTE_MS
 
 static void fill_asker(
-	void *arg, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b)
+	void *who, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b)
 {
-	struct ch_issuer *issuer = arg;
-	const struct ch_issuer_config *config = issuer->config;
+	struct ch_ca *ca = who;
+	const struct ch_ca_config *config = ca->config;
 	char account[CH_ACME_URL_B];
 
 	_Static_assert(sizeof(ret_asker->identities) ==
@@ -30,9 +30,9 @@ static void fill_asker(
 			sizeof(ret_asker->identities));
 	} else {
 		ret_asker->n_identities =
-			ch_acme_get_identities(issuer->acme, ret_asker->identities);
+			ch_acme_get_identities(ca->acme, ret_asker->identities);
 	}
-	(void)ch_acme_get_account(issuer->acme, account);
+	(void)ch_acme_get_account(ca->acme, account);
 	snprintf(ret_account, account_b, "%s", account);
 }
 
@@ -51,7 +51,6 @@ int ch_issuer_start_preflight(struct ch_issuer *issuer, struct ch_err *err)
 		.platform = &config->platform,
 		.self_check = config->self_check,
 		.http_port = config->preflight_port,
-		.thumbprint = issuer->thumbprint,
 		.may_ask = issuer->may_ask,
 		.asker = fill_asker,
 		.wake = wake,
@@ -109,6 +108,8 @@ bool ch_step_preflight(struct ch_step *step)
 {
 	struct ch_issuer *issuer = step->issuer;
 	const struct ch_work *work = step->work;
+	struct ch_preflight_subject subject = {
+		.order = work->id, .who = step->ca, .thumbprint = step->ca->thumbprint};
 	struct ch_preflight_result results[CH_WORK_NAMES_MAX];
 	size_t waiting = 0;
 	size_t bad = 0;
@@ -119,7 +120,8 @@ bool ch_step_preflight(struct ch_step *step)
 	if (issuer->config->self_check && !work->renewal && ch_step_wait_for_edges(step))
 		return false;
 	for (size_t i = 0; i < work->n_names; i++) {
-		ch_preflight_look(issuer->preflight, work->names[i], work->id, &results[i]);
+		subject.name = work->names[i];
+		ch_preflight_look(issuer->preflight, &subject, &results[i]);
 		waiting += results[i].fate == CH_PREFLIGHT_WAIT;
 		bad += results[i].fate == CH_PREFLIGHT_BAD;
 	}
@@ -128,7 +130,8 @@ bool ch_step_preflight(struct ch_step *step)
 		return false;
 	}
 	for (size_t i = 0; i < work->n_names; i++) {
-		ch_preflight_forget(issuer->preflight, work->names[i]);
+		subject.name = work->names[i];
+		ch_preflight_forget(issuer->preflight, &subject);
 		if (results[i].fate == CH_PREFLIGHT_UNKNOWN)
 			warn(issuer);
 	}

@@ -14,6 +14,7 @@ CH_DEFINE_CLEANUP(struct ch_cert_chain *, ch_cert_chain_free)
 struct publication {
 	const struct ch_work *work;
 	const struct ch_issuer *issuer;
+	const struct ch_ca *ca;
 	struct ch_cert_chain *chain;
 	struct ch_cert_info *info; /* of the leaf */
 	const uint8_t *leaf;
@@ -35,7 +36,7 @@ static int check_chain(
 		.names = list,
 		.n_names = pub->sealed.n_names,
 		.now_s = ch_now_ms() / CH_SECOND_MS,
-		.trust = pub->issuer->roots,
+		.trust = pub->ca->roots,
 	};
 
 	for (size_t i = 0; i < pub->sealed.n_names; i++) {
@@ -49,7 +50,7 @@ static int check_chain(
 static int check(struct publication *pub, struct ch_err *err)
 {
 	uint8_t csr_spki[CH_SHA256_B];
-	int rc = ch_sealed_open(pub->issuer->notary, pub->work, &pub->sealed);
+	int rc = ch_sealed_open(pub->issuer->signer, pub->work, &pub->sealed);
 
 	if (rc == CH_OK)
 		rc = ch_csr_spki_sha256(pub->work->csr, pub->work->csr_len, csr_spki);
@@ -99,7 +100,7 @@ static int sign_record(const struct publication *pub, const char *name, struct c
 	struct ch_record record = {
 		.kind = pub->work->second ? CH_RECORD_SECOND : CH_RECORD_CERT,
 		.version = pub->work->id,
-		.account_hint = pub->issuer->account_hint,
+		.account_hint = pub->ca->account_hint,
 		.name = name,
 		.name_len = strlen(name),
 		.key_version = pub->work->id,
@@ -196,7 +197,8 @@ void ch_step_publish(struct ch_step *step, const char *pem, size_t pem_len)
 {
 	CH_CLEANUP(ch_cert_chain_free_p) struct ch_cert_chain *chain = NULL;
 	CH_AUTO_FREE struct ch_cert_info *info = malloc(sizeof(*info));
-	struct publication pub = {.work = step->work, .issuer = step->issuer, .info = info};
+	struct publication pub = {
+		.work = step->work, .issuer = step->issuer, .ca = step->ca, .info = info};
 	struct ch_err err = {0};
 	int rc;
 

@@ -119,7 +119,6 @@ static int check(struct rollback *r, struct ch_err *err)
 		.spki_sha256 = r->info->spki_sha256,
 		.names = names,
 		.now_s = ch_now_ms() / CH_SECOND_MS,
-		.trust = r->issuer->roots,
 	};
 	int rc = parse(r, &chain, err);
 
@@ -133,7 +132,14 @@ static int check(struct rollback *r, struct ch_err *err)
 	for (size_t i = 0; i < r->work->n_names; i++)
 		if (!ch_cert_covers(r->info, r->work->names[i]))
 			return refuse(err, r->work->names[i], "it is not for this name");
-	return ch_cert_chain_check(chain, &expect, err);
+	/* Whichever CA it is of. */
+	for (size_t i = 0; i < r->issuer->n_cas; i++) {
+		expect.trust = r->issuer->cas[i].roots;
+		rc = ch_cert_chain_check(chain, &expect, err);
+		if (rc == CH_OK)
+			break;
+	}
+	return rc;
 }
 
 static json_t *bytes_json(const uint8_t *bytes, size_t len)

@@ -22,7 +22,8 @@ void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
 
 	v->failed = true;
 	v->next_at_ms =
-		ch_now_ms() + ch_ladder_wait_ms(step->issuer->config, work->names[i],
+		ch_now_ms() + ch_ladder_wait_ms(step->issuer->config,
+				      &step->ca->config->limits.failures, work->names[i],
 				      work->failures[i] - work->checks_failed[i], work->id);
 	if (err->retry_at_ms > v->next_at_ms)
 		v->next_at_ms = err->retry_at_ms;

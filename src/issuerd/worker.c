@@ -27,8 +27,8 @@ int ch_worker_init(struct ch_worker *worker, struct ch_issuer *issuer, struct ch
 	options.http.canceled = leasing ? ch_issuer_stopping : ch_issuer_canceled;
 	options.http.canceled_arg = issuer;
 	rc = ch_api_new(&options, &worker->api, err);
-	if (rc == CH_OK && !leasing)
-		rc = ch_issuer_new_http(issuer, &worker->http, err);
+	for (size_t i = 0; rc == CH_OK && !leasing && i < issuer->n_cas; i++)
+		rc = ch_issuer_new_http(issuer, &issuer->cas[i], &worker->https[i], err);
 	if (rc)
 		ch_worker_done(worker);
 	return rc;
@@ -37,9 +37,11 @@ int ch_worker_init(struct ch_worker *worker, struct ch_issuer *issuer, struct ch
 void ch_worker_done(struct ch_worker *worker)
 {
 	ch_api_free(worker->api);
-	ch_http_free(worker->http);
 	worker->api = NULL;
-	worker->http = NULL;
+	for (size_t i = 0; i < CH_CAS_MAX; i++) {
+		ch_http_free(worker->https[i]);
+		worker->https[i] = NULL;
+	}
 }
 
 /* Waits longer each time, more or less a quarter.  True: stop trying. */
@@ -140,6 +142,7 @@ static void publication_refused(
 	struct ch_err err;
 
 	ch_write_init(&w);
+	ch_step_find_ca(&step);
 	why->actor = CH_ACTOR_PLATFORM;
 	why->retry_at_ms = 0;
 	ch_step_fail_all(&step, why);
@@ -210,7 +213,7 @@ static bool step_and_write(struct ch_worker *worker, struct ch_work *work, int64
 {
 	CH_AUTO_WRITE struct ch_write w;
 	struct ch_step step = {
-		.issuer = worker->issuer, .http = worker->http, .work = work, .out = &w};
+		.issuer = worker->issuer, .https = worker->https, .work = work, .out = &w};
 	int64_t began_ms = ch_mono_ms();
 	struct ch_err err = {0};
 	int rc;
@@ -287,21 +290,46 @@ static json_t *limit_json(const struct ch_limit *limit)
 			   : json_string("none");
 }
 
-static json_t *pace_json(const struct ch_issuer *issuer)
+static json_t *pace_json(const struct ch_ca *ca)
 {
-	const struct ch_limits *limits = &issuer->config->limits;
+	const struct ch_limits *limits = &ca->config->limits;
 
-	return json_pack("{sssososo}", "account", issuer->pace_account, "orders",
+	return json_pack("{sssososo}", "account", ca->pace_account, "orders",
 		limit_json(&limits->account), "domain", limit_json(&limits->domain), "set",
 		limit_json(&limits->set));
+}
+
+/* Under which accounts new orders can be made: those that are out of order are passed over, as
+ * long as one is not. */
+static size_t choose_cas(struct ch_issuer *issuer, const struct ch_ca *ret_cas[CH_CAS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < issuer->n_cas; i++)
+		if (ch_ca_is_usable(&issuer->cas[i]))
+			ret_cas[n++] = &issuer->cas[i];
+	if (n == 0)
+		ret_cas[n++] = &issuer->cas[0];
+	return n;
+}
+
+static json_t *lease_json(struct ch_worker *worker, size_t room)
+{
+	const struct ch_ca *cas[CH_CAS_MAX];
+	size_t n = choose_cas(worker->issuer, cas);
+	json_t *fallback = n > 1 ? json_array() : NULL;
+
+	for (size_t i = 1; i < n; i++)
+		(void)json_array_append_new(fallback, pace_json(cas[i]));
+	return json_pack("{sIsIsIsoso*}", "max", (json_int_t)room, "lease_ms",
+		(json_int_t)worker->issuer->config->lease_ms, "wait_ms",
+		(json_int_t)LEASE_WAIT_MS, "pace", pace_json(cas[0]), "fallback", fallback);
 }
 
 static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)
 {
 	int64_t lease_ms = worker->issuer->config->lease_ms;
-	json_auto_t *body = json_pack("{sIsIsIso*}", "max", (json_int_t)room, "lease_ms",
-		(json_int_t)lease_ms, "wait_ms", (json_int_t)LEASE_WAIT_MS, "pace",
-		pace_json(worker->issuer));
+	json_auto_t *body = lease_json(worker, room);
 	struct ch_api_call call = {.method = "POST",
 		.path = "/v1/leases",
 		.body = body,
@@ -326,6 +354,14 @@ static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)
 	return CH_OK;
 }
 
+static bool all_closed(struct ch_issuer *issuer)
+{
+	for (size_t i = 0; i < issuer->n_cas; i++)
+		if (!ch_gate_is_closed(&issuer->cas[i].gate))
+			return false;
+	return true;
+}
+
 void *ch_leaser_main(void *arg)
 {
 	struct ch_worker *worker = arg;
@@ -336,10 +372,9 @@ void *ch_leaser_main(void *arg)
 	while ((room = ch_queue_wait_room(worker->queue, batch ? batch : 1)) > 0) {
 		struct ch_err err = {0};
 
-		/* While the CA is down, most leases end in "later": a trickle of them keeps
+		/* While no CA can be asked, most leases end in "later": a trickle of them keeps
 		 * what needs no CA going, and spares the store the rest. */
-		if (ch_gate_is_closed(&worker->issuer->gate) &&
-			ch_queue_sleep(worker->queue, GATED_MS))
+		if (all_closed(worker->issuer) && ch_queue_sleep(worker->queue, GATED_MS))
 			break;
 		if (lease(worker, room, &err) == CH_OK) {
 			tries = 0;

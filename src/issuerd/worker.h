@@ -9,9 +9,10 @@
 struct ch_worker {
 	struct ch_issuer *issuer;
 	struct ch_queue *queue;
-	struct ch_api *api;   /* owned: the store */
-	struct ch_http *http; /* owned: the CA; NULL in the leasing thread */
-	unsigned seed;	      /* of the jitter */
+	struct ch_api *api; /* owned: the store */
+	/* Owned: each CA's, as issuer->cas; NULL in the leasing thread. */
+	struct ch_http *https[CH_CAS_MAX];
+	unsigned seed; /* of the jitter */
 };
 
 /* The clients of one thread; err says what is wrong with the files. */

@@ -65,15 +65,17 @@ static void configure(struct bench *b)
 {
 	struct ch_issuer_config *c = &b->config;
 
-	c->directory = FAKE_URL "/dir";
-	c->directory_ca = "system";
-	c->roots = "any";
-	c->terms_agreed = true;
-	c->eab_hmac_file = "";
-	c->account_key = b->path[0];
+	c->n_cas = 1;
+	c->cas[0].name = CH_CA_MAIN;
+	c->cas[0].directory = FAKE_URL "/dir";
+	c->cas[0].directory_ca = "system";
+	c->cas[0].roots = "any";
+	c->cas[0].terms_agreed = true;
+	c->cas[0].eab_hmac_file = "";
+	c->cas[0].account_key = b->path[0];
 	c->signing_key = b->path[1];
 	c->recipients = b->path[2];
-	c->account_state = b->path[3];
+	c->cas[0].account_state = b->path[3];
 	c->ladder_ms[0] = CH_MINUTE_MS;
 	c->ladder_ms[1] = 10 * CH_MINUTE_MS;
 	c->ladder_ms[2] = CH_DAY_MS;
@@ -158,7 +160,7 @@ static void check_record(
 	assert_int_equal(record.leaf_len, leaf_len);
 	assert_memory_equal(record.leaf, leaf, leaf_len);
 	assert_int_equal(record.n_sealed, b->issuer->recipients.n);
-	assert_int_equal(record.account_hint, b->issuer->account_hint);
+	assert_int_equal(record.account_hint, b->issuer->cas[0].account_hint);
 }
 
 /* As the store: checks, takes the leaf, and the order is confirming. */
@@ -212,8 +214,9 @@ static void store(struct bench *b, struct ch_write *w)
 
 void bench_step(struct bench *b, bool write)
 {
+	struct ch_http *ca = &b->ca.http;
 	struct ch_step step = {
-		.issuer = b->issuer, .http = &b->ca.http, .work = &b->row, .out = &b->last};
+		.issuer = b->issuer, .https = &ca, .work = &b->row, .out = &b->last};
 
 	ch_write_done(&b->last);
 	ch_step_run(&step);

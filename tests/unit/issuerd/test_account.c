@@ -35,9 +35,9 @@ static void a_new_account_is_made_and_its_url_saved(void **state)
 	struct stat st;
 
 	bench_step(b, true);
-	assert_true(ch_acme_get_account(b->issuer->acme, url));
+	assert_true(ch_acme_get_account(b->issuer->cas[0].acme, url));
 	assert_string_equal(url, FAKE_URL "/account/1");
-	assert_int_equal(stat(b->config.account_state, &st), 0);
+	assert_int_equal(stat(b->config.cas[0].account_state, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(b->ca.count[FAKE_ACCOUNT], 2); /* looked for, then made */
 }
@@ -48,7 +48,7 @@ static void a_saved_account_is_only_confirmed(void **state)
 
 	bench_step(b, true);
 	bench_restart(b);
-	assert_true(ch_acme_get_account(b->issuer->acme, url));
+	assert_true(ch_acme_get_account(b->issuer->cas[0].acme, url));
 	bench_step(b, true);
 	assert_int_equal(b->ca.count[FAKE_ACCOUNT], 3);
 }
@@ -64,11 +64,11 @@ static void a_state_file_of_another_ca_or_key_or_nonsense_is_ignored(void **stat
 	struct ch_err err;
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
-		assert_int_equal(ch_file_write_atomic(b->config.account_state, bad[i],
+		assert_int_equal(ch_file_write_atomic(b->config.cas[0].account_state, bad[i],
 					 strlen(bad[i]), 0600, &err),
 			CH_OK);
 		bench_restart(b);
-		assert_false(ch_acme_get_account(b->issuer->acme, url));
+		assert_false(ch_acme_get_account(b->issuer->cas[0].acme, url));
 	}
 	bench_run_to(b, CH_ORDER_DONE);
 }
@@ -89,7 +89,7 @@ static void an_account_that_the_ca_forgot_is_made_again(void **state)
 
 static void without_agreement_to_the_terms_no_account_is_made(void **state)
 {
-	b->config.terms_agreed = false;
+	b->config.cas[0].terms_agreed = false;
 	bench_step(b, true);
 	assert_int_equal(b->row.state, CH_ORDER_NEW);
 	assert_int_equal(b->row.attempts, 0);
@@ -172,9 +172,9 @@ static void an_account_key_that_others_can_read_is_refused(void **state)
 	struct ch_issuer *issuer = NULL;
 	struct ch_err err;
 
-	assert_int_equal(chmod(b->config.account_key, 0644), 0);
+	assert_int_equal(chmod(b->config.cas[0].account_key, 0644), 0);
 	assert_int_not_equal(ch_issuer_open(&b->config, &issuer, &err), CH_OK);
-	assert_int_equal(chmod(b->config.account_key, 0600), 0);
+	assert_int_equal(chmod(b->config.cas[0].account_key, 0600), 0);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)

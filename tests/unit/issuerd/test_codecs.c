@@ -376,8 +376,8 @@ static int read_config(const char *text, struct ch_issuer_config *config, struct
 
 	assert_int_equal(rc, CH_OK);
 	rc = ch_issuer_config_read(conf, config, err);
-	if (rc == CH_OK && config->signup.n_contacts)
-		assert_string_equal(config->signup.contacts[0], "mailto:a@b.test");
+	if (rc == CH_OK && config->cas[0].signup.n_contacts)
+		assert_string_equal(config->cas[0].signup.contacts[0], "mailto:a@b.test");
 	ch_conf_free(conf);
 	return rc;
 }
@@ -393,7 +393,7 @@ static void the_configuration_has_its_defaults(void **state)
 	assert_int_equal(config->n_ladder, 4);
 	assert_int_equal(config->lease_ms, 60000);
 	assert_int_equal(config->probe, CH_PROBE_DNS);
-	assert_false(config->terms_agreed);
+	assert_false(config->cas[0].terms_agreed);
 	assert_int_equal(read_config("[issuer]\ndirectory = https://ca/dir\n"
 				     "probe = [::1]:8443\nretry_ladder = 1s, 2s\n"
 				     "contact = mailto:a@b.test, mailto:c@d.test\n",
@@ -402,7 +402,7 @@ static void the_configuration_has_its_defaults(void **state)
 	assert_int_equal(config->probe, CH_PROBE_FIXED);
 	assert_int_equal(config->probe_port, 8443);
 	assert_int_equal(config->n_ladder, 2);
-	assert_int_equal(config->signup.n_contacts, 2);
+	assert_int_equal(config->cas[0].signup.n_contacts, 2);
 }
 
 static void mistakes_in_the_configuration_are_refused(void **state)

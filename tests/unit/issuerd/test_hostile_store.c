@@ -88,7 +88,7 @@ static void urls_that_the_store_made_up_are_not_asked(void **state)
 static void the_control_what_an_issuer_stored_is_finalized(void **state)
 {
 	bench_run_to(b, CH_ORDER_SEALED);
-	plant(b, b->issuer->notary);
+	plant(b, b->issuer->signer);
 	b->row.fresh = false;
 	bench_run_to(b, CH_ORDER_DONE);
 	assert_int_equal(b->ca.issued, 1);

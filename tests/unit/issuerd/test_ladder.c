@@ -23,11 +23,13 @@ static void the_ladder_climbs_and_its_last_rung_repeats(void **state)
 {
 	for (uint64_t failures = 0; failures < 50; failures++) {
 		int64_t rung = config.ladder_ms[failures < 4 ? failures : 3];
-		int64_t wait_ms = ch_ladder_wait_ms(&config, "shop.test", failures, failures);
+		int64_t wait_ms = ch_ladder_wait_ms(&config, &config.cas[0].limits.failures,
+			"shop.test", failures, failures);
 
 		assert_in_range(wait_ms, rung / 100 * 80, rung / 100 * 120);
 	}
-	assert_true(ch_ladder_wait_ms(&config, "shop.test", UINT64_MAX, 1) > 0);
+	assert_true(ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "shop.test",
+			    UINT64_MAX, 1) > 0);
 }
 
 static void who_has_moved_is_looked_at_ever_more_rarely(void **state)
@@ -51,13 +53,19 @@ static void who_has_moved_is_looked_at_ever_more_rarely(void **state)
 
 static void the_ladders_jitter_spreads_names_and_can_be_off(void **state)
 {
-	int64_t one = ch_ladder_wait_ms(&config, "a.test", 1, 1);
+	int64_t one =
+		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 1);
 
-	assert_int_equal(one, ch_ladder_wait_ms(&config, "a.test", 1, 1));
-	assert_int_not_equal(one, ch_ladder_wait_ms(&config, "b.test", 1, 1));
-	assert_int_not_equal(one, ch_ladder_wait_ms(&config, "a.test", 1, 2));
+	assert_int_equal(one,
+		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 1));
+	assert_int_not_equal(one,
+		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "b.test", 1, 1));
+	assert_int_not_equal(one,
+		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 2));
 	config.retry_jitter_percent = 0;
-	assert_int_equal(ch_ladder_wait_ms(&config, "a.test", 1, 1), 10 * CH_MINUTE_MS);
+	assert_int_equal(
+		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 1),
+		10 * CH_MINUTE_MS);
 	config.retry_jitter_percent = 20;
 }
 

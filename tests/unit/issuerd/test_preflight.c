@@ -329,7 +329,6 @@ static int set_up(void **state)
 	struct ch_preflight_options options = {.platform = &platform,
 		.dns_timeout_ms = 50,
 		.self_check = true,
-		.thumbprint = PRINT,
 		.may_ask = none,
 		.asker = fill,
 		.wake = wake};
@@ -368,16 +367,22 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static struct ch_preflight_subject subject_of(const char *name)
+{
+	return (struct ch_preflight_subject){.name = name, .order = 34, .thumbprint = PRINT};
+}
+
 static struct ch_preflight_result result_of(const char *name)
 {
+	struct ch_preflight_subject subject = subject_of(name);
 	struct ch_preflight_result result;
 
-	ch_preflight_look(preflight, name, 34, &result);
+	ch_preflight_look(preflight, &subject, &result);
 	assert_int_equal(result.fate, CH_PREFLIGHT_WAIT);
 	assert_int_equal(sem_wait(&woken), 0);
-	ch_preflight_look(preflight, name, 34, &result);
+	ch_preflight_look(preflight, &subject, &result);
 	assert_int_not_equal(result.fate, CH_PREFLIGHT_WAIT);
-	ch_preflight_forget(preflight, name);
+	ch_preflight_forget(preflight, &subject);
 	return result;
 }
 
@@ -433,18 +438,19 @@ static void a_resolver_that_is_down_is_no_names_fault(void **state)
 		.may_ask = none,
 		.asker = fill,
 		.wake = wake};
+	struct ch_preflight_subject subject = subject_of("good.test");
 	struct ch_preflight_result result;
 	struct ch_preflight *patient;
 
 	dns.entries = NULL;
 	assert_int_equal(ch_preflight_new(&options, &patient, NULL), CH_OK);
-	ch_preflight_look(patient, "good.test", 34, &result);
+	ch_preflight_look(patient, &subject, &result);
 	assert_int_equal(sem_wait(&woken), 0);
-	ch_preflight_look(patient, "good.test", 34, &result);
+	ch_preflight_look(patient, &subject, &result);
 	assert_int_equal(result.fate, CH_PREFLIGHT_UNKNOWN);
 	/* One that is open is given up. */
-	ch_preflight_forget(patient, "good.test");
-	ch_preflight_look(patient, "good.test", 34, &result);
+	ch_preflight_forget(patient, &subject);
+	ch_preflight_look(patient, &subject, &result);
 	ch_preflight_free(patient);
 }
 

@@ -87,7 +87,7 @@ static int set_up(void **state)
 	memset(&worker, 0, sizeof(worker));
 	worker.issuer = b->issuer;
 	worker.queue = &queue;
-	worker.http = &b->ca.http;
+	worker.https[0] = &b->ca.http;
 	assert_int_equal(ch_api_new_over(&options, &store.http, &worker.api, &err), CH_OK);
 	b->row.lease_until_mono_ms = bench_now_ms + CH_DAY_MS;
 	return 0;
@@ -97,7 +97,7 @@ static int tear_down(void **state)
 {
 	for (size_t i = 0; i < store.calls; i++)
 		json_decref(store.sent[i]);
-	worker.http = NULL;
+	worker.https[0] = NULL;
 	ch_worker_done(&worker);
 	ch_queue_done(&queue);
 	bench_free(b);

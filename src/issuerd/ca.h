@@ -1,0 +1,81 @@
+/* A CA and our account there: everything that is apart for each of several. */
+#ifndef CH_ISSUERD_CA_H
+#define CH_ISSUERD_CA_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "acme/client.h"
+#include "crypto/jws.h"
+#include "crypto/x509.h"
+#include "issuerd/config.h"
+#include "pace/bucket.h"
+
+/* The ACME account: found or made at the CA by the first step that needs it, so that a CA that
+ * is down at start stops nothing. */
+struct ch_account {
+	pthread_mutex_t lock; /* also held while the CA is asked: the others need its result */
+	bool ready;
+	int64_t retry_at_ms; /* do not ask the CA before */
+	enum ch_acme_fate fate;
+	struct ch_err err; /* of the last failure */
+};
+
+/* Closed while the CA does not answer: one step that found out spares all others the try. */
+struct ch_gate {
+	pthread_mutex_t lock;
+	unsigned outages; /* in a row */
+	int64_t open_at_ms;
+	struct ch_err err;
+};
+
+/* Requests of this process to the CA. */
+struct ch_rate {
+	pthread_mutex_t lock;
+	struct ch_bucket new_orders;
+	struct ch_bucket requests; /* all others */
+};
+
+#define CH_PACE_ACCOUNT_B 256
+
+struct ch_ca {
+	const struct ch_ca_config *config;
+	struct ch_acme *acme;
+	EVP_PKEY *account_key;
+	char thumbprint[CH_THUMBPRINT_TEXT_B];
+	char pace_account[CH_PACE_ACCOUNT_B]; /* "CA's host/thumbprint": who is limited */
+	uint64_t account_hint;		      /* first 8 bytes of the thumbprint */
+	struct ch_secret *eab_hmac;
+	struct ch_trust *roots;
+	struct ch_account account;
+	struct ch_gate gate;
+	struct ch_rate rate;
+};
+
+/* Opens every secret and checks every file; asks nobody.  ret_ca is zeroed by the caller, and
+ * is to be closed after a failure too. */
+CH_MUST int ch_ca_open(
+	const struct ch_ca_config *config, struct ch_ca *ret_ca, struct ch_err *err);
+void ch_ca_close(struct ch_ca *ca);
+/* Whether an order begun now has a chance: the CA answers, as far as is known, and does not
+ * refuse the account. */
+bool ch_ca_is_usable(struct ch_ca *ca);
+
+/* account.c */
+void ch_account_load(struct ch_ca *ca); /* account_state, if it fits key and CA */
+enum ch_acme_fate ch_account_ensure(
+	struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans);
+/* The CA does not know the account (any more): ask again before the next request. */
+void ch_account_forget(struct ch_ca *ca);
+/* The CA has refused the account, and is not to be asked about it yet. */
+bool ch_account_is_refused(struct ch_ca *ca);
+
+/* gate.c */
+void ch_gate_init(struct ch_gate *gate);
+/* True when the CA may be asked; else ans says why not and until when. */
+bool ch_gate_pass(struct ch_gate *gate, struct ch_acme_answer *ans);
+bool ch_gate_is_closed(struct ch_gate *gate);
+/* What came of asking; sets ans->retry_at_ms for an outage. */
+void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans);
+
+#endif
