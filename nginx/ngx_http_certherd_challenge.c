@@ -91,6 +91,8 @@ ngx_http_certherd_thumbprint_of(ngx_http_request_t *r)
         return NULL;
     }
 
+    ngx_http_certherd_answerer(&host, &found.account_hint, r->connection->log);
+
     mcf = ngx_http_get_module_main_conf(r, ngx_http_certherd_module);
     print = mcf->thumbprints.elts;
 

@@ -205,6 +205,10 @@ ngx_int_t ngx_http_certherd_normalize(ngx_str_t *src, u_char *dst,
 /* NGX_OK (see found), NGX_ERROR: the replica cannot be read (logged). */
 ngx_int_t ngx_http_certherd_lookup(ngx_str_t *name,
     ngx_http_certherd_found_t *found, ngx_log_t *log);
+/* Under which account the name's challenges are answered now; not written
+ * when that is as its other records say. */
+void ngx_http_certherd_answerer(ngx_str_t *name, uint64_t *hint,
+    ngx_log_t *log);
 /*
  * The CERT record that serves the name, its own or its wildcard's.  NGX_OK:
  * borrowed until ngx_http_certherd_release, which must follow; else NGX_DECLINED

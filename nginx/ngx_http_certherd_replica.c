@@ -466,6 +466,31 @@ ngx_http_certherd_policy(ngx_str_t *name, ngx_pool_t *pool,
 }
 
 
+void
+ngx_http_certherd_answerer(ngx_str_t *name, uint64_t *hint, ngx_log_t *log)
+{
+    int               rc;
+    struct ch_record  record;
+
+    if (ngx_http_certherd_begin(log) != CH_OK) {
+        return;
+    }
+
+    rc = ch_replica_get_challenge(ngx_http_certherd_worker.reader,
+                                  (char *) name->data, name->len, &record);
+
+    if (rc == CH_OK && record.account_hint) {
+        *hint = record.account_hint;
+    }
+
+    ch_replica_end(ngx_http_certherd_worker.reader);
+
+    if (rc != CH_OK && rc != CH_ENOTFOUND) {
+        ngx_http_certherd_record_error(rc, name, log);
+    }
+}
+
+
 ngx_int_t
 ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
     ngx_log_t *log)

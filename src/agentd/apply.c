@@ -136,6 +136,7 @@ static int put(struct ch_apply *a, const struct ch_record *record,
 	int rc = CH_OK;
 
 	if (!ch_record_has_cert(record) && record->kind != CH_RECORD_POLICY &&
+		record->kind != CH_RECORD_CHALLENGE &&
 		!ch_replica_writer_is_rebuilding(a->writer))
 		rc = loses_cert(a, record, &loses);
 	if (rc == CH_OK)

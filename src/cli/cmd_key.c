@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "cli/setup.h"
 #include "cli/verbs.h"
+#include "crypto/jws.h"
 #include "crypto/keys.h"
 
 CH_DEFINE_CLEANUP(struct ch_recipient_key *, ch_recipient_key_free)
@@ -93,12 +94,66 @@ static int key_pub(int argc, char **argv)
 	return print_public(key);
 }
 
+static int print_thumbprint(EVP_PKEY *key)
+{
+	char text[CH_THUMBPRINT_TEXT_B];
+
+	if (ch_jwk_thumbprint(key, text)) {
+		fprintf(stderr, "certherd key: the key is not a P-256 key\n");
+		return 1;
+	}
+	return puts(text) < 0 || fflush(stdout) ? 1 : 0;
+}
+
+static int key_account(int argc, char **argv)
+{
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+	const struct ch_opts opts = {"key account", "FILE",
+		"Makes the account key of a CA (P-256, into FILE with mode 0600, never\n"
+		"overwritten) and prints its thumbprint, which every edge has to pin\n"
+		"(certherd_account_thumbprint) before the issuer uses it.",
+		NULL, 0, 1, 1};
+	struct ch_err err;
+	size_t n;
+	int rc = ch_opts_parse(&opts, argc, argv, &n);
+
+	if (rc)
+		return rc == CH_ECANCELED ? 0 : 2;
+	if (ch_key_generate(&key)) {
+		fprintf(stderr, "certherd key: cannot make a key\n");
+		return 1;
+	}
+	if (ch_key_create_pem(argv[1], key, &err))
+		return complain(&err);
+	return print_thumbprint(key);
+}
+
+static int key_thumbprint(int argc, char **argv)
+{
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+	const struct ch_opts opts = {"key thumbprint", "FILE",
+		"Prints the thumbprint (RFC 7638) of the account key in FILE.", NULL, 0, 1, 1};
+	struct ch_err err;
+	size_t n;
+	int rc = ch_opts_parse(&opts, argc, argv, &n);
+
+	if (rc)
+		return rc == CH_ECANCELED ? 0 : 2;
+	if (ch_key_load_pem(argv[1], &key, &err))
+		return complain(&err);
+	return print_thumbprint(key);
+}
+
 int ch_key_main(int argc, char **argv)
 {
 	static const struct ch_verb verbs[] = {
 		{"new", "FILE", "make a key pair: private half into FILE, public half printed",
 			key_new},
 		{"pub", "FILE", "print the public half of the private key in FILE", key_pub},
+		{"account", "FILE", "make a CA's account key, and print its thumbprint",
+			key_account},
+		{"thumbprint", "FILE", "print the thumbprint of the account key in FILE",
+			key_thumbprint},
 	};
 
 	ch_secret_harden_process();
@@ -108,6 +163,7 @@ int ch_key_main(int argc, char **argv)
 		"The public line goes into the issuer's file of recipients "
 		"(issuer/recipients); the\n"
 		"private file goes to the edges, where nginx reads it as root "
-		"(certherd_recipient_key).",
+		"(certherd_recipient_key).\n"
+		"And account keys: under which the issuer is known to a CA.",
 		verbs, CH_ARRAY_LEN(verbs), argc, argv);
 }

@@ -71,6 +71,8 @@ static const struct key keys[] = {
 		"yes, once you have read the CA's terms of service: no account is made before"},
 	{"issuer", "eab_kid", "", "external account binding, for CAs that ask for it"},
 	{"issuer", "eab_hmac_file", "", "the file holds the base64url key, mode 0600"},
+	{"issuer", "fallback", "",
+		"further CAs, in this order: the names of sections [ca NAME]"},
 	{"issuer", "account_key", "issuer/account.key", "ACME account key (P-256)"},
 	{"issuer", "account_state", "issuer/state/account.json",
 		"the account's URL, once it exists"},

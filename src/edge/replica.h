@@ -95,6 +95,10 @@ CH_MUST int ch_replica_get_tickets(
 /* The policy of a name.  CH_ENOTFOUND: everything is as by default. */
 CH_MUST int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name,
 	size_t name_len, struct ch_record *ret_record);
+/* How the name's challenges are answered, when that is not as its other records say.
+ * CH_ENOTFOUND. */
+CH_MUST int ch_replica_get_challenge(struct ch_replica_reader *reader, const char *name,
+	size_t name_len, struct ch_record *ret_record);
 /* The second certificate of a name that has one; no matter whether the name has a first one.
  * CH_ENOTFOUND: it has none. */
 CH_MUST int ch_replica_get_second(struct ch_replica_reader *reader, const char *name,

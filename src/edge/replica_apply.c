@@ -182,7 +182,8 @@ static int put_record(struct ch_replica_writer *writer, const struct ch_record *
 	struct stored stored = {.there = false};
 	int rc;
 
-	if (record->kind == CH_RECORD_POLICY || record->kind == CH_RECORD_SECOND)
+	if (record->kind == CH_RECORD_POLICY || record->kind == CH_RECORD_SECOND ||
+		record->kind == CH_RECORD_CHALLENGE)
 		return put_extra(writer, record, bytes, len, ret_effect);
 	if (record->kind == CH_RECORD_TICKETS)
 		return ch_replica_put_tickets(writer, record, bytes, len, ret_effect);

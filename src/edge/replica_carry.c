@@ -26,6 +26,7 @@ static bool has_cert(const MDB_val *val, bool newer)
 	case CH_RECORD_NAME:
 	case CH_RECORD_TOMBSTONE:
 	case CH_RECORD_POLICY:
+	case CH_RECORD_CHALLENGE:
 		return false;
 	default:
 		rc = ch_record_decode(val->mv_data, val->mv_size, &record);

@@ -212,6 +212,12 @@ int ch_replica_get_policy(struct ch_replica_reader *reader, const char *name, si
 	return get_extra(reader, CH_RECORD_POLICY, name, name_len, ret_record);
 }
 
+int ch_replica_get_challenge(struct ch_replica_reader *reader, const char *name,
+	size_t name_len, struct ch_record *ret_record)
+{
+	return get_extra(reader, CH_RECORD_CHALLENGE, name, name_len, ret_record);
+}
+
 int ch_replica_get_second(struct ch_replica_reader *reader, const char *name, size_t name_len,
 	struct ch_record *ret_record)
 {

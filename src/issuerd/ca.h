@@ -75,6 +75,7 @@ void ch_gate_init(struct ch_gate *gate);
 /* True when the CA may be asked; else ans says why not and until when. */
 bool ch_gate_pass(struct ch_gate *gate, struct ch_acme_answer *ans);
 bool ch_gate_is_closed(struct ch_gate *gate);
+unsigned ch_gate_outages(struct ch_gate *gate); /* in a row; 0 once the CA has answered */
 /* What came of asking; sets ans->retry_at_ms for an outage. */
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans);
 

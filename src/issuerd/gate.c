@@ -34,6 +34,16 @@ bool ch_gate_is_closed(struct ch_gate *gate)
 	return closed;
 }
 
+unsigned ch_gate_outages(struct ch_gate *gate)
+{
+	unsigned outages;
+
+	pthread_mutex_lock(&gate->lock);
+	outages = gate->outages;
+	pthread_mutex_unlock(&gate->lock);
+	return outages;
+}
+
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)
 {
 	int64_t now_ms = ch_now_ms();

@@ -9,11 +9,11 @@ json_t *ch_notes_json(const struct ch_notes *notes)
 	for (size_t i = 0; i < notes->n_authz; i++)
 		if (json_array_append_new(authz, json_string(notes->authz[i])))
 			return NULL;
-	return json_pack("{sssssOsIsIsIsIsIsI}", "order", notes->order, "finalize",
+	return json_pack("{sssssOsIsIsIsIsIsIsb}", "order", notes->order, "finalize",
 		notes->finalize, "authz", authz, "expires", (json_int_t)notes->expires_ms,
 		"since", (json_int_t)notes->since_ms, "polls", (json_int_t)notes->polls,
 		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes,
-		"edges_since", (json_int_t)notes->edges_since_ms);
+		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -51,6 +51,7 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	notes.polls = (unsigned)json_integer_value(json_object_get(doc, "polls"));
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));
 	notes.probes = (unsigned)json_integer_value(json_object_get(doc, "probes"));
+	notes.told = json_is_true(json_object_get(doc, "told"));
 	*ret_notes = notes;
 	return CH_OK;
 }

@@ -144,6 +144,8 @@ static void paused(struct ch_step *step, const struct ch_acme_answer *ans)
 
 void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans)
 {
+	if (ch_step_move_on(step, ans))
+		return;
 	switch (ans->fate) {
 	case CH_ACME_OUTAGE:
 		blameless(step, ans, CH_SECOND_MS);
@@ -236,19 +238,16 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 	return true;
 }
 
-void ch_step_find_ca(struct ch_step *step)
-{
-	step->ca = &step->issuer->cas[0];
-}
-
 void ch_step_run(struct ch_step *step)
 {
 	ch_step_find_ca(step);
+	if (ch_step_is_orphan(step))
+		return;
 	switch (step->work->state) {
 	case CH_ORDER_NEW:
 		if (step->work->rollback)
 			ch_step_rollback(step);
-		else if (ch_step_preflight(step))
+		else if (!ch_step_tell_edges(step) && ch_step_preflight(step))
 			ch_step_order(step);
 		break;
 	case CH_ORDER_ORDERED:

@@ -11,12 +11,13 @@
 struct ch_step {
 	struct ch_issuer *issuer;
 	struct ch_ca *ca;	      /* of the order; ch_step_run sets it */
+	bool is_orphan;		      /* that is not here: ca is the first */
 	struct ch_http *const *https; /* to the CAs, in the order of issuer->cas */
 	const struct ch_work *work;
 	struct ch_write *out; /* initialized, empty */
 };
 
-/* The CA of the order, for a step that is not begun by ch_step_run. */
+/* step_ca.c: the CA of the order, for a step that is not begun by ch_step_run. */
 void ch_step_find_ca(struct ch_step *step);
 
 /* Fills *step->out.  Never fails: trouble becomes a reason and a time. */
@@ -32,6 +33,13 @@ void ch_step_validate(struct ch_step *step); /* validating: poll the authorizati
 void ch_step_key(struct ch_step *step);	     /* valid: key, CSR, sealing */
 void ch_step_finalize(struct ch_step *step); /* sealed, finalizing */
 void ch_step_confirm(struct ch_step *step);  /* confirming */
+
+/* step_ca.c.  Each true when it has filled *step->out. */
+bool ch_step_is_orphan(struct ch_step *step); /* it ends, its CA is not configured */
+/* new: the edges are told, or waited for, that are to answer under this account. */
+bool ch_step_tell_edges(struct ch_step *step);
+/* The CA cannot be asked, and another one can: the order ends, nobody is at fault. */
+bool ch_step_move_on(struct ch_step *step, const struct ch_acme_answer *ans);
 
 /* Used by several of them.  Each fills *step->out. */
 

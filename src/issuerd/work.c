@@ -100,6 +100,28 @@ static int read_names(const json_t *doc, struct ch_work *work)
 	return CH_OK;
 }
 
+/* A store of before says neither. */
+static int read_account(const json_t *doc, struct ch_work *work)
+{
+	const json_t *hints = json_object_get(doc, "answer_under");
+	const char *account = json_string_value(json_object_get(doc, "account"));
+
+	if (account && strlen(account) >= sizeof(work->account))
+		return CH_EPROTO;
+	strcpy(work->account, account ? account : "");
+	for (size_t i = 0; i < work->n_names; i++) {
+		const char *hex = json_string_value(json_object_get(hints, work->names[i]));
+		uint8_t raw[sizeof(uint64_t)] = {0};
+		struct ch_reader r;
+
+		if (hex && ch_hex_decode(hex, raw, sizeof(raw)))
+			return CH_EPROTO;
+		ch_reader_init(&r, raw, sizeof(raw));
+		work->answer_under[i] = ch_read_u64(&r);
+	}
+	return CH_OK;
+}
+
 static int read_bytes(
 	const json_t *doc, const char *key, size_t max_b, uint8_t **ret_bytes, size_t *ret_len)
 {
@@ -190,6 +212,8 @@ int ch_work_read(
 		rc = read_names(doc, work);
 	if (rc == CH_OK)
 		rc = read_checks(doc, work);
+	if (rc == CH_OK)
+		rc = read_account(doc, work);
 	if (rc == CH_OK)
 		rc = ch_notes_read(json_object_get(doc, "acme"), &work->notes);
 	if (rc == CH_OK)

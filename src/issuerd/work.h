@@ -14,7 +14,8 @@
 #include "wire/name.h"
 #include "wire/state.h"
 
-#define CH_WORK_NAMES_MAX 2 /* a name and its www name */
+#define CH_WORK_NAMES_MAX 2   /* a name and its www name */
+#define CH_WORK_ACCOUNT_B 256 /* with NUL */
 
 /* What the issuer notes in the order's "acme" field: what it needs to go on after a crash. */
 struct ch_notes {
@@ -29,6 +30,7 @@ struct ch_notes {
 	unsigned probes;
 	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
 				 */
+	bool told; /* the edges were told under which account to answer for this order */
 };
 
 /* A fresh JSON object; NULL when out of memory. */
@@ -62,6 +64,10 @@ struct ch_work {
 	uint64_t checks_failed[CH_WORK_NAMES_MAX]; /* of these: before the CA was asked */
 	int64_t away_since_ms[CH_WORK_NAMES_MAX];  /* 0: its DNS does not lead elsewhere */
 	size_t n_names;
+	char account[CH_WORK_ACCOUNT_B]; /* as the store paces it; "": it does not say */
+	/* Under which account the edges answer; 0: the first that is pinned there.  As read for
+	 * orders that are new, and as written since. */
+	uint64_t answer_under[CH_WORK_NAMES_MAX];
 	uint64_t attempts;
 	enum ch_key_type key;
 	bool second;  /* brings the names' second certificate */

@@ -1,5 +1,6 @@
 #include "issuerd/write.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,20 @@ static int put_limited(json_t *doc, const struct ch_write *w)
 	return rc ? rc : put_time(limited, "until", w->limited_until_ms);
 }
 
+static int put_answerers(json_t *doc, const struct ch_write *w, const struct ch_work *work)
+{
+	json_t *list = json_array();
+	char hex[2 * sizeof(w->answer_under) + 1];
+	int rc = put(doc, "answer_under", list);
+
+	snprintf(hex, sizeof(hex), "%016" PRIx64, w->answer_under);
+	for (size_t i = 0; rc == CH_OK && i < work->n_names; i++)
+		if (json_array_append_new(list,
+			    json_pack("{ssss}", "name", work->names[i], "account_hint", hex)))
+			rc = CH_ENOMEM;
+	return rc;
+}
+
 static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work *work)
 {
 	int rc = CH_OK;
@@ -134,6 +149,8 @@ static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work
 		rc = put(doc, "reason", reason_json(&w->reason));
 	if (rc == CH_OK && w->limited)
 		rc = put_limited(doc, w);
+	if (rc == CH_OK && w->answer_under)
+		rc = put_answerers(doc, w, work);
 	if (rc == CH_OK && w->has_state && w->state == CH_ORDER_FAILED)
 		rc = put_verdicts(doc, w, work);
 	return rc;
@@ -158,6 +175,8 @@ void ch_write_apply(struct ch_write *w, struct ch_work *work)
 		work->notes = w->notes;
 	if (w->has_attempts)
 		work->attempts = w->attempts;
+	for (size_t i = 0; w->answer_under && i < work->n_names; i++)
+		work->answer_under[i] = w->answer_under;
 	if (w->csr) {
 		free(work->csr);
 		free(work->sealed);

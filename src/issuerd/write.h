@@ -55,6 +55,8 @@ struct ch_write {
 	 */
 	const char *limited; /* static */
 	int64_t limited_until_ms;
+	uint64_t answer_under; /* the hint of the account that edges are to answer under; 0:
+				  keep */
 	const char *limited_account;		       /* the issuer's */
 	struct ch_verdict verdicts[CH_WORK_NAMES_MAX]; /* state `failed`: one per name */
 	json_t *publish; /* owned: the body of publish, without the fence; else NULL */

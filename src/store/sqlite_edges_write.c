@@ -93,7 +93,8 @@ static int needed_seq(struct ch_work *w, const char *pool, const struct ch_order
 			continue;
 		}
 		rc = ch_sq_get_i64(w->sq, &seq,
-			"SELECT max(seq) FROM edge_record WHERE name IN (?1, ?1 || '/6') AND "
+			"SELECT max(seq) FROM edge_record WHERE name IN (?1, ?1 || '/6', "
+			"?1 || '/7') AND "
 			"pool = ?2",
 			"tt", names->rows[i].name, pool);
 		if (rc)

@@ -3,7 +3,8 @@
 #include "store/sqlite_work.h"
 
 /* What goes with a name beside its record. */
-static const enum ch_record_kind extras[] = {CH_RECORD_POLICY, CH_RECORD_SECOND};
+static const enum ch_record_kind extras[] = {
+	CH_RECORD_POLICY, CH_RECORD_SECOND, CH_RECORD_CHALLENGE};
 
 /* Names and removals do not wait for a canary: no challenge could be answered, and what is gone
  * is to be gone. */

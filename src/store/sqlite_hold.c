@@ -161,8 +161,8 @@ int ch_work_held_reason(struct ch_work *w, const char *pool, const char *name, b
 	struct ch_hold_rules rules;
 	int64_t one;
 	int rc = ch_sq_get_i64(w->sq, &one,
-		"SELECT 1 FROM held WHERE name IN (?1, ?1 || '/6') AND pool = ?2", "tt", name,
-		pool);
+		"SELECT 1 FROM held WHERE name IN (?1, ?1 || '/6', ?1 || '/7') AND pool = ?2",
+		"tt", name, pool);
 
 	*ret_held = rc == CH_OK;
 	if (rc)

@@ -88,8 +88,9 @@ static enum ch_class class_of(const struct ch_name_row *row)
 }
 
 static int admit(struct ch_work *w, const struct ch_op_lease *lease, const struct plan *plan,
-	bool in_turn, enum ch_pace_verdict *ret_verdict)
+	bool in_turn, const struct ch_store_pace **ret_pace, enum ch_pace_verdict *ret_verdict)
 {
+	struct ch_pace_list paces;
 	struct ch_pace_order order = {
 		.names = {plan->row.name, plan->mate.name},
 		.n_names = plan->has_mate ? 2 : 1,
@@ -101,10 +102,11 @@ static int admit(struct ch_work *w, const struct ch_op_lease *lease, const struc
 		.due_ms = plan->row.next_at,
 	};
 
-	return ch_pace_admit(w, &lease->pace, &order, in_turn, ret_verdict);
+	ch_pace_list(lease, &paces);
+	return ch_pace_admit(w, &paces, &order, in_turn, ret_pace, ret_verdict);
 }
 
-static int make_order(struct ch_work *w, const struct ch_op_lease *lease,
+static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
 	const struct plan *plan, uint64_t *ret_id)
 {
 	uint64_t id = ch_work_id(w);
@@ -114,7 +116,7 @@ static int make_order(struct ch_work *w, const struct ch_op_lease *lease,
 		"next_at, created_at, updated_at, key, second, paced) "
 		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7)",
 		"itiitit", id, plan->row.pool, (int64_t)plan->renewal, w->now,
-		ch_key_type_str(key), (int64_t)plan->second, lease->pace.account);
+		ch_key_type_str(key), (int64_t)plan->second, pace->account);
 
 	if (!rc)
 		rc = ch_work_add_member(w, id, &plan->row);
@@ -129,6 +131,17 @@ static int make_order(struct ch_work *w, const struct ch_op_lease *lease,
 	return rc;
 }
 
+static int load_answerers(struct ch_work *w, struct ch_store_order *order)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < order->n_names; i++)
+		if (!order->names[i].gone)
+			rc = ch_work_answerer(w, order->pool, order->names[i].name,
+				&order->names[i].account_hint);
+	return rc;
+}
+
 static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *ret_order)
 {
 	struct ch_order_names names;
@@ -136,6 +149,8 @@ static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *re
 
 	if (!rc && ret_order->rollback && !ret_order->has_leaf)
 		rc = ch_sq_rollback_load(w->sq, w->op->arena, ret_order);
+	if (!rc && ret_order->state == CH_ORDER_NEW)
+		rc = load_answerers(w, ret_order);
 	if (!rc)
 		rc = ch_order_names_load(w->sq, id, &names);
 	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);
@@ -194,16 +209,20 @@ static bool must_renew(struct ch_work *w, const struct plan *plan, int *rc)
 
 static bool is_limited(const struct ch_op_lease *lease)
 {
+	struct ch_pace_list paces;
 	bool limited = false;
 
-	for (int i = 0; i < CH_PACED_COUNT; i++)
-		limited |= lease->pace.limits[i].size != 0;
-	return limited && lease->pace.account;
+	ch_pace_list(lease, &paces);
+	for (size_t n = 0; n < paces.n; n++)
+		for (int i = 0; i < CH_PACED_COUNT; i++)
+			limited |= paces.list[n]->account && paces.list[n]->limits[i].size != 0;
+	return limited;
 }
 
 static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *name,
 	bool second, bool in_turn)
 {
+	const struct ch_store_pace *pace = &lease->pace;
 	enum ch_pace_verdict verdict;
 	struct plan plan;
 	uint64_t id;
@@ -213,15 +232,15 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 		return rc;
 	if (plan.row.order_id) /* came into the order of its mate just now */
 		return CH_OK;
-	rc = admit(w, lease, &plan, in_turn, &verdict);
+	rc = admit(w, lease, &plan, in_turn, &pace, &verdict);
 	if (!rc && verdict == CH_PACE_WAITS && must_renew(w, &plan, &rc)) {
 		plan.has_mate = false;
 		plan.renewal = true;
-		rc = admit(w, lease, &plan, in_turn, &verdict);
+		rc = admit(w, lease, &plan, in_turn, &pace, &verdict);
 	}
 	if (rc || verdict == CH_PACE_WAITS)
 		return rc;
-	rc = make_order(w, lease, &plan, &id);
+	rc = make_order(w, pace, &plan, &id);
 	return rc ? rc : take(w, lease, id);
 }
 
@@ -262,12 +281,14 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 {
 	char name[CH_NAME_MAX + 1];
+	struct ch_pace_list paces;
 	int rc = CH_OK;
 
+	ch_pace_list(lease, &paces);
 	for (int i = 0; !rc && i < PACED_LOOKS && lease->n_orders < lease->max; i++) {
 		struct ch_name_row row;
 
-		rc = ch_pace_turn(w, &lease->pace, name);
+		rc = ch_pace_turn(w, &paces, name);
 		if (rc == CH_ENOTFOUND)
 			return CH_OK;
 		if (!rc)
@@ -287,6 +308,9 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	if (!lease->max || lease->max > CH_STORE_LEASE_MAX || lease->lease_ms <= 0)
 		return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
 			"max must be 1 to %d and lease_ms above 0", CH_STORE_LEASE_MAX);
+	if (lease->n_fallback > CH_STORE_FALLBACK_MAX)
+		return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
+			"fallback: at most %d accounts", CH_STORE_FALLBACK_MAX);
 	lease->n_orders = 0;
 	lease->now_ms = w->now;
 	lease->orders = ch_arena_array(w->op->arena, lease->max, sizeof(*lease->orders));

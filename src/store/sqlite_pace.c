@@ -210,60 +210,135 @@ static int take(struct ch_work *w, struct row *row)
 	return save(w, row);
 }
 
-int ch_pace_admit(struct ch_work *w, const struct ch_store_pace *pace,
-	const struct ch_pace_order *order, bool in_turn, enum ch_pace_verdict *ret_verdict)
+/* What stands in the way of an order under one account. */
+enum obstacle {
+	NOTHING,
+	BUCKET, /* of its own names: ->blocked */
+	LINE,	/* the account's: it waits for its turn */
+};
+
+struct look {
+	struct row rows[CH_PACED_COUNT];
+	enum ch_paced blocked;
+};
+
+static int look_at(struct ch_work *w, const struct ch_store_pace *pace,
+	const struct ch_pace_order *order, bool in_turn, struct look *look,
+	enum obstacle *ret_obstacle)
 {
 	static const enum ch_paced checked[] = {CH_PACED_SET, CH_PACED_DOMAIN};
-	struct row rows[CH_PACED_COUNT];
-	int rc = CH_OK;
+	struct row *account = &look->rows[CH_PACED_ACCOUNT];
+	int rc;
 
-	*ret_verdict = CH_PACE_GO;
+	memset(look, 0, sizeof(*look));
+	*ret_obstacle = NOTHING;
 	if (!pace->account)
 		return CH_OK;
-	memset(rows, 0, sizeof(rows));
 	for (size_t i = 0; i < (order->renewal ? 1 : CH_ARRAY_LEN(checked)); i++) {
-		struct row *row = &rows[checked[i]];
+		struct row *row = &look->rows[checked[i]];
 
 		rc = load_for(w, pace, checked[i], order, row);
 		if (rc)
 			return rc;
 		if (ready_at(w, row) > w->now) {
-			*ret_verdict = CH_PACE_WAITS;
-			return wait_for_bucket(w, order, checked[i], row);
+			look->blocked = checked[i];
+			*ret_obstacle = BUCKET;
+			return CH_OK;
 		}
 	}
-	if (!order->renewal) {
-		struct row *account = &rows[CH_PACED_ACCOUNT];
-
-		rc = load_for(w, pace, CH_PACED_ACCOUNT, order, account);
-		if (rc)
-			return rc;
-		if (account->limit.size && !in_turn) {
-			*ret_verdict = CH_PACE_WAITS;
-			return wait_in_line(w, order, account);
-		}
-	}
-	for (size_t i = 0; !rc && i < CH_PACED_COUNT; i++)
-		rc = take(w, &rows[i]);
+	if (order->renewal)
+		return CH_OK;
+	rc = load_for(w, pace, CH_PACED_ACCOUNT, order, account);
+	if (!rc && account->limit.size && (!in_turn || ready_at(w, account) > w->now))
+		*ret_obstacle = LINE;
 	return rc;
 }
 
-int ch_pace_turn(
-	struct ch_work *w, const struct ch_store_pace *pace, char ret_name[CH_NAME_MAX + 1])
+static int take_all(struct ch_work *w, struct look *look)
 {
-	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
-	char tenant[CH_STORE_LABEL_MAX + 1];
-	struct row account;
-	int64_t class;
 	int rc = CH_OK;
 
-	if (pace->account) {
+	for (size_t i = 0; !rc && i < CH_PACED_COUNT; i++)
+		rc = take(w, &look->rows[i]);
+	return rc;
+}
+
+void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list)
+{
+	ret_list->n = 0;
+	ret_list->list[ret_list->n++] = &lease->pace;
+	for (size_t i = 0; i < lease->n_fallback; i++)
+		ret_list->list[ret_list->n++] = &lease->fallback[i];
+}
+
+/* Whoever would have to stand in the line of an account stands there, before one that comes
+ * after it is thought of: when it is his turn, and that account is short of tokens, it is. */
+int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
+	const struct ch_pace_order *order, bool in_turn, const struct ch_store_pace **ret_pace,
+	enum ch_pace_verdict *ret_verdict)
+{
+	struct look first = {.blocked = CH_PACED_SET};
+	bool first_in_line = false;
+
+	*ret_verdict = CH_PACE_WAITS;
+	for (size_t i = 0; i < paces->n; i++) {
+		enum obstacle obstacle;
+		struct look look;
+		int rc = look_at(w, paces->list[i], order, in_turn, &look, &obstacle);
+
+		if (rc)
+			return rc;
+		if (obstacle == NOTHING) {
+			*ret_verdict = CH_PACE_GO;
+			*ret_pace = paces->list[i];
+			return take_all(w, &look);
+		}
+		if (obstacle == LINE && !in_turn)
+			return wait_in_line(w, order, &look.rows[CH_PACED_ACCOUNT]);
+		/* The account whose line is the reason, or else the first. */
+		if (i == 0 || (obstacle == LINE && !first_in_line)) {
+			first = look;
+			first_in_line = obstacle == LINE;
+		}
+	}
+	return first_in_line
+		       ? wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT])
+		       : wait_for_bucket(w, order, first.blocked, &first.rows[first.blocked]);
+}
+
+/* Whether one of the accounts can be used now, as far as its own limit goes. */
+static int any_ready(struct ch_work *w, const struct ch_pace_list *paces, bool *ret_ready)
+{
+	*ret_ready = false;
+	for (size_t i = 0; i < paces->n && !*ret_ready; i++) {
+		const struct ch_store_pace *pace = paces->list[i];
+		struct row account;
+		int rc;
+
+		*ret_ready = !pace->account;
+		if (*ret_ready)
+			break;
 		rc = make_key(account.key, CH_PACED_ACCOUNT, pace->account, NULL, 0);
 		if (!rc)
 			rc = load(w, &pace->limits[CH_PACED_ACCOUNT], &account);
-		if (!rc && ready_at(w, &account) > w->now)
-			return CH_ENOTFOUND;
+		if (rc)
+			return rc;
+		*ret_ready = ready_at(w, &account) <= w->now;
 	}
+	return CH_OK;
+}
+
+int ch_pace_turn(
+	struct ch_work *w, const struct ch_pace_list *paces, char ret_name[CH_NAME_MAX + 1])
+{
+	CH_AUTO_STMT sqlite3_stmt *stmt = NULL;
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	bool ready;
+	int64_t class;
+	int rc = any_ready(w, paces, &ready);
+
+	if (!rc && !ready)
+		return CH_ENOTFOUND;
 	if (!rc)
 		rc = ch_sq_query(w->sq, &stmt,
 			"SELECT t.class, t.tenant, (SELECT name FROM waiting v "

@@ -21,13 +21,21 @@ enum ch_pace_verdict {
 	CH_PACE_WAITS, /* it waits, and its row says why */
 };
 
-/* in_turn: it comes from ch_pace_turn. */
-CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_store_pace *pace,
-	const struct ch_pace_order *order, bool in_turn, enum ch_pace_verdict *ret_verdict);
-/* Whose turn it is, if the account has a token for it; it waits no longer then.  CH_ENOTFOUND.
- */
+/* Accounts in the order in which they are to be used. */
+struct ch_pace_list {
+	const struct ch_store_pace *list[1 + CH_STORE_FALLBACK_MAX];
+	size_t n; /* at least one */
+};
+void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list);
+
+/* in_turn: it comes from ch_pace_turn.  *ret_pace, with CH_PACE_GO: under which account. */
+CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
+	const struct ch_pace_order *order, bool in_turn, const struct ch_store_pace **ret_pace,
+	enum ch_pace_verdict *ret_verdict);
+/* Whose turn it is, if one of the accounts has a token for it; it waits no longer then.
+ * CH_ENOTFOUND. */
 CH_MUST int ch_pace_turn(
-	struct ch_work *w, const struct ch_store_pace *pace, char ret_name[CH_NAME_MAX + 1]);
+	struct ch_work *w, const struct ch_pace_list *paces, char ret_name[CH_NAME_MAX + 1]);
 CH_MUST int ch_pace_learn(
 	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
 /* The name waits for no turn any more. */

@@ -324,6 +324,23 @@ static bool never_asked(const struct ch_op_patch *patch, const struct ch_order_r
 	return checked;
 }
 
+static int tell_answerers(
+	struct ch_work *w, const struct ch_op_patch *patch, const struct ch_order_row *order)
+{
+	struct ch_order_names names;
+	int rc = patch->n_answerers ? ch_order_names_load(w->sq, patch->id, &names) : CH_OK;
+
+	for (size_t i = 0; !rc && i < patch->n_answerers; i++) {
+		const struct ch_store_answerer *one = &patch->answerers[i];
+
+		for (size_t n = 0; !rc && n < names.n; n++)
+			if (!names.rows[n].gone && strcmp(names.rows[n].name, one->name) == 0)
+				rc = ch_work_answer_under(
+					w, order->pool, one->name, one->account_hint);
+	}
+	return rc;
+}
+
 /* It was released while the order was leased: nobody could wake it then. */
 static int wake_if_released(
 	struct ch_work *w, const struct ch_op_patch *patch, enum ch_order_state after)
@@ -366,6 +383,8 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		rc = write_order(w, patch, after);
 	if (!rc)
 		rc = write_names(w, patch, &order, after);
+	if (!rc)
+		rc = tell_answerers(w, patch, &order);
 	if (!rc)
 		rc = after == CH_ORDER_DONE || after == CH_ORDER_FAILED
 			     ? end_order(w, patch->id)

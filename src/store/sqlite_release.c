@@ -102,7 +102,8 @@ static int release_row(struct ch_work *w, const char *pool, const struct row *ro
  * tenant's, so what is there now goes along, without waiting for the canary. */
 static int release_extras(struct ch_work *w, const char *pool, const char *name)
 {
-	static const enum ch_record_kind extras[] = {CH_RECORD_POLICY, CH_RECORD_SECOND};
+	static const enum ch_record_kind extras[] = {
+		CH_RECORD_POLICY, CH_RECORD_SECOND, CH_RECORD_CHALLENGE};
 	int rc = CH_OK;
 
 	for (size_t i = 0; !rc && i < CH_ARRAY_LEN(extras); i++) {

@@ -94,6 +94,15 @@ CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
  */
 CH_MUST int ch_work_emit_tenants(struct ch_work *w);
 
+/* ---- sqlite_answerer.c ---- */
+/* The hint of the account under which the name's challenges are answered, once all edges have
+ * its newest records; 0: the first that is pinned there. */
+CH_MUST int ch_work_answerer(
+	struct ch_work *w, const char *pool, const char *name, uint64_t *ret_hint);
+/* From now on under this one: a CHALLENGE record, when that is a change. */
+CH_MUST int ch_work_answer_under(
+	struct ch_work *w, const char *pool, const char *name, uint64_t hint);
+
 /* ---- sqlite_tickets.c ---- */
 CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
 

@@ -54,6 +54,7 @@
 #define CH_STORE_WHY_MAX 255	     /* bytes of the reason of a freeze */
 #define CH_STORE_SOAK_MAX_MS INT64_C(604800000)
 #define CH_STORE_POOLS_MAX 1000 /* pools of one list */
+#define CH_STORE_FALLBACK_MAX 7 /* accounts beside the first of a CH_OP_LEASE */
 #define CH_STORE_CLAIM_PREFIX "certherd-claim="
 #define CH_STORE_CLAIM_B 64 /* with NUL */
 #define CH_STORE_ID_MAX ((1ULL << 53) - 1)
@@ -178,6 +179,8 @@ struct ch_store_order_name {
 	int64_t away_since_ms; /* since when its DNS was found to lead elsewhere; 0: it does not
 				*/
 	bool gone;	       /* removed or moved meanwhile: left out of the publication */
+	/* Only in leased orders that are `new`: the account under which edges answer. */
+	uint64_t account_hint;
 };
 
 struct ch_store_order {
@@ -189,7 +192,8 @@ struct ch_store_order {
 	size_t n_names;
 	uint64_t attempts;
 	enum ch_key_type key;
-	bool second;  /* brings the names' second certificate: records of kind SECOND */
+	const char *account; /* "CA/ACCOUNT" under which it was made; NULL: not known */
+	bool second;	     /* brings the names' second certificate: records of kind SECOND */
 	bool renewal; /* every name had such a certificate live when the order was made */
 	int64_t next_at_ms;
 	struct ch_store_reason reason; /* code NULL: none yet */
@@ -322,6 +326,9 @@ struct ch_op_lease {
 	size_t max;	    /* 1 … CH_STORE_LEASE_MAX */
 	int64_t lease_ms;
 	struct ch_store_pace pace; /* of the new ones */
+	/* Other accounts, for what the limits of the ones before do not allow now. */
+	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
+	size_t n_fallback;
 	/* out: */
 	struct ch_store_order *orders;
 	size_t n_orders; /* 0: nothing is due */
@@ -336,6 +343,12 @@ struct ch_store_outcome {
 	bool check;		  /* failed: before the CA was asked, */
 	bool away;		  /* because its DNS leads elsewhere */
 	struct ch_store_reason reason;
+};
+
+/* Under which account the edges are to answer a name's challenges. */
+struct ch_store_answerer {
+	const char *name;
+	uint64_t account_hint;
 };
 
 struct ch_store_order_answer {
@@ -375,6 +388,8 @@ struct ch_op_patch {
 	const struct ch_store_outcome *outcomes;
 	size_t n_outcomes;
 	struct ch_store_limited limited;
+	const struct ch_store_answerer *answerers; /* of names of the order */
+	size_t n_answerers;
 	/* out: */
 	struct ch_store_order_answer answer;
 };

@@ -2,7 +2,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/mem.h"
 #include "stored/handlers.h"
 #include "stored/present.h"
@@ -22,6 +24,8 @@ struct leases {
 	int64_t wait_ms;
 	const char *issuer;
 	struct ch_store_pace pace;
+	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
+	size_t n_fallback;
 };
 
 static ch_req_fn lease_look;
@@ -77,6 +81,8 @@ static void lease_take(struct ch_req *req, struct leases *l)
 	l->op.u.lease.max = l->max;
 	l->op.u.lease.lease_ms = l->lease_ms;
 	l->op.u.lease.pace = l->pace;
+	memcpy(l->op.u.lease.fallback, l->fallback, sizeof(l->fallback));
+	l->op.u.lease.n_fallback = l->n_fallback;
 	ch_service_write(req, &l->op, lease_done);
 }
 
@@ -118,15 +124,13 @@ static void take_limit(
 			in, key, "The limit must be a number and a time, as 300/3h, or none.");
 }
 
-static void read_pace(struct ch_json_in *from, struct ch_store_pace *pace)
+static void read_pace(
+	struct ch_json_in *from, json_t *value, const char *prefix, struct ch_store_pace *pace)
 {
-	json_t *value = ch_json_in_object(from, "pace", CH_JSON_OPTIONAL);
 	const char *text;
 	struct ch_json_in in;
 
-	if (!value)
-		return;
-	ch_json_in_init(&in, value, "pace.");
+	ch_json_in_init(&in, value, prefix);
 	pace->account = ch_json_in_str(&in, "account", CH_JSON_REQUIRED, CH_STORE_ACCOUNT_MAX);
 	text = ch_json_in_str(&in, "orders", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
 	take_limit(&in, "orders", text, &pace->limits[CH_PACED_ACCOUNT]);
@@ -136,6 +140,19 @@ static void read_pace(struct ch_json_in *from, struct ch_store_pace *pace)
 	take_limit(&in, "set", text, &pace->limits[CH_PACED_SET]);
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);
+}
+
+static void read_paces(struct ch_json_in *in, struct leases *l)
+{
+	json_t *value = ch_json_in_object(in, "pace", CH_JSON_OPTIONAL);
+	json_t *others;
+
+	if (value)
+		read_pace(in, value, "pace.", &l->pace);
+	others = ch_json_in_array(in, "fallback", CH_JSON_OPTIONAL, CH_STORE_FALLBACK_MAX);
+	l->n_fallback = json_array_size(others);
+	for (size_t i = 0; i < l->n_fallback; i++)
+		read_pace(in, json_array_get(others, i), "fallback.", &l->fallback[i]);
 }
 
 void ch_handle_leases(struct ch_req *req)
@@ -151,7 +168,7 @@ void ch_handle_leases(struct ch_req *req)
 	l->max = (size_t)ch_json_in_int(&in, "max", CH_JSON_REQUIRED, 1, CH_STORE_LEASE_MAX);
 	l->lease_ms = ch_json_in_int(&in, "lease_ms", CH_JSON_REQUIRED, 1000, 3600000);
 	l->wait_ms = ch_json_in_int(&in, "wait_ms", CH_JSON_OPTIONAL, 0, WAIT_MAX_MS);
-	read_pace(&in, &l->pace);
+	read_paces(&in, l);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	l->issuer = ch_service_who(req);
@@ -170,6 +187,8 @@ struct patch {
 	struct ch_buf sealed;
 	struct ch_store_outcome outcomes[CH_STORE_ORDER_NAMES_MAX];
 	char names[CH_STORE_ORDER_NAMES_MAX][CH_NAME_TEXT_B];
+	struct ch_store_answerer answerers[CH_STORE_ORDER_NAMES_MAX];
+	char answered[CH_STORE_ORDER_NAMES_MAX][CH_NAME_TEXT_B];
 };
 
 static void read_reason(struct ch_json_in *from, const char *prefix,
@@ -194,20 +213,48 @@ static void read_reason(struct ch_json_in *from, const char *prefix,
 		ch_json_in_adopt(from, &in);
 }
 
+static const char *read_name(
+	struct ch_req *req, struct ch_json_in *in, char name[CH_NAME_TEXT_B])
+{
+	const char *text = ch_json_in_str(in, "name", CH_JSON_REQUIRED, CH_NAME_TEXT_B);
+	struct ch_err err = {0};
+
+	if (text &&
+		ch_name_normalize(text, strlen(text), &req->service->name_rules, name, &err))
+		ch_json_in_fail_err(in, "name", &err);
+	return name;
+}
+
+static void read_answerer(struct ch_req *req, struct ch_json_in *from, json_t *value,
+	struct ch_store_answerer *a, char name[CH_NAME_TEXT_B])
+{
+	uint8_t raw[sizeof(a->account_hint)] = {0};
+	struct ch_reader r;
+	struct ch_json_in in;
+	const char *hex;
+
+	ch_json_in_init(&in, value, "answer_under.");
+	a->name = read_name(req, &in, name);
+	hex = ch_json_in_str(&in, "account_hint", CH_JSON_REQUIRED, 2 * sizeof(raw));
+	if (hex && ch_hex_decode(hex, raw, sizeof(raw)))
+		ch_json_in_fail(&in, "account_hint",
+			"The hint must be 16 hexadecimal digits: the first 8 bytes of the "
+			"account's thumbprint.");
+	ch_reader_init(&r, raw, sizeof(raw));
+	a->account_hint = ch_read_u64(&r);
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
 static void read_outcome(struct ch_req *req, struct ch_json_in *from, json_t *value,
 	struct ch_store_outcome *o, char name[CH_NAME_TEXT_B])
 {
-	struct ch_err err = {0};
 	struct ch_json_in in;
 	const char *text;
 	bool has_reason;
 
 	ch_json_in_init(&in, value, "names.");
-	text = ch_json_in_str(&in, "name", CH_JSON_REQUIRED, CH_NAME_TEXT_B);
-	if (text &&
-		ch_name_normalize(text, strlen(text), &req->service->name_rules, name, &err))
-		ch_json_in_fail_err(&in, "name", &err);
-	o->name = name;
+	o->name = read_name(req, &in, name);
 	o->next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
 	o->failed = ch_json_in_bool(&in, "failed", true);
 	o->state = CH_NAME_FAILED;
@@ -285,6 +332,13 @@ static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *
 		read_outcome(req, in, json_array_get(names, i), &w->outcomes[i], w->names[i]);
 	p->outcomes = w->outcomes;
 	p->n_outcomes = json_array_size(names);
+	names = ch_json_in_array(
+		in, "answer_under", CH_JSON_OPTIONAL, CH_STORE_ORDER_NAMES_MAX);
+	for (size_t i = 0; i < json_array_size(names); i++)
+		read_answerer(
+			req, in, json_array_get(names, i), &w->answerers[i], w->answered[i]);
+	p->answerers = w->answerers;
+	p->n_answerers = json_array_size(names);
 }
 
 /* The decoded bytes move to the arena, which outlives the operation. */

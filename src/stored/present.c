@@ -1,5 +1,6 @@
 #include "stored/present.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,6 +276,25 @@ static json_t *checks(const struct ch_store_order *order)
 	return json;
 }
 
+/* Under which accounts the edges answer, of names that have been told one. */
+static json_t *answerers(const struct ch_store_order *order)
+{
+	json_t *json = json_object();
+	char hex[2 * sizeof(uint64_t) + 1];
+
+	for (size_t i = 0; json && i < order->n_names; i++) {
+		const struct ch_store_order_name *n = &order->names[i];
+
+		snprintf(hex, sizeof(hex), "%016" PRIx64, n->account_hint);
+		if (!n->gone && n->account_hint &&
+			json_object_set_new(json, n->name, json_string(hex))) {
+			json_decref(json);
+			return NULL;
+		}
+	}
+	return json;
+}
+
 static json_t *notes(const char *acme)
 {
 	return acme ? json_loads(acme, JSON_REJECT_DUPLICATES, NULL) : json_null();
@@ -301,7 +321,7 @@ static json_t *rollback(const struct ch_store_order *order)
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
 		order->second, "names", order_names(order), "pool", order->pool, "attempts",
@@ -311,7 +331,8 @@ json_t *ch_present_leased(const struct ch_store_order *order)
 		notes(order->acme), "csr", ch_present_bytes(order->csr, order->csr_len),
 		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
 		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
-		"rollback", rollback(order));
+		"rollback", rollback(order), "account", text_or_null(order->account),
+		"answer_under", answerers(order));
 }
 
 json_t *ch_present_edge(const struct ch_store_edge *e)

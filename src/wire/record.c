@@ -19,7 +19,9 @@ _Static_assert(
 	"the rest of a CERT record of format 1");
 _Static_assert(CH_RECORD_SEALED_B == CH_RECIPIENT_ID_B + 2 + 1 + 2, "a copy of format 1");
 _Static_assert(CH_RECORD_FORMAT == 1 && CH_RECORD_NAME == 1 && CH_RECORD_CERT == 2 &&
-		       CH_RECORD_TOMBSTONE == 3 && CH_RECORD_POLICY == 4,
+		       CH_RECORD_TOMBSTONE == 3 && CH_RECORD_POLICY == 4 &&
+		       CH_RECORD_TICKETS == 5 && CH_RECORD_SECOND == 6 &&
+		       CH_RECORD_CHALLENGE == 7,
 	"numbers that are stored");
 _Static_assert(CH_RECORD_MAX_B > CH_RECORD_LEAF_MAX_B +
 					 CH_RECORD_SEALED_MAX * (CH_RECORD_CT_MAX_B + 80u) +
@@ -120,6 +122,24 @@ static void read_tickets(struct ch_reader *r, struct ch_record *ret)
 		r->rc = CH_EPROTO;
 }
 
+static bool is_token(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+			    text[i]) ||
+			!text[i])
+			return false;
+	return len <= CH_RECORD_TOKEN_MAX;
+}
+
+static void read_token(struct ch_reader *r, struct ch_record *ret)
+{
+	ret->token.len = ch_read_u8(r);
+	ret->token.text = (const char *)ch_read_bytes(r, ret->token.len);
+	if (!r->rc && !is_token(ret->token.text, ret->token.len))
+		r->rc = CH_EPROTO;
+}
+
 static void read_signature(struct ch_reader *r, const uint8_t *start, struct ch_record *ret)
 {
 	ret->signer_id = ch_read_bytes(r, CH_SIGNER_ID_B);
@@ -129,7 +149,7 @@ static void read_signature(struct ch_reader *r, const uint8_t *start, struct ch_
 
 static bool is_known(uint8_t kind)
 {
-	return kind >= CH_RECORD_NAME && kind <= CH_RECORD_SECOND;
+	return kind >= CH_RECORD_NAME && kind <= CH_RECORD_CHALLENGE;
 }
 
 static void read_there(struct ch_reader *r, struct ch_record *ret)
@@ -173,6 +193,8 @@ int ch_record_decode(const uint8_t *bytes, size_t len, struct ch_record *ret_rec
 		read_policy(&r, &rec);
 	if (rec.kind == CH_RECORD_TICKETS)
 		read_tickets(&r, &rec);
+	if (rec.kind == CH_RECORD_CHALLENGE)
+		read_token(&r, &rec);
 	if (!r.rc && ch_record_is_signed(&rec))
 		read_signature(&r, bytes, &rec);
 	if (r.rc || r.left)
@@ -185,7 +207,7 @@ size_t ch_record_key(enum ch_record_kind kind, const char *name, size_t name_len
 	char ret_key[CH_RECORD_KEY_B])
 {
 	memcpy(ret_key, name, name_len);
-	if (kind == CH_RECORD_POLICY || kind == CH_RECORD_TICKETS || kind == CH_RECORD_SECOND) {
+	if (kind >= CH_RECORD_POLICY) {
 		ret_key[name_len++] = '/';
 		ret_key[name_len++] = (char)('0' + kind);
 	}
@@ -261,6 +283,8 @@ static int check_fields(const struct ch_record *rec)
 		return check_cert_fields(rec);
 	if (rec->kind == CH_RECORD_POLICY)
 		return check_policy(rec->policy);
+	if (rec->kind == CH_RECORD_CHALLENGE)
+		return is_token(rec->token.text, rec->token.len) ? CH_OK : CH_EINVAL;
 	return rec->kind == CH_RECORD_TICKETS ? check_tickets(rec) : CH_OK;
 }
 
@@ -294,6 +318,10 @@ int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 		return add_policy(out, rec->policy);
 	if (rec->kind == CH_RECORD_SECOND)
 		(void)ch_buf_add_u8(out, !rec->withdrawn);
+	if (rec->kind == CH_RECORD_CHALLENGE) {
+		(void)ch_buf_add_u8(out, (uint8_t)rec->token.len);
+		(void)ch_buf_add(out, rec->token.text, rec->token.len);
+	}
 	if (!ch_record_is_signed(rec))
 		return out->rc;
 	if (ch_record_has_cert(rec))

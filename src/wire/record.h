@@ -32,19 +32,24 @@
  *   kind CH_RECORD_SECOND, the certificate for clients that cannot use that of the name's CERT
  *   record, which for all others stays the one that is served, goes on:
  *   u8  there             0: there is none (any more), and it ends here; 1: on as CERT
+ *   kind CH_RECORD_CHALLENGE, whose account_hint says under which account the name's challenges
+ *   are answered now, whatever its other records say, goes on:
+ *   u8  token_len, token   of a tls-alpn-01 challenge: 1 … 128 of base64url's letters; 0: none
  *   kinds CH_RECORD_CERT, CH_RECORD_TICKETS, and CH_RECORD_SECOND with 1, all end with:
  *   u8  signer_id[8]      first 8 bytes of SHA-256 of the signer's 65-byte public point
  *   u8  signature[64]     ECDSA P-256 SHA-256, r || s, over "certherd record v1\0" followed by
  *                         every byte before signature
  *
  * A chain block is: u8 n (1 … 8), then n times u16 len, DER certificate; leaf's issuer first.
- * The store can make NAME, TOMBSTONE and POLICY records, and SECOND records that say that there
- * is none (they give nobody a key); what carries a certificate or ticket keys only the issuer
- * can make.  The kind is signed too: one certificate cannot be put in the other's place.
+ * The store can make NAME, TOMBSTONE, POLICY and CHALLENGE records (edges answer with
+ * thumbprints that are pinned there, so nobody else gets a certificate), and SECOND records
+ * that say that there is none (they give nobody a key); what carries a certificate or ticket
+ * keys only the issuer can make.  The kind is signed too: one certificate cannot be put in the
+ * other's place.
  *
  * Stores and replicas keep a record under its key: the name, and behind it for a POLICY record
- * "/4", for a TICKETS record "/5", for a SECOND record "/6".  The tombstone of a name removes
- * its policy and its second certificate too. */
+ * "/4", for a TICKETS record "/5", for a SECOND record "/6", for a CHALLENGE record "/7".  The
+ * tombstone of a name removes what is beside it too. */
 #ifndef CH_WIRE_RECORD_H
 #define CH_WIRE_RECORD_H
 
@@ -78,6 +83,7 @@
 #define CH_RECIPIENT_ID_B 8
 #define CH_SIGNER_ID_B 8
 #define CH_SIGNATURE_B 64
+#define CH_RECORD_TOKEN_MAX 128
 
 enum ch_record_kind {
 	CH_RECORD_NAME = 1,	 /* registered, no certificate yet */
@@ -86,6 +92,7 @@ enum ch_record_kind {
 	CH_RECORD_POLICY = 4,	 /* what the edge's configuration may want to know */
 	CH_RECORD_TICKETS = 5,	 /* the keys of a pool's session tickets */
 	CH_RECORD_SECOND = 6,	 /* a second certificate is live, or no longer */
+	CH_RECORD_CHALLENGE = 7, /* how challenges are answered, when that is otherwise */
 };
 
 enum ch_policy_tag {
@@ -120,7 +127,8 @@ struct ch_record {
 	size_t name_len;
 	/* CH_RECORD_POLICY only: */
 	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
-	bool withdrawn; /* CH_RECORD_SECOND: there is none */
+	bool withdrawn;		   /* CH_RECORD_SECOND: there is none */
+	struct ch_text_view token; /* CH_RECORD_CHALLENGE only */
 	/* CH_RECORD_CERT, and CH_RECORD_SECOND if not withdrawn: */
 	uint64_t key_version;
 	int64_t not_before_s;

@@ -34,8 +34,14 @@ class Casim:
     def root(self):
         return self.folder / "root.pem"
 
+    def prepare(self):
+        """What its clients need to have of it before it runs."""
+        if not self.api_ca.exists():
+            pebble.make_api_certificate(self.folder)
+        return self
+
     def start(self):
-        pebble.make_api_certificate(self.folder)
+        self.prepare()
         path = self.folder / "settings.json"
         path.write_text(json.dumps(self.settings))
         self.server = process.Process("casim", [

@@ -91,6 +91,27 @@ static void configure(struct bench *b)
 	c->edge_wait_ms = 15 * CH_MINUTE_MS;
 }
 
+void bench_add_ca(struct bench *b)
+{
+	struct ch_ca_config *ca = &b->config.cas[1];
+	EVP_PKEY *key = NULL;
+	struct ch_err err;
+
+	fake_ca_init(&b->other);
+	b->has_other = true;
+	*ca = b->config.cas[0];
+	ca->name = "other";
+	snprintf(b->path[4], sizeof(b->path[4]), "%s/other.key", b->dir);
+	snprintf(b->path[5], sizeof(b->path[5]), "%s/other.json", b->dir);
+	assert_int_equal(ch_key_generate(&key), CH_OK);
+	assert_int_equal(ch_key_create_pem(b->path[4], key, &err), CH_OK);
+	EVP_PKEY_free(key);
+	ca->account_key = b->path[4];
+	ca->account_state = b->path[5];
+	b->config.n_cas = 2;
+	bench_restart(b);
+}
+
 void bench_restart(struct bench *b)
 {
 	struct ch_err err;
@@ -136,12 +157,21 @@ void bench_free(struct bench *b)
 	assert_int_equal(rmdir(b->dir), 0);
 	ch_issuer_free(b->issuer);
 	fake_ca_done(&b->ca);
+	if (b->has_other)
+		fake_ca_done(&b->other);
 	ch_write_done(&b->last);
 	json_decref(b->published);
 	free(b->row.csr);
 	free(b->row.sealed);
 	free(b);
 	ch_clock_set(NULL, NULL);
+}
+
+static const struct ch_ca *bench_ca(struct bench *b)
+{
+	const struct ch_ca *ca = ch_issuer_ca_paced(b->issuer, b->row.account);
+
+	return ca ? ca : &b->issuer->cas[0];
 }
 
 static void check_record(
@@ -160,7 +190,7 @@ static void check_record(
 	assert_int_equal(record.leaf_len, leaf_len);
 	assert_memory_equal(record.leaf, leaf, leaf_len);
 	assert_int_equal(record.n_sealed, b->issuer->recipients.n);
-	assert_int_equal(record.account_hint, b->issuer->cas[0].account_hint);
+	assert_int_equal(record.account_hint, bench_ca(b)->account_hint);
 }
 
 /* As the store: checks, takes the leaf, and the order is confirming. */
@@ -214,9 +244,9 @@ static void store(struct bench *b, struct ch_write *w)
 
 void bench_step(struct bench *b, bool write)
 {
-	struct ch_http *ca = &b->ca.http;
+	struct ch_http *cas[] = {&b->ca.http, &b->other.http};
 	struct ch_step step = {
-		.issuer = b->issuer, .https = &ca, .work = &b->row, .out = &b->last};
+		.issuer = b->issuer, .https = cas, .work = &b->row, .out = &b->last};
 
 	ch_write_done(&b->last);
 	ch_step_run(&step);

@@ -11,6 +11,8 @@ struct bench {
 	struct ch_issuer_config config;
 	struct ch_issuer *issuer;
 	struct fake_ca ca;
+	struct fake_ca other; /* the second, after bench_add_ca */
+	bool has_other;
 	/* What the store has; what the worker has is read from it anew after each "crash". */
 	struct ch_work row;
 	struct ch_write last; /* the last write */
@@ -28,6 +30,8 @@ extern int64_t bench_now_ms;
 /* names: one or two.  The account exists at the CA only after the first step. */
 struct bench *bench_new(const char *name, const char *www);
 void bench_free(struct bench *b);
+/* A second CA, with an account of its own. */
+void bench_add_ca(struct bench *b);
 /* Opens the issuer anew, as a restarted process would. */
 void bench_restart(struct bench *b);
 

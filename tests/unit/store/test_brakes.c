@@ -452,7 +452,7 @@ static void a_name_that_comes_back_has_no_second_certificate(void **state)
 	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
 	fx_add(fx, "a.example");
 	seen = feed(fx, "e1", head);
-	assert_int_equal(seen.n, 3);
+	assert_int_equal(seen.n, 4);
 	assert_int_equal(seen.row[0].kind, CH_RECORD_NAME);
 	assert_int_equal(seen.row[1].kind, CH_RECORD_SECOND);
 	assert_true(seen.row[1].version > seen.row[0].version);

@@ -5,7 +5,7 @@
 #define ROUNDS 1500
 #define NAMES 6
 #define EDGES 3 /* the first is never a canary */
-#define KEYS (3 * NAMES)
+#define KEYS (4 * NAMES)
 
 struct edge {
 	const char *id;
@@ -46,9 +46,10 @@ static size_t key_of(const struct ch_record *record)
 	for (size_t i = 0; i < NAMES; i++)
 		if (strlen(name_of(i)) == record->name_len &&
 			memcmp(name_of(i), record->name, record->name_len) == 0)
-			return record->kind == CH_RECORD_SECOND	  ? 2 * NAMES + i
-			       : record->kind == CH_RECORD_POLICY ? NAMES + i
-								  : i;
+			return record->kind == CH_RECORD_CHALLENGE ? 3 * NAMES + i
+			       : record->kind == CH_RECORD_SECOND  ? 2 * NAMES + i
+			       : record->kind == CH_RECORD_POLICY  ? NAMES + i
+								   : i;
 	fail_msg("a record of no name");
 	return 0;
 }
@@ -71,6 +72,7 @@ static int apply(const struct ch_store_feed_row *row, void *arg)
 	if (record.kind == CH_RECORD_TOMBSTONE) {
 		edge->key[NAMES + key].there = false;
 		edge->key[2 * NAMES + key].there = false;
+		edge->key[3 * NAMES + key].there = false;
 	}
 	return 0;
 }
@@ -93,7 +95,8 @@ static void assert_has_what_a_snapshot_has(struct walk *walk, const struct edge 
 {
 	struct ch_store_records_filter filter = {
 		.pool = "default", .edge = edge->id, .limit = 100};
-	static const char *const what[] = {"the name", "the policy", "the second"};
+	static const char *const what[] = {
+		"the name", "the policy", "the second", "the challenge"};
 	struct ch_store_records_info info;
 	struct edge shown = {.id = edge->id};
 
@@ -191,6 +194,18 @@ static uint8_t leaf_of(const struct ch_store_order *order)
 	return old.leaf[0];
 }
 
+static void answer_under(struct walk *walk, const struct ch_store_order *order)
+{
+	struct ch_store_answerer answerer = {order->names[0].name, 1 + roll(walk, 2)};
+	struct ch_op_patch patch = {.id = order->id,
+		.fence = order->fence,
+		.keep_lease = true,
+		.answerers = &answerer,
+		.n_answerers = 1};
+
+	assert_ok(fx_patch(walk->fx, &patch));
+}
+
 static void walk_issue(struct walk *walk)
 {
 	struct ch_store_order *orders;
@@ -202,6 +217,8 @@ static void walk_issue(struct walk *walk)
 
 		if (!order->has_leaf && !order->rollback && order->state < CH_ORDER_SEALED)
 			fx_seal(walk->fx, order);
+		if (!order->has_leaf && roll(walk, 2))
+			answer_under(walk, order);
 		if (!order->has_leaf)
 			assert_ok(fx_publish(
 				walk->fx, fx_publication(walk->fx, order, leaf_of(order))));

@@ -147,7 +147,7 @@ static void names_and_tombstones_are_unsigned_and_short(void **state)
 	assert_int_equal(back.kind, CH_RECORD_TOMBSTONE);
 	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_EINVAL);
 	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_EINVAL);
-	buf.data[1] = 7;
+	buf.data[1] = 8;
 	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EUNSUPPORTED);
 	buf.data[0] = 2;
 	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EUNSUPPORTED);
@@ -281,9 +281,43 @@ static void that_there_is_no_second_certificate_is_said_without_a_signature(void
 	ch_buf_done(&buf);
 }
 
+static void how_challenges_are_answered_round_trips(void **state)
+{
+	static const char token[] = "aZ09-_";
+	struct ch_record rec = {.kind = CH_RECORD_CHALLENGE,
+		.version = 9,
+		.account_hint = 77,
+		.name = "a.example",
+		.name_len = 9,
+		.token = {token, strlen(token)}};
+	char key[CH_RECORD_KEY_B];
+	struct ch_record back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_int_equal(back.kind, CH_RECORD_CHALLENGE);
+	assert_int_equal(back.account_hint, 77);
+	assert_int_equal(back.token.len, strlen(token));
+	assert_memory_equal(back.token.text, token, strlen(token));
+	assert_false(ch_record_is_signed(&back));
+	assert_int_equal(ch_record_key(back.kind, back.name, back.name_len, key), 11);
+	assert_string_equal(key, "a.example/7");
+	/* Longer than it says, shorter, and letters that no token has. */
+	assert_int_equal(ch_record_decode(buf.data, buf.len - 1, &back), CH_EPROTO);
+	buf.data[buf.len - 1] = '/';
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	buf.data[buf.len - 1] = 0;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	rec.token = (struct ch_text_view){"a b", 3};
+	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	ch_buf_done(&buf);
+}
+
 static void kinds_of_a_newer_sender_are_told_apart(void **state)
 {
-	static const uint8_t kinds[] = {0, 7, 8, 255};
+	static const uint8_t kinds[] = {0, 8, 9, 255};
 	struct ch_record rec = sample();
 	struct ch_record back;
 	struct ch_buf buf;
@@ -379,6 +413,7 @@ int main(void)
 		cmocka_unit_test(second_certificates_round_trip_and_do_not_become_first_ones),
 		cmocka_unit_test(
 			that_there_is_no_second_certificate_is_said_without_a_signature),
+		cmocka_unit_test(how_challenges_are_answered_round_trips),
 		cmocka_unit_test(kinds_of_a_newer_sender_are_told_apart),
 		cmocka_unit_test(bad_fields_are_not_encoded),
 		cmocka_unit_test(chains_round_trip),

@@ -1,0 +1,233 @@
+/* Several CAs: an order stays with its own, edges answer under its account, and what cannot be
+ * had from one is had from the next. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench.h"
+
+static struct bench *b;
+
+static int set_up(void **state)
+{
+	b = bench_new("shop.test", "www.shop.test");
+	bench_add_ca(b);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	bench_free(b);
+	return 0;
+}
+
+static void goes_to(size_t ca)
+{
+	strcpy(b->row.account, b->issuer->cas[ca].pace_account);
+}
+
+static void assert_let_go(const char *code)
+{
+	assert_int_equal(b->row.state, CH_ORDER_FAILED);
+	for (size_t i = 0; i < b->row.n_names; i++) {
+		assert_false(b->last.verdicts[i].failed);
+		assert_string_equal(b->last.verdicts[i].reason.code, code);
+		assert_true(b->last.verdicts[i].next_at_ms <= bench_now_ms);
+	}
+}
+
+static void an_order_stays_with_its_ca(void **state)
+{
+	goes_to(1);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.n_orders, 0);
+	assert_int_equal(b->other.issued, 1);
+	assert_int_equal(b->publications, 1);
+}
+
+static void an_order_of_an_older_store_goes_to_the_first(void **state)
+{
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.issued, 1);
+	assert_int_equal(b->other.n_orders, 0);
+	assert_int_equal(b->last.answer_under, 0);
+}
+
+static void edges_are_told_before_the_ca_is_asked(void **state)
+{
+	goes_to(1);
+	bench_step(b, true);
+	assert_true(b->last.answer_under == b->issuer->cas[1].account_hint);
+	assert_true(b->last.go_on);
+	assert_false(b->last.has_state);
+	assert_int_equal(b->other.count[FAKE_NEW_ORDER], 0);
+	/* A renewal waits for them too: what they answered until now was the other account's.
+	 */
+	b->row.renewal = true;
+	b->row.edges.ready = false;
+	b->row.edges.caught_up = 0;
+	bench_step(b, true);
+	assert_int_equal(b->other.count[FAKE_NEW_ORDER], 0);
+	assert_string_equal(b->last.reason.code, "edges-behind");
+	b->row.edges.ready = true;
+	bench_step(b, true);
+	assert_int_equal(b->other.count[FAKE_NEW_ORDER], 1);
+}
+
+static void edges_that_answer_so_already_are_told_nothing(void **state)
+{
+	goes_to(1);
+	for (size_t i = 0; i < 2; i++)
+		b->row.answer_under[i] = b->issuer->cas[1].account_hint;
+	bench_step(b, true);
+	assert_int_equal(b->last.answer_under, 0);
+	assert_int_equal(b->other.count[FAKE_NEW_ORDER], 1);
+}
+
+/* The account key was replaced, or the first CA comes after another one. */
+static void the_first_ca_tells_edges_that_answer_otherwise(void **state)
+{
+	goes_to(0);
+	b->row.answer_under[1] = 77;
+	bench_step(b, true);
+	assert_true(b->last.answer_under == b->issuer->cas[0].account_hint);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.issued, 1);
+}
+
+static void an_order_of_a_ca_that_is_gone_ends(void **state)
+{
+	strcpy(b->row.account, "gone.test/thumb");
+	bench_step(b, true);
+	assert_let_go("ca-not-configured");
+	assert_int_equal(b->ca.n_orders, 0);
+}
+
+static void what_is_published_needs_no_ca(void **state)
+{
+	goes_to(1);
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	strcpy(b->row.account, "gone.test/thumb");
+	bench_run_to(b, CH_ORDER_DONE);
+}
+
+static void a_ca_that_is_down_is_passed_over(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 100};
+
+	goes_to(0);
+	fake_ca_inject(&b->ca, FAKE_DIRECTORY, down);
+	bench_step(b, true);
+	assert_let_go("ca-next");
+	assert_false(ch_ca_is_usable(&b->issuer->cas[0]));
+	assert_true(ch_ca_is_usable(&b->issuer->cas[1]));
+}
+
+static void without_another_one_it_is_waited_for(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 100};
+
+	goes_to(0);
+	fake_ca_inject(&b->ca, FAKE_DIRECTORY, down);
+	fake_ca_inject(&b->other, FAKE_DIRECTORY, down);
+	bench_step(b, true);
+	assert_let_go("ca-next");
+	/* The next order, at the second, which is down too. */
+	b->row.state = CH_ORDER_NEW;
+	goes_to(1);
+	for (size_t i = 0; i < 2; i++)
+		b->row.answer_under[i] = b->issuer->cas[1].account_hint;
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_NEW);
+	assert_true(b->last.next_at_ms > 0);
+}
+
+static void one_hiccup_costs_no_order_that_is_under_way(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 1};
+
+	goes_to(0);
+	bench_run_to(b, CH_ORDER_VALIDATING);
+	fake_ca_inject(&b->ca, FAKE_AUTHZ, down);
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_VALIDATING);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->other.n_orders, 0);
+}
+
+static void a_ca_that_stays_down_loses_the_order(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 100};
+
+	goes_to(0);
+	bench_run_to(b, CH_ORDER_VALIDATING);
+	fake_ca_inject(&b->ca, FAKE_AUTHZ, down);
+	for (int i = 0; i < 20 && b->row.state != CH_ORDER_FAILED; i++)
+		bench_step(b, true);
+	assert_let_go("ca-next");
+}
+
+static void what_may_have_been_issued_is_waited_for(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 20};
+
+	goes_to(0);
+	bench_run_to(b, CH_ORDER_SEALED);
+	fake_ca_inject(&b->ca, FAKE_FINALIZE, down);
+	fake_ca_inject(&b->ca, FAKE_ORDER, down);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.issued, 1);
+	assert_int_equal(b->other.n_orders, 0);
+}
+
+static void an_account_that_is_refused_is_passed_over(void **state)
+{
+	struct fake_answer refused = {.status = 403,
+		.header = "Content-Type: application/problem+json",
+		.body = "{\"type\":\"urn:ietf:params:acme:error:externalAccountRequired\"}",
+		.times = 10};
+
+	goes_to(0);
+	fake_ca_inject(&b->ca, FAKE_ACCOUNT, refused);
+	bench_step(b, true);
+	assert_let_go("ca-next");
+	assert_false(ch_ca_is_usable(&b->issuer->cas[0]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_order_stays_with_its_ca, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_order_of_an_older_store_goes_to_the_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			edges_are_told_before_the_ca_is_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			edges_that_answer_so_already_are_told_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_first_ca_tells_edges_that_answer_otherwise, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_order_of_a_ca_that_is_gone_ends, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_published_needs_no_ca, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_ca_that_is_down_is_passed_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			without_another_one_it_is_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			one_hiccup_costs_no_order_that_is_under_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_ca_that_stays_down_loses_the_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_may_have_been_issued_is_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_account_that_is_refused_is_passed_over, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
