@@ -60,12 +60,14 @@ sanitized_nginx() {
 	return "$status"
 }
 
+# Most of them wait most of the time: more at once than there are processors.
 # system_tests DIR [MORE TESTS…]: the binary of DIR; the module of build/ and Debian's nginx, or
 # what the caller has put into CERTHERD_MODULE and CERTHERD_NGINX.
 system_tests() {
 	CERTHERD_BIN=$PWD/$1/src/certherd \
 	CERTHERD_MODULE=${CERTHERD_MODULE:-$PWD/build/nginx/ngx_http_certherd_module.so} \
-		"$python" -m pytest -p no:cacheprovider -q tests/system "${@:2}" --junitxml="$1/system.xml" ${PYTEST_ARGS:-}
+		"$python" -m pytest -p no:cacheprovider -q -n $((jobs + 1)) --dist loadfile tests/system "${@:2}" \
+		--junitxml="$1/system.xml" ${PYTEST_ARGS:-}
 }
 
 step() {

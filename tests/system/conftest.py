@@ -6,6 +6,7 @@ a time limit (marker `timeout`, seconds); a failure shows the logs of everything
 
 import os
 import pathlib
+import random
 import signal
 import sys
 
@@ -23,6 +24,8 @@ _sites = []
 
 
 def pytest_configure(config):
+    # Drawn once, for all processes that share the tests: they must agree on which there are.
+    os.environ.setdefault("CERTHERD_KILL_SEED", str(random.SystemRandom().randrange(10**6)))
     config.addinivalue_line("markers", "timeout(seconds): the test's time limit")
 
 

@@ -18,7 +18,7 @@ from killing import Killer, Visitors
 from lab import wait
 
 ROUNDS = int(os.environ.get("CERTHERD_KILL_ROUNDS", "3"))
-FIRST_SEED = int(os.environ.get("CERTHERD_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
+FIRST_SEED = int(os.environ["CERTHERD_KILL_SEED"])  # drawn by conftest.py unless given
 NAMES = [f"n{number:02}.kill.example.com" for number in range(100)]
 # Of each of the two phases, issuance and renewal.
 KILLS = 10
