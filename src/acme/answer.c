@@ -10,8 +10,9 @@
 #define LIMIT_WAIT_MS CH_HOUR_MS
 
 static const char *const kinds[] = {"directory", "new nonce", "renewal information",
-	"find account", "new account", "new order", "get order", "get authorization",
-	"answer challenge", "finalize", "get certificate"};
+	"find account", "new account", "change account key", "deactivate account",
+	"revoke certificate", "new order", "get order", "get authorization", "answer challenge",
+	"finalize", "get certificate"};
 
 const char *ch_acme_kind_str(enum ch_acme_kind kind)
 {
@@ -136,6 +137,28 @@ static enum ch_acme_fate take_error(
 	return ans->fate;
 }
 
+/* `<URL>;rel="alternate"`, as RFC 8288 writes it and CAs send it: one in each header. */
+static void take_alternate(const char *link, struct ch_acme_answer *ans)
+{
+	const char *end = link[0] == '<' ? strchr(link, '>') : NULL;
+	char url[CH_ACME_URL_B];
+
+	if (!end || !strstr(end, "rel=\"alternate\"") ||
+		(size_t)(end - link) > sizeof(url) - 1 ||
+		ans->n_alternates == CH_ACME_ALTERNATES_MAX)
+		return;
+	snprintf(url, sizeof(url), "%.*s", (int)(end - link - 1), link + 1);
+	if (ch_acme_url_ok(url))
+		strcpy(ans->alternates[ans->n_alternates++], url);
+}
+
+static void take_alternates(const struct ch_http_resp *resp, struct ch_acme_answer *ans)
+{
+	for (size_t i = 0; i < resp->n_headers; i++)
+		if (strcmp(resp->headers[i].name, "link") == 0)
+			take_alternate(resp->headers[i].value, ans);
+}
+
 static int take_certificate(struct ch_http_resp *resp, struct ch_acme_answer *ans)
 {
 	const char *begin = strstr(ch_buf_str(&resp->body), "-----BEGIN CERTIFICATE-----");
@@ -144,6 +167,7 @@ static int take_certificate(struct ch_http_resp *resp, struct ch_acme_answer *an
 		return ch_err_set(&ans->err, CH_EPROTO, "ca-no-certificate",
 			"The CA's answer holds no certificate in PEM.");
 	ch_buf_done(&ans->pem);
+	take_alternates(resp, ans);
 	ans->pem = resp->body;
 	ch_buf_init(&resp->body, 0);
 	return CH_OK;
@@ -184,6 +208,9 @@ static int take_object(
 	switch (kind) {
 	case CH_ACME_NEW_NONCE:
 	case CH_ACME_ANSWER_CHALLENGE: /* the authorization is polled, not this */
+	case CH_ACME_KEY_CHANGE:
+	case CH_ACME_DEACTIVATE:
+	case CH_ACME_REVOKE:
 		return CH_OK;
 	case CH_ACME_FIND_ACCOUNT:
 	case CH_ACME_NEW_ACCOUNT:

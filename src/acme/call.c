@@ -44,6 +44,12 @@ static const char *request_url(const struct ch_acme_call *call)
 	case CH_ACME_FIND_ACCOUNT:
 	case CH_ACME_NEW_ACCOUNT:
 		return s->directory.new_account;
+	case CH_ACME_KEY_CHANGE:
+		return s->directory.key_change;
+	case CH_ACME_DEACTIVATE:
+		return s->kid;
+	case CH_ACME_REVOKE:
+		return s->directory.revoke_cert;
 	case CH_ACME_NEW_ORDER:
 		return s->directory.new_order;
 	case CH_ACME_RENEWAL_INFO:
@@ -74,6 +80,20 @@ static int check_host(const struct ch_acme_call *call, struct ch_err *err)
 	return ch_err_set(err, CH_EINVAL, "ca-foreign-url",
 		"%.*s is on a host that the CA's directory does not name: it is not asked.",
 		(int)strcspn(url, "?"), url);
+}
+
+/* What the directory need not have. */
+static int check_offered(const struct ch_acme_call *call, struct ch_err *err)
+{
+	const struct ch_acme_directory *dir = &call->session->directory;
+
+	if (call->req->kind == CH_ACME_REVOKE && !dir->revoke_cert[0])
+		return ch_err_set(err, CH_ENOTFOUND, "ca-no-revocation",
+			"The CA's directory has no revokeCert: ask the CA how to revoke.");
+	if (call->req->kind == CH_ACME_KEY_CHANGE && !dir->key_change[0])
+		return ch_err_set(err, CH_ENOTFOUND, "ca-no-key-change",
+			"The CA's directory has no keyChange: make a new account instead.");
+	return CH_OK;
 }
 
 static int renewal_url(struct ch_acme_call *call, struct ch_err *err)
@@ -130,6 +150,8 @@ int ch_acme_call_next(
 		call->req->kind == CH_ACME_DIRECTORY || call->req->kind == CH_ACME_RENEWAL_INFO;
 	int rc = check_host(call, err);
 
+	if (rc == CH_OK)
+		rc = check_offered(call, err);
 	if (rc == CH_OK && call->req->kind == CH_ACME_RENEWAL_INFO)
 		rc = renewal_url(call, err);
 	if (rc)

@@ -12,12 +12,15 @@
  *   RENEWAL_INFO      GET renewalInfo/certID (no account, no nonce)  window
  *   FIND_ACCOUNT      POST newAccount {onlyReturnExisting}           location
  *   NEW_ACCOUNT       POST newAccount {contact, terms, EAB}          location
- *   NEW_ORDER         POST newOrder {identifiers, replaces}          order, location
+ *   KEY_CHANGE        POST keyChange {account, oldKey, by new_key}   -
+ *   DEACTIVATE        POST account URL {status}                      -
+ *   REVOKE            POST revokeCert {certificate, reason}          -
+ *   NEW_ORDER         POST newOrder {identifiers, replaces, profile} order, location
  *   GET_ORDER         POST-as-GET order URL                          order
  *   GET_AUTHZ         POST-as-GET authorization URL                  authz
  *   ANSWER_CHALLENGE  POST {} challenge URL                          -
  *   FINALIZE          POST {csr} finalize URL                        order
- *   GET_CERTIFICATE   POST-as-GET certificate URL                    pem
+ *   GET_CERTIFICATE   POST-as-GET certificate URL                    pem, alternates
  *
  * An order that names the certificate that it replaces (RFC 9773 section 5) is refused as a
  * whole when the CA does not agree: it is asked for once more without.
@@ -43,6 +46,9 @@ enum ch_acme_kind {
 	CH_ACME_RENEWAL_INFO,
 	CH_ACME_FIND_ACCOUNT,
 	CH_ACME_NEW_ACCOUNT,
+	CH_ACME_KEY_CHANGE,
+	CH_ACME_DEACTIVATE,
+	CH_ACME_REVOKE,
 	CH_ACME_NEW_ORDER,
 	CH_ACME_GET_ORDER,
 	CH_ACME_GET_AUTHZ,
@@ -53,6 +59,7 @@ enum ch_acme_kind {
 const char *ch_acme_kind_str(enum ch_acme_kind kind);
 
 #define CH_ACME_CONTACTS_MAX 8
+#define CH_ACME_ALTERNATES_MAX 4
 
 struct ch_acme_signup {
 	const char *contacts[CH_ACME_CONTACTS_MAX]; /* "mailto:…" */
@@ -69,6 +76,11 @@ struct ch_acme_request {
 	const struct ch_acme_signup *signup; /* NEW_ACCOUNT */
 	const char *const *names;	     /* NEW_ORDER */
 	size_t n_names;
+	const char *profile; /* NEW_ORDER: by which the CA issues; NULL: the CA's default */
+	EVP_PKEY *new_key;   /* KEY_CHANGE */
+	const uint8_t *cert; /* REVOKE: DER */
+	size_t cert_len;
+	int reason;	     /* REVOKE: RFC 5280 section 5.3.1 */
 	const char *cert_id; /* RENEWAL_INFO; NEW_ORDER: what it replaces, or NULL */
 	const uint8_t *csr;  /* FINALIZE: DER */
 	size_t csr_len;
@@ -87,6 +99,9 @@ struct ch_acme_answer {
 	struct ch_acme_order order;
 	struct ch_acme_authz authz;
 	struct ch_buf pem;
+	/* GET_CERTIFICATE: other chains for the same leaf (RFC 8555 section 7.4.2). */
+	char alternates[CH_ACME_ALTERNATES_MAX][CH_ACME_URL_B];
+	size_t n_alternates;
 };
 
 void ch_acme_answer_init(struct ch_acme_answer *ans);

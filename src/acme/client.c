@@ -95,6 +95,7 @@ static bool is_stale_directory(const struct ch_acme_call *call, enum ch_acme_fat
 {
 	return fate == CH_ACME_GONE &&
 	       (call->sending == CH_ACME_NEW_NONCE || call->sending == CH_ACME_NEW_ORDER ||
+		       call->sending == CH_ACME_KEY_CHANGE || call->sending == CH_ACME_REVOKE ||
 		       call->sending == CH_ACME_NEW_ACCOUNT ||
 		       call->sending == CH_ACME_FIND_ACCOUNT);
 }

@@ -51,6 +51,14 @@ static int copy_url(
 	return CH_OK;
 }
 
+/* Without it everything else works. */
+static void copy_optional(const json_t *doc, const char *key, char ret_url[CH_ACME_URL_B])
+{
+	const char *url = ch_acme_json_str(doc, key);
+
+	strcpy(ret_url, ch_acme_url_ok(url) ? url : "");
+}
+
 static bool is_host_name(const char *text)
 {
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -78,7 +86,6 @@ int ch_acme_directory_read(
 {
 	struct ch_acme_directory dir = {0};
 	const json_t *meta = json_object_get(doc, "meta");
-	const char *info;
 	int rc;
 
 	rc = copy_url(doc, "newNonce", dir.new_nonce, err);
@@ -88,9 +95,9 @@ int ch_acme_directory_read(
 		rc = copy_url(doc, "newOrder", dir.new_order, err);
 	if (rc)
 		return rc;
-	info = ch_acme_json_str(doc, "renewalInfo");
-	/* Optional: without it everything else works. */
-	strcpy(dir.renewal_info, ch_acme_url_ok(info) ? info : "");
+	copy_optional(doc, "renewalInfo", dir.renewal_info);
+	copy_optional(doc, "revokeCert", dir.revoke_cert);
+	copy_optional(doc, "keyChange", dir.key_change);
 	dir.eab_required = json_is_true(json_object_get(meta, "externalAccountRequired"));
 	read_identities(meta, &dir);
 	*ret_dir = dir;

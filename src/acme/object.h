@@ -32,7 +32,10 @@ struct ch_acme_directory { /* owns its text */
 	char new_nonce[CH_ACME_URL_B];
 	char new_account[CH_ACME_URL_B];
 	char new_order[CH_ACME_URL_B];
-	char renewal_info[CH_ACME_URL_B]; /* RFC 9773; "": the CA has none, or no fit URL */
+	/* Optional: "" where the CA has none, or no fit URL. */
+	char renewal_info[CH_ACME_URL_B]; /* RFC 9773 */
+	char revoke_cert[CH_ACME_URL_B];
+	char key_change[CH_ACME_URL_B];
 	bool eab_required;
 	/* meta.caaIdentities; more, and what is no host name, are left out. */
 	char caa_identities[CH_ACME_IDENTITIES_MAX][CH_ACME_IDENTITY_B];

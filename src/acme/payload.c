@@ -65,6 +65,8 @@ static int new_order(json_t *doc, const struct ch_acme_request *req)
 		if (json_array_append_new(
 			    list, json_pack("{ssss}", "type", "dns", "value", req->names[i])))
 			return CH_ENOMEM;
+	if (req->profile && json_object_set_new(doc, "profile", json_string(req->profile)))
+		return CH_ENOMEM;
 	if (!req->cert_id)
 		return CH_OK;
 	if (!ch_acme_cert_id_ok(req->cert_id))
@@ -84,6 +86,50 @@ static int finalize(json_t *doc, const struct ch_acme_request *req)
 									      : CH_OK;
 }
 
+static int revoke_cert(json_t *doc, const struct ch_acme_request *req)
+{
+	CH_AUTO_BUF struct ch_buf cert;
+
+	ch_buf_init(&cert, CH_B64U_TEXT_B(CSR_MAX_B));
+	if (ch_b64u_add(&cert, req->cert, req->cert_len))
+		return cert.rc;
+	return json_object_set_new(doc, "certificate", json_string(ch_buf_str(&cert))) ||
+			       json_object_set_new(doc, "reason", json_integer(req->reason))
+		       ? CH_ENOMEM
+		       : CH_OK;
+}
+
+/* RFC 8555 section 7.3.5: the new key signs that it takes the place of the old one; the old one
+ * signs that as any request. */
+static int key_change(
+	json_t *doc, const struct ch_acme_request *req, const struct ch_acme_session *session)
+{
+	CH_AUTO_BUF struct ch_buf old;
+	CH_AUTO_BUF struct ch_buf inner;
+	CH_AUTO_FREE char *claim = NULL;
+	struct ch_jws jws = {.key = req->new_key, .url = session->directory.key_change};
+	json_auto_t *signed_claim = NULL;
+	int rc;
+
+	ch_buf_init(&old, 512);
+	ch_buf_init(&inner, 16384);
+	rc = ch_jwk_add(session->key, &old);
+	if (rc)
+		return rc;
+	signed_claim = json_pack("{ssso}", "account", session->kid, "oldKey",
+		json_loadb(ch_buf_str(&old), old.len, 0, NULL));
+	claim = json_dumps(signed_claim, JSON_COMPACT);
+	if (!claim)
+		return CH_ENOMEM;
+	jws.payload = claim;
+	rc = ch_jws_sign(&jws, &inner);
+	if (rc)
+		return rc;
+	json_decref(signed_claim);
+	signed_claim = json_loadb(ch_buf_str(&inner), inner.len, 0, NULL);
+	return json_object_update(doc, signed_claim) ? CH_ENOMEM : CH_OK;
+}
+
 static int fill(json_t *doc, const struct ch_acme_request *req,
 	const struct ch_acme_session *session, struct ch_err *err)
 {
@@ -97,6 +143,14 @@ static int fill(json_t *doc, const struct ch_acme_request *req,
 		return new_order(doc, req);
 	case CH_ACME_FINALIZE:
 		return finalize(doc, req);
+	case CH_ACME_REVOKE:
+		return revoke_cert(doc, req);
+	case CH_ACME_KEY_CHANGE:
+		return key_change(doc, req, session);
+	case CH_ACME_DEACTIVATE:
+		return json_object_set_new(doc, "status", json_string("deactivated"))
+			       ? CH_ENOMEM
+			       : CH_OK;
 	default:
 		return CH_OK; /* ANSWER_CHALLENGE: the empty object */
 	}

@@ -24,6 +24,21 @@ size_t ch_cert_chain_len(const struct ch_cert_chain *chain)
 	return chain->n;
 }
 
+bool ch_cert_chain_has_issuer(const struct ch_cert_chain *chain, const char *common_name)
+{
+	char text[256];
+
+	for (size_t i = 0; i < chain->n; i++) {
+		X509_NAME *issuer = X509_get_issuer_name(chain->list[i].x509);
+		int len = X509_NAME_get_text_by_NID(
+			issuer, NID_commonName, text, (int)sizeof(text));
+
+		if (len >= 0 && strcmp(text, common_name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void ch_cert_chain_der(
 	const struct ch_cert_chain *chain, size_t i, const uint8_t **ret_der, size_t *ret_len)
 {

@@ -38,6 +38,11 @@ static int add_jwk(struct ch_buf *out, EVP_PKEY *key)
 	return ch_buf_add_str(out, "\"}");
 }
 
+int ch_jwk_add(EVP_PKEY *key, struct ch_buf *out)
+{
+	return add_jwk(out, key);
+}
+
 int ch_jwk_thumbprint(EVP_PKEY *key, char ret_text[CH_THUMBPRINT_TEXT_B])
 {
 	CH_AUTO_BUF struct ch_buf jwk;

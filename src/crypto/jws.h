@@ -12,6 +12,9 @@
 /* RFC 7638 thumbprint of a P-256 public key. */
 CH_MUST int ch_jwk_thumbprint(EVP_PKEY *key, char ret_text[CH_THUMBPRINT_TEXT_B]);
 
+/* The public half as a JWK, as it is in a thumbprint.  Appends it. */
+CH_MUST int ch_jwk_add(EVP_PKEY *key, struct ch_buf *out);
+
 struct ch_jws {
 	EVP_PKEY *key;	   /* account key, P-256 */
 	const char *kid;   /* account URL, or NULL: the JWK goes in instead */

@@ -28,6 +28,8 @@ CH_MUST int ch_cert_chain_parse_pem(
 CH_MUST int ch_cert_chain_from_der(const uint8_t *const *der, const size_t *len, size_t n,
 	struct ch_cert_chain **ret_chain, struct ch_err *err);
 void ch_cert_chain_free(struct ch_cert_chain *chain);
+/* Whether a certificate of it was issued by one of that common name. */
+bool ch_cert_chain_has_issuer(const struct ch_cert_chain *chain, const char *common_name);
 size_t ch_cert_chain_len(const struct ch_cert_chain *chain);
 /* DER of certificate i (0 = leaf); borrowed from chain. */
 void ch_cert_chain_der(

@@ -34,6 +34,9 @@ struct ch_ca_config {	  /* strings are borrowed from the ch_conf; not to be copi
 	const char *eab_hmac_file; /* "" when there is none */
 	const char *account_key;
 	const char *account_state;
+	const char *profile; /* NULL: the CA's default */
+	/* Common name of a certificate of the chain to prefer; NULL: what the CA sends. */
+	const char *preferred_chain;
 	char caa_identities[CH_CAA_IDENTITIES_MAX][CH_DNS_NAME_B]; /* instead of the CA's */
 	size_t n_caa_identities;
 	struct ch_limits limits; /* of the CA, as they are kept to */

@@ -60,6 +60,13 @@ static const char *preset_of(const char *directory)
 	return "generic";
 }
 
+static const char *optional(struct ch_conf *conf, const char *section, const char *key)
+{
+	const char *text = ch_conf_str(conf, section, key, "");
+
+	return text && *text ? text : NULL;
+}
+
 static void read_eab(struct ch_conf *conf, const char *section, struct ch_ca_config *ca)
 {
 	const char *kid = ch_conf_str(conf, section, "eab_kid", "");
@@ -88,6 +95,8 @@ static void read_ca(struct ch_conf *conf, const char *section, const char *key,
 	read_eab(conf, section, ca);
 	ca->account_key = ch_conf_path(conf, section, "account_key", key);
 	ca->account_state = ch_conf_path(conf, section, "account_state", state);
+	ca->profile = optional(conf, section, "profile");
+	ca->preferred_chain = optional(conf, section, "preferred_chain");
 	ch_conf_list(conf, section, "caa_identities", "", add_identity, ca);
 	ch_limits_read(conf, section, preset_of(ca->directory), &ca->limits);
 }

@@ -3,5 +3,8 @@
 #define CH_ISSUERD_ISSUERD_H
 
 int ch_issuer_main(int argc, char **argv);
+/* `certherd account`, `certherd revoke` */
+int ch_account_main(int argc, char **argv);
+int ch_revoke_main(int argc, char **argv);
 
 #endif

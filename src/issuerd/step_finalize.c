@@ -9,6 +9,41 @@
  * ones take hours. */
 #define FINALIZING_MOST_MS (6 * CH_HOUR_MS)
 
+static bool is_preferred(const char *wanted, const struct ch_buf *pem)
+{
+	struct ch_cert_chain *chain = NULL;
+	struct ch_err err;
+	bool has = false;
+
+	if (ch_cert_chain_parse_pem(ch_buf_str(pem), pem->len, &chain, &err) == CH_OK)
+		has = ch_cert_chain_has_issuer(chain, wanted);
+	ch_cert_chain_free(chain);
+	return has;
+}
+
+/* The chain that is wished for, if the CA has it; else that which it sent.  Where the CA does
+ * not hand one out, what there is has to do: a name without a certificate is worse. */
+static void choose_chain(struct ch_step *step, const struct ch_acme_answer *sent)
+{
+	const char *wanted = step->ca->config->preferred_chain;
+
+	if (wanted && !is_preferred(wanted, &sent->pem)) {
+		for (size_t i = 0; i < sent->n_alternates; i++) {
+			struct ch_acme_request req = {
+				.kind = CH_ACME_GET_CERTIFICATE, .url = sent->alternates[i]};
+			CH_AUTO_ANSWER struct ch_acme_answer ans;
+
+			ch_acme_answer_init(&ans);
+			if (ch_step_ask(step, &req, &ans) == CH_ACME_OK &&
+				is_preferred(wanted, &ans.pem)) {
+				ch_step_publish(step, ch_buf_str(&ans.pem), ans.pem.len);
+				return;
+			}
+		}
+	}
+	ch_step_publish(step, ch_buf_str(&sent->pem), sent->pem.len);
+}
+
 static void download(struct ch_step *step, const struct ch_acme_order *order)
 {
 	struct ch_acme_request req = {
@@ -23,7 +58,7 @@ static void download(struct ch_step *step, const struct ch_acme_order *order)
 	if (ans.fate != CH_ACME_OK)
 		ch_step_ca_error(step, &ans);
 	else
-		ch_step_publish(step, ch_buf_str(&ans.pem), ans.pem.len);
+		choose_chain(step, &ans);
 }
 
 static void give_up(struct ch_step *step, const struct ch_acme_answer *ans)

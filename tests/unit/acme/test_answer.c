@@ -215,6 +215,22 @@ static void content_types_are_not_held_against_a_good_object(void **state)
 	assert_non_null(strstr(ans.err.detail, "web page"));
 }
 
+static void other_chains_are_taken_from_links(void **state)
+{
+	struct script_turn turn = {.status = 200,
+		.headers = {"Link: <https://ca/dir>;rel=\"index\"",
+			"Link: <https://ca/cert/1/1>;rel=\"alternate\"",
+			"Link: <http://ca/cert/1/2>;rel=\"alternate\"",
+			"Link: <https://ca/cert/1/3;rel=\"alternate\"",
+			"Link: <https://ca/cert/1/4>; title=\"x\"; rel=\"alternate\""},
+		.body = "-----BEGIN CERTIFICATE-----\n"};
+
+	assert_int_equal(take(CH_ACME_GET_CERTIFICATE, turn), CH_ACME_OK);
+	assert_int_equal(ans.n_alternates, 2);
+	assert_string_equal(ans.alternates[0], "https://ca/cert/1/1");
+	assert_string_equal(ans.alternates[1], "https://ca/cert/1/4");
+}
+
 static void certificates_must_be_pem(void **state)
 {
 	struct script_turn turn = {.status = 200,
@@ -252,6 +268,7 @@ int main(void)
 		T(the_page_to_visit_is_a_url_and_nothing_else),
 		T(objects_that_are_gone_are_told_from_refusals),
 		T(content_types_are_not_held_against_a_good_object),
+		T(other_chains_are_taken_from_links),
 		T(certificates_must_be_pem),
 		T(answers_to_challenges_need_no_body),
 	};
