@@ -41,6 +41,8 @@ static const struct command commands[] = {
 	{"cert", "show|rollback NAME", "the certificate of a name, and the one before it",
 		ch_cert_main},
 	{"feed", "COMMAND", "what edges get: show, freeze, thaw, canary", ch_feed_main},
+	{"rekey", "--all|…", "new certificates for many names before their renewal",
+		ch_rekey_main},
 	{"limits", "", "what is used up of the CAs' limits, and how many names wait",
 		ch_limits_main},
 	{"probe", "NAME", "what the name's public addresses serve, and what they should",

@@ -38,6 +38,7 @@ struct ch_store_backend {
 		struct ch_store_edge **ret_edges, size_t *ret_n);
 	int (*list_tickets)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_tickets **ret_list, size_t *ret_n);
+	int (*get_rekey)(struct ch_store *store, struct ch_store_rekey *ret_rekey);
 	int (*get_limits)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_limits *ret_limits);
 	int (*next_due)(struct ch_store *store, int64_t *ret_at_ms);

@@ -96,7 +96,7 @@ static int settle_edges(struct ch_work *w, int64_t max_rows, int64_t *ret_settle
 		"AND EXISTS (SELECT 1 FROM edge e WHERE e.pool = n.pool AND e.seen_at >= ?2) "
 		"AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.pool = n.pool "
 		"AND e.seen_at >= ?2 AND (e.epoch <> ?3 OR e.seq < (SELECT max(r.seq) "
-		"FROM edge_record r WHERE r.name IN (n.name, n.name || '/6') "
+		"FROM edge_record r WHERE r.name IN (n.name, n.name || '/6', n.name || '/7') "
 		"AND r.pool = n.pool))) LIMIT ?4)",
 		"iibi", w->now, w->now - w->edge_timeout_ms, w->epoch, sizeof(w->epoch),
 		max_rows);

@@ -122,6 +122,7 @@ static const struct ch_store_backend sqlite_backend = {
 	.list_pools = ch_sqlite_list_pools,
 	.list_edges = ch_sqlite_list_edges,
 	.list_tickets = ch_sqlite_list_tickets,
+	.get_rekey = ch_sqlite_get_rekey,
 	.get_limits = ch_sqlite_get_limits,
 	.next_due = ch_sqlite_next_due,
 	.get_status = ch_sqlite_get_status,

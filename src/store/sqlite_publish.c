@@ -199,6 +199,8 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
+	if (!rc && !pub->rollback)
+		rc = ch_work_rekeyed(w, row.name, second);
 	if (!rc)
 		rc = ch_work_history(w, row.name, pub->rollback ? "rolled-back" : "published",
 			in->serial, CH_ACTOR_NOBODY);

@@ -78,6 +78,7 @@ int ch_sqlite_list_edges(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_edge **ret_edges, size_t *ret_n);
 int ch_sqlite_list_tickets(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_tickets **ret_list, size_t *ret_n);
+int ch_sqlite_get_rekey(struct ch_store *base, struct ch_store_rekey *ret_rekey);
 int ch_sqlite_get_limits(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits);
 int ch_sqlite_next_due(struct ch_store *base, int64_t *ret_at_ms);

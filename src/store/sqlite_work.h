@@ -48,6 +48,7 @@ CH_MUST int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house);
 CH_MUST int ch_work_pool(struct ch_work *w, const struct ch_op_pool *pool);
 CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
 CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rollback);
+CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
 
 /* ---- sqlite_work.c ---- */
 /* The next id: higher than every order's and every record's version so far. */
@@ -102,6 +103,10 @@ CH_MUST int ch_work_answerer(
 /* From now on under this one: a CHALLENGE record, when that is a change. */
 CH_MUST int ch_work_answer_under(
 	struct ch_work *w, const char *pool, const char *name, uint64_t hint);
+
+/* ---- sqlite_rekey.c ---- */
+/* The name has a new certificate. */
+CH_MUST int ch_work_rekeyed(struct ch_work *w, const char *name, bool second);
 
 /* ---- sqlite_tickets.c ---- */
 CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);

@@ -45,6 +45,8 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_release(w, &op->u.release);
 	case CH_OP_ROLLBACK:
 		return ch_work_rollback(w, &op->u.rollback);
+	case CH_OP_REKEY:
+		return ch_work_rekey(w, &op->u.rekey);
 	default:
 		return ch_err_set(&op->err, CH_EINVAL, "internal", "no such operation");
 	}

@@ -165,6 +165,11 @@ int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
 	return store->backend->list_tickets(store, arena, ret_list, ret_n);
 }
 
+int ch_store_get_rekey(struct ch_store *store, struct ch_store_rekey *ret_rekey)
+{
+	return store->backend->get_rekey(store, ret_rekey);
+}
+
 int ch_store_get_limits(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_limits *ret_limits)
 {

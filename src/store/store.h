@@ -31,6 +31,7 @@
 #include "base/err.h"
 #include "store/pace.h"
 #include "store/store_pool.h"
+#include "store/store_rekey.h"
 #include "wire/feed.h"
 #include "wire/record.h"
 #include "wire/state.h"
@@ -258,6 +259,7 @@ enum ch_store_op_type {
 	CH_OP_POOL,
 	CH_OP_RELEASE,
 	CH_OP_ROLLBACK,
+	CH_OP_REKEY,
 	CH_OP_TYPE_COUNT
 };
 
@@ -501,6 +503,7 @@ struct ch_store_op {
 		struct ch_op_pool pool;
 		struct ch_op_release release;
 		struct ch_op_rollback rollback;
+		struct ch_op_rekey rekey;
 	} u;
 	/* out: valid in done() and after */
 	int rc;

@@ -33,6 +33,8 @@ ch_req_fn ch_handle_order_patch;
 ch_req_fn ch_handle_order_publish;
 /* handlers_limits.c */
 ch_req_fn ch_handle_limits;
+ch_req_fn ch_handle_rekey_post;
+ch_req_fn ch_handle_rekey_get;
 /* handlers_tickets.c */
 ch_req_fn ch_handle_limits;
 ch_req_fn ch_handle_tickets_list;

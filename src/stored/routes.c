@@ -65,6 +65,10 @@ const struct ch_route ch_routes[] = {
 
 	{"GET", "/v1/limits", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_limits,
 		"What is used up of the CAs' limits"},
+	{"POST", "/v1/rekey", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_rekey_post,
+		"Plan new certificates before their renewal"},
+	{"GET", "/v1/rekey", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_rekey_get,
+		"How far that is"},
 	{"GET", "/v1/tickets", ISSUER, CH_BODY_NONE, 0, "", ch_handle_tickets_list,
 		"Pools and their sealed ticket keys"},
 	{"PUT", "/v1/tickets/{pool}", ISSUER, CH_BODY_REQUIRED, SMALL_B, "",

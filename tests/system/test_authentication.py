@@ -28,6 +28,8 @@ ROUTES = [
     ("PATCH", "/v1/orders/1", {"fence": 1}, {"issuer"}),
     ("POST", "/v1/orders/1/publish", {"fence": 1}, {"issuer"}),
     ("GET", "/v1/limits", None, {"operator", "viewer"}),
+    ("POST", "/v1/rekey", {"max": 1, "dry_run": True}, {"operator"}),
+    ("GET", "/v1/rekey", None, {"operator", "viewer"}),
     ("GET", "/v1/tickets", None, {"issuer"}),
     ("PUT", "/v1/tickets/default", {"replaces": 0, "record": "AQU"}, {"issuer"}),
     ("GET", "/v1/feed", None, {"edge"}),

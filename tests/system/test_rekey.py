@@ -1,0 +1,39 @@
+"""New certificates for many names before their renewal."""
+
+from lab import wait
+
+
+def serials(site, names):
+    return [site.herd.domain(name)["certificate"]["serial"] for name in names]
+
+
+def test_all_names_get_new_certificates(make_site):
+    site = make_site().start()
+    names = [f"n{number}.rekey.example" for number in range(3)]
+    for name in names:
+        site.add(name)
+    for name in names:
+        site.herd.wait_state(name, "active")
+    before = serials(site, names)
+    dry = site.herd.cli("rekey", "--all", "--within", "0s", "--dry-run").stdout
+    assert "3 certificates would be replaced" in dry
+    assert "Nothing was ever planned" in site.herd.cli("rekey", "--status").stdout
+    none = site.herd.cli("rekey", "--ca", "Nobody's CA").stdout
+    assert "No live certificate is meant" in none
+    watched = site.herd.cli("rekey", "--ca", "Pebble", "--within", "0s", "--watch").stdout
+    assert "3 certificates will be replaced" in watched and watched.rstrip().endswith("all.")
+    assert not set(before) & set(serials(site, names))
+    for name in names:
+        site.herd.wait_state(name, "active")
+    wait.until(lambda: "3 of 3" in site.herd.cli("rekey", "--status").stdout, "all are done", 10)
+
+
+def test_what_is_meant_must_be_said(make_site):
+    site = make_site().start()
+    for wrong, said in ((["rekey"], "--all"), (["rekey", "--all", "--tenant", "t"], "--all"),
+                        (["rekey", "--all", "--within", "soon"], "24h"),
+                        (["rekey", "--all", "--within", "61d"], "60d"),
+                        (["rekey", "--issued-before", "yesterday"], "2026"),
+                        (["rekey", "--status", "--all"], "alone")):
+        answer = site.herd.cli(*wrong, check=False)
+        assert answer.returncode == 2 and said in answer.stderr, wrong
