@@ -82,6 +82,16 @@ size_t ch_acme_get_identities(
 	return n;
 }
 
+bool ch_acme_has_renewal_info(struct ch_acme *acme)
+{
+	bool has;
+
+	pthread_mutex_lock(&acme->lock);
+	has = acme->directory.renewal_info[0] != 0;
+	pthread_mutex_unlock(&acme->lock);
+	return has;
+}
+
 static void open_session(struct ch_acme *acme, struct ch_acme_session *session)
 {
 	memset(session, 0, sizeof(*session));

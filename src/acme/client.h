@@ -16,6 +16,9 @@ void ch_acme_set_account(struct ch_acme *acme, const char *url);
 /* False, and "", before it is known. */
 bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B]);
 
+/* Whether the directory, as it was read last, says where to ask when to renew (RFC 9773). */
+bool ch_acme_has_renewal_info(struct ch_acme *acme);
+
 /* By which names CAA records mean this CA; 0 before its directory was read, or when it names
  * none.
  */

@@ -32,6 +32,24 @@ static void print_reason(const json_t *reason)
 		line("Must act", actor);
 }
 
+/* For when it is planned, and what the CA says of it. */
+static void print_renewal(const json_t *cert)
+{
+	const json_t *info = json_object_get(cert, "renewal_info");
+	char when[64];
+
+	line("Renewal", ch_when_str(ch_json_time(cert, "renew_at"), when));
+	if (!json_is_object(info))
+		return;
+	printf("%-12s ", "CA's window");
+	ch_text_print(stdout, ch_json_str(info, "start"));
+	fputs(" to ", stdout);
+	ch_text_print(stdout, ch_json_str(info, "end"));
+	printf(", asked %s\n", ch_when_str(ch_json_time(info, "asked_at"), when));
+	if (*ch_json_str(info, "explanation"))
+		line("CA explains", ch_json_str(info, "explanation"));
+}
+
 static void print_certificate(const json_t *cert)
 {
 	char when[64];
@@ -51,6 +69,7 @@ static void print_certificate(const json_t *cert)
 	printf("%-12s ", "Expires");
 	ch_text_print(stdout, ch_json_str(cert, "not_after"));
 	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
+	print_renewal(cert);
 }
 
 /* What the name's own lines do not say of its second certificate. */

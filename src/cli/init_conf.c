@@ -103,7 +103,12 @@ static const struct key keys[] = {
 	{"issuer", "poll_interval", "500ms",
 		"between polls of a CA that names no Retry-After; doubles up to 30 s"},
 	{"issuer", "renew_left_percent", "33", "renew when so much of the lifetime is left"},
-	{"issuer", "renew_jitter_percent", "5", "of the lifetime, spread per name"},
+	{"issuer", "renew_jitter_percent", "5",
+		"of the lifetime: over so much renewals are spread where it is too short for "
+		"the\n"
+		"calendar of hours"},
+	{"issuer", "ari", "yes", "ask the CA when to renew (RFC 9773), if it can be asked"},
+	{"issuer", "ari_rate", "30", "such requests a second; orders have limits of their own"},
 	{"issuer", "step_tries", "10",
 		"tries of one order at a CA with passing errors, before it counts as failed"},
 	{"issuer", "edge_wait", "15m",

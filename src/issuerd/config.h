@@ -57,6 +57,8 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	int64_t poll_interval_ms;
 	unsigned renew_left_percent;
 	unsigned renew_jitter_percent;
+	bool ari;
+	unsigned ari_rate; /* requests a second */
 	unsigned step_tries;
 	int64_t edge_wait_ms;
 	int64_t ticket_rotation_ms; /* 0: no ticket keys are made */

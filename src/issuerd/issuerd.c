@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "issuerd/renewal.h"
 #include "issuerd/tickets.h"
 #include "issuerd/worker.h"
 
@@ -21,8 +22,11 @@ struct crew {
 	struct ch_queue queue;
 	struct ch_worker leaser;
 	struct ch_ticket_keeper keeper;
+	struct ch_asking asking;
+	struct ch_asker askers[CH_ASKERS_MAX];
+	size_t n_askers;
 	struct ch_worker workers[CH_WORKERS_MAX];
-	pthread_t threads[CH_WORKERS_MAX + 2];
+	pthread_t threads[CH_WORKERS_MAX + CH_ASKERS_MAX + 2];
 	size_t n_workers;
 	size_t n_threads;
 };
@@ -41,6 +45,9 @@ static void crew_free(struct crew *crew)
 		ch_worker_done(&crew->workers[i]);
 	ch_worker_done(&crew->leaser);
 	ch_ticket_keeper_done(&crew->keeper);
+	for (size_t i = 0; i < crew->n_askers; i++)
+		ch_asker_done(&crew->askers[i]);
+	ch_asking_done(&crew->asking);
 	ch_queue_done(&crew->queue);
 	free(crew);
 }
@@ -54,6 +61,7 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	crew->issuer = issuer;
 	ch_queue_init(&crew->queue, 2 * issuer->config->workers);
+	ch_asking_init(&crew->asking, issuer, &crew->queue);
 	issuer->wake = wake_order;
 	issuer->wake_arg = crew;
 	rc = ch_issuer_start_preflight(issuer, err);
@@ -61,6 +69,11 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 		rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
 	if (rc == CH_OK && issuer->config->ticket_rotation_ms)
 		rc = ch_ticket_keeper_init(&crew->keeper, issuer, &crew->queue, NULL, err);
+	while (rc == CH_OK && crew->n_askers < ch_askers_needed(issuer->config)) {
+		rc = ch_asker_init(&crew->askers[crew->n_askers], &crew->asking,
+			crew->n_askers == 0, NULL, err);
+		crew->n_askers += rc == CH_OK;
+	}
 	while (rc == CH_OK && crew->n_workers < issuer->config->workers) {
 		rc = ch_worker_init(
 			&crew->workers[crew->n_workers], issuer, &crew->queue, false, err);
@@ -118,6 +131,8 @@ static int crew_run(struct crew *crew)
 
 	if (rc == CH_OK && crew->keeper.api)
 		rc = start_thread(crew, ch_ticket_main, &crew->keeper);
+	for (size_t i = 0; rc == CH_OK && i < crew->n_askers; i++)
+		rc = start_thread(crew, ch_asker_main, &crew->askers[i]);
 	for (size_t i = 0; rc == CH_OK && i < crew->n_workers; i++)
 		rc = start_thread(crew, ch_worker_main, &crew->workers[i]);
 	for (size_t i = 0; i < crew->issuer->n_cas; i++)

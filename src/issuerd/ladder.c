@@ -7,7 +7,8 @@
 #define MOVED_MOST_MS (30 * CH_DAY_MS)
 #define EDGES_LEAST_MS INT64_C(250)
 #define EDGES_MOST_MS (5 * CH_SECOND_MS)
-#define SHORT_LIFE_MS (10 * CH_DAY_MS)
+/* Fewer do not level anything. */
+#define HOURS_LEAST 12
 
 int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const struct ch_limit *limit,
 	const char *name, uint64_t failures, uint64_t salt)
@@ -71,20 +72,32 @@ int64_t ch_error_wait_ms(int64_t base_ms, uint64_t attempts)
 	return ch_doubling_ms(base_ms, attempts > 0 ? attempts - 1 : 0, CH_HOUR_MS);
 }
 
-int64_t ch_renew_at_ms(const struct ch_issuer_config *config, const char *name,
-	int64_t not_before_s, int64_t not_after_s)
+void ch_renew_span(const struct ch_issuer_config *config, const struct ch_limit *set,
+	const struct ch_renewal *renewal, int64_t now_ms, struct ch_calendar_span *ret_span)
 {
-	int64_t life_ms = (not_after_s - not_before_s) * CH_SECOND_MS;
-	unsigned left_percent = config->renew_left_percent;
-	int64_t left_ms;
+	const struct ch_calendar_cert cert = {.not_before_ms = renewal->not_before_ms,
+		.not_after_ms = renewal->not_after_ms,
+		.ari_start_ms = renewal->start_ms,
+		.ari_end_ms = renewal->end_ms,
+		.left_percent = config->renew_left_percent,
+		.room = true};
+	int64_t percent_ms = (renewal->not_after_ms - renewal->not_before_ms) / 100;
+	int64_t least_ms = renewal->issued_ms + percent_ms;
+	int64_t token_ms = renewal->issued_ms + (set->size ? set->refill_us / 1000 : 0);
+	struct ch_calendar_span span;
+	int64_t last_ms; /* of what is left to begin at */
 
-	if (life_ms < SHORT_LIFE_MS && left_percent < 50)
-		left_percent = 50;
-	left_ms = life_ms / 100 * left_percent;
-	left_ms += (int64_t)((double)life_ms * config->renew_jitter_percent / 100 *
-			     ch_spread(name, 0));
-	/* Not before a tenth of the lifetime is over, whatever the percentages say. */
-	if (left_ms > life_ms / 10 * 9)
-		left_ms = life_ms / 10 * 9;
-	return not_after_s * CH_SECOND_MS - left_ms;
+	ch_calendar_span(&cert, now_ms, &span);
+	if (span.until_ms < least_ms)
+		span.until_ms = least_ms;
+	last_ms = span.until_ms - (int64_t)config->renew_jitter_percent * percent_ms;
+	if (span.from_ms < token_ms)
+		span.from_ms = token_ms < last_ms ? token_ms : last_ms;
+	if (span.until_ms - span.from_ms < HOURS_LEAST * CH_HOUR_MS && span.from_ms < last_ms)
+		span.from_ms = last_ms;
+	if (span.from_ms < least_ms)
+		span.from_ms = least_ms;
+	if (span.from_ms > span.until_ms)
+		span.from_ms = span.until_ms;
+	*ret_span = span;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "issuerd/config.h"
+#include "pace/calendar.h"
 #include "pace/retry.h"
 
 /* The wait after one more failure of a name that had `failures` in a row before: retry_ladder,
@@ -35,10 +36,21 @@ int64_t ch_probe_wait_ms(unsigned probes);
  * hour. */
 int64_t ch_error_wait_ms(int64_t base_ms, uint64_t attempts);
 
-/* When to renew (Unix ms): when renew_left_percent of the lifetime is left, at least half of it
- * for lifetimes under 10 days, and earlier by up to renew_jitter_percent of the lifetime,
- * spread per name. */
-int64_t ch_renew_at_ms(const struct ch_issuer_config *config, const char *name,
-	int64_t not_before_s, int64_t not_after_s);
+struct ch_renewal {
+	int64_t not_before_ms;
+	int64_t not_after_ms;
+	int64_t issued_ms; /* when it was published, or is */
+	/* The CA's window; end <= start: none. */
+	int64_t start_ms;
+	int64_t end_ms;
+};
+
+/* Within which span to renew: pace/calendar.h, of which the store chooses the emptiest hour.
+ * Not so soon that the CA's limit of the same set of names would stop the one after; where
+ * there are no hours to choose from, in the last renew_jitter_percent of the lifetime before
+ * the end. However long a window is over, a hundredth of the lifetime is waited, so that a CA
+ * that says so of every new certificate does not have it renewed without end. */
+void ch_renew_span(const struct ch_issuer_config *config, const struct ch_limit *set,
+	const struct ch_renewal *renewal, int64_t now_ms, struct ch_calendar_span *ret_span);
 
 #endif

@@ -41,7 +41,8 @@ void ch_step_order(struct ch_step *step)
 	struct ch_acme_request req = {.kind = CH_ACME_NEW_ORDER,
 		.names = step->work->name_list,
 		.n_names = step->work->n_names,
-		.profile = step->ca->config->profile};
+		.profile = step->ca->config->profile,
+		.cert_id = step->work->replaces[0] ? step->work->replaces : NULL};
 	CH_AUTO_ANSWER struct ch_acme_answer ans;
 	/* Edges that were waited for already are not waited for as long again. */
 	struct ch_notes notes = {.edges_since_ms = step->work->notes.edges_since_ms};

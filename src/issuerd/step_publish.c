@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "issuerd/ladder.h"
+#include "issuerd/renewal.h"
 #include "issuerd/sealed.h"
 #include "issuerd/step.h"
 #include "wire/record.h"
@@ -148,19 +149,15 @@ static int build_records(const struct publication *pub, json_t *list, struct ch_
 static json_t *build_body(const struct publication *pub, json_t *records)
 {
 	const struct ch_cert_info *info = pub->info;
-	int64_t renew_at_ms = ch_renew_at_ms(pub->issuer->config, pub->work->names[0],
-		info->not_before_s, info->not_after_s);
 	int64_t look_at_ms = ch_now_ms() + ch_edges_wait_ms(0);
-	char renew_at[CH_TIME_STR_B];
 	char look_at[CH_TIME_STR_B];
 	char not_before[CH_TIME_STR_B];
 	char not_after[CH_TIME_STR_B];
 	char spki[2 * CH_SHA256_B + 1];
 
 	ch_hex_encode(info->spki_sha256, CH_SHA256_B, spki);
-	return json_pack("{sosososssssssssssosO}", "leaf", bytes_json(pub->leaf, pub->leaf_len),
-		"chain", bytes_json(pub->block.data, pub->block.len), "renew_at",
-		json_string(ch_time_str(renew_at_ms, renew_at)), "serial", info->serial,
+	return json_pack("{sososssssssssssosO}", "leaf", bytes_json(pub->leaf, pub->leaf_len),
+		"chain", bytes_json(pub->block.data, pub->block.len), "serial", info->serial,
 		"issuer", info->issuer, "not_before",
 		ch_time_str(info->not_before_s * CH_SECOND_MS, not_before), "not_after",
 		ch_time_str(info->not_after_s * CH_SECOND_MS, not_after), "spki_sha256", spki,
@@ -179,6 +176,9 @@ static int build(struct publication *pub, json_t **ret_body, struct ch_err *err)
 	if (rc)
 		return rc;
 	*ret_body = build_body(pub, records);
+	if (*ret_body)
+		ch_renewal_describe(
+			pub->issuer, pub->ca, pub->info, pub->leaf, pub->leaf_len, *ret_body);
 	return *ret_body ? CH_OK : ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 }
 

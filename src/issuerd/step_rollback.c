@@ -170,11 +170,15 @@ static int64_t renew_at(const struct rollback *r)
 {
 	const struct ch_cert_info *info = r->info;
 	int64_t now_ms = ch_now_ms();
-	int64_t due_ms = ch_renew_at_ms(
-		r->issuer->config, r->work->names[0], info->not_before_s, info->not_after_s);
+	const struct ch_renewal renewal = {.not_before_ms = info->not_before_s * CH_SECOND_MS,
+		.not_after_ms = info->not_after_s * CH_SECOND_MS,
+		.issued_ms = info->not_before_s * CH_SECOND_MS};
+	const struct ch_limit none = {0};
 	int64_t least_ms = now_ms + (info->not_after_s * CH_SECOND_MS - now_ms) / 4;
+	struct ch_calendar_span span;
 
-	return due_ms > least_ms ? due_ms : least_ms;
+	ch_renew_span(r->issuer->config, &none, &renewal, now_ms, &span);
+	return span.until_ms > least_ms ? span.until_ms : least_ms;
 }
 
 static json_t *build_body(const struct rollback *r, json_t *records)

@@ -166,6 +166,15 @@ static int read_numbers(const json_t *doc, struct ch_work *work)
 	return ch_order_state_parse(state, &work->state);
 }
 
+/* What is no certID is none: the order is made without. */
+static void read_replaces(const json_t *doc, struct ch_work *work)
+{
+	const char *id = json_string_value(json_object_get(doc, "replaces"));
+
+	if (ch_acme_cert_id_ok(id))
+		strcpy(work->replaces, id);
+}
+
 static int read_rollback(const json_t *doc, struct ch_work *work)
 {
 	const json_t *records = json_object_get(doc, "records");
@@ -228,6 +237,7 @@ int ch_work_read(
 		return ch_err_set(err, rc, "bad-order",
 			"the store's order %" PRIu64 " cannot be read: %s", work->id,
 			ch_rc_str(rc));
+	read_replaces(doc, work);
 	ch_edges_read(json_object_get(doc, "edges"), &work->edges);
 	*ret_work = TAKE_PTR(work);
 	return CH_OK;

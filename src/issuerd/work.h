@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "acme/ari.h"
 #include "acme/json.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -70,8 +71,9 @@ struct ch_work {
 	uint64_t answer_under[CH_WORK_NAMES_MAX];
 	uint64_t attempts;
 	enum ch_key_type key;
-	bool second;  /* brings the names' second certificate */
-	bool renewal; /* each name has such a certificate live */
+	bool second;			  /* brings the names' second certificate */
+	bool renewal;			  /* each name has such a certificate live */
+	char replaces[CH_ACME_CERT_ID_B]; /* the certID that an order names; "": none */
 	struct ch_edges edges;
 	struct ch_notes notes;
 	uint8_t *csr; /* owned; DER; NULL before `sealed` */

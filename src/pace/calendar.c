@@ -28,14 +28,18 @@ void ch_calendar_span(
 	unsigned left = cert->left_percent;
 	int64_t from_ms = cert->not_before_ms + EARLIEST_PERCENT * percent_ms;
 	int64_t until_ms;
+	int64_t latest_ms;
 
 	if (life_ms < SHORT_LIFE_MS && left < SHORT_LEFT_PERCENT)
 		left = SHORT_LEFT_PERCENT;
 	until_ms = cert->not_after_ms - (int64_t)left * percent_ms;
+	latest_ms = cert->not_after_ms - (int64_t)left * percent_ms / 2;
 	if (cert->ari_start_ms < cert->ari_end_ms) {
 		int64_t half_ms = (cert->ari_end_ms - cert->ari_start_ms) / 2;
 
 		until_ms = cert->ari_end_ms <= now_ms ? now_ms : cert->ari_start_ms + half_ms;
+		if (until_ms > latest_ms)
+			until_ms = latest_ms;
 		/* A CA that moves its window forward knows why. */
 		from_ms =
 			cert->room ? earlier(from_ms, cert->ari_start_ms) : cert->ari_start_ms;
@@ -125,6 +129,12 @@ void ch_calendar_ring_add(struct ch_calendar_ring *ring, int64_t at_ms, int by)
 		++*count;
 	else if (by < 0 && *count > 0)
 		--*count;
+}
+
+void ch_calendar_ring_set(struct ch_calendar_ring *ring, int64_t slot, uint32_t n)
+{
+	if (slot >= ring->first && slot - ring->first < RING_SLOTS)
+		ring->counts[place(slot)] = n;
 }
 
 static int ring_counts(void *arg, int64_t first, size_t n, uint32_t *ret_counts)

@@ -47,7 +47,8 @@ struct ch_calendar_span {
 /* When the certificate may be renewed: to the first half of the CA's window, so that retries
  * stay inside of it, or until left_percent is left; with room from a tenth of the lifetime on,
  * else only from the beginning of the window, or a twentieth of the lifetime before the latest.
- * Never in the past; a window that is over, and a date that has passed, mean now. */
+ * Never in the past; a window that is over, and a date that has passed, mean now.  A window
+ * that comes late is kept to until half of what left_percent says is left. */
 void ch_calendar_span(
 	const struct ch_calendar_cert *cert, int64_t now_ms, struct ch_calendar_span *ret_span);
 
@@ -79,6 +80,8 @@ void ch_calendar_ring_turn(struct ch_calendar_ring *ring, int64_t now_ms);
 /* One more (+1) or one fewer (-1) is planned at that time; outside of the ring nothing happens.
  */
 void ch_calendar_ring_add(struct ch_calendar_ring *ring, int64_t at_ms, int by);
+/* So many are planned in that slot; outside of the ring nothing happens. */
+void ch_calendar_ring_set(struct ch_calendar_ring *ring, int64_t slot, uint32_t n);
 /* Borrows the ring. */
 struct ch_calendar_source ch_calendar_ring_source(struct ch_calendar_ring *ring);
 

@@ -41,6 +41,9 @@ struct ch_store_backend {
 	int (*get_rekey)(struct ch_store *store, struct ch_store_rekey *ret_rekey);
 	int (*get_limits)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_limits *ret_limits);
+	int (*next_ask)(struct ch_store *store, const char *ca, int64_t *ret_at_ms);
+	int (*get_calendar)(struct ch_store *store, struct ch_arena *arena,
+		struct ch_store_calendar *ret_calendar);
 	int (*next_due)(struct ch_store *store, int64_t *ret_at_ms);
 	int (*get_status)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_status *ret_status);

@@ -1,8 +1,8 @@
 /* CH_OP_LEASE. */
 #include <string.h>
 
+#include "store/sqlite_calendar.h"
 #include "store/sqlite_pace.h"
-#include "store/sqlite_work.h"
 
 /* Names that wait for a limit, looked at by one lease. */
 #define PACED_LOOKS 500
@@ -56,13 +56,20 @@ static bool has_cert(const struct ch_name_row *row, bool second)
 	return second ? row->second_cert : row->cert;
 }
 
+/* What a CA takes an order for. */
+struct as_known {
+	struct ch_live_cert live; /* the certificate that it renews as it is */
+	bool same;		  /* such a set was issued before, by this CA */
+};
+
 /* An order for a name that is due, and for its other name if they go together. */
 struct plan {
 	struct ch_name_row row;
 	struct ch_name_row mate;
 	bool has_mate;
 	bool second;
-	bool renewal;
+	bool renewal;	       /* each name has a certificate */
+	struct as_known known; /* of admit */
 };
 
 static int make_plan(struct ch_work *w, const char *name, bool second, struct plan *plan)
@@ -79,31 +86,69 @@ static int make_plan(struct ch_work *w, const char *name, bool second, struct pl
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
-static enum ch_class class_of(const struct ch_name_row *row)
+static enum ch_class class_of(const struct plan *plan, bool in_danger)
 {
+	const struct ch_name_row *row = &plan->row;
+
 	/* With another set of names than before, or else it would need no turn. */
 	if (row->cert)
-		return CH_CLASS_RENEWAL;
+		return in_danger ? CH_CLASS_DANGER : CH_CLASS_RENEWAL;
 	return row->imported || row->failures ? CH_CLASS_BACKLOG : CH_CLASS_NEW;
 }
 
-static int admit(struct ch_work *w, const struct ch_op_lease *lease, const struct plan *plan,
+/* Whether the CA takes the order for a renewal: by the names of what is live, not by there
+ * being something live. */
+static int compare(struct ch_work *w, const char *account, const struct plan *plan,
+	struct as_known *ret_known)
+{
+	const char *names[] = {plan->row.name, plan->mate.name};
+	size_t n = plan->has_mate ? 2 : 1;
+	uint64_t own = plan->second ? plan->row.second_cert : plan->row.cert;
+	uint64_t other = plan->second ? plan->row.cert : plan->row.second_cert;
+	struct ch_live_cert first;
+	int rc;
+
+	memset(ret_known, 0, sizeof(*ret_known));
+	if (!account)
+		return CH_OK;
+	rc = ch_work_live_cert(w, own, account, names, n, &ret_known->live);
+	if (!rc)
+		rc = ch_work_live_cert(w, other, account, names, n, &first);
+	ret_known->same = !rc && (ret_known->live.same || first.same);
+	return rc;
+}
+
+/* *ret_pace: under which account; then the plan knows what that one's CA knows. */
+static int admit(struct ch_work *w, const struct ch_op_lease *lease, struct plan *plan,
 	bool in_turn, const struct ch_store_pace **ret_pace, enum ch_pace_verdict *ret_verdict)
 {
+	struct as_known known[1 + CH_STORE_FALLBACK_MAX];
 	struct ch_pace_list paces;
+	size_t at = 0;
+	int rc;
 	struct ch_pace_order order = {
 		.names = {plan->row.name, plan->mate.name},
 		.n_names = plan->has_mate ? 2 : 1,
 		.tenant = plan->row.tenant,
-		/* A second certificate is for the names of the first. */
-		.renewal = plan->renewal || plan->second,
 		.second = plan->second,
-		.class = class_of(&plan->row),
 		.due_ms = plan->row.next_at,
 	};
 
 	ch_pace_list(lease, &paces);
-	return ch_pace_admit(w, &paces, &order, in_turn, ret_pace, ret_verdict);
+	for (size_t i = 0; i < paces.n; i++) {
+		rc = compare(w, paces.list[i]->account, plan, &known[i]);
+		if (rc)
+			return rc;
+		order.known[i] = (struct ch_pace_known){
+			.renewal = known[i].same, .exempt = known[i].live.in_window};
+	}
+	order.class = class_of(plan, known[0].live.in_danger);
+	rc = ch_pace_admit(w, &paces, &order, in_turn, &at, ret_verdict);
+	if (!rc && *ret_verdict == CH_PACE_GO) {
+		*ret_pace = paces.list[at];
+		plan->known = known[at];
+	}
+	return rc;
 }
 
 static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
@@ -113,10 +158,14 @@ static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
 	enum ch_key_type key = plan->second ? CH_KEY_RSA : ch_keys_first(plan->row.keys);
 	int rc = ch_sq_run(w->sq,
 		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
-		"next_at, created_at, updated_at, key, second, paced) "
-		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7)",
-		"itiitit", id, plan->row.pool, (int64_t)plan->renewal, w->now,
-		ch_key_type_str(key), (int64_t)plan->second, pace->account);
+		"next_at, created_at, updated_at, key, second, paced, free, replaces) "
+		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9)",
+		"itiititit", id, plan->row.pool, (int64_t)plan->renewal, w->now,
+		ch_key_type_str(key), (int64_t)plan->second, pace->account,
+		(int64_t)(plan->known.live.in_window ? 2
+			  : plan->known.same	     ? 1
+						     : 0),
+		plan->known.live.ari_id[0] ? plan->known.live.ari_id : NULL);
 
 	if (!rc)
 		rc = ch_work_add_member(w, id, &plan->row);

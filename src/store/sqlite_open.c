@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
-#include "store/sqlite_store.h"
+#include "store/sqlite_calendar.h"
 
 #define DEFAULT_QUEUE 4096
 #define DEFAULT_READERS 8
@@ -59,7 +59,14 @@ static int open_writer(struct ch_sqlite *store, const char *path, struct ch_err 
 					"PRAGMA wal_autocheckpoint = 16000;"
 					"PRAGMA journal_size_limit = 67108864"))
 		return ch_sq_err(store->writer, path, err);
-	return ch_sqlite_migrate(store->writer, path, err);
+	rc = ch_sqlite_migrate(store->writer, path, err);
+	if (rc)
+		return rc;
+	store->slots = calloc(1, sizeof(*store->slots));
+	if (!store->slots)
+		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
+	ch_slots_watch(store->slots, store->writer);
+	return CH_OK;
 }
 
 static int open_readers(struct ch_sqlite *store, const char *path, size_t n, struct ch_err *err)
@@ -87,6 +94,7 @@ static void sqlite_close(struct ch_store *base)
 		ch_sq_close(store->readers[i]);
 	free(store->readers);
 	ch_sq_close(store->writer);
+	free(store->slots);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_cond_destroy(&store->queue_cond);
@@ -124,6 +132,8 @@ static const struct ch_store_backend sqlite_backend = {
 	.list_tickets = ch_sqlite_list_tickets,
 	.get_rekey = ch_sqlite_get_rekey,
 	.get_limits = ch_sqlite_get_limits,
+	.next_ask = ch_sqlite_next_ask,
+	.get_calendar = ch_sqlite_get_calendar,
 	.next_due = ch_sqlite_next_due,
 	.get_status = ch_sqlite_get_status,
 	.get_figures = ch_sqlite_get_figures,

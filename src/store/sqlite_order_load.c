@@ -43,6 +43,7 @@ static void read_order(sqlite3_stmt *stmt, int64_t now, struct ch_arena *arena,
 		*rc = CH_ECORRUPT;
 	order->second = sqlite3_column_int(stmt, 20);
 	order->account = ch_sq_text(arena, stmt, 21, rc);
+	order->replaces = ch_sq_text(arena, stmt, 22, rc);
 	order->created_at_ms = sqlite3_column_int64(stmt, 12);
 	order->updated_at_ms = sqlite3_column_int64(stmt, 13);
 }
@@ -80,7 +81,7 @@ static int read_row(struct ch_sq *sq, uint64_t id, int64_t now, bool private_par
 		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
 		"actor, "
 		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
-		"leaf_sha256, rollback, key, second, paced "
+		"leaf_sha256, rollback, key, second, paced, replaces "
 		"FROM orders WHERE id = ?",
 		"i", id);
 

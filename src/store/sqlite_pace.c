@@ -222,19 +222,21 @@ struct look {
 	enum ch_paced blocked;
 };
 
-static int look_at(struct ch_work *w, const struct ch_store_pace *pace,
+static int look_at(struct ch_work *w, const struct ch_pace_list *paces, size_t at,
 	const struct ch_pace_order *order, bool in_turn, struct look *look,
 	enum obstacle *ret_obstacle)
 {
+	const struct ch_store_pace *pace = paces->list[at];
+	const struct ch_pace_known *known = &order->known[at];
 	static const enum ch_paced checked[] = {CH_PACED_SET, CH_PACED_DOMAIN};
 	struct row *account = &look->rows[CH_PACED_ACCOUNT];
 	int rc;
 
 	memset(look, 0, sizeof(*look));
 	*ret_obstacle = NOTHING;
-	if (!pace->account)
+	if (!pace->account || known->exempt)
 		return CH_OK;
-	for (size_t i = 0; i < (order->renewal ? 1 : CH_ARRAY_LEN(checked)); i++) {
+	for (size_t i = 0; i < (known->renewal ? 1 : CH_ARRAY_LEN(checked)); i++) {
 		struct row *row = &look->rows[checked[i]];
 
 		rc = load_for(w, pace, checked[i], order, row);
@@ -246,7 +248,7 @@ static int look_at(struct ch_work *w, const struct ch_store_pace *pace,
 			return CH_OK;
 		}
 	}
-	if (order->renewal)
+	if (known->renewal)
 		return CH_OK;
 	rc = load_for(w, pace, CH_PACED_ACCOUNT, order, account);
 	if (!rc && account->limit.size && (!in_turn || ready_at(w, account) > w->now))
@@ -274,7 +276,7 @@ void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list
 /* Whoever would have to stand in the line of an account stands there, before one that comes
  * after it is thought of: when it is his turn, and that account is short of tokens, it is. */
 int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
-	const struct ch_pace_order *order, bool in_turn, const struct ch_store_pace **ret_pace,
+	const struct ch_pace_order *order, bool in_turn, size_t *ret_at,
 	enum ch_pace_verdict *ret_verdict)
 {
 	struct look first = {.blocked = CH_PACED_SET};
@@ -284,13 +286,13 @@ int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 	for (size_t i = 0; i < paces->n; i++) {
 		enum obstacle obstacle;
 		struct look look;
-		int rc = look_at(w, paces->list[i], order, in_turn, &look, &obstacle);
+		int rc = look_at(w, paces, i, order, in_turn, &look, &obstacle);
 
 		if (rc)
 			return rc;
 		if (obstacle == NOTHING) {
 			*ret_verdict = CH_PACE_GO;
-			*ret_pace = paces->list[i];
+			*ret_at = i;
 			return take_all(w, &look);
 		}
 		if (obstacle == LINE && !in_turn)
@@ -415,8 +417,8 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id)
 	struct ch_order_names names;
 	bool set_only;
 	int rc = ch_sq_query(w->sq, &stmt,
-		"SELECT paced, renewal OR second FROM orders WHERE id = ? "
-		"AND paced IS NOT NULL AND attempts = 0",
+		"SELECT paced, free FROM orders WHERE id = ? "
+		"AND paced IS NOT NULL AND free < 2 AND attempts = 0",
 		"i", order_id);
 
 	if (!rc)

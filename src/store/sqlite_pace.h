@@ -5,12 +5,18 @@
 #include "pace/scheduler.h"
 #include "store/sqlite_work.h"
 
+/* What an account's CA knows of an order that could be made. */
+struct ch_pace_known {
+	bool renewal; /* of the same names: free of all limits but theirs */
+	bool exempt;  /* … in the CA's window: free of that too */
+};
+
 /* An order that could be made. */
 struct ch_pace_order {
+	struct ch_pace_known known[1 + CH_STORE_FALLBACK_MAX]; /* as the list of accounts */
 	const char *names[CH_STORE_ORDER_NAMES_MAX]; /* the first is the one that is due */
 	size_t n_names;
 	const char *tenant;
-	bool renewal; /* of the same names */
 	bool second;
 	enum ch_class class;
 	int64_t due_ms; /* since when */
@@ -28,9 +34,9 @@ struct ch_pace_list {
 };
 void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list);
 
-/* in_turn: it comes from ch_pace_turn.  *ret_pace, with CH_PACE_GO: under which account. */
+/* in_turn: it comes from ch_pace_turn.  *ret_at, with CH_PACE_GO: under which account. */
 CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
-	const struct ch_pace_order *order, bool in_turn, const struct ch_store_pace **ret_pace,
+	const struct ch_pace_order *order, bool in_turn, size_t *ret_at,
 	enum ch_pace_verdict *ret_verdict);
 /* Whose turn it is, if one of the accounts has a token for it; it waits no longer then.
  * CH_ENOTFOUND. */

@@ -2,13 +2,14 @@
 #include <string.h>
 
 #include "crypto/keys.h"
-#include "store/sqlite_work.h"
+#include "store/sqlite_calendar.h"
 
 struct publication {
 	struct ch_op_publish *in;
 	enum ch_record_kind kind;
 	enum ch_key_type key;
 	struct ch_order_names names;
+	int64_t renew_at;
 	uint64_t rollback; /* the version to put back; 0: none */
 	uint64_t key_version;
 	uint8_t leaf_sha256[32];
@@ -116,13 +117,17 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 	return ch_sq_run(w->sq,
 		"INSERT INTO cert (version, names, leaf, leaf_sha256, chain_id, serial, "
 		"issuer, "
-		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"itbbbttiiibizt", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key, "
+		"ari_id, paced, ari_ca) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+		"?12, ?13, "
+		"?14, ?15, paced, substr(paced, 1, instr(paced, '/') - 1) "
+		"FROM orders WHERE id = ?1",
+		"itbbbttiiibiztt", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
-		in->not_after_ms, in->renew_at_ms, in->spki_sha256, sizeof(in->spki_sha256),
-		w->now, pub->rollback ? pub->key_version : 0, ch_key_type_str(pub->key));
+		in->not_after_ms, pub->renew_at, in->spki_sha256, sizeof(in->spki_sha256),
+		w->now, pub->rollback ? pub->key_version : 0, ch_key_type_str(pub->key),
+		in->ari_id);
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */
@@ -149,7 +154,7 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 		"UPDATE name SET cert = ?1, prev_cert = cert, not_after = ?2, version = ?1, "
 		"next_at = ?3, failures = 0, state = ?4, updated_at = ?5, cert_key = ?7 "
 		"WHERE name = ?6",
-		"iiititt", pub->in->id, pub->in->not_after_ms, pub->in->renew_at_ms,
+		"iiititt", pub->in->id, pub->in->not_after_ms, pub->renew_at,
 		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key));
 	struct ch_name_row now;
 
@@ -168,7 +173,7 @@ static int write_second(struct ch_work *w, const struct publication *pub,
 		"UPDATE name SET second_cert = ?1, second_prev = second_cert, version = ?1, "
 		"second_at = ?2, second_failures = 0, state = ?3, updated_at = ?4 "
 		"WHERE name = ?5",
-		"iitit", pub->in->id, pub->in->renew_at_ms, ch_name_state_str(state), w->now,
+		"iitit", pub->in->id, pub->renew_at, ch_name_state_str(state), w->now,
 		row->name);
 }
 
@@ -205,6 +210,17 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 		rc = ch_work_history(w, row.name, pub->rollback ? "rolled-back" : "published",
 			in->serial, CH_ACTOR_NOBODY);
 	return rc;
+}
+
+static int plan(struct ch_work *w, struct publication *pub)
+{
+	const struct ch_op_publish *in = pub->in;
+
+	pub->renew_at = in->renew_at_ms;
+	return in->renew_from_ms
+		       ? ch_work_plan(w, in->renew_from_ms, in->renew_at_ms, in->not_before_ms,
+				 in->not_after_ms, in->id, &pub->renew_at)
+		       : CH_OK;
 }
 
 static int write_all(struct ch_work *w, const struct publication *pub)
@@ -266,6 +282,8 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 			ch_order_state_str(order.state));
 	pub.rollback = order.rollback;
 	rc = check_records(w, &pub);
+	if (!rc)
+		rc = plan(w, &pub);
 	if (!rc)
 		rc = write_all(w, &pub);
 	return rc ? rc : ch_work_order_answer(w, in->id, &in->answer);

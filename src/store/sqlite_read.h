@@ -8,8 +8,9 @@
 /* Columns of CH_CERT_COLUMNS from first_col on; NULL when the first is NULL (outer join). */
 #define CH_CERT_COLUMNS                                                                        \
 	"c.version, c.names, c.serial, c.issuer, c.not_before, c.not_after, c.renew_at, "      \
-	"c.published_at, c.spki_sha256, c.leaf_sha256, c.origin"
-#define CH_CERT_COLUMNS_N 11
+	"c.published_at, c.spki_sha256, c.leaf_sha256, c.origin, c.ari_id, "                   \
+	"c.ari_start, c.ari_end, c.ari_url, c.ari_asked"
+#define CH_CERT_COLUMNS_N 16
 struct ch_store_cert *ch_sq_read_cert(
 	sqlite3_stmt *stmt, int first_col, struct ch_arena *arena, int *rc);
 

@@ -45,6 +45,11 @@ struct ch_store_cert *ch_sq_read_cert(
 	ch_sq_bytes(stmt, first_col + 8, cert->spki_sha256, sizeof(cert->spki_sha256), rc);
 	ch_sq_bytes(stmt, first_col + 9, cert->leaf_sha256, sizeof(cert->leaf_sha256), rc);
 	cert->origin = ch_sq_u64(stmt, first_col + 10);
+	cert->ari_id = ch_sq_text(arena, stmt, first_col + 11, rc);
+	cert->ari_start_ms = sqlite3_column_int64(stmt, first_col + 12);
+	cert->ari_end_ms = sqlite3_column_int64(stmt, first_col + 13);
+	cert->ari_explanation = ch_sq_text(arena, stmt, first_col + 14, rc);
+	cert->ari_asked_at_ms = sqlite3_column_int64(stmt, first_col + 15);
 	return cert;
 }
 

@@ -15,7 +15,8 @@ struct ch_sqlite {
 	void (*on_commit)(const struct ch_store_change *change, void *arg);
 	void *on_commit_arg;
 
-	struct ch_sq *writer; /* the writer thread's alone */
+	struct ch_sq *writer;	/* the writer thread's alone, */
+	struct ch_slots *slots; /* and these: sqlite_calendar.h */
 	pthread_t thread;
 	bool thread_runs;
 
@@ -81,6 +82,9 @@ int ch_sqlite_list_tickets(struct ch_store *base, struct ch_arena *arena,
 int ch_sqlite_get_rekey(struct ch_store *base, struct ch_store_rekey *ret_rekey);
 int ch_sqlite_get_limits(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits);
+int ch_sqlite_next_ask(struct ch_store *base, const char *ca, int64_t *ret_at_ms);
+int ch_sqlite_get_calendar(
+	struct ch_store *base, struct ch_arena *arena, struct ch_store_calendar *ret_calendar);
 int ch_sqlite_next_due(struct ch_store *base, int64_t *ret_at_ms);
 int ch_sqlite_get_status(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_status *ret_status);

@@ -15,6 +15,7 @@ struct ch_work_tx {
 	struct ch_store_change change;
 };
 
+struct ch_slots;
 struct ch_work_edges; /* the edges of one pool, read once per operation */
 
 struct ch_work {
@@ -24,6 +25,7 @@ struct ch_work {
 	int64_t edge_timeout_ms;
 	uint8_t epoch[CH_EPOCH_B];
 	struct ch_work_tx tx;
+	struct ch_slots *slots;	     /* the store's; sqlite_calendar.h */
 	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
 };
 
@@ -49,6 +51,8 @@ CH_MUST int ch_work_pool(struct ch_work *w, const struct ch_op_pool *pool);
 CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
 CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rollback);
 CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
+CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
+CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 
 /* ---- sqlite_work.c ---- */
 /* The next id: higher than every order's and every record's version so far. */

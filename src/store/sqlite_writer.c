@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "store/sqlite_work.h"
+#include "store/sqlite_calendar.h"
 
 #define BATCH_OPS 256
 #define BATCH_MS 50
@@ -47,6 +47,10 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_rollback(w, &op->u.rollback);
 	case CH_OP_REKEY:
 		return ch_work_rekey(w, &op->u.rekey);
+	case CH_OP_ASK_LEASE:
+		return ch_work_ask_lease(w, &op->u.ask_lease);
+	case CH_OP_ASK_WRITE:
+		return ch_work_ask_write(w, &op->u.ask_write);
 	default:
 		return ch_err_set(&op->err, CH_EINVAL, "internal", "no such operation");
 	}
@@ -69,6 +73,7 @@ static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
 	w->op = op;
 	w->edges = NULL;
 	w->now = ch_now_ms();
+	ch_slots_begin(w->slots);
 	if (!rc)
 		rc = run_op(w, op);
 	if (rc)
@@ -77,6 +82,7 @@ static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
 		return false;
 	if (rc) {
 		w->tx = before;
+		ch_slots_rolled_back(w->slots);
 		if (ch_sq_run(w->sq, "ROLLBACK TO op", ""))
 			return false;
 	}
@@ -203,7 +209,9 @@ static void wait_for_company(struct ch_sqlite *store, size_t before_n, int64_t b
 /* Returns how many there were. */
 static size_t run_batch(struct ch_sqlite *store, struct ch_store_op *first)
 {
-	struct ch_work w = {.sq = store->writer, .edge_timeout_ms = store->edge_timeout_ms};
+	struct ch_work w = {.sq = store->writer,
+		.edge_timeout_ms = store->edge_timeout_ms,
+		.slots = store->slots};
 	struct batch batch = {.n = 0};
 	char text[256] = "";
 	int rc = run_ops(store, &w, first, &batch);
@@ -211,6 +219,7 @@ static size_t run_batch(struct ch_sqlite *store, struct ch_store_op *first)
 	if (!rc)
 		rc = ch_sq_run(w.sq, "COMMIT", "");
 	if (rc) {
+		store->slots->loaded = false;
 		sqlite3_snprintf(sizeof(text), text, "%s", sqlite3_errmsg(w.sq->db));
 		if (!sqlite3_get_autocommit(w.sq->db))
 			(void)!ch_sq_run(w.sq, "ROLLBACK", "");

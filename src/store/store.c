@@ -181,6 +181,17 @@ int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms)
 	return store->backend->next_due(store, ret_at_ms);
 }
 
+int ch_store_next_ask(struct ch_store *store, const char *ca, int64_t *ret_at_ms)
+{
+	return store->backend->next_ask(store, ca, ret_at_ms);
+}
+
+int ch_store_get_calendar(
+	struct ch_store *store, struct ch_arena *arena, struct ch_store_calendar *ret_calendar)
+{
+	return store->backend->get_calendar(store, arena, ret_calendar);
+}
+
 int ch_store_get_status(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status)
 {

@@ -29,9 +29,11 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "store/calendar.h"
 #include "store/pace.h"
 #include "store/store_pool.h"
 #include "store/store_rekey.h"
+#include "store/store_status.h"
 #include "wire/feed.h"
 #include "wire/record.h"
 #include "wire/state.h"
@@ -110,6 +112,13 @@ struct ch_store_cert {
 	int64_t not_before_ms;
 	int64_t not_after_ms;
 	int64_t renew_at_ms;
+	/* What the CA says of when to renew it; asked_at 0: it has not said yet, ari_id
+	 * NULL: it cannot be asked. */
+	const char *ari_id;
+	int64_t ari_start_ms;
+	int64_t ari_end_ms;
+	const char *ari_explanation;
+	int64_t ari_asked_at_ms;
 	int64_t published_at_ms;
 	const char *const *names; /* names it was published for, sorted */
 	size_t n_names;
@@ -204,7 +213,8 @@ struct ch_store_order {
 	int64_t updated_at_ms;
 	/* Only in leased orders: */
 	struct ch_store_edges_state edges;
-	const char *acme; /* as written; NULL: none */
+	const char *replaces; /* ari_id of the certificate that it renews; NULL: none */
+	const char *acme;     /* as written; NULL: none */
 	const uint8_t *csr;
 	size_t csr_len;
 	const uint8_t *sealed;
@@ -260,6 +270,8 @@ enum ch_store_op_type {
 	CH_OP_RELEASE,
 	CH_OP_ROLLBACK,
 	CH_OP_REKEY,
+	CH_OP_ASK_LEASE,
+	CH_OP_ASK_WRITE,
 	CH_OP_TYPE_COUNT
 };
 
@@ -415,8 +427,10 @@ struct ch_op_publish {
 	size_t chain_len;
 	const struct ch_store_record_bytes *records;
 	size_t n_records;
-	int64_t renew_at_ms;
-	int64_t next_at_ms; /* when the order is due again; 0: now */
+	int64_t renew_at_ms;   /* when to renew it, at the latest */
+	int64_t renew_from_ms; /* not before; 0: exactly at renew_at_ms */
+	const char *ari_id;    /* by which the CA knows it; NULL: it is not asked */
+	int64_t next_at_ms;    /* when the order is due again; 0: now */
 	const char *serial;
 	const char *issuer;
 	int64_t not_before_ms;
@@ -504,6 +518,8 @@ struct ch_store_op {
 		struct ch_op_release release;
 		struct ch_op_rollback rollback;
 		struct ch_op_rekey rekey;
+		struct ch_op_ask_lease ask_lease;
+		struct ch_op_ask_write ask_write;
 	} u;
 	/* out: valid in done() and after */
 	int rc;
@@ -657,36 +673,6 @@ CH_MUST int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena
 
 /* When something can be leased next: INT64_MAX when nothing ever. */
 CH_MUST int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms);
-
-struct ch_store_status {
-	uint64_t names[CH_NAME_STATE_COUNT];
-	uint64_t names_total;
-	int64_t next_due_ms;	 /* 0: nothing */
-	const char *expiry_name; /* the live certificate that ends first; NULL: none is live */
-	int64_t expiry_ms;
-	uint64_t orders_open;
-	uint64_t orders_waiting; /* open, not leased, not due yet */
-	uint8_t epoch[CH_EPOCH_B];
-	uint64_t head;
-	unsigned schema;
-};
-CH_MUST int ch_store_get_status(
-	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status);
-
-#define CH_STORE_FIGURE_MAX 10000 /* the counts of ch_store_figures go up to here */
-#define CH_STORE_ENDING_N 3
-#define CH_STORE_ONE_ACTOR(id, word) +1
-#define CH_STORE_ACTORS (0 CH_ACTOR_LIST(CH_STORE_ONE_ACTOR))
-
-struct ch_store_figures {
-	uint64_t actors[CH_STORE_ACTORS]; /* names by who must act; that of `nobody` is 0 */
-	/* Live certificates that end within ch_store_ending_ms, those that ended in the last
-	 * seven days included; not those of names that are paused or moved. */
-	uint64_t ending[CH_STORE_ENDING_N];
-};
-extern const int64_t ch_store_ending_ms[CH_STORE_ENDING_N]; /* ascending */
-/* Figures that no counter is kept of: looks at a bounded number of rows. */
-CH_MUST int ch_store_get_figures(struct ch_store *store, struct ch_store_figures *ret_figures);
 
 /* Newest first; before as in ch_store_order_filter. */
 CH_MUST int ch_store_list_audit(struct ch_store *store, uint64_t before, size_t limit,

@@ -35,8 +35,11 @@ ch_req_fn ch_handle_order_publish;
 ch_req_fn ch_handle_limits;
 ch_req_fn ch_handle_rekey_post;
 ch_req_fn ch_handle_rekey_get;
+/* handlers_renewal.c */
+ch_req_fn ch_handle_calendar;
+ch_req_fn ch_handle_renewal_leases;
+ch_req_fn ch_handle_renewal_info;
 /* handlers_tickets.c */
-ch_req_fn ch_handle_limits;
 ch_req_fn ch_handle_tickets_list;
 ch_req_fn ch_handle_tickets_put;
 /* handlers_feed.c */

@@ -72,6 +72,8 @@ static void read_publish(struct ch_req *req, struct ch_json_in *in, struct publi
 	p->chain = read_bytes(req, in, "chain", CH_CHAIN_MAX_B, &p->chain_len);
 	read_records(req, in, w);
 	p->renew_at_ms = ch_json_in_time(in, "renew_at", CH_JSON_REQUIRED);
+	p->renew_from_ms = ch_json_in_time(in, "renew_from", CH_JSON_OPTIONAL);
+	p->ari_id = ch_json_in_str(in, "ari_id", CH_JSON_OPTIONAL, CH_STORE_ARI_ID_MAX);
 	p->next_at_ms = ch_json_in_time(in, "next_at", CH_JSON_OPTIONAL);
 	p->serial = ch_json_in_str(in, "serial", CH_JSON_REQUIRED, SERIAL_MAX_B);
 	p->issuer = ch_json_in_str(in, "issuer", CH_JSON_REQUIRED, ISSUER_MAX_B);

@@ -80,16 +80,28 @@ static json_t *reason(const struct ch_store_reason *r)
 		text_or_null(r->detail ? r->detail : ""), "actor", ch_actor_str(r->actor));
 }
 
+/* null: the CA is not asked, or has not answered yet. */
+static json_t *renewal_info(const struct ch_store_cert *cert)
+{
+	if (!cert->ari_asked_at_ms)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:o}", "start", ch_present_time(cert->ari_start_ms),
+		"end", ch_present_time(cert->ari_end_ms), "explanation",
+		text_or_null(cert->ari_explanation), "asked_at",
+		ch_present_time(cert->ari_asked_at_ms));
+}
+
 static json_t *cert_summary(const struct ch_store_cert *cert)
 {
 	if (!cert)
 		return json_null();
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 		(json_int_t)cert->version, "rolled_back_to",
 		cert->origin ? json_integer((json_int_t)cert->origin) : json_null(), "serial",
 		text_or_null(cert->serial), "issuer", text_or_null(cert->issuer), "not_before",
 		ch_present_time(cert->not_before_ms), "not_after",
-		ch_present_time(cert->not_after_ms), "names",
+		ch_present_time(cert->not_after_ms), "renew_at",
+		ch_present_time(cert->renew_at_ms), "renewal_info", renewal_info(cert), "names",
 		strings(cert->names, cert->n_names));
 }
 
@@ -321,7 +333,7 @@ static json_t *rollback(const struct ch_store_order *order)
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
 		order->second, "names", order_names(order), "pool", order->pool, "attempts",
@@ -332,7 +344,7 @@ json_t *ch_present_leased(const struct ch_store_order *order)
 		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
 		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
 		"rollback", rollback(order), "account", text_or_null(order->account),
-		"answer_under", answerers(order));
+		"answer_under", answerers(order), "replaces", text_or_null(order->replaces));
 }
 
 json_t *ch_present_edge(const struct ch_store_edge *e)

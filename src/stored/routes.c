@@ -18,6 +18,8 @@
 #define BATCH_B (4u * 1024u * 1024u)
 /* The issuer's notes, a CSR and sealed keys; a certificate, its chain and two records. */
 #define ORDER_B (256u * 1024u)
+/* 500 windows, each with an explanation. */
+#define RENEWAL_B (1024u * 1024u)
 
 const struct ch_route ch_routes[] = {
 	{"GET", "/v1/health", CH_ROLES_ANYBODY, CH_BODY_NONE, 0, "", ch_handle_health,
@@ -69,6 +71,12 @@ const struct ch_route ch_routes[] = {
 		"Plan new certificates before their renewal"},
 	{"GET", "/v1/rekey", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_rekey_get,
 		"How far that is"},
+	{"GET", "/v1/calendar", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_calendar,
+		"How many renewals are planned, by day"},
+	{"POST", "/v1/renewal-info/leases", ISSUER, CH_BODY_REQUIRED, SMALL_B, "",
+		ch_handle_renewal_leases, "Lease certificates about which a CA is to be asked"},
+	{"POST", "/v1/renewal-info", ISSUER, CH_BODY_REQUIRED, RENEWAL_B, "",
+		ch_handle_renewal_info, "Write back what a CA says of when to renew"},
 	{"GET", "/v1/tickets", ISSUER, CH_BODY_NONE, 0, "", ch_handle_tickets_list,
 		"Pools and their sealed ticket keys"},
 	{"PUT", "/v1/tickets/{pool}", ISSUER, CH_BODY_REQUIRED, SMALL_B, "",

@@ -50,14 +50,21 @@ static struct sim_cert *find(struct sim *sim, const char *id, struct sim_reply *
 	return cert;
 }
 
-void sim_ari_window(const struct sim_cert *cert, int64_t *ret_start_ms, int64_t *ret_end_ms)
+void sim_ari_window(const struct sim *sim, const struct sim_cert *cert, int64_t *ret_start_ms,
+	int64_t *ret_end_ms)
 {
+	const json_t *percent = sim_setting(sim, "ari", "start_percent");
 	int64_t life_s = cert->not_after_s + 1 - cert->not_before_s;
 	int64_t middle_s =
 		cert->not_before_s + (life_s < SHORT_LIFE_S ? life_s / 2 : life_s * 2 / 3);
 
 	*ret_start_ms = (middle_s - life_s / 100) * CH_SECOND_MS;
 	*ret_end_ms = (middle_s + life_s / 100) * CH_SECOND_MS;
+	if (json_is_number(percent)) {
+		*ret_start_ms = cert->not_before_s * CH_SECOND_MS +
+				(int64_t)((double)life_s * json_number_value(percent) * 10);
+		*ret_end_ms = *ret_start_ms + life_s * CH_SECOND_MS / 10;
+	}
 	if (cert->revoked) {
 		*ret_start_ms = cert->not_before_s * CH_SECOND_MS;
 		*ret_end_ms = *ret_start_ms + CH_HOUR_MS;
@@ -78,7 +85,7 @@ void sim_renewal_info(struct sim_req *req, struct sim_reply *reply)
 
 	if (!cert)
 		return;
-	sim_ari_window(cert, &start_ms, &end_ms);
+	sim_ari_window(sim, cert, &start_ms, &end_ms);
 	doc = json_pack("{s{ssss}}", "suggestedWindow", "start", sim_time(start_ms, start),
 		"end", sim_time(end_ms, end));
 	if (cert->explanation)
@@ -143,7 +150,7 @@ bool sim_ari_replaces(struct sim_req *req, struct sim_order *order, struct sim_r
 		return false;
 	}
 	order->replaces = cert;
-	sim_ari_window(cert, &start_ms, &end_ms);
+	sim_ari_window(sim, cert, &start_ms, &end_ms);
 	order->exempt = now_ms >= start_ms && now_ms < end_ms;
 	return true;
 }

@@ -69,11 +69,11 @@ static json_t *cert_json(const struct sim *sim, const struct sim_cert *cert)
 
 	for (size_t i = 0; i < order->n; i++)
 		json_array_append_new(names, json_string(order->names[i]));
-	sim_ari_window(cert, &start_ms, &end_ms);
-	return json_pack("{sssosisisssssssssssss?sbsisbsb}", "serial", cert->serial, "names",
-		names, "account", (int)order->account->id, "order", (int)order->id,
-		"not_before", sim_time(cert->not_before_s * 1000, from), "not_after",
-		sim_time(cert->not_after_s * 1000, to), "window_start",
+	sim_ari_window(sim, cert, &start_ms, &end_ms);
+	return json_pack("{ss so si si ss ss ss ss ss ss ss? sb si sb sb}", "serial",
+		cert->serial, "names", names, "account", (int)order->account->id, "order",
+		(int)order->id, "not_before", sim_time(cert->not_before_s * 1000, from),
+		"not_after", sim_time(cert->not_after_s * 1000, to), "window_start",
 		sim_time(start_ms, start), "window_end", sim_time(end_ms, end), "id", id,
 		"profile", order->profile ? order->profile : "", "replaces",
 		order->replaces ? order->replaces->serial : NULL, "revoked", cert->revoked,
@@ -227,6 +227,23 @@ static const char *on_revoke(struct sim_req *req, json_t *body, struct sim_reply
 	return NULL;
 }
 
+/* As if another order had replaced them. */
+static const char *on_replaced(struct sim_req *req, json_t *body, struct sim_reply *reply)
+{
+	json_int_t n = 0;
+
+	for (size_t i = 0; i < req->sim->certs.n; i++) {
+		struct sim_cert *cert = req->sim->certs.items[i];
+
+		if (!is_chosen(body, cert))
+			continue;
+		cert->replaced_by = cert->order;
+		n++;
+	}
+	sim_reply_json(reply, 200, json_pack("{sI}", "certificates", n));
+	return NULL;
+}
+
 static const char *on_forget(struct sim_req *req, json_t *body, struct sim_reply *reply)
 {
 	struct sim *sim = req->sim;
@@ -258,6 +275,7 @@ static const struct {
 	{"POST", "/names", on_names, false},
 	{"POST", "/windows", on_windows, false},
 	{"POST", "/revoke", on_revoke, false},
+	{"POST", "/replaced", on_replaced, false},
 	{"POST", "/forget", on_forget, false},
 };
 

@@ -26,7 +26,7 @@ static const char defaults[] =
 	"   'order_s': 28800}}},"
 	" 'certificate': {'backdate_s': 3600},"
 	" 'nonce': {'life_s': 3600},"
-	" 'ari': {'offered': true, 'retry_after': 21600},"
+	" 'ari': {'offered': true, 'retry_after': 21600, 'start_percent': null},"
 	" 'limits': {'enforced': false, 'rates': false,"
 	"  'new_orders': {'size': 300, 'refill_ms': 36000},"
 	"  'domain': {'size': 50, 'refill_ms': 12096000},"

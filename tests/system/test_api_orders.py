@@ -34,10 +34,11 @@ def short(value):
     return "change" if callable(value) else ascii(value)[:30]
 
 
-def lease(issuer, name, lease_ms=600000):
+def lease(issuer, name, lease_ms=600000, **fields):
     """The order of a name, leased; earlier tests may have left others."""
     for _ in range(20):
-        answer = issuer.post("/v1/leases", {"max": 256, "lease_ms": lease_ms, "wait_ms": 1000})
+        answer = issuer.post("/v1/leases",
+                             {"max": 256, "lease_ms": lease_ms, "wait_ms": 1000, **fields})
         assert answer.status == 200, answer.body
         for order in answer.json["orders"]:
             if name in order["names"]:

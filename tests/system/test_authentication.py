@@ -30,6 +30,10 @@ ROUTES = [
     ("GET", "/v1/limits", None, {"operator", "viewer"}),
     ("POST", "/v1/rekey", {"max": 1, "dry_run": True}, {"operator"}),
     ("GET", "/v1/rekey", None, {"operator", "viewer"}),
+    ("GET", "/v1/calendar", None, {"operator", "viewer"}),
+    ("POST", "/v1/renewal-info/leases", {"ca": "ca.test", "max": 1, "lease_ms": 1000}, {"issuer"}),
+    ("POST", "/v1/renewal-info", {"certificates": [
+        {"version": 1, "next_at": "2027-01-15T08:00:00Z", "failed": True}]}, {"issuer"}),
     ("GET", "/v1/tickets", None, {"issuer"}),
     ("PUT", "/v1/tickets/default", {"replaces": 0, "record": "AQU"}, {"issuer"}),
     ("GET", "/v1/feed", None, {"edge"}),

@@ -285,6 +285,58 @@ def test_an_order_from_new_to_renewed(store, clients, operator, issuer):
     assert edge.get("/v1/feed").status == 200
 
 
+def heard_of(version, **more):
+    return {"version": version, "next_at": time_text(time.time() + 3600), **more}
+
+
+def test_when_a_certificate_is_to_be_renewed(store, operator, issuer):
+    assert operator.put("/v1/domains/ari.example.com").status == 201
+    order = lease(issuer, "ari.example.com", pace={"account": "ari.test/1"})
+    sealed = {"csr": b64u(b"csr"), "sealed": b64u(b"sealed")}
+    assert step(issuer, order, state="sealed", **sealed).status == 200
+    leaf = store.identity("viewer", ident="ari").cert.public_bytes(Encoding.DER)
+    late = time_text(BEGIN + 80 * 86400)
+    chain = chain_block(store.ca.cert.public_bytes(Encoding.DER))
+    body = publication(order, leaf=leaf, chain=chain, renew_from=time_text(BEGIN), renew_at=late,
+                       ari_id="aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")
+    assert publish(issuer, order, body).status == 200
+    confirming = lease(issuer, "ari.example.com")
+    assert step(issuer, confirming, state="done").status == 200
+    leases = {"ca": "ari.test", "max": 1, "lease_ms": 600000}
+    asked = issuer.post("/v1/renewal-info/leases", leases).json
+    assert [ask["version"] for ask in asked["certificates"]] == [order["id"]]
+    again = issuer.post("/v1/renewal-info/leases", leases).json
+    assert not again["certificates"] and again["next_at"]
+    none = issuer.post("/v1/renewal-info/leases", {**leases, "ca": "other.test"}).json
+    assert not none["certificates"] and not none["next_at"]
+    failed = issuer.post("/v1/renewal-info", {"certificates": [heard_of(order["id"], failed=True)]})
+    assert failed.json["moved"] == 0
+    assert operator.get("/v1/domains/ari.example.com").json["certificate"]["renewal_info"] is None
+    begin = time.time() + 86400
+    window = {"start": time_text(begin), "end": time_text(begin + 86400),
+              "renew_from": time_text(begin), "renew_at": time_text(begin + 86400),
+              "explanation": "https://ca.test/why"}
+    for moved in (1, 0):
+        answer = issuer.post("/v1/renewal-info",
+                             {"certificates": [heard_of(order["id"], window=window)]})
+        assert answer.json["moved"] == moved
+    both = {"certificates": [heard_of(order["id"], window=window, failed=True)]}
+    assert issuer.post("/v1/renewal-info", both).code == "bad-field"
+    turned = {**window, "end": window["start"]}
+    backwards = {"certificates": [heard_of(order["id"], window=turned)]}
+    assert issuer.post("/v1/renewal-info", backwards).code == "bad-field"
+    shown = operator.get("/v1/certificates/ari.example.com").json["current"]
+    assert window["start"] <= shown["renew_at"] <= window["end"]
+    assert shown["renewal_info"]["explanation"] == "https://ca.test/why"
+    calendar = operator.get("/v1/calendar").json
+    assert calendar["total"] >= 1
+    assert shown["renew_at"][:13] in [hour["hour"][:13] for hour in calendar["busiest"]]
+    assert shown["renew_at"][:10] in [day["day"][:10] for day in calendar["days"]]
+    assert operator.post("/v1/domains/ari.example.com/retry").status == 200
+    renewal = lease(issuer, "ari.example.com", pace={"account": "ari.test/1"})
+    assert renewal["replaces"] == body["ari_id"]
+
+
 def test_a_domain_with_two_certificates(store, operator, issuer):
     assert operator.put("/v1/domains/rsa.example.com", {"keys": "rsa"}).status == 201
     assert operator.get("/v1/domains/rsa.example.com").json["keys"] == "rsa"

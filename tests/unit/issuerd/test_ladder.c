@@ -103,48 +103,102 @@ static void waits_double_up_to_their_most(void **state)
 
 #define BEGIN INT64_C(1800000000)
 
-static double left_share(const char *name, int64_t life_s)
-{
-	int64_t at_ms = ch_renew_at_ms(&config, name, BEGIN, BEGIN + life_s);
+#define LET_SET ((struct ch_limit){.size = 5, .refill_us = INT64_C(34) * 3600 * 1000000})
 
-	return (double)((BEGIN + life_s) * 1000 - at_ms) / ((double)life_s * 1000);
+static struct ch_calendar_span span_of(
+	int64_t life_s, const struct ch_limit *set, int64_t start_ms, int64_t end_ms)
+{
+	const struct ch_renewal renewal = {.not_before_ms = BEGIN * 1000,
+		.not_after_ms = (BEGIN + life_s) * 1000,
+		.issued_ms = BEGIN * 1000,
+		.start_ms = start_ms,
+		.end_ms = end_ms};
+	struct ch_calendar_span span;
+
+	ch_renew_span(&config, set, &renewal, BEGIN * 1000, &span);
+	assert_true(span.from_ms <= span.until_ms);
+	return span;
 }
 
-static void renewal_comes_at_a_third_and_is_spread(void **state)
+/* In thousandths of the lifetime that is over. */
+static int64_t over(int64_t at_ms, int64_t life_s)
 {
-	double low = 1;
-	double high = 0;
-	char name[40];
+	return (at_ms - BEGIN * 1000) / life_s;
+}
 
-	for (int i = 0; i < 1000; i++) {
-		double left;
+static void a_renewal_is_due_at_a_third_and_may_come_before(void **state)
+{
+	static const int64_t days[] = {45, 64, 90};
+	const struct ch_limit none = {0};
 
-		snprintf(name, sizeof(name), "n%d.example.com", i);
-		left = left_share(name, 90 * 86400);
-		low = left < low ? left : low;
-		high = left > high ? left : high;
+	for (size_t i = 0; i < 3; i++) {
+		struct ch_calendar_span span = span_of(days[i] * 86400, &none, 0, 0);
+
+		assert_int_equal(over(span.from_ms, days[i] * 86400), 100);
+		assert_int_equal(over(span.until_ms, days[i] * 86400), 670);
 	}
-	assert_true(low >= 0.33 && low < 0.332);
-	assert_true(high <= 0.38 && high > 0.378);
-	assert_true(left_share("a.test", 90 * 86400) == left_share("a.test", 90 * 86400));
 }
 
-static void short_lives_are_renewed_at_half(void **state)
+static void short_lives_are_renewed_at_half_but_keep_the_limit_of_the_set(void **state)
 {
-	double left = left_share("a.test", 6 * 86400);
+	const struct ch_limit none = {0};
+	const struct ch_limit set = LET_SET;
+	struct ch_calendar_span span = span_of(6 * 86400, &none, 0, 0);
 
-	assert_true(left >= 0.50 && left <= 0.55);
-	left = left_share("a.test", 10 * 86400);
-	assert_true(left >= 0.33 && left <= 0.38);
+	assert_int_equal(over(span.from_ms, 6 * 86400), 100);
+	assert_int_equal(over(span.until_ms, 6 * 86400), 500);
+	span = span_of(6 * 86400, &set, 0, 0);
+	assert_int_equal(span.from_ms, (BEGIN + 34 * 3600) * 1000);
+	assert_int_equal(over(span.until_ms, 6 * 86400), 500);
 }
 
-static void renewal_never_comes_at_once(void **state)
+static void what_no_hours_level_is_spread_by_the_jitter(void **state)
 {
+	const struct ch_limit none = {0};
+	const struct ch_limit set = LET_SET;
+	struct ch_calendar_span span = span_of(1000, &none, 0, 0);
+
+	assert_int_equal(over(span.from_ms, 1000), 450);
+	assert_int_equal(over(span.until_ms, 1000), 500);
+	/* The limit of the set does not let a certificate end. */
+	span = span_of(1000, &set, 0, 0);
+	assert_int_equal(over(span.from_ms, 1000), 450);
 	config.renew_left_percent = 90;
 	config.renew_jitter_percent = 50;
-	assert_true(left_share("a.test", 90 * 86400) <= 0.9);
+	span = span_of(90 * 86400, &none, 0, 0);
+	assert_true(over(span.from_ms, 90 * 86400) >= 10);
+	assert_int_equal(over(span.until_ms, 90 * 86400), 100);
 	config.renew_left_percent = 33;
 	config.renew_jitter_percent = 5;
+}
+
+/* What a CA may say, in days from the beginning of a certificate of 90. */
+static void windows_of_a_hostile_ca_are_bounded(void **state)
+{
+	static const struct {
+		int64_t start_day;
+		int64_t end_day;
+		int64_t until; /* thousandths */
+	} rows[] = {
+		{59, 61, 666},
+		{5, 7, 66},
+		{70, 80, 833}, /* later than ours: up to half of what would be left */
+		{3000000, 3000001, 835},
+		{-20000, -19999, 10},
+		{-1, 1, 10},
+		{61, 59, 670}, /* ends before it begins */
+		{61, 61, 670},
+	};
+	const struct ch_limit none = {0};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ch_calendar_span span =
+			span_of(90 * 86400, &none, (BEGIN + rows[i].start_day * 86400) * 1000,
+				(BEGIN + rows[i].end_day * 86400) * 1000);
+
+		assert_int_equal(over(span.until_ms, 90 * 86400), rows[i].until);
+		assert_true(over(span.from_ms, 90 * 86400) >= 10);
+	}
 }
 
 int main(void)
@@ -155,9 +209,10 @@ int main(void)
 		cmocka_unit_test(the_ladders_jitter_spreads_names_and_can_be_off),
 		cmocka_unit_test(the_spread_is_even),
 		cmocka_unit_test(waits_double_up_to_their_most),
-		cmocka_unit_test(renewal_comes_at_a_third_and_is_spread),
-		cmocka_unit_test(short_lives_are_renewed_at_half),
-		cmocka_unit_test(renewal_never_comes_at_once),
+		cmocka_unit_test(a_renewal_is_due_at_a_third_and_may_come_before),
+		cmocka_unit_test(short_lives_are_renewed_at_half_but_keep_the_limit_of_the_set),
+		cmocka_unit_test(what_no_hours_level_is_spread_by_the_jitter),
+		cmocka_unit_test(windows_of_a_hostile_ca_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

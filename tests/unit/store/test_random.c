@@ -54,10 +54,17 @@ static void walk_name(struct walk *walk, enum ch_store_op_type type)
 
 static void walk_lease(struct walk *walk)
 {
-	struct ch_store_order *orders;
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+	const struct ch_store_order *orders;
 	size_t n;
 
-	orders = fx_lease(walk->fx, 1 + roll(walk, 4), &n);
+	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+		.max = 1 + roll(walk, 4),
+		.lease_ms = LEASE_MS,
+		.pace.account = "ca.test/account"};
+	assert_ok(fx_run(walk->fx, &op));
+	orders = op.u.lease.orders;
+	n = op.u.lease.n_orders;
 	for (size_t i = 0; i < n; i++)
 		walk->held[walk->n_held++ % CH_ARRAY_LEN(walk->held)] = orders[i];
 }
@@ -101,17 +108,55 @@ static void walk_patch(struct walk *walk)
 static void walk_publish(struct walk *walk)
 {
 	const struct ch_store_order *order = any_held(walk);
+	struct ch_op_publish *publish;
 	int rc;
 
 	if (!order)
 		return;
-	rc = fx_publish(walk->fx, fx_publication(walk->fx, order, (uint8_t)roll(walk, 2)));
+	publish = fx_publication(walk->fx, order, (uint8_t)roll(walk, 2));
+	if (roll(walk, 2)) {
+		publish->renew_from_ms = test_now_ms + CH_DAY_MS;
+		publish->ari_id = "a2V5.c2Vy";
+	}
+	rc = fx_publish(walk->fx, publish);
 	assert_true(rc == CH_OK || rc == CH_ECONFLICT || rc == CH_ENOTFOUND);
+}
+
+static void walk_ask(struct walk *walk)
+{
+	struct ch_store_heard heard[10];
+	struct ch_store_op op = {.type = CH_OP_ASK_LEASE};
+	struct ch_store_ask *asks;
+
+	op.u.ask_lease = (struct ch_op_ask_lease){
+		.ca = "ca.test", .max = CH_ARRAY_LEN(heard), .lease_ms = LEASE_MS};
+	assert_ok(fx_run(walk->fx, &op));
+	asks = op.u.ask_lease.asks;
+	for (size_t i = 0; i < op.u.ask_lease.n_asks; i++) {
+		int64_t start_ms = test_now_ms + (int64_t)roll(walk, RENEW_MS);
+
+		heard[i] = (struct ch_store_heard){.version = asks[i].version,
+			.next_at_ms = test_now_ms + CH_HOUR_MS,
+			.failed = roll(walk, 4) == 0,
+			.start_ms = start_ms,
+			.end_ms = start_ms + CH_DAY_MS,
+			.from_ms = start_ms,
+			.until_ms = start_ms + CH_DAY_MS};
+	}
+	if (op.u.ask_lease.n_asks == 0)
+		return;
+	op.type = CH_OP_ASK_WRITE;
+	op.u.ask_write =
+		(struct ch_op_ask_write){.heard = heard, .n_heard = op.u.ask_lease.n_asks};
+	assert_ok(fx_run(walk->fx, &op));
 }
 
 static void walk_step(struct walk *walk)
 {
-	switch (roll(walk, 13)) {
+	switch (roll(walk, 14)) {
+	case 13:
+		walk_ask(walk);
+		break;
 	case 0:
 	case 1:
 		walk_put(walk);
@@ -215,6 +260,60 @@ static void check_records(struct fixture *fx, const struct ch_store_domain *doma
 		assert_int_equal(found.second, 0);
 }
 
+/* Certificates that are to be renewed, counted one by one. */
+struct recount {
+	const struct ch_store_cert *certs[4 * DOMAINS];
+	size_t n;
+};
+
+static void count_cert(struct recount *recount, const struct ch_store_cert *cert)
+{
+	for (size_t i = 0; cert && i < recount->n; i++)
+		if (recount->certs[i]->version == cert->version)
+			return;
+	if (cert)
+		recount->certs[recount->n++] = cert;
+}
+
+static uint64_t planned_on(const struct recount *recount, int64_t day_ms)
+{
+	int64_t today_ms = test_now_ms / CH_HOUR_MS * CH_HOUR_MS;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < recount->n; i++) {
+		int64_t at_ms = recount->certs[i]->renew_at_ms;
+
+		n += at_ms >= today_ms && at_ms / CH_DAY_MS * CH_DAY_MS == day_ms;
+	}
+	return n;
+}
+
+static void check_calendar(struct walk *walk)
+{
+	struct recount recount = {.n = 0};
+	struct ch_store_calendar calendar;
+	struct ch_store_domain domain;
+	uint64_t ahead = 0;
+
+	for (size_t i = 0; i < 2 * DOMAINS; i++) {
+		if (ch_store_get_domain(
+			    walk->fx->store, name_of(i), walk->fx->arena, &domain) ||
+			domain.state == CH_NAME_PAUSED || domain.state == CH_NAME_MOVED)
+			continue;
+		count_cert(&recount, domain.cert);
+		if (domain.second)
+			count_cert(&recount, domain.second->cert);
+	}
+	assert_ok(ch_store_get_calendar(walk->fx->store, walk->fx->arena, &calendar));
+	for (size_t i = 0; i < calendar.n_days; i++) {
+		assert_int_equal(
+			calendar.days[i].n, planned_on(&recount, calendar.days[i].at_ms));
+		ahead += calendar.days[i].n;
+	}
+	assert_int_equal(calendar.total, recount.n);
+	assert_int_equal(calendar.total, calendar.overdue + ahead + calendar.later);
+}
+
 static void check_domain(struct walk *walk, size_t i, struct ch_store_status *counted)
 {
 	struct fixture *fx = walk->fx;
@@ -280,6 +379,7 @@ static void check_all(struct walk *walk)
 					page.orders[i].id);
 	}
 	assert_int_equal(status.orders_open, open);
+	check_calendar(walk);
 	/* Removals are versions too. */
 	assert_ok(ch_store_read_feed(fx->store, "default", 0, find_newest, walk, &info));
 	assert_ok(ch_store_read_feed(fx->store, "eu", 0, find_newest, walk, &info));

@@ -187,7 +187,7 @@ static void damage_inside_is_called_corrupt(void **state)
 		fx_add(fx, ch_arena_fmt(fx->arena, "n%d.example", i));
 	close_store(fx);
 	assert_int_equal(stat(file_of(fx), &st), 0);
-	overwrite(fx, 196608, (size_t)st.st_size - 196608);
+	overwrite(fx, 262144, (size_t)st.st_size - 262144);
 	assert_ok(open_again(fx));
 	assert_int_equal(
 		ch_store_list_domains(fx->store, &filter, fx->arena, &page), CH_ECORRUPT);
@@ -289,6 +289,9 @@ static void no_frequent_query_scans_a_table(void **state)
 		"SELECT max(seq) FROM canary_mark WHERE pool = 'x'",
 		"SELECT seq FROM edge_record WHERE kind = 3 AND at < 1 AND seq <= 9 ORDER BY "
 		"at LIMIT 1",
+		"SELECT version FROM cert WHERE ari_ca = 'x' AND ari_next IS NOT NULL "
+		"AND ari_next <= 1 ORDER BY ari_next LIMIT 5",
+		"SELECT slot, n FROM renewal_slot WHERE slot >= 1 AND slot < 9",
 	};
 	sqlite3 *db;
 
