@@ -75,7 +75,7 @@ struct ch_acme_challenge {
 
 struct ch_acme_authz {
 	enum ch_acme_status status;
-	const char *name; /* in the CA's case */
+	const char *name; /* in the CA's case; without the "*." of a wildcard */
 	int64_t expires_ms;
 	/* By type: the first of each that can be used. */
 	struct ch_acme_challenge challenges[CH_ACME_CHALLENGE_COUNT];

@@ -90,6 +90,13 @@ static void print_second(const json_t *domain)
 	print_certificate(json_object_get(second, "certificate"));
 }
 
+static void print_delegation(const json_t *delegation)
+{
+	if (json_is_object(delegation))
+		printf("%-12s %s CNAME %s\n", "Delegation", ch_json_str(delegation, "name"),
+			ch_json_str(delegation, "cname"));
+}
+
 static void print_history(const json_t *history)
 {
 	static const char *const heads[] = {"AT", "EVENT", "MUST ACT", "DETAIL"};
@@ -149,6 +156,7 @@ static void print_domain(const json_t *domain)
 		if (*ch_json_str(domain, policy[i].key))
 			line(policy[i].label, ch_json_str(domain, policy[i].key));
 	line("Keys", ch_json_str(domain, "keys"));
+	print_delegation(json_object_get(domain, "delegation"));
 	line("Registered", ch_json_str(domain, "created_at"));
 	print_second(domain);
 	print_history(json_object_get(domain, "history"));

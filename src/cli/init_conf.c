@@ -49,6 +49,8 @@ static const struct key keys[] = {
 	{"store", "tombstone_keep", "30d", "how long removals are remembered for absent edges"},
 	{"store", "claims", "on",
 		"whether taking a name over from another tenant takes a TXT record as proof"},
+	{"store", "wildcards", "no",
+		"whether *.NAME may be registered; the issuer needs [dns] for them"},
 	{"store", "resolvers", "",
 		"DNS resolvers for it, ADDRESS or ADDRESS:PORT; empty: this host's"},
 	{"store", "threads", "4", "of the API server"},
@@ -146,7 +148,37 @@ static const struct key keys[] = {
 		"a name whose DNS has led elsewhere for so long is moved: not renewed, and "
 		"looked at\n"
 		"ever more rarely, until it leads here again; 0s: never"},
+	{"issuer", "challenge", "http-01",
+		"how names are validated: http-01, or dns-01 (see [dns]); wildcards by dns-01 "
+		"always"},
 	LOG_LEVEL("issuer"),
+
+	{"dns", "method", "none",
+		"how TXT records get into the DNS: rfc2136 (signed updates), hook (a program "
+		"of\n"
+		"yours), or none"},
+	{"dns", "servers", "",
+		"rfc2136: DNS servers that take updates, ADDRESS or ADDRESS:PORT, tried in "
+		"turn"},
+	{"dns", "tsig_name", "", "rfc2136: name of the TSIG key"},
+	{"dns", "tsig_algorithm", "hmac-sha256", "hmac-sha256, hmac-sha384 or hmac-sha512"},
+	{"dns", "tsig_key_file", "", "the file holds the key's base64, mode 0600"},
+	{"dns", "hook", "", "hook: the program; it is run as HOOK present|cleanup NAME VALUE"},
+	{"dns", "hook_timeout", "60s", NULL},
+	{"dns", "zones", "",
+		"zones of yours, comma-separated, in which _acme-challenge records may be "
+		"written"},
+	{"dns", "delegate", "",
+		"zone of yours that customers delegate to by a CNAME, once: acme.example.net"},
+	{"dns", "ttl", "60", "of the records, in seconds"},
+	{"dns", "check", "authoritative",
+		"where a record must be seen before the CA is told: authoritative (the zone's\n"
+		"name servers), addresses of DNS servers, or off"},
+	{"dns", "check_limit", "2m", "how long that is tried, and the writing"},
+	{"dns", "threads", "4", "records that are worked on at a time"},
+	{"dns", "state", "issuer/state/dns", "folder: what was written and not taken away yet"},
+	{"dns", "leftovers", "3h",
+		"what no order has asked for for so long is taken away, as after a crash"},
 
 	STORE("agent"),
 	IDENTITY("agent", "edge"),
@@ -183,6 +215,8 @@ static const struct {
 } sections[] = {
 	{"store", "The store: domains, orders, certificates, sealed keys; `certherd store`."},
 	{"issuer", "The issuer: talks to the CA, seals the keys; `certherd issuer`."},
+	{"dns", "DNS challenges of the issuer, for wildcards; the store reads delegate, and "
+		"shows it."},
 	{"agent", "The agent on an edge: keeps nginx's replica up to date; `certherd agent`."},
 	{"cli", "The operator's commands: `certherd domain`, `certherd status`, …"},
 	{"up", "All roles on one machine: `certherd up`."},

@@ -180,11 +180,11 @@ static int change_at_ca(struct desk *c, EVP_PKEY *fresh, struct ch_err *err)
 	int rc = ch_acme_new(c->ca.config->directory, fresh, &acme, err);
 	bool known;
 
+	ch_acme_answer_init(&ans);
 	if (rc)
 		return rc;
 	known = find_account(c, acme, after, &ignored) == CH_OK;
 	ch_acme_free(acme);
-	ch_acme_answer_init(&ans);
 	rc = find_account(c, c->ca.acme, before, err);
 	if (known && rc) {
 		printf("The CA knows the new key already, for %s.\n", after);

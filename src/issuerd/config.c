@@ -82,6 +82,21 @@ static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 	config->probe_tries = (unsigned)ch_conf_int(conf, SECTION, "probe_tries", 5, 1, 1000);
 }
 
+static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	const char *text = ch_conf_str(conf, SECTION, "challenge", "http-01");
+
+	ch_issuer_config_dns(conf, &config->dns);
+	config->challenge = CH_ACME_HTTP_01;
+	if (strcmp(text, "dns-01") == 0)
+		config->challenge = CH_ACME_DNS_01;
+	else if (strcmp(text, "http-01") != 0)
+		ch_conf_fail(conf, SECTION, "challenge", "must be http-01 or dns-01");
+	if (config->challenge == CH_ACME_DNS_01 && config->dns.method == CH_DNS_METHOD_NONE)
+		ch_conf_fail(conf, SECTION, "challenge",
+			"dns-01 needs [dns] method = rfc2136 or hook");
+}
+
 int ch_issuer_config_read(
 	struct ch_conf *conf, struct ch_issuer_config *ret_config, struct ch_err *err)
 {
@@ -98,10 +113,13 @@ int ch_issuer_config_read(
 	read_rates(conf, config);
 	read_probe(conf, config);
 	ch_issuer_config_preflight(conf, config);
+	read_challenge(conf, config);
 	read_tickets(conf, config);
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))
 		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");
 	rc = ch_conf_finish(conf, SECTION, err);
+	if (rc == CH_OK)
+		rc = ch_conf_finish(conf, "dns", err);
 	return rc ? rc : ch_issuer_config_finish_cas(conf, config, err);
 }

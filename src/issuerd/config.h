@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "issuerd/caa.h"
+#include "issuerd/dns_config.h"
 #include "issuerd/sites.h"
 #include "net/api.h"
 #include "net/probe.h"
@@ -73,7 +74,9 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	struct ch_platform platform;
 	int64_t preflight_ladder_ms[CH_LADDER_MAX];
 	size_t n_preflight_ladder;
-	int64_t moved_after_ms; /* 0: never */
+	int64_t moved_after_ms;		       /* 0: never */
+	enum ch_acme_challenge_type challenge; /* of names that are no wildcards */
+	struct ch_dns_config dns;
 	enum ch_log_level log_level;
 };
 

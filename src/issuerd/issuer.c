@@ -61,6 +61,7 @@ void ch_issuer_free(struct ch_issuer *issuer)
 	if (!issuer)
 		return;
 	ch_issuer_stop_preflight(issuer);
+	ch_issuer_stop_dns(issuer);
 	for (size_t i = 0; i < issuer->n_cas; i++)
 		ch_ca_close(&issuer->cas[i]);
 	ch_sign_key_free(issuer->signer);

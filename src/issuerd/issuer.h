@@ -11,6 +11,7 @@
 #include "crypto/x509.h"
 #include "issuerd/ca.h"
 #include "issuerd/config.h"
+#include "issuerd/dns_desk.h"
 #include "issuerd/preflight.h"
 #include "issuerd/write.h"
 
@@ -31,7 +32,8 @@ struct ch_issuer {
 	 * on loopback replace. */
 	bool (*may_ask)(const char *address);
 	struct ch_preflight *preflight; /* NULL: off */
-	/* A preflight of this order has ended; NULL until there is a queue. */
+	struct ch_dns_desk *dns_desk;	/* NULL: off */
+	/* A preflight, or DNS work, of this order has ended; NULL until there is a queue. */
 	void (*wake)(void *arg, uint64_t order_id);
 	void *wake_arg;
 	_Atomic int64_t resolver_warned_ms;
@@ -51,6 +53,9 @@ void ch_issuer_free(struct ch_issuer *issuer);
  * queue behind wake any more, comes ch_issuer_stop_preflight. */
 CH_MUST int ch_issuer_start_preflight(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_stop_preflight(struct ch_issuer *issuer);
+/* step_dns.c: the same for DNS challenges. */
+CH_MUST int ch_issuer_start_dns(struct ch_issuer *issuer, struct ch_err *err);
+void ch_issuer_stop_dns(struct ch_issuer *issuer);
 /* Reads the recipients again; on failure the old ones stay. */
 CH_MUST int ch_issuer_reload_recipients(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_recipients(struct ch_issuer *issuer, struct ch_recipients *ret_recipients);

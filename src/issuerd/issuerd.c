@@ -41,6 +41,7 @@ static void wake_order(void *arg, uint64_t order_id)
 static void crew_free(struct crew *crew)
 {
 	ch_issuer_stop_preflight(crew->issuer);
+	ch_issuer_stop_dns(crew->issuer);
 	for (size_t i = 0; i < crew->n_workers; i++)
 		ch_worker_done(&crew->workers[i]);
 	ch_worker_done(&crew->leaser);
@@ -65,6 +66,8 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 	issuer->wake = wake_order;
 	issuer->wake_arg = crew;
 	rc = ch_issuer_start_preflight(issuer, err);
+	if (rc == CH_OK)
+		rc = ch_issuer_start_dns(issuer, err);
 	if (rc == CH_OK)
 		rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
 	if (rc == CH_OK && issuer->config->ticket_rotation_ms)

@@ -2,18 +2,35 @@
 
 #include "issuerd/work.h"
 
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-_."
+
+/* NULL when there is none. */
+static json_t *dns_json(const struct ch_notes *notes)
+{
+	json_t *list = notes->n_dns ? json_array() : NULL;
+
+	for (size_t i = 0; i < notes->n_dns; i++)
+		(void)json_array_append_new(list,
+			json_pack("{sIssss}", "name", (json_int_t)notes->dns[i].name, "target",
+				notes->dns[i].txt.target, "value", notes->dns[i].txt.value));
+	return list;
+}
+
 json_t *ch_notes_json(const struct ch_notes *notes)
 {
 	json_auto_t *authz = json_array();
+	json_t *dns;
 
 	for (size_t i = 0; i < notes->n_authz; i++)
 		if (json_array_append_new(authz, json_string(notes->authz[i])))
 			return NULL;
-	return json_pack("{sssssOsIsIsIsIsIsIsb}", "order", notes->order, "finalize",
+	dns = dns_json(notes);
+	return json_pack("{sssssOsIsIsIsIsIsIsbso*}", "order", notes->order, "finalize",
 		notes->finalize, "authz", authz, "expires", (json_int_t)notes->expires_ms,
 		"since", (json_int_t)notes->since_ms, "polls", (json_int_t)notes->polls,
 		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes,
-		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told);
+		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told, "dns",
+		dns);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -23,6 +40,31 @@ static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
 	if (!url || (url[0] && !ch_acme_url_ok(url)))
 		return CH_ECORRUPT;
 	strcpy(ret_url, url);
+	return CH_OK;
+}
+
+/* It comes from the store, and goes into the DNS when it is to be taken away. */
+static int read_dns(const json_t *list, struct ch_notes *notes)
+{
+	notes->n_dns = json_array_size(list);
+	if (notes->n_dns > CH_WORK_NAMES_MAX)
+		return CH_ECORRUPT;
+	for (size_t i = 0; i < notes->n_dns; i++) {
+		struct ch_notes_dns *one = &notes->dns[i];
+		const json_t *doc = json_array_get(list, i);
+		const char *target = json_string_value(json_object_get(doc, "target"));
+		const char *value = json_string_value(json_object_get(doc, "value"));
+		json_int_t name = json_integer_value(json_object_get(doc, "name"));
+
+		if (!target || !value || strlen(target) >= CH_DNS_NAME_B || !target[0] ||
+			target[strspn(target, NAME_CHARACTERS)] || name < 0 ||
+			name >= CH_WORK_NAMES_MAX || strlen(value) != CH_DNS_CHALLENGE_B - 1 ||
+			!ch_acme_token_ok(value))
+			return CH_ECORRUPT;
+		one->name = (unsigned)name;
+		strcpy(one->txt.target, target);
+		strcpy(one->txt.value, value);
+	}
 	return CH_OK;
 }
 
@@ -47,6 +89,8 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	notes.since_ms = json_integer_value(json_object_get(doc, "since"));
 	notes.edges_since_ms = json_integer_value(json_object_get(doc, "edges_since"));
 	if (notes.expires_ms < 0 || notes.since_ms < 0 || notes.edges_since_ms < 0)
+		return CH_ECORRUPT;
+	if (read_dns(json_object_get(doc, "dns"), &notes))
 		return CH_ECORRUPT;
 	notes.polls = (unsigned)json_integer_value(json_object_get(doc, "polls"));
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));

@@ -30,6 +30,7 @@ struct job {
 	uint64_t order;
 	void *who;
 	const char *thumbprint;
+	bool by_dns;
 	int64_t began_ms; /* monotonic */
 	bool ended;
 	int64_t ended_ms; /* monotonic */
@@ -213,7 +214,8 @@ static void judge_addresses(struct job *job)
 static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 {
 	struct ch_preflight *p = job->preflight;
-	struct ch_caa_asker asker = {.method = "http-01", .wildcard = is_wildcard(job)};
+	struct ch_caa_asker asker = {
+		.method = job->by_dns ? "dns-01" : "http-01", .wildcard = is_wildcard(job)};
 	char account[ACCOUNT_B] = "";
 	char detail[200 + 2 * CH_DNS_NAME_B];
 	const char *dot;
@@ -253,7 +255,7 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 			return;
 		}
 	}
-	if (is_wildcard(job))
+	if (job->by_dns)
 		end(job, CH_PREFLIGHT_GOOD);
 	else
 		begin_fetches(job);
@@ -440,11 +442,12 @@ static void begin(struct ch_preflight *p, const struct ch_preflight_subject *sub
 	job->order = subject->order;
 	job->who = subject->who;
 	job->thumbprint = subject->thumbprint;
+	job->by_dns = subject->by_dns;
 	snprintf(job->name, sizeof(job->name), "%s", subject->name);
 	job->next = p->buckets[bucket_of(subject->name)];
 	p->buckets[bucket_of(subject->name)] = job;
 	p->n++;
-	if (is_wildcard(job)) {
+	if (job->by_dns) {
 		begin_caa(job);
 		return;
 	}

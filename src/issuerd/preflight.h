@@ -67,6 +67,8 @@ struct ch_preflight_subject {
 	uint64_t order;
 	void *who;		/* CA and account; borrowed as long as there is a preflight, */
 	const char *thumbprint; /* as is its, which our edges answer with */
+	/* Validated by the DNS, as wildcards are: where it leads does not matter, only CAA. */
+	bool by_dns;
 };
 
 /* Begins, or tells how it stands.  Whoever does not come back for the end within two minutes

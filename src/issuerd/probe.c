@@ -1,4 +1,5 @@
 /* Confirms a publication the way a visitor sees it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -8,6 +9,8 @@
 #define ONE_MS (3 * CH_SECOND_MS)
 #define ALL_MS (8 * CH_SECOND_MS)
 #define HTTPS_PORT 443
+/* A wildcard is asked for under a name that it covers, and that has no record of its own. */
+#define BELOW_WILDCARD "certherd-probe"
 
 static int probe_one(const char *address, uint16_t port, const char *name,
 	enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
@@ -89,17 +92,39 @@ static int probe_dns(const struct ch_issuer *issuer, const char *name,
 	return rc ? rc : probe_targets(issuer, &targets, name, offer, leaf_sha256, err);
 }
 
+/* Which names below a wildcard lead here, only its owner knows: perhaps all, by a wildcard of
+ * the DNS, perhaps some. */
+static int probe_below(const struct ch_issuer *issuer, const char *name,
+	enum ch_probe_offer offer, const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
+{
+	struct ch_probe_targets targets;
+	int rc = ch_probe_resolve(name, HTTPS_PORT, &targets, err);
+
+	if (rc == CH_ENOTFOUND) {
+		(void)ch_err_set(err, CH_OK, "probe-partly",
+			"%s has no address, so no name below the wildcard was asked for", name);
+		return CH_OK;
+	}
+	return rc ? rc : probe_targets(issuer, &targets, name, offer, leaf_sha256, err);
+}
+
 int ch_issuer_probe(const struct ch_issuer *issuer, const char *name, enum ch_probe_offer offer,
 	const uint8_t leaf_sha256[CH_SHA256_B], struct ch_err *err)
 {
 	const struct ch_issuer_config *config = issuer->config;
+	char below[CH_NAME_TEXT_B + sizeof(BELOW_WILDCARD)];
 	int rc;
 
+	if (strncmp(name, "*.", 2) == 0) {
+		snprintf(below, sizeof(below), BELOW_WILDCARD "%s", name + 1);
+		name = below;
+	}
 	switch (config->probe) {
 	case CH_PROBE_OFF:
 		return CH_OK;
 	case CH_PROBE_DNS:
-		return probe_dns(issuer, name, offer, leaf_sha256, err);
+		return name == below ? probe_below(issuer, name, offer, leaf_sha256, err)
+				     : probe_dns(issuer, name, offer, leaf_sha256, err);
 	default:
 		break;
 	}

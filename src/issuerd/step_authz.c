@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
-#include "issuerd/step.h"
+#include "issuerd/step_dns.h"
 
 /* A CA that has not decided by then has lost the challenge. */
 #define VALIDATING_MOST_MS (2 * CH_HOUR_MS)
@@ -29,10 +29,13 @@ static void set_init(struct authz_set *set)
 		ch_acme_answer_init(&set->ans[i]);
 }
 
+/* RFC 8555 section 7.1.4: the identifier of a wildcard is what is below the star. */
 static bool find_name(const struct ch_work *work, const char *name, size_t *ret_i)
 {
 	for (size_t i = 0; i < work->n_names; i++) {
-		if (strcasecmp(work->names[i], name) == 0) {
+		size_t star = strncmp(work->names[i], "*.", 2) == 0 ? 2 : 0;
+
+		if (strcasecmp(work->names[i] + star, name) == 0) {
 			*ret_i = i;
 			return true;
 		}
@@ -93,6 +96,7 @@ static bool has_expired(struct ch_step *step)
 		"The order expired at the CA before all names were validated.");
 	err.actor = CH_ACTOR_CA;
 	err.retry_at_ms = 0;
+	ch_step_dns_release(step);
 	ch_step_begin_again(step, &err);
 	return true;
 }
@@ -103,6 +107,7 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 	bool blamed[CH_WORK_NAMES_MAX] = {false};
 	size_t culprit = 0;
 
+	ch_step_dns_release(step);
 	for (size_t i = 0; i < set->n; i++) {
 		struct ch_err err;
 		char edges[100]; /* cut between characters */
@@ -113,8 +118,11 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 		blamed[culprit] = true;
 		(void)ch_acme_problem_read(
 			set->ans[i].authz.error, CH_ACME_IN_VALIDATION, &err);
+		if (ch_step_challenge(step, culprit) == CH_ACME_DNS_01)
+			ch_step_dns_reword(set->ans[i].authz.error, &err);
 		/* The CA may have come to one of them. */
-		if (!step->work->edges.ready && step->work->edges.behind[0])
+		if (!step->work->edges.ready && step->work->edges.behind[0] &&
+			ch_step_challenge(step, culprit) == CH_ACME_HTTP_01)
 			ch_err_prefix(&err,
 				"while edges do not have the name's newest record (%s)",
 				ch_acme_text(step->work->edges.behind, edges, sizeof(edges)));
@@ -135,6 +143,7 @@ static void begin_again(struct ch_step *step)
 		"An authorization of the order is no longer usable at the CA.");
 	err.actor = CH_ACTOR_CA;
 	err.retry_at_ms = 0;
+	ch_step_dns_release(step);
 	ch_step_begin_again(step, &err);
 }
 
@@ -144,14 +153,10 @@ static size_t count_open(const struct authz_set *set)
 	       count(set, CH_ACME_STATUS_UNKNOWN);
 }
 
-static bool offers_http(const struct ch_acme_authz *authz)
-{
-	return authz->challenges[CH_ACME_HTTP_01].url != NULL;
-}
-
 /* Says what the CA offers instead: whoever reads it looks for another CA, or for a policy at
  * this one. */
-static void no_http_error(const struct ch_acme_authz *authz, struct ch_err *ret_err)
+static void not_offered_error(const struct ch_acme_authz *authz,
+	enum ch_acme_challenge_type wanted, struct ch_err *ret_err)
 {
 	char others[100] = "";
 	size_t len = 0;
@@ -161,15 +166,33 @@ static void no_http_error(const struct ch_acme_authz *authz, struct ch_err *ret_
 			len += (size_t)snprintf(others + len, sizeof(others) - len, "%s%s",
 				len ? ", " : "",
 				ch_acme_challenge_str((enum ch_acme_challenge_type)type));
-	ch_err_set(ret_err, CH_EPROTO, "no-http-challenge",
-		"The CA offers no http-01 challenge for the name, but %s; certherd answers "
-		"http-01 only.",
-		len ? others : "none that certherd knows");
+	ch_err_set(ret_err, CH_EPROTO,
+		wanted == CH_ACME_HTTP_01 ? "no-http-challenge" : "no-dns-challenge",
+		"The CA offers no %s challenge for the name, but %s.",
+		ch_acme_challenge_str(wanted), len ? others : "none that certherd knows");
 	ret_err->actor = CH_ACTOR_PLATFORM;
 	ret_err->retry_at_ms = 0;
 }
 
-static bool no_http_challenge(struct ch_step *step, const struct authz_set *set)
+/* Whether the challenge that the name is to be validated by can be answered. */
+static bool check_challenge(struct ch_step *step, const struct ch_acme_authz *authz,
+	enum ch_acme_challenge_type wanted, struct ch_err *ret_err)
+{
+	if (wanted == CH_ACME_DNS_01 && !step->issuer->dns_desk) {
+		(void)ch_err_set(ret_err, CH_EUNSUPPORTED, "dns-challenge-off",
+			"The name needs a DNS challenge, and none is configured: see [dns] "
+			"method.");
+		ret_err->actor = CH_ACTOR_PLATFORM;
+		ret_err->retry_at_ms = 0;
+		return false;
+	}
+	if (authz->challenges[wanted].url)
+		return true;
+	not_offered_error(authz, wanted, ret_err);
+	return false;
+}
+
+static bool lacks_challenge(struct ch_step *step, const struct authz_set *set)
 {
 	struct ch_err err;
 	bool found = false;
@@ -179,9 +202,10 @@ static bool no_http_challenge(struct ch_step *step, const struct authz_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ch_acme_authz *authz = &set->ans[i].authz;
 
-		if (authz->status != CH_ACME_PENDING || offers_http(authz))
+		if (authz->status != CH_ACME_PENDING ||
+			check_challenge(
+				step, authz, ch_step_challenge(step, set->name_of[i]), &err))
 			continue;
-		no_http_error(authz, &err);
 		ch_step_blame(step, set->name_of[i], &err);
 		found = true;
 	}
@@ -190,19 +214,37 @@ static bool no_http_challenge(struct ch_step *step, const struct authz_set *set)
 	return found;
 }
 
+/* Whether the DNS has what the CA will look for in it; else step->out says what now. */
+static bool dns_is_ready(struct ch_step *step, const struct authz_set *set)
+{
+	struct ch_step_dns_item items[CH_WORK_NAMES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct ch_acme_authz *authz = &set->ans[i].authz;
+		const struct ch_acme_challenge *dns = &authz->challenges[CH_ACME_DNS_01];
+
+		if (authz->status == CH_ACME_PENDING && dns->status == CH_ACME_PENDING &&
+			ch_step_challenge(step, set->name_of[i]) == CH_ACME_DNS_01)
+			items[n++] = (struct ch_step_dns_item){set->name_of[i], dns->token};
+	}
+	return ch_step_dns_is_ready(step, items, n);
+}
+
 /* Answers what is still to be answered; false when step->out says what now. */
 static bool answer(struct ch_step *step, struct authz_set *set)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ch_acme_authz *authz = &set->ans[i].authz;
-		const struct ch_acme_challenge *http = &authz->challenges[CH_ACME_HTTP_01];
+		const struct ch_acme_challenge *challenge =
+			&authz->challenges[ch_step_challenge(step, set->name_of[i])];
 		struct ch_acme_request req = {
-			.kind = CH_ACME_ANSWER_CHALLENGE, .url = http->url};
+			.kind = CH_ACME_ANSWER_CHALLENGE, .url = challenge->url};
 		CH_AUTO_ANSWER struct ch_acme_answer ans;
 
 		ch_acme_answer_init(&ans);
 		/* "processing": answered before, by this order or an earlier one. */
-		if (authz->status != CH_ACME_PENDING || http->status != CH_ACME_PENDING)
+		if (authz->status != CH_ACME_PENDING || challenge->status != CH_ACME_PENDING)
 			continue;
 		ch_step_ask(step, &req, &ans);
 		if (ans.fate == CH_ACME_OUTAGE || ans.fate == CH_ACME_LATER ||
@@ -219,25 +261,38 @@ static bool answer(struct ch_step *step, struct authz_set *set)
 	return true;
 }
 
+static void validated(struct ch_step *step)
+{
+	ch_step_dns_release(step);
+	ch_step_key(step);
+	step->out->notes.n_dns = 0;
+}
+
+static bool waits_for_edges(struct ch_step *step)
+{
+	return !ch_step_needs_no_edge(step) && ch_step_wait_for_edges(step);
+}
+
 void ch_step_ordered(struct ch_step *step)
 {
 	CH_CLEANUP(set_done) struct authz_set set;
 	struct ch_notes notes;
 
 	set_init(&set);
-	/* While edges are awaited, the CA need not be asked each time. */
-	if (has_expired(step) || (step->work->notes.waits > 0 && ch_step_wait_for_edges(step)))
+	/* While edges or the DNS are awaited, the CA need not be asked each time. */
+	if (has_expired(step) || (step->work->notes.waits > 0 && waits_for_edges(step)) ||
+		!ch_step_dns_is_visible(step))
 		return;
 	if (!fetch(step, &set))
 		return;
 	if (count(&set, CH_ACME_INVALID) > 0)
 		fail_invalid(step, &set);
 	else if (count(&set, CH_ACME_VALID) == set.n)
-		ch_step_key(step);
+		validated(step);
 	else if (count(&set, CH_ACME_VALID) + count_open(&set) < set.n)
 		begin_again(step);
-	else if (!no_http_challenge(step, &set) && !ch_step_wait_for_edges(step) &&
-		 answer(step, &set)) {
+	else if (!lacks_challenge(step, &set) && !waits_for_edges(step) &&
+		 dns_is_ready(step, &set) && answer(step, &set)) {
 		notes = ch_step_notes_for_next(step);
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_VALIDATING;
@@ -267,7 +322,7 @@ void ch_step_validate(struct ch_step *step)
 	if (has_expired(step) || !fetch(step, &set))
 		return;
 	if (count(&set, CH_ACME_VALID) == set.n)
-		ch_step_key(step);
+		validated(step);
 	else if (count_open(&set) > 0)
 		poll_again(step, &set); /* the others' verdicts are worth waiting for */
 	else if (count(&set, CH_ACME_INVALID) > 0)

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "issuerd/step.h"
+#include "issuerd/step_dns.h"
 
 /* The first look comes when it has ended, or is for the store's sake: what takes longer than
  * that takes seconds, and waits there. */
@@ -117,10 +117,12 @@ bool ch_step_preflight(struct ch_step *step)
 	if (!issuer->preflight || work->notes.polls >= LOOKS_MAX)
 		return true;
 	/* An edge that does not know the name yet would fail the self-check. */
-	if (issuer->config->self_check && !work->renewal && ch_step_wait_for_edges(step))
+	if (issuer->config->self_check && !work->renewal && !ch_step_needs_no_edge(step) &&
+		ch_step_wait_for_edges(step))
 		return false;
 	for (size_t i = 0; i < work->n_names; i++) {
 		subject.name = work->names[i];
+		subject.by_dns = ch_step_challenge(step, i) == CH_ACME_DNS_01;
 		ch_preflight_look(issuer->preflight, &subject, &results[i]);
 		waiting += results[i].fate == CH_PREFLIGHT_WAIT;
 		bad += results[i].fate == CH_PREFLIGHT_BAD;

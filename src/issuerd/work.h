@@ -12,11 +12,17 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "crypto/keys.h"
+#include "issuerd/dns_journal.h"
 #include "wire/name.h"
 #include "wire/state.h"
 
 #define CH_WORK_NAMES_MAX 2   /* a name and its www name */
 #define CH_WORK_ACCOUNT_B 256 /* with NUL */
+
+struct ch_notes_dns {
+	unsigned name; /* index of the order's name that it is for */
+	struct ch_dns_txt txt;
+};
 
 /* What the issuer notes in the order's "acme" field: what it needs to go on after a crash. */
 struct ch_notes {
@@ -32,6 +38,9 @@ struct ch_notes {
 	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
 				 */
 	bool told; /* the edges were told under which account to answer for this order */
+	/* TXT records that are, or may be, in the DNS for the order. */
+	struct ch_notes_dns dns[CH_WORK_NAMES_MAX];
+	size_t n_dns;
 };
 
 /* A fresh JSON object; NULL when out of memory. */

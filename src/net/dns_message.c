@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "net/dns_reader.h"
+
 #define HEADER_B 12
 #define CLASS_IN 1
 #define TYPE_CNAME 5
@@ -12,21 +14,7 @@
 #define POINTERS_MAX 64
 #define RCODE_NXDOMAIN 3
 
-struct reader {
-	const uint8_t *bytes;
-	size_t len;
-	size_t at;
-};
-
-struct record {
-	char owner[CH_DNS_NAME_B];
-	unsigned type;
-	unsigned class;
-	size_t data_at;
-	size_t data_len;
-};
-
-static int take_u16(struct reader *r, unsigned *ret_v)
+int ch_dns_take_u16(struct ch_dns_reader *r, unsigned *ret_v)
 {
 	if (r->len - r->at < 2)
 		return CH_EPROTO;
@@ -42,7 +30,7 @@ static char name_char(uint8_t c)
 	return '?'; /* also a full stop within a label */
 }
 
-static int add_label(struct reader *r, size_t at, size_t n, char *name, size_t *len)
+static int add_label(struct ch_dns_reader *r, size_t at, size_t n, char *name, size_t *len)
 {
 	if (r->len - at < n || *len + n + 1 >= CH_DNS_NAME_B)
 		return CH_EPROTO;
@@ -54,7 +42,7 @@ static int add_label(struct reader *r, size_t at, size_t n, char *name, size_t *
 }
 
 /* RFC 1035 section 4.1.4.  Pointers go backwards only, so that they come to an end. */
-static int take_name(struct reader *r, char ret_name[CH_DNS_NAME_B])
+int ch_dns_take_name(struct ch_dns_reader *r, char ret_name[CH_DNS_NAME_B])
 {
 	size_t at = r->at;
 	size_t floor = r->at;
@@ -94,15 +82,15 @@ static int take_name(struct reader *r, char ret_name[CH_DNS_NAME_B])
 	return CH_EPROTO;
 }
 
-static int take_record(struct reader *r, struct record *ret_record)
+int ch_dns_take_record(struct ch_dns_reader *r, struct ch_dns_record *ret_record)
 {
 	unsigned len;
 
-	if (take_name(r, ret_record->owner) || take_u16(r, &ret_record->type) ||
-		take_u16(r, &ret_record->class) || r->len - r->at < 4)
+	if (ch_dns_take_name(r, ret_record->owner) || ch_dns_take_u16(r, &ret_record->type) ||
+		ch_dns_take_u16(r, &ret_record->class) || r->len - r->at < 4)
 		return CH_EPROTO;
 	r->at += 4; /* TTL */
-	if (take_u16(r, &len) || r->len - r->at < len)
+	if (ch_dns_take_u16(r, &len) || r->len - r->at < len)
 		return CH_EPROTO;
 	ret_record->data_at = r->at;
 	ret_record->data_len = len;
@@ -110,7 +98,7 @@ static int take_record(struct reader *r, struct record *ret_record)
 	return CH_OK;
 }
 
-static bool same_name(const char *a, const char *b)
+bool ch_dns_same_name(const char *a, const char *b)
 {
 	size_t len = strlen(b);
 
@@ -120,27 +108,27 @@ static bool same_name(const char *a, const char *b)
 }
 
 /* One pass over the answers for the CNAME of name: answers come in any order. */
-static int find_cname(
-	struct reader r, size_t n_records, const char *name, char ret_target[CH_DNS_NAME_B])
+static int find_cname(struct ch_dns_reader r, size_t n_records, const char *name,
+	char ret_target[CH_DNS_NAME_B])
 {
-	struct record record;
+	struct ch_dns_record record;
 
 	for (size_t i = 0; i < n_records && i < RECORDS_MAX; i++) {
-		struct reader data;
+		struct ch_dns_reader data;
 
-		if (take_record(&r, &record))
+		if (ch_dns_take_record(&r, &record))
 			return CH_EPROTO;
 		if (record.type != TYPE_CNAME || record.class != CLASS_IN ||
-			!same_name(record.owner, name))
+			!ch_dns_same_name(record.owner, name))
 			continue;
-		data = (struct reader){
+		data = (struct ch_dns_reader){
 			r.bytes, record.data_at + record.data_len, record.data_at};
-		return take_name(&data, ret_target);
+		return ch_dns_take_name(&data, ret_target);
 	}
 	return CH_ENOTFOUND;
 }
 
-static int follow(const struct reader *r, size_t n_records, const char *name,
+static int follow(const struct ch_dns_reader *r, size_t n_records, const char *name,
 	struct ch_dns_answer *answer, const char **ret_end)
 {
 	const char *end = name;
@@ -206,6 +194,20 @@ static int read_caa(const uint8_t *data, size_t len, struct ch_dns_text *text)
 	return CH_OK;
 }
 
+/* A name of a record's data, which may point anywhere before it. */
+static int read_name(
+	struct ch_dns_reader r, const struct ch_dns_record *record, struct ch_dns_text *text)
+{
+	char name[CH_DNS_NAME_B];
+
+	r.at = record->data_at;
+	r.len = record->data_at + record->data_len;
+	if (ch_dns_take_name(&r, name))
+		return CH_EPROTO;
+	strcpy(text->value, name);
+	return CH_OK;
+}
+
 static int read_data(
 	enum ch_dns_type type, const uint8_t *data, size_t len, struct ch_dns_answer *answer)
 {
@@ -226,28 +228,30 @@ static int read_data(
 	}
 }
 
-static int collect(struct reader r, size_t n_records, const char *owner, enum ch_dns_type type,
-	struct ch_dns_answer *answer)
+static int collect(struct ch_dns_reader r, size_t n_records, const char *owner,
+	enum ch_dns_type type, struct ch_dns_answer *answer)
 {
 	size_t most = type == CH_DNS_A || type == CH_DNS_AAAA ? CH_DNS_ADDRESSES_MAX
 							      : CH_DNS_TEXTS_MAX;
-	struct record record;
+	struct ch_dns_record record;
 
 	for (size_t i = 0; i < n_records; i++) {
 		if (i == RECORDS_MAX) {
 			answer->n_over += n_records - i;
 			break;
 		}
-		if (take_record(&r, &record))
+		if (ch_dns_take_record(&r, &record))
 			return CH_EPROTO;
 		if (record.type != (unsigned)type || record.class != CLASS_IN ||
-			!same_name(record.owner, owner))
+			!ch_dns_same_name(record.owner, owner))
 			continue;
 		if (answer->n == most) {
 			answer->n_over++;
 			continue;
 		}
-		if (read_data(type, r.bytes + record.data_at, record.data_len, answer))
+		if (type == CH_DNS_NS ? read_name(r, &record, &answer->texts[answer->n])
+				      : read_data(type, r.bytes + record.data_at,
+						record.data_len, answer))
 			return CH_EPROTO;
 		answer->n++;
 	}
@@ -255,7 +259,7 @@ static int collect(struct reader r, size_t n_records, const char *owner, enum ch
 }
 
 /* Header and question.  Leaves the reader at the answers. */
-static int read_head(struct reader *r, const char *name, enum ch_dns_type type,
+static int read_head(struct ch_dns_reader *r, const char *name, enum ch_dns_type type,
 	unsigned *ret_rcode, unsigned *ret_n_records)
 {
 	char asked[CH_DNS_NAME_B];
@@ -265,12 +269,14 @@ static int read_head(struct reader *r, const char *name, enum ch_dns_type type,
 	unsigned class;
 
 	r->at = 2;
-	if (take_u16(r, &flags) || take_u16(r, &n_questions) || take_u16(r, ret_n_records) ||
-		r->len < HEADER_B || !(flags & 0x8000) || n_questions != 1)
+	if (ch_dns_take_u16(r, &flags) || ch_dns_take_u16(r, &n_questions) ||
+		ch_dns_take_u16(r, ret_n_records) || r->len < HEADER_B || !(flags & 0x8000) ||
+		n_questions != 1)
 		return CH_EPROTO;
 	r->at = HEADER_B;
-	if (take_name(r, asked) || take_u16(r, &asked_type) || take_u16(r, &class) ||
-		!same_name(asked, name) || asked_type != (unsigned)type || class != CLASS_IN)
+	if (ch_dns_take_name(r, asked) || ch_dns_take_u16(r, &asked_type) ||
+		ch_dns_take_u16(r, &class) || !ch_dns_same_name(asked, name) ||
+		asked_type != (unsigned)type || class != CLASS_IN)
 		return CH_EPROTO;
 	*ret_rcode = flags & 0xf;
 	return CH_OK;
@@ -279,7 +285,7 @@ static int read_head(struct reader *r, const char *name, enum ch_dns_type type,
 int ch_dns_message_read(const uint8_t *bytes, size_t len, const char *name,
 	enum ch_dns_type type, struct ch_dns_answer *ret_answer)
 {
-	struct reader r = {bytes, len, 0};
+	struct ch_dns_reader r = {bytes, len, 0};
 	unsigned rcode;
 	unsigned n_records;
 	const char *end;
@@ -300,4 +306,42 @@ int ch_dns_message_read(const uint8_t *bytes, size_t len, const char *name,
 			     : ret_answer->n	     ? CH_DNS_FOUND
 						     : CH_DNS_NO_DATA;
 	return CH_OK;
+}
+
+/* The authority section follows the answers: RFC 2308 section 3. */
+int ch_dns_message_read_zone(const uint8_t *bytes, size_t len, const char *name,
+	char ret_zone[CH_DNS_NAME_B], bool *ret_authoritative)
+{
+	struct ch_dns_reader r = {bytes, len, 0};
+	struct ch_dns_record record;
+	unsigned rcode;
+	unsigned n_answers;
+	unsigned n_authorities;
+
+	if (len < HEADER_B || read_head(&r, name, CH_DNS_SOA, &rcode, &n_answers) ||
+		(rcode != 0 && rcode != RCODE_NXDOMAIN))
+		return CH_EPROTO;
+	n_authorities = (unsigned)bytes[8] << 8 | bytes[9];
+	for (unsigned i = 0; i < n_answers + n_authorities && i < RECORDS_MAX; i++) {
+		if (ch_dns_take_record(&r, &record))
+			return CH_EPROTO;
+		if (record.type != CH_DNS_SOA || record.class != CLASS_IN ||
+			!ch_dns_is_below(name, record.owner))
+			continue;
+		strcpy(ret_zone, record.owner);
+		*ret_authoritative = bytes[2] & 0x04;
+		return CH_OK;
+	}
+	return CH_ENOTFOUND;
+}
+
+bool ch_dns_is_below(const char *name, const char *zone)
+{
+	size_t len = strlen(name);
+	size_t zone_len = strlen(zone);
+
+	if (zone_len == 0)
+		return true;
+	return len >= zone_len && strcasecmp(name + len - zone_len, zone) == 0 &&
+	       (len == zone_len || name[len - zone_len - 1] == '.');
 }

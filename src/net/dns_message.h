@@ -19,6 +19,7 @@
 enum ch_dns_type {
 	CH_DNS_A = 1,
 	CH_DNS_NS = 2,
+	CH_DNS_SOA = 6,
 	CH_DNS_TXT = 16,
 	CH_DNS_AAAA = 28,
 	CH_DNS_CAA = 257,
@@ -33,7 +34,9 @@ enum ch_dns_status {
 	CH_DNS_CANCELED, /* we are stopping */
 };
 
-struct ch_dns_text { /* a TXT record, or a CAA record with its tag (RFC 8659 section 4.1) */
+/* A TXT record, the name of an NS record, or a CAA record with its tag (RFC 8659 section 4.1).
+ */
+struct ch_dns_text {
 	bool critical;
 	bool cut;		   /* was longer, or had a NUL: value says nothing */
 	char tag[CH_DNS_TAG_B];	   /* lower case; "?" when it is none */
@@ -50,12 +53,20 @@ struct ch_dns_answer {
 	size_t n;					     /* of either */
 	size_t n_over;					     /* more than fit: not looked at */
 	struct ch_dns_text
-		texts[CH_DNS_TEXTS_MAX]; /* TXT, CAA; last: much of it, and often unused */
+		texts[CH_DNS_TEXTS_MAX]; /* TXT, NS, CAA; last: much of it, often unused */
 };
 
 /* The records of the type that belong to name, over CNAMEs too.  CH_EPROTO: what is no answer
  * to that question, or is broken; *ret_answer is written to all the same. */
 CH_MUST int ch_dns_message_read(const uint8_t *bytes, size_t len, const char *name,
 	enum ch_dns_type type, struct ch_dns_answer *ret_answer);
+
+/* From the answer to a question for name's SOA: the zone that name lies in, and whether the
+ * server that was asked has it.  CH_ENOTFOUND: it does not say; CH_EPROTO. */
+CH_MUST int ch_dns_message_read_zone(const uint8_t *bytes, size_t len, const char *name,
+	char ret_zone[CH_DNS_NAME_B], bool *ret_authoritative);
+
+/* Whether name is the zone's own, or lies below it; "" is the root. */
+bool ch_dns_is_below(const char *name, const char *zone);
 
 #endif

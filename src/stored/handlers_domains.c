@@ -51,7 +51,7 @@ static void answer_domain(struct ch_req *req, int status, const char *name)
 	else if (rc)
 		ch_req_fail_rc(req, rc, "read a domain");
 	else
-		ch_req_json(req, status, ch_present_domain(&domain));
+		ch_req_json(req, status, ch_present_domain(&domain, req->service->delegate));
 }
 
 static void put_done(struct ch_req *req);
@@ -82,12 +82,24 @@ static void put_done(struct ch_req *req)
 		answer_domain(req, w->item.result == CH_PUT_CREATED ? 201 : 200, w->name);
 }
 
+static bool may_register(struct ch_req *req, const char *name)
+{
+	char normal[CH_NAME_TEXT_B];
+	struct ch_err err = {0};
+
+	if (ch_name_normalize(name, strlen(name), &req->service->name_rules, normal, &err) ==
+		CH_OK)
+		return true;
+	ch_req_fail(req, &err, "name");
+	return false;
+}
+
 void ch_handle_domain_put(struct ch_req *req)
 {
 	struct name_write *w = new_write(req, CH_OP_PUT);
 	struct ch_json_in in;
 
-	if (!w)
+	if (!w || !may_register(req, w->name))
 		return;
 	ch_json_in_init(&in, req->json, "");
 	ch_domain_in_read(&in, &w->item);
@@ -124,7 +136,7 @@ void ch_handle_domain_get(struct ch_req *req)
 		ch_req_fail_rc(req, rc, "read a domain");
 		return;
 	}
-	json = ch_present_domain(&domain);
+	json = ch_present_domain(&domain, req->service->delegate);
 	if (json && json_object_set_new(json, "history", ch_present_history(events, n))) {
 		json_decref(json);
 		json = NULL;
@@ -287,7 +299,8 @@ void ch_handle_domains_list(struct ch_req *req)
 	}
 	array = json_array();
 	for (size_t i = 0; i < page.n_domains; i++)
-		if (json_array_append_new(array, ch_present_domain(&page.domains[i]))) {
+		if (json_array_append_new(array,
+			    ch_present_domain(&page.domains[i], req->service->delegate))) {
 			ch_req_fail_rc(req, CH_ENOMEM, "list domains");
 			json_decref(array);
 			return;

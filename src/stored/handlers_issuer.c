@@ -219,8 +219,7 @@ static const char *read_name(
 	const char *text = ch_json_in_str(in, "name", CH_JSON_REQUIRED, CH_NAME_TEXT_B);
 	struct ch_err err = {0};
 
-	if (text &&
-		ch_name_normalize(text, strlen(text), &req->service->name_rules, name, &err))
+	if (text && ch_name_normalize(text, strlen(text), &ch_service_any_name, name, &err))
 		ch_json_in_fail_err(in, "name", &err);
 	return name;
 }

@@ -57,7 +57,7 @@ static void rollback_done(struct ch_req *req)
 	else if (rc)
 		ch_req_fail_rc(req, rc, "read a domain");
 	else
-		ch_req_json(req, 200, ch_present_domain(&domain));
+		ch_req_json(req, 200, ch_present_domain(&domain, req->service->delegate));
 }
 
 void ch_handle_certificate_rollback(struct ch_req *req)
@@ -119,7 +119,7 @@ static bool read_filter(
 	}
 	if (!given)
 		return true;
-	if (ch_name_normalize(given, strlen(given), &req->service->name_rules, name, &err)) {
+	if (ch_name_normalize(given, strlen(given), &ch_service_any_name, name, &err)) {
 		ch_req_fail(req, &err, "name");
 		return false;
 	}

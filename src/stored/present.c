@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/mem.h"
-#include "wire/name.h"
+#include "wire/delegate.h"
 #include "wire/policy.h"
 
 #define PEM_MAX_B (128u * 1024u)
@@ -114,7 +114,19 @@ static json_t *second(const struct ch_store_second *s)
 		"certificate", cert_summary(s->cert));
 }
 
-json_t *ch_present_domain(const struct ch_store_domain *d)
+/* The CNAME record that a customer creates once. */
+static json_t *delegation(const char *name, const char *zone)
+{
+	char owner[CH_NAME_TEXT_B];
+	char target[CH_NAME_TEXT_B];
+
+	if (!zone[0] || ch_delegate_owner(name, owner) ||
+		ch_delegate_target(name, zone, target))
+		return json_null();
+	return json_pack("{s:s, s:s}", "name", owner, "cname", target);
+}
+
+json_t *ch_present_domain(const struct ch_store_domain *d, const char *delegate)
 {
 	char display[512];
 	json_t *json;
@@ -122,7 +134,7 @@ json_t *ch_present_domain(const struct ch_store_domain *d)
 	ch_name_display(d->name, display, sizeof(display));
 	json = json_pack(
 		"{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:I, s:o, s:o, "
-		"s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o}",
 		"name", d->name, "display", display, "tenant", d->tenant, "pool", d->pool,
 		"www", d->www, "keys", ch_keys_str(d->keys), "state",
 		ch_name_state_str(d->state), "reason", reason(&d->reason), "next_at",
@@ -130,9 +142,9 @@ json_t *ch_present_domain(const struct ch_store_domain *d)
 		"checks_failed", (json_int_t)d->checks_failed, "away_since",
 		ch_present_time(d->away_since_ms), "version", (json_int_t)d->version, "order",
 		d->order_id ? json_integer((json_int_t)d->order_id) : json_null(),
-		"certificate", cert_summary(d->cert), "second", second(d->second), "created_at",
-		ch_present_time(d->created_at_ms), "updated_at",
-		ch_present_time(d->updated_at_ms));
+		"certificate", cert_summary(d->cert), "second", second(d->second), "delegation",
+		delegation(d->name, delegate), "created_at", ch_present_time(d->created_at_ms),
+		"updated_at", ch_present_time(d->updated_at_ms));
 	for (int tag = CH_STORE_POLICY_FIRST; json && tag < CH_POLICY_TAG_COUNT; tag++)
 		if (json_object_set_new(
 			    json, ch_policy_word(tag), text_or_null(d->policy[tag]))) {

@@ -11,7 +11,8 @@
 json_t *ch_present_time(int64_t at_ms);			    /* null for 0 and INT64_MAX */
 json_t *ch_present_bytes(const uint8_t *bytes, size_t len); /* base64url; null for NULL */
 json_t *ch_present_hex(const uint8_t *bytes, size_t len);
-json_t *ch_present_domain(const struct ch_store_domain *domain);
+/* delegate: the zone that DNS challenges are delegated to, "" for none. */
+json_t *ch_present_domain(const struct ch_store_domain *domain, const char *delegate);
 json_t *ch_present_history(const struct ch_store_event *events, size_t n);
 /* With PEM, for GET /v1/certificates; null for NULL. */
 json_t *ch_present_cert(const struct ch_store_cert *cert);

@@ -92,6 +92,10 @@ static int open_http(
 	server->service.polls = server->polls;
 	server->service.keys = options->keys;
 	server->service.claims = options->claims;
+	server->service.name_rules.allow_wildcard = options->wildcards;
+	if (options->delegate)
+		snprintf(server->service.delegate, sizeof(server->service.delegate), "%s",
+			options->delegate);
 	return ch_httpd_start(&http, &server->httpd, err);
 }
 

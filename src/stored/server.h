@@ -21,6 +21,8 @@ struct ch_server_options {
 	enum ch_keys keys;     /* of new names that say nothing */
 	bool claims;	       /* stored/service.h */
 	const char *resolvers; /* net/dns.h; with claims */
+	bool wildcards;	       /* are registered */
+	const char *delegate;  /* zone that DNS challenges are delegated to; "" or NULL: none */
 	int64_t edge_timeout_ms;
 	int64_t tombstone_keep_ms;
 	unsigned threads;

@@ -62,12 +62,14 @@ bool ch_service_written(struct ch_req *req, const struct ch_store_op *op)
 	return false;
 }
 
+const struct ch_name_rules ch_service_any_name = {.allow_wildcard = true};
+
 bool ch_service_name(struct ch_req *req, size_t param, char ret_name[CH_NAME_TEXT_B])
 {
 	const char *text = req->match.params[param];
 	struct ch_err err = {0};
 
-	if (ch_name_normalize(text, strlen(text), &req->service->name_rules, ret_name, &err) ==
+	if (ch_name_normalize(text, strlen(text), &ch_service_any_name, ret_name, &err) ==
 		CH_OK)
 		return true;
 	ch_req_fail(req, &err, "name");

@@ -10,10 +10,11 @@
 struct ch_service {
 	struct ch_store *store;
 	struct ch_polls *polls;
-	struct ch_name_rules name_rules;
-	enum ch_keys keys;  /* of new names that say nothing */
-	bool claims;	    /* tenants' names are taken over with proof only */
-	struct ch_dns *dns; /* over TCP; NULL: nothing is looked up */
+	struct ch_name_rules name_rules; /* of names that are registered from now on */
+	enum ch_keys keys;		 /* of new names that say nothing */
+	bool claims;			 /* tenants' names are taken over with proof only */
+	char delegate[CH_NAME_TEXT_B];	 /* "": DNS challenges are not delegated */
+	struct ch_dns *dns;		 /* over TCP; NULL: nothing is looked up */
 };
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed
@@ -29,6 +30,9 @@ bool ch_service_asks_proof(const struct ch_req *req);
 
 /* "role/scope/id" in the request's arena; NULL when out of memory. */
 const char *ch_service_who(struct ch_req *req);
+
+/* What can be asked about: also what would not be registered any more. */
+extern const struct ch_name_rules ch_service_any_name;
 
 /* The request's path parameter as a normalized name; false: the answer is given. */
 CH_MUST bool ch_service_name(struct ch_req *req, size_t param, char ret_name[CH_NAME_TEXT_B]);

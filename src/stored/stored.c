@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "stored/describe.h"
 #include "stored/server.h"
+#include "wire/delegate.h"
 
 #define SECTION "store"
 
@@ -53,8 +54,21 @@ static char *database_text(struct ch_conf *conf)
 	return full;
 }
 
+/* Of the section that the issuer reads: the two must not differ. */
+static void read_delegate(
+	struct ch_conf *conf, struct ch_server_options *o, char delegate[CH_NAME_TEXT_B])
+{
+	const char *text = ch_conf_str(conf, "dns", "delegate", "");
+
+	delegate[0] = 0;
+	if (text[0] && ch_delegate_zone(text, delegate))
+		ch_conf_fail(conf, "dns", "delegate",
+			"must be a domain name of at most 189 characters");
+	o->delegate = delegate;
+}
+
 static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **ret_database,
-	struct ch_err *err)
+	char delegate[CH_NAME_TEXT_B], struct ch_err *err)
 {
 	const char *level_text = ch_conf_str(conf, SECTION, "log_level", "info");
 	enum ch_log_level level = CH_LOG_INFO;
@@ -75,6 +89,8 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 		ch_conf_fail(conf, SECTION, "keys", "expected ecdsa, rsa or ecdsa+rsa");
 	o->claims = ch_conf_bool(conf, SECTION, "claims", true);
 	o->resolvers = ch_conf_str(conf, SECTION, "resolvers", "");
+	o->wildcards = ch_conf_bool(conf, SECTION, "wildcards", false);
+	read_delegate(conf, o, delegate);
 	o->edge_timeout_ms = ch_conf_duration(
 		conf, SECTION, "edge_timeout", "60s", CH_SECOND_MS, 30 * CH_DAY_MS);
 	o->tombstone_keep_ms = ch_conf_duration(
@@ -141,11 +157,13 @@ static int run(const char *path)
 	CH_AUTO_CONF struct ch_conf *conf = NULL;
 	struct ch_server_options options = {0};
 	struct ch_err err = {0};
+	char delegate[CH_NAME_TEXT_B];
 	char *database = NULL;
 	int status = EXIT_USAGE;
 
 	ch_log_init("store", CH_LOG_INFO);
-	if (ch_conf_load(path, &conf, &err) || read_conf(conf, &options, &database, &err))
+	if (ch_conf_load(path, &conf, &err) ||
+		read_conf(conf, &options, &database, delegate, &err))
 		ch_log_error("%s", err.detail);
 	else
 		status = serve(&options);

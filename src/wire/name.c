@@ -289,9 +289,9 @@ int ch_name_normalize(const char *text, size_t len, const struct ch_name_rules *
 				"nowhere else.");
 		if (!rules->allow_wildcard)
 			return refuse(err, "name-wildcard",
-				"A wildcard needs a DNS challenge, and none is configured: "
-				"give the names "
-				"one by one.");
+				"Wildcards are not accepted here: give the names one by "
+				"one. (They need DNS challenges, and [store] wildcards = "
+				"yes.)");
 		prefix = 2;
 	}
 	rc = normalize_base(copy + prefix, name, err);

@@ -10,7 +10,7 @@
 #define CH_NAME_TEXT_B 254 /* 253 characters and a NUL: RFC 1035 section 3.1 in text form */
 
 struct ch_name_rules {
-	bool allow_wildcard; /* true once a DNS challenge is configured */
+	bool allow_wildcard;
 };
 
 /* Takes UTF-8 or A-labels of any case; white space is refused, one trailing dot is accepted and

@@ -234,7 +234,7 @@ class Client:
 class Store:
     """`certherd store` in a directory of its own."""
 
-    def __init__(self, directory, settings=None):
+    def __init__(self, directory, settings=None, sections=None):
         self.dir = pathlib.Path(directory)
         (self.dir / "store").mkdir()
         self.ca = CA("identities", self.dir / "ca.pem")
@@ -262,6 +262,7 @@ class Store:
             "log_level": "debug",
         }
         self.settings.update(settings or {})
+        self.sections = {"store": self.settings, **(sections or {})}
         self.process = None
         self.clients = {}
         self.identities = {}
@@ -285,7 +286,8 @@ class Store:
 
     def start(self):
         config = self.dir / "certherd.conf"
-        lines = ["[store]"] + [f"{k} = {v}" for k, v in self.settings.items()]
+        lines = [line for section, keys in self.sections.items()
+                 for line in (f"[{section}]", *(f"{k} = {v}" for k, v in keys.items()))]
         config.write_text("\n".join(lines) + "\n")
         port_file = self.dir / "port"
         port_file.unlink(missing_ok=True)
@@ -321,9 +323,9 @@ class Store:
 
 
 @contextlib.contextmanager
-def running_store(**settings):
+def running_store(sections=None, **settings):
     directory = tempfile.mkdtemp(prefix="certherd-api-")
-    store = Store(directory, settings)
+    store = Store(directory, settings, sections)
     try:
         yield store.start()
         assert store.process.poll() is None, store.log_text()

@@ -28,7 +28,7 @@ each_operation = pytest.mark.parametrize("operation", DOCUMENT.operations, ids=s
 
 @pytest.fixture(scope="module")
 def store():
-    with running_store(edge_timeout="1h") as made:
+    with running_store({"dns": {"delegate": "acme.platform.test"}}, edge_timeout="1h") as made:
         yield made
 
 
@@ -205,6 +205,7 @@ def test_a_bad_name_is_told_everywhere(clients, operator, issuer):
     spellings.update({"name-reserved": "a.localhost", "name-idna": "xn--0.example.com",
                       "name-too-long": ".".join(["\u00fc"] * 60) + ".com"})
     assert set(spellings) >= name_codes() - {"name-empty", "name-not-utf8"}
+    assert spellings.pop("name-wildcard") == "*.example.com"
     for code, name in spellings.items():
         quoted = urllib.parse.quote(name, safe="")
         for operation in named:
@@ -219,6 +220,12 @@ def test_a_bad_name_is_told_everywhere(clients, operator, issuer):
         assert issuer.patch(f"/v1/orders/{ABSENT_ORDER}", body).code == code
         batch = operator.post("/v1/domains", {"domains": [{"name": name}]}).json
         assert batch["results"][0]["code"] == code
+    # It may have been registered before; anew it is not.
+    wildcard = "/v1/domains/%2A.example.com"
+    assert operator.get(wildcard).code == "domain-not-found"
+    assert operator.put(wildcard, {}).code == "name-wildcard"
+    batch = operator.post("/v1/domains", {"domains": [{"name": "*.example.com"}]}).json
+    assert batch["results"][0]["code"] == "name-wildcard"
     mixed = [{"name": 1}, {}, {"name": "a.example.com", "x": 1}, {"name": "mix.example.com"},
              {"name": "mix.example.com"}]
     batch = operator.post("/v1/domains", {"domains": mixed}).json

@@ -171,7 +171,7 @@ def test_every_code_has_a_section():
     assert len(codes) > 10
     source = "".join((ROOT / f"src/issuerd/{name}.c").read_text() for name in ("caa", "sites", "preflight"))
     used = set(re.findall(r'"((?:dns|caa|self-check)-[a-z0-9-]+)"', source))
-    assert used == codes
+    assert used - {"dns-01"} == codes
     table = (ROOT / "doc/api.md").read_text().split("| code | actor | |", 1)[1].split("\n\n", 1)[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     told = {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])}

@@ -42,7 +42,8 @@ def make_api_certificate(folder):
 class Pebble:
     """folder: scratch; http_port: where it looks for http-01 answers."""
 
-    def __init__(self, folder, http_port, validity_s=7776000, nonce_reject=5, eab=None, env=None):
+    def __init__(self, folder, http_port, validity_s=7776000, nonce_reject=5, eab=None, env=None,
+                 resolver=None):
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.http_port = http_port
@@ -50,6 +51,7 @@ class Pebble:
         self.port, self.manage_port = ports.free_port(), ports.free_port()
         self.validity_s = validity_s
         self.eab = eab or {}
+        self.resolver = resolver  # "ADDRESS:PORT" of a DNS server in place of Pebble's own
         self.env = {"GOMAXPROCS": "1", "PEBBLE_VA_NOSLEEP": "1",
                     "PEBBLE_WFE_NONCEREJECT": str(nonce_reject), **(env or {})}
         self.dns = self.server = None
@@ -84,7 +86,7 @@ class Pebble:
         process.wait_listening(self.dns, self.dns_manage_port)
         self.server = process.Process("pebble", [
             "/usr/bin/pebble", "-config", self.folder / "pebble.json",
-            "-dnsserver", f"127.0.0.1:{self.dns_port}", "-strict"],
+            "-dnsserver", self.resolver or f"127.0.0.1:{self.dns_port}", "-strict"],
             self.folder / "pebble.log", env=self.env).start()
         process.wait_listening(self.server, self.port)
         process.wait_listening(self.server, self.manage_port)

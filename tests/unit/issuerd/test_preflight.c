@@ -369,7 +369,10 @@ static int tear_down(void **state)
 
 static struct ch_preflight_subject subject_of(const char *name)
 {
-	return (struct ch_preflight_subject){.name = name, .order = 34, .thumbprint = PRINT};
+	return (struct ch_preflight_subject){.name = name,
+		.order = 34,
+		.thumbprint = PRINT,
+		.by_dns = strncmp(name, "*.", 2) == 0};
 }
 
 static struct ch_preflight_result result_of(const char *name)

@@ -268,7 +268,7 @@ static void what_is_offered_instead_of_http_is_named(void **state)
 	b->ca.dns_challenge = true;
 	bench_run_to(b, CH_ORDER_FAILED);
 	assert_failed(0, "no-http-challenge", CH_ACTOR_PLATFORM);
-	assert_non_null(strstr(b->last.verdicts[0].reason.detail, "but dns-01;"));
+	assert_non_null(strstr(b->last.verdicts[0].reason.detail, "but dns-01."));
 	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
 }
 
