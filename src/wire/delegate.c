@@ -11,7 +11,7 @@
 
 static const char *base_of(const char *name)
 {
-	return strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+	return name[0] == '*' && name[1] == '.' ? name + 2 : name;
 }
 
 int ch_delegate_owner(const char *name, char ret_owner[CH_NAME_TEXT_B])
