@@ -73,6 +73,31 @@ static int check_one(struct ch_work *w, const char *name, const char *tenant, bo
 	return rc;
 }
 
+/* Below a wildcard of another tenant's DNS leads here for whoever registers a name, and a name
+ * and its wildcard are proved by the same record, which may have been delegated to us for good.
+ */
+static int check_neighbours(
+	struct ch_work *w, const char *name, const char *tenant, bool *ret_another)
+{
+	bool wildcard = strncmp(name, "*.", 2) == 0;
+	const char *dot = strchr(name, '.');
+	char other[CH_NAME_MAX + 3];
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->sq, name, &row);
+
+	if (rc == CH_OK && strcmp(row.tenant, tenant) == 0)
+		return CH_OK;
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	snprintf(
+		other, sizeof(other), "%s%s", wildcard ? "" : "*.", wildcard ? name + 2 : name);
+	rc = check_one(w, other, tenant, ret_another);
+	if (rc || wildcard || !dot)
+		return rc;
+	snprintf(other, sizeof(other), "*%s", dot);
+	return check_one(w, other, tenant, ret_another);
+}
+
 int ch_work_check_claim(struct ch_work *w, struct ch_store_put_item *item, const char *tenant,
 	bool *ret_refused)
 {
@@ -86,6 +111,8 @@ int ch_work_check_claim(struct ch_work *w, struct ch_store_put_item *item, const
 	if (!item->ask_proof)
 		return CH_OK;
 	rc = check_one(w, item->name, tenant, &another);
+	if (!rc)
+		rc = check_neighbours(w, item->name, tenant, &another);
 	/* Who controls a name controls what is below it. */
 	if (!rc && item->www == CH_TRI_YES) {
 		snprintf(www, sizeof(www), "www.%s", item->name);
@@ -101,9 +128,9 @@ int ch_work_check_claim(struct ch_work *w, struct ch_store_put_item *item, const
 	item->problem = "claim-needed";
 	item->claim = ch_arena_str(w->op->arena, claim);
 	item->detail = ch_arena_fmt(w->op->arena,
-		"Another tenant holds or held this name. To take it over, its owner adds the "
-		"TXT "
-		"record _certherd.%s \"%s\"; then send this again.",
+		"Another tenant holds or held this name, or a wildcard that goes with it. To "
+		"take it over, its owner adds the TXT record _certherd.%s \"%s\"; then send "
+		"this again.",
 		strncmp(item->name, "*.", 2) == 0 ? item->name + 2 : item->name, claim);
 	return item->claim && item->detail ? CH_OK : CH_ENOMEM;
 }

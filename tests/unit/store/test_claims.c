@@ -70,6 +70,30 @@ static void a_www_name_is_not_taken_in_without(void **state)
 	assert_string_equal(fx_get(fx, "www.a.example").tenant, "t2");
 }
 
+static void wildcards_are_claimed_with_what_they_cover(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item refused;
+	char claim[CH_STORE_CLAIM_B];
+
+	assert_int_equal(put_as(fx, "*.a.example", "t1", NULL).result, CH_PUT_CREATED);
+	assert_int_equal(put_as(fx, "a.example", "t2", NULL).result, CH_PUT_REJECTED);
+	assert_int_equal(put_as(fx, "b.b.a.example", "t2", NULL).result, CH_PUT_CREATED);
+	assert_int_equal(put_as(fx, "b.a.example", "t1", NULL).result, CH_PUT_CREATED);
+	refused = put_as(fx, "c.a.example", "t2", NULL);
+	assert_int_equal(refused.result, CH_PUT_REJECTED);
+	strcpy(claim, refused.claim);
+	assert_int_equal(put_as(fx, "c.a.example", "t2", claim).result, CH_PUT_CREATED);
+	/* Once it is theirs, it is not asked again. */
+	assert_int_equal(put_as(fx, "c.a.example", "t2", NULL).result, CH_PUT_EXISTS);
+	assert_int_equal(put_as(fx, "d.example", "t2", NULL).result, CH_PUT_CREATED);
+	assert_int_equal(put_as(fx, "*.d.example", "t1", NULL).result, CH_PUT_REJECTED);
+	assert_int_equal(put_as(fx, "*.d.example", "t2", NULL).result, CH_PUT_CREATED);
+	/* Nobody's in particular, and what nobody holds. */
+	assert_int_equal(put_as(fx, "*.e.example", NULL, NULL).result, CH_PUT_CREATED);
+	assert_int_equal(put_as(fx, "f.e.example", "t2", NULL).result, CH_PUT_CREATED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -79,6 +103,8 @@ int main(void)
 			a_removed_name_remembers_whose_it_was, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_www_name_is_not_taken_in_without, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			wildcards_are_claimed_with_what_they_cover, fx_setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
