@@ -1,6 +1,8 @@
 #include "issuerd/dns_write.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/rand.h>
 
@@ -12,14 +14,27 @@
 #define LONGEST_MESSAGE_B 2048
 #define SILENT_MS (5 * CH_SECOND_MS)
 
+/* What it does, it does as we: with the account's key at hand. */
+static int check_hook(const char *hook, struct ch_err *err)
+{
+	struct stat status;
+
+	if (access(hook, X_OK) < 0 || stat(hook, &status) < 0 || !S_ISREG(status.st_mode))
+		return ch_err_set(err, CH_EINVAL, "dns-hook",
+			"%s ([dns] hook) is no program that the issuer may run", hook);
+	if (status.st_mode & (S_IWGRP | S_IWOTH))
+		return ch_err_set(err, CH_EAUTH, "dns-hook",
+			"%s ([dns] hook) can be changed by group or others: chmod go-w", hook);
+	return CH_OK;
+}
+
 int ch_dns_writer_init(struct ch_dns_writer *writer, struct ch_err *err)
 {
 	const struct ch_dns_config *config = writer->config;
 
 	pthread_mutex_init(&writer->lock, NULL);
-	if (config->method == CH_DNS_METHOD_HOOK && access(config->hook, X_OK) < 0)
-		return ch_err_set(err, CH_EINVAL, "dns-hook",
-			"%s ([dns] hook) is no program that the issuer may run", config->hook);
+	if (config->method == CH_DNS_METHOD_HOOK)
+		return check_hook(config->hook, err);
 	if (config->method != CH_DNS_METHOD_RFC2136)
 		return CH_OK;
 	strcpy(writer->key.name, config->tsig_name);
@@ -33,9 +48,12 @@ void ch_dns_writer_done(struct ch_dns_writer *writer)
 	pthread_mutex_destroy(&writer->lock);
 }
 
-static int random_id(uint16_t *ret_id)
+static int random_id(uint16_t *ret_id, struct ch_err *err)
 {
-	return RAND_bytes((unsigned char *)ret_id, sizeof(*ret_id)) == 1 ? CH_OK : CH_ECRYPTO;
+	if (RAND_bytes((unsigned char *)ret_id, sizeof(*ret_id)) == 1)
+		return CH_OK;
+	return ch_err_set(
+		err, CH_ECRYPTO, "dns-update-failed", "No random numbers for the message.");
 }
 
 static int ask(struct ch_dns_writer *writer, const struct ch_dns_server *server,
@@ -54,12 +72,13 @@ static int find_zone(struct ch_dns_writer *writer, const struct ch_dns_server *s
 	CH_AUTO_BUF struct ch_buf out;
 	bool authoritative = false;
 	uint16_t id;
-	int rc = random_id(&id);
+	int rc = random_id(&id, err);
 
 	ch_buf_init(&message, LONGEST_MESSAGE_B);
 	ch_buf_init(&out, CH_DNS_TCP_ANSWER_MAX_B);
-	if (rc == CH_OK)
-		rc = ch_dns_query_build(id, target, CH_DNS_SOA, &message);
+	if (rc == CH_OK && ch_dns_query_build(id, target, CH_DNS_SOA, &message))
+		return ch_err_set(err, CH_EAUTH, "dns-zone-unknown",
+			"%s cannot be written as a name of the DNS.", target);
 	if (rc == CH_OK)
 		rc = ask(writer, server, &message, &out, err);
 	if (rc)
@@ -87,7 +106,7 @@ static int update(struct ch_dns_writer *writer, const struct ch_dns_server *serv
 	CH_AUTO_BUF struct ch_buf message;
 	CH_AUTO_BUF struct ch_buf out;
 	struct ch_tsig_mac mac;
-	int rc = random_id(&change.id);
+	int rc = random_id(&change.id, err);
 
 	ch_buf_init(&message, LONGEST_MESSAGE_B);
 	ch_buf_init(&out, CH_DNS_TCP_ANSWER_MAX_B);

@@ -1,4 +1,4 @@
-#include "issuerd/step.h"
+#include "issuerd/step_dns.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -238,11 +238,8 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 	return true;
 }
 
-void ch_step_run(struct ch_step *step)
+static void run(struct ch_step *step)
 {
-	ch_step_find_ca(step);
-	if (ch_step_is_orphan(step))
-		return;
 	switch (step->work->state) {
 	case CH_ORDER_NEW:
 		if (step->work->rollback)
@@ -271,4 +268,16 @@ void ch_step_run(struct ch_step *step)
 		ch_step_wait(step, ch_now_ms() + CH_HOUR_MS, NULL);
 		break;
 	}
+}
+
+void ch_step_run(struct ch_step *step)
+{
+	const struct ch_write *out = step->out;
+
+	ch_step_find_ca(step);
+	if (!ch_step_is_orphan(step))
+		run(step);
+	/* However it came: nobody looks for them any more. */
+	if (out->has_state && (out->state == CH_ORDER_FAILED || out->state == CH_ORDER_NEW))
+		ch_step_dns_release(step);
 }

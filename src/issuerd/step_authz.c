@@ -96,7 +96,6 @@ static bool has_expired(struct ch_step *step)
 		"The order expired at the CA before all names were validated.");
 	err.actor = CH_ACTOR_CA;
 	err.retry_at_ms = 0;
-	ch_step_dns_release(step);
 	ch_step_begin_again(step, &err);
 	return true;
 }
@@ -107,7 +106,6 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 	bool blamed[CH_WORK_NAMES_MAX] = {false};
 	size_t culprit = 0;
 
-	ch_step_dns_release(step);
 	for (size_t i = 0; i < set->n; i++) {
 		struct ch_err err;
 		char edges[100]; /* cut between characters */
@@ -143,7 +141,6 @@ static void begin_again(struct ch_step *step)
 		"An authorization of the order is no longer usable at the CA.");
 	err.actor = CH_ACTOR_CA;
 	err.retry_at_ms = 0;
-	ch_step_dns_release(step);
 	ch_step_begin_again(step, &err);
 }
 

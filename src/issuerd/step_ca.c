@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "issuerd/step.h"
+#include "issuerd/step_dns.h"
 
 /* So many outages in a row are no hiccup: the next one would be waited for longer than a new
  * order elsewhere takes. */
@@ -94,6 +94,9 @@ bool ch_step_tell_edges(struct ch_step *step)
 	struct ch_notes notes = work->notes;
 	bool told = true;
 
+	/* No edge has to answer for names that the DNS answers for. */
+	if (ch_step_needs_no_edge(step))
+		return false;
 	for (size_t i = 0; i < work->n_names; i++)
 		told &= is_told(step, i);
 	if (told)

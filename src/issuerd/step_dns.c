@@ -72,7 +72,6 @@ static void fail(struct ch_step *step, const bool *bad, const struct ch_err *err
 {
 	size_t culprit = 0;
 
-	ch_step_dns_release(step);
 	for (size_t i = 0; i < step->work->n_names; i++) {
 		if (!bad[i])
 			continue;

@@ -213,8 +213,7 @@ static void read_reason(struct ch_json_in *from, const char *prefix,
 		ch_json_in_adopt(from, &in);
 }
 
-static const char *read_name(
-	struct ch_req *req, struct ch_json_in *in, char name[CH_NAME_TEXT_B])
+static const char *read_name(struct ch_json_in *in, char name[CH_NAME_TEXT_B])
 {
 	const char *text = ch_json_in_str(in, "name", CH_JSON_REQUIRED, CH_NAME_TEXT_B);
 	struct ch_err err = {0};
@@ -224,8 +223,8 @@ static const char *read_name(
 	return name;
 }
 
-static void read_answerer(struct ch_req *req, struct ch_json_in *from, json_t *value,
-	struct ch_store_answerer *a, char name[CH_NAME_TEXT_B])
+static void read_answerer(struct ch_json_in *from, json_t *value, struct ch_store_answerer *a,
+	char name[CH_NAME_TEXT_B])
 {
 	uint8_t raw[sizeof(a->account_hint)] = {0};
 	struct ch_reader r;
@@ -233,7 +232,7 @@ static void read_answerer(struct ch_req *req, struct ch_json_in *from, json_t *v
 	const char *hex;
 
 	ch_json_in_init(&in, value, "answer_under.");
-	a->name = read_name(req, &in, name);
+	a->name = read_name(&in, name);
 	hex = ch_json_in_str(&in, "account_hint", CH_JSON_REQUIRED, 2 * sizeof(raw));
 	if (hex && ch_hex_decode(hex, raw, sizeof(raw)))
 		ch_json_in_fail(&in, "account_hint",
@@ -245,15 +244,15 @@ static void read_answerer(struct ch_req *req, struct ch_json_in *from, json_t *v
 		ch_json_in_adopt(from, &in);
 }
 
-static void read_outcome(struct ch_req *req, struct ch_json_in *from, json_t *value,
-	struct ch_store_outcome *o, char name[CH_NAME_TEXT_B])
+static void read_outcome(struct ch_json_in *from, json_t *value, struct ch_store_outcome *o,
+	char name[CH_NAME_TEXT_B])
 {
 	struct ch_json_in in;
 	const char *text;
 	bool has_reason;
 
 	ch_json_in_init(&in, value, "names.");
-	o->name = read_name(req, &in, name);
+	o->name = read_name(&in, name);
 	o->next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
 	o->failed = ch_json_in_bool(&in, "failed", true);
 	o->state = CH_NAME_FAILED;
@@ -328,14 +327,13 @@ static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *
 	ch_json_in_bytes(in, "sealed", CH_JSON_OPTIONAL, &w->sealed);
 	names = ch_json_in_array(in, "names", CH_JSON_OPTIONAL, CH_STORE_ORDER_NAMES_MAX);
 	for (size_t i = 0; i < json_array_size(names); i++)
-		read_outcome(req, in, json_array_get(names, i), &w->outcomes[i], w->names[i]);
+		read_outcome(in, json_array_get(names, i), &w->outcomes[i], w->names[i]);
 	p->outcomes = w->outcomes;
 	p->n_outcomes = json_array_size(names);
 	names = ch_json_in_array(
 		in, "answer_under", CH_JSON_OPTIONAL, CH_STORE_ORDER_NAMES_MAX);
 	for (size_t i = 0; i < json_array_size(names); i++)
-		read_answerer(
-			req, in, json_array_get(names, i), &w->answerers[i], w->answered[i]);
+		read_answerer(in, json_array_get(names, i), &w->answerers[i], w->answered[i]);
 	p->answerers = w->answerers;
 	p->n_answerers = json_array_size(names);
 }

@@ -176,3 +176,10 @@ def test_every_code_has_a_section():
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     told = {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])}
     assert codes <= told and told <= sections
+    # Those of DNS challenges.
+    codes = set(re.findall(r'X\("([a-z0-9-]+)"\)', (ROOT / "src/issuerd/dns_desk.h").read_text()))
+    sources = [*(ROOT / "src/issuerd").glob("*dns*.c"), ROOT / "src/net/dns_update.c",
+               ROOT / "src/issuerd/step_authz.c"]
+    source = "".join(path.read_text() for path in sources)
+    used = set(re.findall(r'"((?:no-)?dns-[a-z0-9-]+)"', source))
+    assert used - {"dns-01", "dns-hook"} == codes and codes <= told

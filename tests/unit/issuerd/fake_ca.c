@@ -199,32 +199,50 @@ static void decide(struct fake_ca *ca, struct fake_order *order, struct fake_aut
 	}
 }
 
+static bool is_wildcard(const struct fake_authz *authz)
+{
+	return strncmp(authz->name, "*.", 2) == 0;
+}
+
+/* One that can be answered. */
+static void add_challenge(struct call *c, const char *type, unsigned id, unsigned i)
+{
+	const struct fake_authz *authz = &c->ca->orders[id].authz[i];
+	bool invalid = strcmp(authz->status, "invalid") == 0;
+
+	ch_buf_addf(&c->resp->body,
+		",{\"type\":\"%s\",\"status\":\"%s\",\"token\":\"t%u-%u\",\"url\":\"" FAKE_URL
+		"/c/%u/%u\"%s%s}",
+		type,
+		invalid || strcmp(authz->status, "valid") == 0 ? authz->status
+		: authz->answered			       ? "processing"
+							       : "pending",
+		id, i, id, i, invalid ? ",\"error\":" : "",
+		invalid ? c->ca->invalid_error : "");
+}
+
 static void on_authz(struct call *c, unsigned id, unsigned i)
 {
 	struct fake_authz *authz = &c->ca->orders[id].authz[i];
 	struct ch_buf *body = &c->resp->body;
-	bool invalid;
 
 	decide(c->ca, &c->ca->orders[id], authz);
-	invalid = strcmp(authz->status, "invalid") == 0;
 	ch_buf_addf(body, "{\"status\":\"%s\",\"identifier\":{\"type\":\"dns\",\"value\":\"",
 		authz->status);
-	for (const char *n = authz->name; *n; n++)
+	for (const char *n = authz->name + (is_wildcard(authz) ? 2 : 0); *n; n++)
 		ch_buf_add_u8(body,
 			(uint8_t)(c->ca->upper_case && *n >= 'a' && *n <= 'z' ? *n - 32 : *n));
 	ch_buf_add_str(body, "\"},\"challenges\":[{\"type\":\"dns-persist-01\"}");
+	if (is_wildcard(authz)) {
+		add_challenge(c, "dns-01", id, i);
+		ch_buf_add_str(body, "]}");
+		return;
+	}
 	if (c->ca->dns_challenge)
 		ch_buf_addf(body,
 			",{\"type\":\"dns-01\",\"token\":\"d\",\"url\":\"" FAKE_URL "/d\"}");
 	if (!c->ca->no_http_challenge)
-		ch_buf_addf(body,
-			",{\"type\":\"http-01\",\"status\":\"%s\",\"token\":\"t%u-%u\",\"url\":"
-			"\"" FAKE_URL "/c/%u/%u\"%s%s}",
-			invalid || strcmp(authz->status, "valid") == 0 ? authz->status
-			: authz->answered			       ? "processing"
-								       : "pending",
-			id, i, id, i, invalid ? ",\"error\":" : "",
-			invalid ? c->ca->invalid_error : "");
+		add_challenge(c, "http-01", id, i);
 	ch_buf_add_str(body, "]}");
 }
 
