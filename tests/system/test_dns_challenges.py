@@ -10,12 +10,25 @@ import pytest
 from lab import bind, site as site_module, tls, wait
 
 DELEGATE = "acme.platform.example"
-ZONES = {
-    "": ["*.shop.test. IN A 127.0.0.1", "ns.platform.example. IN A 127.0.0.1"],
-    "example.com": ["* IN A 127.0.0.1", "*.direct IN A 127.0.0.1"],
-    "platform.example": ["ns IN A 127.0.0.1", "acme IN NS ns.platform.example."],
-    DELEGATE: [],
-}
+
+
+def zones(ns="127.0.0.1", others=()):
+    """ns, others: addresses of the name servers of example.com."""
+    more = [f"@ IN NS ns{i}.platform.example." for i in range(len(others))]
+    return {
+        "": ["*.shop.test. IN A 127.0.0.1", f"ns.platform.example. IN A {ns}"],
+        "example.com": ["* IN A 127.0.0.1", "*.direct IN A 127.0.0.1", *more],
+        "platform.example": [f"ns IN A {ns}", "acme IN NS ns.platform.example.",
+                             *(f"ns{i} IN A {address}" for i, address in enumerate(others))],
+        DELEGATE: [],
+    }
+
+
+def own_address(n):
+    """On loopback, this process's: its port 53 is nobody else's."""
+    pid = os.getpid()
+    return f"127.{100 + pid % 100}.{pid // 100 % 250}.{n + 1}"
+
 
 pytestmark = pytest.mark.skipif(not bind.is_there(), reason="no BIND (packages bind9, bind9-dnsutils)")
 
@@ -23,9 +36,9 @@ pytestmark = pytest.mark.skipif(not bind.is_there(), reason="no BIND (packages b
 class Platform:
     """A site whose names are in a BIND of its own."""
 
-    def __init__(self, dns=None, issuer=None, bind_options=None):
+    def __init__(self, dns=None, issuer=None, bind_options=None, served=None):
         folder = site_module.make_scratch("certherd-dns-")
-        self.bind = bind.Bind(folder / "bind", ZONES, ["example.com", DELEGATE],
+        self.bind = bind.Bind(folder / "bind", served or zones(), ["example.com", DELEGATE],
                               **(bind_options or {}))
         self.site = site_module.Site(folder, pebble_options={"resolver": self.bind.address})
         self.key = folder / "tsig.key"
@@ -214,6 +227,29 @@ def test_a_record_that_is_not_seen_is_not_told_to_the_ca(make_platform, elsewher
     platform.wait_clean("_acme-challenge.unseen.example.com")
     for order in platform.site.herd.api().get("/v1/orders").json["orders"]:
         assert order["state"] not in ("validating", "valid"), order
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="port 53 is root's")
+def test_all_name_servers_of_the_zone_are_looked_at(make_platform, elsewhere):
+    """Those that answer: one that lags is waited for, one that is down is not."""
+    ns, lags, down = own_address(0), own_address(1), own_address(2)
+    platform = make_platform(dns={"check": "authoritative"}, served=zones(ns, [lags, down]))
+    platform.start()
+    relays = [bind.Port53(ns, platform.bind), bind.Port53(lags, elsewhere)]
+    try:
+        platform.site.add("*.lags.example.com")
+        assert lags in failed(platform, "*.lags.example.com", "dns-not-visible")
+        relays.pop().stop()
+        platform.site.herd.cli("domain", "retry", "*.lags.example.com")
+        platform.site.herd.wait_state("*.lags.example.com", "active")
+        platform.wait_clean("_acme-challenge.lags.example.com")
+        # In a zone of its own, whose name servers are others.
+        platform.site.add("*.at53.shop.test")
+        platform.delegate("*.at53.shop.test")
+        platform.site.herd.wait_state("*.at53.shop.test", "active")
+    finally:
+        for relay in relays:
+            relay.stop()
 
 
 def test_a_hook_writes_and_cleans_up(make_platform):

@@ -4,7 +4,10 @@ import base64
 import os
 import pwd
 import secrets
+import socket
+import socketserver
 import subprocess
+import threading
 
 from . import ports, process, wait
 
@@ -22,13 +25,12 @@ class Bind:
     """folder: scratch; zones: name -> lines of its zone file besides SOA and NS.  The TSIG key
     certherd may write TXT records in the zones of `writable`; nsupdate() may do anything."""
 
-    def __init__(self, folder, zones, writable, algorithm="hmac-sha256", port53=None):
+    def __init__(self, folder, zones, writable, algorithm="hmac-sha256"):
         self.folder = folder
         self.port = ports.free_port()
         self.zones = zones
         self.writable = writable
         self.algorithm = algorithm
-        self.port53 = port53  # an address to listen at on port 53 too; only root can
         self.secret = base64.b64encode(secrets.token_bytes(32)).decode()
         self.admin = base64.b64encode(secrets.token_bytes(32)).decode()
         self.process = None
@@ -45,10 +47,9 @@ class Bind:
             update-policy {{ {grant} grant admin subdomain {name}. ANY; }}; }};\n"""
 
     def _config(self):
-        more = f'listen-on port 53 {{ {self.port53}; }};' if self.port53 else ""
         return f"""options {{ directory "{self.folder}"; pid-file "{self.folder}/named.pid";
             session-keyfile "{self.folder}/session.key"; recursion yes; allow-query {{ any; }};
-            listen-on port {self.port} {{ 127.0.0.1; }}; {more} listen-on-v6 {{ none; }};
+            listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
             dnssec-validation no; notify no; allow-transfer {{ none; }}; }};
             controls {{ }};
             key "certherd" {{ algorithm {self.algorithm}; secret "{self.secret}"; }};
@@ -89,3 +90,29 @@ class Bind:
 
     def log(self):
         return self.process.log()
+
+
+class Port53:
+    """A server of ours on port 53 of another address of the loopback, over TCP: named listens at
+    addresses that an interface has, and is known by those.  Only root can."""
+
+    def __init__(self, address, server):
+        class Relay(socketserver.StreamRequestHandler):
+            def handle(self):
+                with socket.create_connection(("127.0.0.1", server.port), timeout=10) as other:
+                    while head := self.rfile.read(2):
+                        other.sendall(head + self.rfile.read(int.from_bytes(head, "big")))
+                        with other.makefile("rb") as answer:
+                            head = answer.read(2)
+                            self.wfile.write(head + answer.read(int.from_bytes(head, "big")))
+
+        socketserver.ThreadingTCPServer.allow_reuse_address = True
+        self.server = socketserver.ThreadingTCPServer((address, 53), Relay)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

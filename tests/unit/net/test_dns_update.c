@@ -110,6 +110,70 @@ static void a_request_is_the_change_and_the_signature(void **state)
 	assert_memory_equal(out.data, body, len);
 }
 
+/* Whole messages of dnspython, which are as ours where nothing can be compressed: the zone is
+ * the root. */
+static const struct {
+	enum ch_tsig_algorithm algorithm;
+	const char *request;
+	const char *answer;
+} known[] = {
+	{CH_TSIG_SHA384,
+		"12342800000100000001000100000600010f5f61636d652d6368616c6c656e6765076578"
+		"616d706c6503636f6d00001000010000003c002c2b4c6f71586359563871354f4e624a51"
+		"78626d52375343544e6f337469415844666f77796a78416a457558300863657274686572"
+		"64036b65790000fa00ff00000000004d0b686d61632d7368613338340000006b49d20001"
+		"2c0030c389b6a2bc43dd8e5348dc9eca068e45837f0be2e52841b564f0a3a2b2dab8efc4"
+		"e651a05db5a9f2a7389c2a4f02090e123400000000",
+		"1234a80000010000000000010000060001086365727468657264036b65790000fa00ff00"
+		"000000004d0b686d61632d7368613338340000006b49d200012c00306f86101c6a0e099f"
+		"923851097adbcd4af9ad4c6e7a48ebce5e3c2478dd4643e4a5ecbfa1091fdace97831636"
+		"6a2055d0123400000000"},
+	{CH_TSIG_SHA512,
+		"12342800000100000001000100000600010f5f61636d652d6368616c6c656e6765076578"
+		"616d706c6503636f6d00001000010000003c002c2b4c6f71586359563871354f4e624a51"
+		"78626d52375343544e6f337469415844666f77796a78416a457558300863657274686572"
+		"64036b65790000fa00ff00000000005d0b686d61632d7368613531320000006b49d20001"
+		"2c00405f0af2ddc4d2d3f9b3a66791843f064ed3c65564c84e93ccb2714dd8b73e7da4de"
+		"317c212e86a4e9962dcf7a67f4b5b554e6738db1a7bdae3490f4c95ac16e7c1234000000"
+		"00",
+		"1234a80000010000000000010000060001086365727468657264036b65790000fa00ff00"
+		"000000005d0b686d61632d7368613531320000006b49d200012c0040b3ddd8f33aadc79d"
+		"8771ca44233ffc698bfb652013dd121acf2ad3e9b192bc626ac62c4587300e09846b379e"
+		"65701a96f10567b2f614e7d75eeea58313e9f255123400000000"},
+};
+
+static void longer_algorithms_too(void **state)
+{
+	struct ch_dns_update root = {.id = 0x1234,
+		.zone = "",
+		.owner = "_acme-challenge.Example.com.",
+		.value = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0",
+		.ttl_s = 60,
+		.now_s = NOW_S};
+	struct ch_tsig_key other = {.name = "Certherd.key", .secret = key.secret};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(known); i++) {
+		CH_AUTO_BUF struct ch_buf out;
+		struct ch_tsig_mac mac;
+		struct ch_err err;
+		uint8_t bytes[512];
+		size_t len = from_hex(known[i].request, bytes);
+
+		other.algorithm = known[i].algorithm;
+		ch_buf_init(&out, 1000);
+		assert_int_equal(ch_dns_update_build(&root, &other, &out, &mac), CH_OK);
+		assert_int_equal(out.len, len);
+		assert_memory_equal(out.data, bytes, len);
+		len = from_hex(known[i].answer, bytes);
+		assert_int_equal(
+			ch_dns_update_read(bytes, len, &root, &other, &mac, &err), CH_OK);
+		/* Another algorithm than that of the key. */
+		other.algorithm = CH_TSIG_SHA256;
+		assert_int_equal(
+			ch_dns_update_read(bytes, len, &root, &other, &mac, &err), CH_EPROTO);
+	}
+}
+
 static void what_is_no_value_is_not_asked_for(void **state)
 {
 	CH_AUTO_BUF struct ch_buf out;
@@ -268,6 +332,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_signed_as_others_sign_them),
 		cmocka_unit_test(a_request_is_the_change_and_the_signature),
+		cmocka_unit_test(longer_algorithms_too),
 		cmocka_unit_test(what_is_no_value_is_not_asked_for),
 		cmocka_unit_test(a_signed_answer_is_believed),
 		cmocka_unit_test(an_answer_that_was_changed_anywhere_is_not),
