@@ -5,7 +5,6 @@
 #include "acme/call.h"
 #include "base/clock.h"
 
-#define INTERNAL_WAIT_MS (60 * CH_SECOND_MS)
 /* A limit that names no time and no page to visit. */
 #define LIMIT_WAIT_MS CH_HOUR_MS
 
@@ -131,8 +130,6 @@ static enum ch_acme_fate take_error(
 	}
 	if (ans->retry_at_ms == 0 && ans->fate == CH_ACME_LIMITED)
 		ans->retry_at_ms = now_ms + LIMIT_WAIT_MS;
-	if (ans->retry_at_ms == 0 && status >= 500)
-		ans->retry_at_ms = now_ms + INTERNAL_WAIT_MS;
 	ans->err.retry_at_ms = ans->retry_at_ms;
 	return ans->fate;
 }

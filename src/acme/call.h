@@ -113,7 +113,7 @@ void ch_acme_answer_done(struct ch_acme_answer *ans);
  *
  * Retry-After is taken from any answer, seconds or date, between 1 s and 1 day from now; for
  * objects that are merely not final yet at most CH_ACME_POLL_MOST_MS (some CAs send a day with
- * every order, final ones included).  500 without one: 60 s.  With renewal information it is
+ * every order, final ones included).  With renewal information it is
  * when to ask next: a minute to a day from now, 6 hours when the CA names no time. */
 #define CH_ACME_POLL_MOST_MS (10 * INT64_C(60000))
 #define CH_ACME_LOOK_MS (6 * INT64_C(3600000))

@@ -201,6 +201,9 @@ int ch_acme_authz_read(const json_t *doc, struct ch_acme_authz *ret_authz, struc
 	if (!authz.name || strlen(authz.name) > 253)
 		return ch_err_set(err, CH_EPROTO, "ca-bad-authorization",
 			"The CA's authorization names no identifier.");
+	if (!ch_acme_json_str(doc, "status"))
+		return ch_err_set(err, CH_EPROTO, "ca-bad-authorization",
+			"The CA's authorization has no status.");
 	for (size_t i = 0; i < n && i < CH_ACME_NAMES_MAX; i++)
 		read_challenge(json_array_get(list, i), &authz);
 	*ret_authz = authz;

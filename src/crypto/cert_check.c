@@ -86,7 +86,7 @@ static int check_usage(X509 *cert, struct ch_err *err)
 	if (flags & EXFLAG_INVALID)
 		return ch_err_set(
 			err, CH_EPROTO, "cert-usage", "the certificate has broken extensions");
-	if (X509_check_ca(cert) != 0)
+	if ((flags & EXFLAG_CA) || X509_check_ca(cert) != 0)
 		return ch_err_set(
 			err, CH_EPROTO, "cert-usage", "the certificate is a CA's certificate");
 	if (!(flags & EXFLAG_XKUSAGE) || !(X509_get_extended_key_usage(cert) & XKU_SSL_SERVER))

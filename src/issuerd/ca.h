@@ -21,10 +21,12 @@ struct ch_account {
 	struct ch_err err; /* of the last failure */
 };
 
-/* Closed while the CA does not answer: one step that found out spares all others the try. */
+/* Closed while the CA does not answer: some steps that found out spare all others the try.  One
+ * request that got no answer closes nothing: connections break at the best of CAs. */
 struct ch_gate {
 	pthread_mutex_t lock;
-	unsigned outages; /* in a row */
+	unsigned silent;  /* requests without an answer, in a row */
+	unsigned outages; /* times that it was closed, in a row */
 	int64_t open_at_ms;
 	struct ch_err err;
 };

@@ -2,9 +2,12 @@
 #include "issuerd/ca.h"
 #include "pace/retry.h"
 
+#define SILENT_LEAST 3
+
 void ch_gate_init(struct ch_gate *gate)
 {
 	pthread_mutex_init(&gate->lock, NULL);
+	gate->silent = 0;
 	gate->outages = 0;
 	gate->open_at_ms = 0;
 }
@@ -50,9 +53,10 @@ void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)
 
 	pthread_mutex_lock(&gate->lock);
 	if (ans->fate != CH_ACME_OUTAGE) {
+		gate->silent = 0;
 		gate->outages = 0;
 		gate->open_at_ms = 0;
-	} else {
+	} else if (++gate->silent >= SILENT_LEAST || ans->retry_at_ms > 0) {
 		/* Threads that were under way together count as one outage. */
 		if (now_ms >= gate->open_at_ms) {
 			gate->outages++;

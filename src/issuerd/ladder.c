@@ -7,6 +7,8 @@
 #define MOVED_MOST_MS (30 * CH_DAY_MS)
 #define EDGES_LEAST_MS INT64_C(250)
 #define EDGES_MOST_MS (5 * CH_SECOND_MS)
+#define ERROR_FIRST_MS (2 * CH_SECOND_MS)
+#define ERROR_SECOND_MS (10 * CH_SECOND_MS)
 /* Fewer do not level anything. */
 #define HOURS_LEAST 12
 
@@ -67,9 +69,14 @@ int64_t ch_probe_wait_ms(unsigned probes)
 	return ch_doubling_ms(CH_SECOND_MS, probes, CH_MINUTE_MS);
 }
 
-int64_t ch_error_wait_ms(int64_t base_ms, uint64_t attempts)
+int64_t ch_error_wait_ms(int64_t least_ms, uint64_t attempts)
 {
-	return ch_doubling_ms(base_ms, attempts > 0 ? attempts - 1 : 0, CH_HOUR_MS);
+	int64_t wait_ms = attempts <= 1 ? ERROR_FIRST_MS
+			  : attempts == 2
+				  ? ERROR_SECOND_MS
+				  : ch_doubling_ms(CH_MINUTE_MS, attempts - 3, CH_HOUR_MS);
+
+	return wait_ms > least_ms ? wait_ms : least_ms;
 }
 
 void ch_renew_span(const struct ch_issuer_config *config, const struct ch_limit *set,

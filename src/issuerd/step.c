@@ -8,7 +8,6 @@
 #include "issuerd/ladder.h"
 
 /* Base of the waits after errors for which the CA names no time. */
-#define ERROR_BASE_MS (2 * CH_SECOND_MS)
 /* The account must be mended by a person. */
 #define ACCOUNT_WAIT_MS (5 * CH_MINUTE_MS)
 /* Orders that wait for the same moment come a little apart. */
@@ -95,10 +94,9 @@ static bool count_attempt(struct ch_step *step, const struct ch_err *err)
 static int64_t error_at(const struct ch_step *step, int64_t retry_at_ms)
 {
 	int64_t now_ms = ch_now_ms();
-	int64_t base_ms = retry_at_ms > now_ms ? retry_at_ms - now_ms : ERROR_BASE_MS;
-	int64_t wait_ms = ch_error_wait_ms(base_ms, step->work->attempts + 1);
 
-	return apart(step, now_ms + (wait_ms > base_ms ? wait_ms : base_ms));
+	return apart(step,
+		now_ms + ch_error_wait_ms(retry_at_ms - now_ms, step->work->attempts + 1));
 }
 
 void ch_step_begin_again(struct ch_step *step, const struct ch_err *why)
@@ -148,7 +146,11 @@ void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans)
 		return;
 	switch (ans->fate) {
 	case CH_ACME_OUTAGE:
-		blameless(step, ans, CH_SECOND_MS);
+		/* While others get answers, it may be about this order. */
+		if (ch_gate_is_closed(&step->ca->gate) || ans->err.rc == CH_ECANCELED)
+			blameless(step, ans, CH_SECOND_MS);
+		else
+			passing(step, ans);
 		break;
 	case CH_ACME_LIMITED:
 		blameless(step, ans, CH_MINUTE_MS);

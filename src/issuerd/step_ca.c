@@ -71,8 +71,8 @@ bool ch_step_move_on(struct ch_step *step, const struct ch_acme_answer *ans)
 
 	if (ans->err.rc == CH_ECANCELED || !has_other(step) || is_worth_waiting(step))
 		return false;
-	if (ans->fate != CH_ACME_OUTAGE && ans->fate != CH_ACME_ACCOUNT &&
-		!(ans->fate == CH_ACME_LIMITED && learned))
+	if (!(ans->fate == CH_ACME_OUTAGE && ch_gate_is_closed(&step->ca->gate)) &&
+		ans->fate != CH_ACME_ACCOUNT && !(ans->fate == CH_ACME_LIMITED && learned))
 		return false;
 	snprintf(why, sizeof(why), "Another CA is asked, because of this: %s", ans->err.detail);
 	let_go(step, "ca-next", why);

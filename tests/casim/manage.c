@@ -129,7 +129,8 @@ static const char *on_accounts(struct sim_req *req, json_t *body, struct sim_rep
 
 static const char *on_names(struct sim_req *req, json_t *body, struct sim_reply *reply)
 {
-	static const char *const known[] = {"validation", "challenges", "finalize", "paused"};
+	static const char *const known[] = {
+		"validation", "challenges", "finalize", "paused", "hostile"};
 	const char *name, *key;
 	json_t *one, *value;
 
@@ -142,7 +143,8 @@ static const char *on_names(struct sim_req *req, json_t *body, struct sim_reply 
 			for (size_t i = 0; i < CH_ARRAY_LEN(known); i++)
 				good = good || strcmp(key, known[i]) == 0;
 			if (!good)
-				return "validation, challenges, finalize and paused are known";
+				return "validation, challenges, finalize, paused and hostile "
+				       "are known";
 		}
 		/* Never freed: an authorization may be under way. */
 		sim_table_put(

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "hostile.h"
 #include "limit.h"
 #include "nonce.h"
 #include "settings.h"
@@ -157,6 +158,7 @@ static void answer_signed(
 	}
 	pthread_mutex_lock(&sim->lock);
 	route->handler(req, reply);
+	sim_hostile(sim, route, reply);
 	pthread_mutex_unlock(&sim->lock);
 }
 

@@ -3,7 +3,20 @@
 import random
 import socket
 
-_given = set()
+_given = {}  # port -> what keeps it from other processes
+
+
+def _claim(port):
+    """False: another run was given this port and is still there.  A name that goes with its
+    process; nothing listens yet when a port is given out."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0certherd-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _given[port] = claim
+    return True
 
 
 def _is_free(port):
@@ -33,7 +46,6 @@ def free_port():
     """A port that is free for TCP and UDP now and was not handed out before."""
     for _ in range(1000):
         port = random.randrange(10240, 32000)
-        if port not in _given and _is_free(port):
-            _given.add(port)
+        if port not in _given and _claim(port) and _is_free(port):
             return port
     raise RuntimeError("no free port found on 127.0.0.1")

@@ -96,9 +96,13 @@ static void waits_double_up_to_their_most(void **state)
 	assert_int_equal(ch_edges_wait_ms(1000000), 5000);
 	assert_int_equal(ch_probe_wait_ms(0), 1000);
 	assert_int_equal(ch_probe_wait_ms(1000), CH_MINUTE_MS);
-	assert_int_equal(ch_error_wait_ms(2000, 1), 2000);
-	assert_int_equal(ch_error_wait_ms(2000, 2), 4000);
-	assert_int_equal(ch_error_wait_ms(2000, UINT64_MAX), CH_HOUR_MS);
+	assert_int_equal(ch_error_wait_ms(0, 1), 2000);
+	assert_int_equal(ch_error_wait_ms(0, 2), 10000);
+	assert_int_equal(ch_error_wait_ms(0, 3), CH_MINUTE_MS);
+	assert_int_equal(ch_error_wait_ms(0, 4), 2 * CH_MINUTE_MS);
+	assert_int_equal(ch_error_wait_ms(0, UINT64_MAX), CH_HOUR_MS);
+	assert_int_equal(ch_error_wait_ms(30000, 1), 30000);
+	assert_int_equal(ch_error_wait_ms(30000, 3), CH_MINUTE_MS);
 }
 
 #define BEGIN INT64_C(1800000000)
