@@ -4,7 +4,9 @@
  * in bytes; edge/hotset.h decides what goes.  An entry is good for one version
  * of the record, and for its signature (versions could come again after a
  * restored database), so that a renewed certificate is served at the next
- * handshake.  Parsed intermediates are shared by chain id.
+ * handshake.  Parsed intermediates are shared by chain id.  What is thrown away
+ * for want of room is parsed again, but its key may still be known: keys.c,
+ * which has a part of the same bytes.
  *
  * A handshake in progress holds its own references, so anything here can be
  * thrown away at any time.
@@ -17,7 +19,6 @@
 #include <openssl/x509v3.h>
 
 #include "crypto/pair.h"
-#include "crypto/seal.h"
 #include "edge/hotset.h"
 #include "edge/namelist.h"
 #include "wire/record.h"
@@ -114,6 +115,13 @@ ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf)
     ngx_http_certherd_cache.mask = n - 1;
     ch_hotset_grow(ngx_http_certherd_cache.set,
                    n * sizeof(ngx_http_certherd_entry_t *));
+
+    if (ngx_http_certherd_keys_start(mcf->cache_size) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ch_hotset_grow(ngx_http_certherd_cache.set,
+                   ngx_http_certherd_keys_size());
 
     return NGX_OK;
 }
@@ -275,14 +283,23 @@ ngx_http_certherd_chain_ref(const u_char *id,
 /* The two certificates of a name are counted and kept apart. */
 
 static uint64_t
-ngx_http_certherd_entry_hash(struct ch_record *record)
+ngx_http_certherd_name_hash(enum ch_record_kind kind, const char *name,
+    size_t name_len)
 {
     size_t  len;
     char    key[CH_RECORD_KEY_B];
 
-    len = ch_record_key(record->kind, record->name, record->name_len, key);
+    len = ch_record_key(kind, name, name_len, key);
 
     return ch_hotset_hash(ngx_http_certherd_cache.set, key, len);
+}
+
+
+static uint64_t
+ngx_http_certherd_entry_hash(struct ch_record *record)
+{
+    return ngx_http_certherd_name_hash(record->kind, record->name,
+                                       record->name_len);
 }
 
 
@@ -344,6 +361,8 @@ ngx_http_certherd_cache_stop(void)
         }
     }
 
+    ngx_http_certherd_keys_stop();
+
     ngx_free(ngx_http_certherd_cache.buckets);
     ngx_http_certherd_cache.buckets = NULL;
 
@@ -353,60 +372,8 @@ ngx_http_certherd_cache_stop(void)
 
 
 static const char *
-ngx_http_certherd_open_key(struct ch_record *record, X509 *leaf,
-    EVP_PKEY **ret_key)
-{
-    int                       rc;
-    size_t                    i;
-    uint8_t                   spki[CH_SHA256_B];
-    ngx_uint_t                k;
-    ngx_array_t              *keys;
-    struct ch_sealed_view    *sealed;
-    struct ch_seal_binding    binding;
-    struct ch_recipient_key  *key;
-
-    if (ch_pair_spki_sha256(leaf, spki) != CH_OK) {
-        return "its public key cannot be read";
-    }
-
-    binding.name = record->name;
-    binding.name_len = record->name_len;
-    binding.key_version = record->key_version;
-    binding.spki_sha256 = spki;
-    rc = CH_ENOTFOUND;
-    keys = &ngx_http_certherd_main_conf()->keys;
-
-    for (i = 0; i < record->n_sealed; i++) {
-        sealed = &record->sealed[i];
-
-        for (k = 0; k < keys->nelts; k++) {
-            key = ((struct ch_recipient_key **) keys->elts)[k];
-
-            if (sealed->kem_id != key->pub.kem
-                || ngx_memcmp(sealed->recipient_id, key->pub.id,
-                              CH_RECIPIENT_ID_B) != 0)
-            {
-                continue;
-            }
-
-            rc = ch_seal_open_key(key, &binding, sealed->enc, sealed->enc_len,
-                                  sealed->ct, sealed->ct_len, ret_key);
-            if (rc == CH_OK) {
-                return NULL;
-            }
-        }
-    }
-
-    return rc == CH_ENOTFOUND
-           ? "no certherd_recipient_key is among its recipients"
-           : "its sealed key cannot be opened: it is damaged or meant for "
-             "another name, version or certificate";
-}
-
-
-static const char *
 ngx_http_certherd_entry_fill(ngx_http_certherd_entry_t *entry,
-    struct ch_record *record)
+    struct ch_record *record, uint64_t hash)
 {
     const char  *reason;
 
@@ -416,18 +383,22 @@ ngx_http_certherd_entry_fill(ngx_http_certherd_entry_t *entry,
         return "its certificate cannot be parsed";
     }
 
-    reason = ngx_http_certherd_open_key(record, entry->pair.leaf,
-                                        &entry->pair.key);
+    reason = ngx_http_certherd_keys_open(record, hash, entry->pair.leaf,
+                                         &entry->pair.key);
     if (reason) {
         return reason;
     }
 
-    /* The AAD bound the sealed copy to this public key; not the pair itself. */
+    /*
+     * The AAD bound the sealed copy to this public key; not the pair itself.
+     * Of a key that was known this is the proof that it is the right one.
+     */
 
     if (ch_pair_join(&entry->pair.leaf, record->leaf, record->leaf_len,
                      entry->pair.key)
         != CH_OK)
     {
+        ngx_http_certherd_keys_forget(hash);
         return "its key is not that of its certificate";
     }
 
@@ -448,6 +419,7 @@ ngx_http_certherd_cache_tell(void)
     ngx_http_certherd_slot->cache_entries = ngx_http_certherd_cache.entries;
     ngx_http_certherd_slot->cache_bytes =
                                    ch_hotset_size(ngx_http_certherd_cache.set);
+    ngx_http_certherd_keys_tell();
 }
 
 
@@ -529,7 +501,8 @@ ngx_http_certherd_now_ns(void)
 /* NULL, and the reason, if the record cannot be used. */
 
 static ngx_http_certherd_entry_t *
-ngx_http_certherd_entry_open(struct ch_record *record, const char **reason)
+ngx_http_certherd_entry_open(struct ch_record *record, uint64_t hash,
+    const char **reason)
 {
     uint64_t                    begun;
     ngx_http_certherd_entry_t  *entry;
@@ -542,7 +515,7 @@ ngx_http_certherd_entry_open(struct ch_record *record, const char **reason)
     }
 
     begun = ngx_http_certherd_now_ns();
-    *reason = ngx_http_certherd_entry_fill(entry, record);
+    *reason = ngx_http_certherd_entry_fill(entry, record, hash);
 
     if (*reason) {
         ngx_http_certherd_count(NGX_HTTP_CERTHERD_OPEN_FAILURES);
@@ -576,7 +549,7 @@ ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
 
     ngx_http_certherd_count(NGX_HTTP_CERTHERD_MISSES);
 
-    entry = ngx_http_certherd_entry_open(record, reason);
+    entry = ngx_http_certherd_entry_open(record, hash, reason);
     if (entry == NULL) {
         return NULL;
     }
@@ -596,6 +569,50 @@ ngx_http_certherd_cache_peek(struct ch_record *record)
                                  ngx_http_certherd_entry_hash(record));
 
     return entry ? entry->pair.leaf : NULL;
+}
+
+
+static void
+ngx_http_certherd_forget_one(enum ch_record_kind kind, const char *name,
+    size_t len)
+{
+    uint64_t                    hash;
+    ngx_http_certherd_entry_t  *entry;
+
+    hash = ngx_http_certherd_name_hash(kind, name, len);
+    entry = *ngx_http_certherd_entry_place(hash, kind, name, len);
+
+    if (entry) {
+        ngx_http_certherd_entry_remove(entry);
+    }
+
+    ngx_http_certherd_keys_forget(hash);
+}
+
+
+void
+ngx_http_certherd_cache_forget(ngx_str_t *name)
+{
+    u_char  *dot;
+    char     wildcard[NGX_HTTP_CERTHERD_NAME_MAX + 1];
+    size_t   len;
+
+    ngx_http_certherd_forget_one(CH_RECORD_CERT, (char *) name->data,
+                                 name->len);
+    ngx_http_certherd_forget_one(CH_RECORD_SECOND, (char *) name->data,
+                                 name->len);
+
+    dot = ngx_strlchr(name->data, name->data + name->len, '.');
+
+    if (dot && name->len < NGX_HTTP_CERTHERD_NAME_MAX) {
+        len = (size_t) (name->data + name->len - dot);
+        wildcard[0] = '*';
+        ngx_memcpy(wildcard + 1, dot, len);
+        ngx_http_certherd_forget_one(CH_RECORD_CERT, wildcard, len + 1);
+        ngx_http_certherd_forget_one(CH_RECORD_SECOND, wildcard, len + 1);
+    }
+
+    ngx_http_certherd_cache_tell();
 }
 
 
@@ -619,7 +636,7 @@ ngx_http_certherd_cache_warm(struct ch_record *record)
         return NGX_DECLINED;
     }
 
-    entry = ngx_http_certherd_entry_open(record, &reason);
+    entry = ngx_http_certherd_entry_open(record, hash, &reason);
     if (entry == NULL) {
         return NGX_DECLINED;
     }

@@ -47,7 +47,7 @@ ngx_http_certherd_add_counters(ngx_conf_t *cf,
 {
     size_t     size;
     /* The number stands for the slot's layout. */
-    ngx_str_t  name = ngx_string("certherd_counters:1");
+    ngx_str_t  name = ngx_string("certherd_counters:2");
 
     size = NGX_HTTP_CERTHERD_SLOTS * sizeof(ngx_http_certherd_slot_t);
     size = ngx_align(size, ngx_pagesize) + 16 * ngx_pagesize;
@@ -74,6 +74,8 @@ ngx_http_certherd_counters_start(ngx_http_certherd_main_conf_t *mcf)
     /* What the process before could not take back, if it was killed. */
     slot->cache_entries = 0;
     slot->cache_bytes = 0;
+    slot->second_entries = 0;
+    slot->second_bytes = 0;
     slot->window = 0;
     slot->pid = ngx_pid;
 
@@ -159,6 +161,8 @@ ngx_http_certherd_sum_counters(ngx_http_certherd_main_conf_t *mcf,
         sum->workers++;
         sum->cache_entries += slot->cache_entries;
         sum->cache_bytes += slot->cache_bytes;
+        sum->second_entries += slot->second_entries;
+        sum->second_bytes += slot->second_bytes;
         ngx_http_certherd_sum_expiry(slot, sum);
     }
 }

@@ -156,6 +156,10 @@ ngx_http_certherd_conn_init(ngx_connection_t *c, ngx_str_t *name)
         }
 
         cx->live = found.live;
+
+        if (!cx->live && !cx->failed) {
+            ngx_http_certherd_cache_forget(&cx->sni);
+        }
     }
 
     mcf = ngx_http_certherd_main_conf();

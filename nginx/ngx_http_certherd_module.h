@@ -8,6 +8,7 @@
  *   replica.c      the replica of this worker: opened, followed, looked up
  *   cache.c        opened keys and parsed certificates of this worker, bounded;
  *                  edge/hotset.h decides what stays
+ *   keys.c         private keys opened; the second level of the cache, edge/keytable.h
  *   warm.c         keys opened in advance, the list of names for that
  *   counters.c     what is counted, for all workers
  *   status.c       certherd_status
@@ -20,7 +21,7 @@
  *   policy.c       $certherd_tenant, _upstream, _hsts, _redirect
  *
  * Configuration is in pools and read-only after the fork; everything of a
- * worker's own is in replica.c, cache.c and warm.c and lives as long as the worker; what
+ * worker's own is in replica.c, cache.c, keys.c and warm.c and lives as long as the worker; what
  * is shared between workers is counters.c's.
  */
 
@@ -132,6 +133,7 @@ enum {
     NGX_HTTP_CERTHERD_EXPIRED,
     NGX_HTTP_CERTHERD_HITS,
     NGX_HTTP_CERTHERD_MISSES,
+    NGX_HTTP_CERTHERD_SECOND_HITS,
     NGX_HTTP_CERTHERD_EVICTIONS,
     NGX_HTTP_CERTHERD_OPENS,
     NGX_HTTP_CERTHERD_OPEN_FAILURES,
@@ -148,6 +150,8 @@ typedef struct {
     volatile int64_t           pid;           /* 0: nobody's, or that of one who left */
     volatile int64_t           cache_entries;
     volatile int64_t           cache_bytes;
+    volatile int64_t           second_entries;
+    volatile int64_t           second_bytes;
     volatile int64_t           window;        /* see count_expiry */
     volatile int64_t           expiry;        /* 0: none */
     volatile int64_t           expiry_before;
@@ -160,6 +164,8 @@ typedef struct {
     int64_t                    workers;
     int64_t                    cache_entries;
     int64_t                    cache_bytes;
+    int64_t                    second_entries;
+    int64_t                    second_bytes;
     int64_t                    expiry;        /* 0: none */
 } ngx_http_certherd_sum_t;
 
@@ -250,6 +256,8 @@ ngx_http_certherd_pair_t *ngx_http_certherd_cache_get(
     struct ch_record *record, const char **reason);
 /* The parsed leaf if it is there; opens nothing. */
 X509 *ngx_http_certherd_cache_peek(struct ch_record *record);
+/* Of a name that is not served, by its wildcard neither: wipes their keys. */
+void ngx_http_certherd_cache_forget(ngx_str_t *name);
 
 /*
  * Opens it in advance.  NGX_OK; NGX_DECLINED: it is open, or cannot be opened;
@@ -263,6 +271,23 @@ ngx_int_t ngx_http_certherd_cache_warm(struct ch_record *record);
  */
 ngx_int_t ngx_http_certherd_cache_names(size_t *bucket, size_t buckets,
     unsigned least, unsigned most, size_t max, struct ch_buf *out, size_t *n);
+
+/* keys.c; hash: of the name, seeded by cache.c */
+ngx_int_t ngx_http_certherd_keys_start(size_t cache_size);
+void ngx_http_certherd_keys_stop(void);
+/* All that it can ever take. */
+size_t ngx_http_certherd_keys_size(void);
+/*
+ * The private key of this very version of the record; leaf: its certificate,
+ * whose public key may still turn out to be another.  On success NULL, else why.
+ */
+const char *ngx_http_certherd_keys_open(struct ch_record *record, uint64_t hash,
+    X509 *leaf, EVP_PKEY **ret_key);
+void ngx_http_certherd_keys_forget(uint64_t hash);
+/* Wipes what nobody has asked for in a long time: call it once a second. */
+void ngx_http_certherd_keys_tidy(void);
+/* Into the worker's slot of counters. */
+void ngx_http_certherd_keys_tell(void);
 
 /* warm.c */
 void ngx_http_certherd_warm_start(ngx_cycle_t *cycle,

@@ -94,6 +94,7 @@ ngx_http_certherd_timer_handler(ngx_event_t *ev)
 {
     ngx_http_certherd_poll(ev->log);
     ngx_http_certherd_tickets_follow(ev->log);
+    ngx_http_certherd_keys_tidy();
     ngx_add_timer(ev, NGX_HTTP_CERTHERD_POLL);
 }
 

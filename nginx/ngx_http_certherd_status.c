@@ -149,9 +149,13 @@ static ngx_http_certherd_metric_t  ngx_http_certherd_metrics[] = {
     { "cache_hits_total", "counter", "Full handshakes whose key was open.",
       ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_HITS) },
 
-    { "cache_misses_total", "counter", "Full handshakes whose key had to be "
-      "opened.",
+    { "cache_misses_total", "counter", "Full handshakes whose certificate had "
+      "to be parsed, and its key opened if it was not in the second level.",
       ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_MISSES) },
+
+    { "cache_second_hits_total", "counter", "Of the certificates parsed: those "
+      "whose key was in the second level.",
+      ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_SECOND_HITS) },
 
     { "cache_evictions_total", "counter", "Opened keys thrown away for want of "
       "room.",
@@ -160,8 +164,15 @@ static ngx_http_certherd_metric_t  ngx_http_certherd_metrics[] = {
     { "cache_entries", "gauge", "Opened keys in all workers' caches.",
       ngx_http_certherd_sum_of(cache_entries) },
 
-    { "cache_bytes", "gauge", "What all workers' caches take.",
+    { "cache_bytes", "gauge", "What all workers' caches take, with all of the "
+      "second levels.",
       ngx_http_certherd_sum_of(cache_bytes) },
+
+    { "cache_second_entries", "gauge", "Keys in all workers' second levels.",
+      ngx_http_certherd_sum_of(second_entries) },
+
+    { "cache_second_bytes", "gauge", "What these keys take of them.",
+      ngx_http_certherd_sum_of(second_bytes) },
 
     { "cache_limit_bytes", "gauge", "What they may take: certherd_cache for "
       "each worker.",

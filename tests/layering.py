@@ -28,7 +28,7 @@ ALLOWED = {
     "edge": BELOW_LIBRARIES | {"edge"},
     **{program: LIBRARIES | {program} for program in PROGRAMS},
     "main.c": LIBRARIES | PROGRAMS,
-    "nginx": BELOW_LIBRARIES | {"edge/replica.h", "edge/hotset.h", "edge/namelist.h",
+    "nginx": BELOW_LIBRARIES | {"edge/replica.h", "edge/hotset.h", "edge/keytable.h", "edge/namelist.h",
               "nginx"},
 }
 

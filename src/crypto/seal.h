@@ -52,6 +52,11 @@ struct ch_sealed {
  * u64 key_version spki_sha256. */
 CH_MUST int ch_seal_key(const struct ch_recipient *to, const struct ch_seal_binding *binding,
 	struct ch_secret *block, struct ch_sealed *ret_sealed);
+/* Opens a sealed copy.  The caller wipes the block. */
+CH_MUST int ch_seal_open_block(const struct ch_recipient_key *key,
+	const struct ch_seal_binding *binding, const uint8_t *enc, size_t enc_len,
+	const uint8_t *ct, size_t ct_len, uint8_t ret_block[CH_KEY_BLOCK_MAX_B],
+	size_t *ret_len);
 /* Opens a sealed copy into an EVP_PKEY ready to sign; the block is wiped. */
 CH_MUST int ch_seal_open_key(const struct ch_recipient_key *key,
 	const struct ch_seal_binding *binding, const uint8_t *enc, size_t enc_len,

@@ -53,24 +53,36 @@ int ch_seal_key(const struct ch_recipient *to, const struct ch_seal_binding *bin
 	return CH_OK;
 }
 
+int ch_seal_open_block(const struct ch_recipient_key *key,
+	const struct ch_seal_binding *binding, const uint8_t *enc, size_t enc_len,
+	const uint8_t *ct, size_t ct_len, uint8_t ret_block[CH_KEY_BLOCK_MAX_B],
+	size_t *ret_len)
+{
+	uint8_t aad[AAD_MAX_B];
+	size_t aad_len;
+	int rc;
+
+	if (ct_len <= CH_SEAL_TAG_B || ct_len > CH_KEY_BLOCK_MAX_B + CH_SEAL_TAG_B)
+		return CH_EAUTH;
+	rc = make_aad(binding, aad, &aad_len);
+	if (rc == CH_OK)
+		rc = ch_hpke_open(key, enc, enc_len, seal_info, sizeof(CH_SEAL_INFO) - 1, aad,
+			aad_len, ct, ct_len, ret_block);
+	if (rc == CH_OK)
+		*ret_len = ct_len - CH_SEAL_TAG_B;
+	return rc;
+}
+
 int ch_seal_open_key(const struct ch_recipient_key *key, const struct ch_seal_binding *binding,
 	const uint8_t *enc, size_t enc_len, const uint8_t *ct, size_t ct_len,
 	EVP_PKEY **ret_key)
 {
 	uint8_t block[CH_KEY_BLOCK_MAX_B];
-	uint8_t aad[AAD_MAX_B];
-	size_t aad_len;
-	int rc;
+	size_t len;
+	int rc = ch_seal_open_block(key, binding, enc, enc_len, ct, ct_len, block, &len);
 
-	if (ct_len <= CH_SEAL_TAG_B || ct_len > sizeof(block) + CH_SEAL_TAG_B)
-		return CH_EAUTH;
-	rc = make_aad(binding, aad, &aad_len);
-	if (rc)
-		return rc;
-	rc = ch_hpke_open(key, enc, enc_len, seal_info, sizeof(CH_SEAL_INFO) - 1, aad, aad_len,
-		ct, ct_len, block);
 	if (rc == CH_OK)
-		rc = ch_key_from_block(block, ct_len - CH_SEAL_TAG_B, ret_key);
+		rc = ch_key_from_block(block, len, ret_key);
 	ch_wipe(block, sizeof(block));
 	return rc;
 }

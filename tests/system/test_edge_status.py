@@ -213,6 +213,30 @@ def test_names_in_use_outlast_a_sweep(new_edge):  # noqa: F811
     assert after["cache_misses_total"] >= 700
 
 
+def test_keys_outlast_the_certificates_that_were_thrown_away(new_edge):  # noqa: F811
+    """700 names in a cache of about 140: parsed again, but not opened again."""
+    edge = make(new_edge, http_extra="\tcertherd_cache 1m;")
+    edge.apply("many:again.test:700:1").start()
+    edge.load("again.test", 700, **{"from": 0, "count": 700})
+    before = status_page.read(edge)
+    assert 600 < before["cache_second_entries"] <= 700
+    assert before["cache_second_bytes"] == 64 * before["cache_second_entries"]
+    assert before.get("cache_second_hits_total", 0) == 0
+    edge.load("again.test", 700, **{"from": 0, "count": 700})
+    gained = status_page.gained(before, status_page.read(edge))
+    assert 0.8 * gained["cache_misses_total"] < gained["cache_second_hits_total"] < 700
+    # Of a new version of the record nothing is known; of a removed name no more.
+    edge.apply("cert:n7.again.test:9", "gone:n8.again.test:9")
+    before = status_page.read(edge)
+    with edge.connect("n7.again.test") as visitor:
+        assert visitor.names == ["n7.again.test"]
+    edge.refused("n8.again.test")
+    after = status_page.read(edge)
+    assert after.get("cache_second_hits_total", 0) == before["cache_second_hits_total"]
+    assert after["cache_second_entries"] in (before["cache_second_entries"] - 1,
+                                             before["cache_second_entries"])
+
+
 def test_a_name_that_becomes_popular_gets_in(new_edge):  # noqa: F811
     edge = make(new_edge, http_extra="\tcertherd_cache 1m;")
     edge.apply("many:pop.test:700:1", "cert:n0.late.test:1").start()
