@@ -90,6 +90,22 @@ static void print_second(const json_t *domain)
 	print_certificate(json_object_get(second, "certificate"));
 }
 
+/* What keeps other accounts, and other CAs, from issuing for the name. */
+static void print_caa(const json_t *domain)
+{
+	const char *name = ch_json_str(domain, "name");
+	const json_t *record;
+	size_t i;
+
+	json_array_foreach(json_object_get(domain, "caa"), i, record)
+	{
+		printf("%-12s %s CAA ", i ? "" : "Recommended",
+			strncmp(name, "*.", 2) == 0 ? name + 2 : name);
+		ch_text_print(stdout, json_string_value(record));
+		putchar('\n');
+	}
+}
+
 static void print_delegation(const json_t *delegation)
 {
 	if (json_is_object(delegation))
@@ -157,6 +173,7 @@ static void print_domain(const json_t *domain)
 			line(policy[i].label, ch_json_str(domain, policy[i].key));
 	line("Keys", ch_json_str(domain, "keys"));
 	print_delegation(json_object_get(domain, "delegation"));
+	print_caa(domain);
 	line("Registered", ch_json_str(domain, "created_at"));
 	print_second(domain);
 	print_history(json_object_get(domain, "history"));

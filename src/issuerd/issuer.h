@@ -56,6 +56,9 @@ void ch_issuer_stop_preflight(struct ch_issuer *issuer);
 /* step_dns.c: the same for DNS challenges. */
 CH_MUST int ch_issuer_start_dns(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_stop_dns(struct ch_issuer *issuer);
+/* step_preflight.c: the values of the CAA records that we recommend, of each CA whose identity
+ * and account are known.  A new array; NULL when out of memory. */
+json_t *ch_issuer_caa_advice(struct ch_issuer *issuer);
 /* Reads the recipients again; on failure the old ones stay. */
 CH_MUST int ch_issuer_reload_recipients(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_recipients(struct ch_issuer *issuer, struct ch_recipients *ret_recipients);

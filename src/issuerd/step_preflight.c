@@ -36,6 +36,29 @@ static void fill_asker(
 	snprintf(ret_account, account_b, "%s", account);
 }
 
+json_t *ch_issuer_caa_advice(struct ch_issuer *issuer)
+{
+	const char *methods = issuer->config->challenge == CH_ACME_DNS_01 ? "dns-01"
+			      : issuer->dns_desk			  ? "http-01,dns-01"
+									  : "http-01";
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < issuer->n_cas; i++) {
+		struct ch_caa_asker asker;
+		char account[CH_ACME_URL_B];
+
+		fill_asker(&issuer->cas[i], &asker, account, sizeof(account));
+		/* A CA that names no identity heeds no record; an account that is not known
+		 * yet is told next time. */
+		if (!asker.n_identities || !account[0])
+			continue;
+		(void)json_array_append_new(
+			list, json_sprintf("%s; accounturi=%s; validationmethods=%s",
+				      asker.identities[0], account, methods));
+	}
+	return list;
+}
+
 static void wake(void *arg, uint64_t order_id)
 {
 	struct ch_issuer *issuer = arg;

@@ -321,9 +321,10 @@ static json_t *lease_json(struct ch_worker *worker, size_t room)
 
 	for (size_t i = 1; i < n; i++)
 		(void)json_array_append_new(fallback, pace_json(cas[i]));
-	return json_pack("{sIsIsIsoso*}", "max", (json_int_t)room, "lease_ms",
+	return json_pack("{sIsIsIsoso*so*}", "max", (json_int_t)room, "lease_ms",
 		(json_int_t)worker->issuer->config->lease_ms, "wait_ms",
-		(json_int_t)LEASE_WAIT_MS, "pace", pace_json(cas[0]), "fallback", fallback);
+		(json_int_t)LEASE_WAIT_MS, "pace", pace_json(cas[0]), "fallback", fallback,
+		"caa", ch_issuer_caa_advice(worker->issuer));
 }
 
 static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)

@@ -137,7 +137,9 @@ void ch_handle_domain_get(struct ch_req *req)
 		return;
 	}
 	json = ch_present_domain(&domain, req->service->delegate);
-	if (json && json_object_set_new(json, "history", ch_present_history(events, n))) {
+	if (json && (json_object_set_new(json, "history", ch_present_history(events, n)) ||
+			    json_object_set_new(json, "caa",
+				    ch_advice_json(&req->service->advice, name[0] == '*')))) {
 		json_decref(json);
 		json = NULL;
 	}

@@ -159,6 +159,7 @@ void ch_handle_leases(struct ch_req *req)
 {
 	struct leases *l = ch_arena_alloc(req->arena, sizeof(*l));
 	struct ch_json_in in;
+	json_t *caa;
 
 	if (!l) {
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
@@ -169,6 +170,8 @@ void ch_handle_leases(struct ch_req *req)
 	l->lease_ms = ch_json_in_int(&in, "lease_ms", CH_JSON_REQUIRED, 1000, 3600000);
 	l->wait_ms = ch_json_in_int(&in, "wait_ms", CH_JSON_OPTIONAL, 0, WAIT_MAX_MS);
 	read_paces(&in, l);
+	caa = ch_json_in_array(&in, "caa", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
+	ch_advice_take(&req->service->advice, &in, "caa", caa);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	l->issuer = ch_service_who(req);

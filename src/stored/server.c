@@ -90,6 +90,7 @@ static int open_http(
 
 	server->service.store = server->store;
 	server->service.polls = server->polls;
+	ch_advice_init(&server->service.advice);
 	server->service.keys = options->keys;
 	server->service.claims = options->claims;
 	server->service.name_rules.allow_wildcard = options->wildcards;
@@ -154,6 +155,7 @@ void ch_server_stop(struct ch_server *server)
 	ch_release_stop(server->release);
 	ch_store_close(server->store);
 	ch_polls_free(server->polls);
+	ch_advice_done(&server->service.advice);
 	ch_release_free(server->release);
 	ch_auth_free(server->auth);
 	free(server);

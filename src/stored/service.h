@@ -3,6 +3,7 @@
 #define CH_STORED_SERVICE_H
 
 #include "store/store.h"
+#include "stored/advice.h"
 #include "stored/polls.h"
 #include "stored/request.h"
 #include "wire/name.h"
@@ -15,6 +16,7 @@ struct ch_service {
 	bool claims;			 /* tenants' names are taken over with proof only */
 	char delegate[CH_NAME_TEXT_B];	 /* "": DNS challenges are not delegated */
 	struct ch_dns *dns;		 /* over TCP; NULL: nothing is looked up */
+	struct ch_advice advice;
 };
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed

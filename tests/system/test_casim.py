@@ -32,6 +32,19 @@ def test_names_go_live(with_casim):
     assert ca.tell("/state")["certificates"] >= 2
 
 
+def test_the_caa_record_that_is_recommended_names_ca_and_account(with_casim):
+    site, ca = with_casim()
+    site.go_live("caa.casim.example")
+    record = (f'0 issue "casim.example; accounturi=https://localhost:{ca.port}/account/1; '
+              'validationmethods=http-01"')
+    wait.until(lambda: site.herd.domain("caa.casim.example")["caa"],
+               "an issuer has told its account", 30)
+    assert [text.replace("127.0.0.1", "localhost")
+            for text in site.herd.domain("caa.casim.example")["caa"]] == [record]
+    shown = site.herd.cli("domain", "show", "caa.casim.example").stdout
+    assert "caa.casim.example CAA 0 issue" in shown
+
+
 def test_a_limit_of_the_ca_is_learned_and_waited_for(with_casim):
     """The configuration knows of no limit; the CA says so."""
     site, ca = with_casim(limits={"enforced": True, "new_orders": {"size": 2, "refill_ms": 6000}})

@@ -298,7 +298,12 @@ def heard_of(version, **more):
 
 def test_when_a_certificate_is_to_be_renewed(store, operator, issuer):
     assert operator.put("/v1/domains/ari.example.com").status == 201
-    order = lease(issuer, "ari.example.com", pace={"account": "ari.test/1"})
+    caa = 'ca.test; accounturi=https://ca.test/1; validationmethods=http-01'
+    order = lease(issuer, "ari.example.com", pace={"account": "ari.test/1"}, caa=[caa])
+    assert operator.get("/v1/domains/ari.example.com").json["caa"] == [f'0 issue "{caa}"']
+    for bad in ('a"b', "a\\b", "a\nb", "\u00e9", "", "x" * 401):
+        body = {"max": 1, "lease_ms": 1000, "caa": [bad]}
+        assert issuer.post("/v1/leases", body).code == "bad-field"
     sealed = {"csr": b64u(b"csr"), "sealed": b64u(b"sealed")}
     assert step(issuer, order, state="sealed", **sealed).status == 200
     leaf = store.identity("viewer", ident="ari").cert.public_bytes(Encoding.DER)
