@@ -46,7 +46,7 @@ static void check_answer(const struct ch_acme_answer *ans, int status)
 		      (ans->retry_at_ms > ch_fuzz_now_ms &&
 			      ans->retry_at_ms <= ch_fuzz_now_ms + CH_DAY_MS));
 	/* Nobody hammers a CA that is in trouble, or waits for nothing. */
-	if (ans->fate == CH_ACME_LIMITED || (status >= 500 && ans->fate != CH_ACME_PAUSED))
+	if (ans->fate == CH_ACME_LIMITED)
 		CH_FUZZ_CHECK(ans->retry_at_ms != 0);
 	if (ans->fate == CH_ACME_PAUSED) {
 		CH_FUZZ_CHECK(ans->err.actor == CH_ACTOR_PLATFORM);
