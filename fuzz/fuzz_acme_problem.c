@@ -38,7 +38,7 @@ static void check_document(const json_t *doc, enum ch_acme_where where)
 	CH_FUZZ_CHECK(!!ch_acme_problem_has_names(doc) == named);
 }
 
-static void check_answer(const struct ch_acme_answer *ans, int status)
+static void check_answer(const struct ch_acme_answer *ans)
 {
 	check_problem(&ans->err, ans->fate);
 	CH_FUZZ_CHECK(ans->err.activity[0]);
@@ -63,7 +63,7 @@ static void take(enum ch_acme_kind kind, int status, const uint8_t *data, size_t
 	ch_acme_answer_init(&ans);
 	if (ch_fuzz_answer_body(&resp, status, "application/problem+json", data, size)) {
 		ch_acme_answer_take(kind, &resp, ch_fuzz_now_ms, &ans);
-		check_answer(&ans, status);
+		check_answer(&ans);
 	}
 	ch_acme_answer_done(&ans);
 	ch_http_resp_done(&resp);

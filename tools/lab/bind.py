@@ -25,7 +25,8 @@ class Bind:
     """folder: scratch; zones: name -> lines of its zone file besides SOA and NS.  The TSIG key
     certherd may write TXT records in the zones of `writable`; nsupdate() may do anything."""
 
-    def __init__(self, folder, zones, writable, algorithm="hmac-sha256"):
+    def __init__(self, folder, zones, writable, algorithm="hmac-sha256", more=""):
+        self.more = more  # configuration, as it is
         self.folder = folder
         self.port = ports.free_port()
         self.zones = zones
@@ -54,7 +55,7 @@ class Bind:
             controls {{ }};
             key "certherd" {{ algorithm {self.algorithm}; secret "{self.secret}"; }};
             key "admin" {{ algorithm hmac-sha256; secret "{self.admin}"; }};
-            """ + "".join(self._zone(name) for name in self.zones)
+            """ + "".join(self._zone(name) for name in self.zones) + self.more
 
     def start(self):
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,118 @@
+"""Names with dead DNS beside good ones: what they cost the good ones, and the CA.
+
+A platform whose preflight asks a real DNS server (BIND): the dead names are not there, or what should
+answer for them is silent.  The CA is the simulator of tests/casim, which counts requests.
+"""
+
+import shutil
+import socket
+import time
+
+import measure
+from lab import bind, casim, ports, site, wait
+from report import Report
+
+GOOD = 1000  # names of one round
+DEAD = 10_000
+ROUNDS = 7
+ROUND_S = 300
+MOST_TIMES = 1.25
+
+
+class Scene:
+    def __init__(self, folder):
+        # Takes questions and answers none.
+        self.silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.silent.bind(("127.0.0.1", 0))
+        zones = {"": ["*.good.test. IN A 127.0.0.1", "ns.platform.example. IN A 127.0.0.1"], "dead.test": []}
+        silent = (f'zone "silent.test" {{ type forward; forward only; '
+                  f'forwarders {{ 127.0.0.1 port {self.silent.getsockname()[1]}; }}; }};\n')
+        self.bind = bind.Bind(folder / "bind", zones, [], more=silent)
+        self.site = site.Site(folder, pebble_options={"resolver": self.bind.address})
+        self.ca = casim.Casim(folder / "casim", self.site.pebble.http_port)
+        self.site.settings = {
+            "issuer": {"directory": self.ca.directory, "directory_ca": self.ca.api_ca, "roots": "any",
+                       "poll_interval": "500ms", "lease": "60s", "preflight": "on", "self_check": "off",
+                       "addresses": "127.0.0.1", "resolvers": self.bind.address},
+            "store": {"edge_timeout": "60s"}, "agent": {"poll_wait": "30s"}}
+        self.pids = {}
+
+    def start(self):
+        self.bind.start()
+        self.ca.start()
+        self.site.prepare()
+        for program in ("store", "issuer", "agent"):
+            self.pids[program] = self.site.herd.start(program).pid
+        self.site.nginx.start()
+
+    def stop(self):
+        self.site.stop()
+        self.ca.stop()
+        self.bind.stop()
+        self.silent.close()
+
+    def add(self, names):
+        api = self.site.herd.api()
+        for at in range(0, len(names), 5000):
+            body = {"domains": [{"name": name} for name in names[at:at + 5000]]}
+            answer = api.post("/v1/domains", body)
+            if answer.status != 200 or answer.json["rejected"]:
+                raise RuntimeError(f"{answer}")
+
+    def count(self, state):
+        return self.site.herd.api().get("/v1/status").json["names"][state]
+
+    def round(self, number, before=()):
+        """Certificates a second, from registration to all being active."""
+        active = self.count("active")
+        began = time.monotonic()
+        self.add([*before, *(f"g{i}.r{number}-{i}.good.test" for i in range(GOOD))])
+        wait.until(lambda: self.count("active") == active + GOOD, f"round {number} is active",
+                   timeout=ROUND_S, interval=0.05)
+        self.site.check()
+        return GOOD / (time.monotonic() - began)
+
+    def orders_at_ca(self):
+        state = self.ca.tell("/state")
+        return state["counts"]["orders"]["new"], state["certificates"]
+
+
+def dead_names():
+    return [f"d{i}.x{i}.{'dead' if i % 2 else 'silent'}.test" for i in range(DEAD)]
+
+
+def run(bench):
+    folder = site.make_scratch("certherd-bench-")
+    folder.chmod(0o755)
+    scene = Scene(folder)
+    try:
+        scene.start()
+        scene.round("warm")
+        alone = [scene.round(f"alone{number}") for number in range(ROUNDS)]
+        together = scene.round("burst", dead_names())
+        beside = [scene.round(f"beside{number}") for number in range(ROUNDS)]
+        wait.until(lambda: scene.count("failed") == DEAD, "all dead names were looked at", timeout=ROUND_S)
+        spent = {name: measure.cpu_s(pid) for name, pid in scene.pids.items()}
+        time.sleep(60)
+        idle = {name: (measure.cpu_s(pid) - spent[name]) / 60 for name, pid in scene.pids.items()}
+        orders, certificates = scene.orders_at_ca()
+    finally:
+        scene.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+    return tell(alone, together, beside, orders, certificates, idle)
+
+
+def tell(alone, together, beside, orders, certificates, idle):
+    report = Report("preflight")
+    good = GOOD * (2 * ROUNDS + 2)
+    ratios = [a / b for a, b in zip(alone, beside)]
+    report.tell("good names alone", measure.median(alone), "/s", f"{measure.spread(alone)}; {ROUNDS} rounds of {GOOD}")
+    report.tell("good names that come with the dead ones, time against alone", measure.median(alone) / together,
+                "×", f"{DEAD:,} dead ones registered before them, looked at meanwhile on the same processors")
+    report.at_most("good names while the dead ones are tried again, time against alone",
+                   measure.median(ratios), "×", MOST_TIMES, measure.spread(ratios))
+    report.at_most("orders at the CA for dead names", orders - good, "orders", 0, f"{orders:,} for {good:,} good names")
+    report.at_most("certificates beyond one for each good name", certificates - good, "", 0)
+    for name, cores in idle.items():
+        report.tell(f"{name}, dead names only", 100 * cores, "% of a core", "a minute of their retries")
+    return report
