@@ -8,19 +8,37 @@
 #include "base/err.h"
 
 /* What an answer means for whoever asked. */
+/* X(name, word for people)
+ *   SIGN_AGAIN  badNonce: only inside a call
+ *   OUTAGE      nobody answered, or the CA is overloaded: no word on the request
+ *   LATER       a passing error of the CA: the same request again at retry_at
+ *   LIMITED     rate limit: again at retry_at
+ *   PAUSED      never again until a person has visited the URL in the detail
+ *   GONE        the object is not there (any more)
+ *   NOT_READY   orderNotReady: look at the order again
+ *   NAME        names are refused: their verdicts follow from the problem
+ *   ACCOUNT     the account may not: no name is at fault
+ *   NO_ACCOUNT  accountDoesNotExist
+ *   REFUSED     our request is at fault */
+#define CH_ACME_FATE_LIST(X)                                                                   \
+	X(CH_ACME_OK, "ok")                                                                    \
+	X(CH_ACME_SIGN_AGAIN, "sign-again")                                                    \
+	X(CH_ACME_OUTAGE, "outage")                                                            \
+	X(CH_ACME_LATER, "later")                                                              \
+	X(CH_ACME_LIMITED, "limited")                                                          \
+	X(CH_ACME_PAUSED, "paused")                                                            \
+	X(CH_ACME_GONE, "gone")                                                                \
+	X(CH_ACME_NOT_READY, "not-ready")                                                      \
+	X(CH_ACME_NAME, "name-refused")                                                        \
+	X(CH_ACME_ACCOUNT, "account-refused")                                                  \
+	X(CH_ACME_NO_ACCOUNT, "no-account")                                                    \
+	X(CH_ACME_REFUSED, "refused")
+
 enum ch_acme_fate {
-	CH_ACME_OK = 0,
-	CH_ACME_SIGN_AGAIN, /* badNonce: only inside a call */
-	CH_ACME_OUTAGE,	 /* nobody answered, or the CA is overloaded: no word on the request */
-	CH_ACME_LATER,	 /* a passing error of the CA: the same request again at retry_at */
-	CH_ACME_LIMITED, /* rate limit: again at retry_at */
-	CH_ACME_PAUSED,	 /* never again until a person has visited the URL in the detail */
-	CH_ACME_GONE,	 /* the object is not there (any more) */
-	CH_ACME_NOT_READY,  /* orderNotReady: look at the order again */
-	CH_ACME_NAME,	    /* names are refused: their verdicts follow from the problem */
-	CH_ACME_ACCOUNT,    /* the account may not: no name is at fault */
-	CH_ACME_NO_ACCOUNT, /* accountDoesNotExist */
-	CH_ACME_REFUSED,    /* our request is at fault */
+#define X(name, word) name,
+	CH_ACME_FATE_LIST(X)
+#undef X
+		CH_ACME_FATE_COUNT
 };
 
 /* The same error type means other things in an answer than in a challenge or an order: an

@@ -14,6 +14,7 @@
 #include "base/opts.h"
 #include "base/secret.h"
 #include "crypto/pki.h"
+#include "net/metrics.h"
 
 CH_DEFINE_CLEANUP(struct ch_verify_set *, ch_verify_set_free)
 CH_DEFINE_CLEANUP(struct ch_api *, ch_api_free)
@@ -121,6 +122,7 @@ static int agent(const struct ch_agent_config *config)
 		.poll_wait_ms = config->poll_wait_ms,
 		.check_ms = config->check_ms,
 	};
+	struct ch_metrics *metrics = NULL;
 	struct ch_err err = {0};
 	int code;
 
@@ -138,7 +140,17 @@ static int agent(const struct ch_agent_config *config)
 	code = open_replica(&follow, config);
 	if (code >= 0)
 		return code;
+	if (config->metrics) {
+		const struct ch_metrics_options figures = {.listen = config->metrics,
+			.write = ch_agent_figures_write,
+			.arg = &follow.figures};
+
+		/* Names are served without. */
+		if (ch_metrics_start(&figures, &metrics, &err))
+			ch_log_error("%s", err.detail);
+	}
 	run(&follow);
+	ch_metrics_stop(metrics);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "agentd/follow.h"
 #include "base/clock.h"
+#include "net/metrics.h"
 
 #define SECTION "agent"
 
@@ -51,6 +52,7 @@ int ch_agent_config_read(
 		conf, SECTION, "removal_limit_count", 10, 0, INT64_C(1000000000));
 	c.limits.window_ms = ch_conf_duration(
 		conf, SECTION, "removal_window", "10m", CH_SECOND_MS, 30 * CH_DAY_MS);
+	c.metrics = ch_metrics_from_conf(conf, SECTION);
 	rc = ch_api_options_from_conf(conf, SECTION, "edge", &c.api);
 	if (rc == CH_OK || rc == CH_EINVAL)
 		rc = ch_conf_finish(conf, SECTION, err);

@@ -14,6 +14,7 @@ struct ch_agent_config {
 	const char *signers;	   /* borrowed */
 	int64_t poll_wait_ms;
 	int64_t check_ms;
+	const char *metrics; /* "ADDRESS:PORT" of loopback; NULL: off */
 	struct ch_brake_limits limits;
 	enum ch_log_level log_level;
 };

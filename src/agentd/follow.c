@@ -152,6 +152,10 @@ static int take_answer(struct ch_follow *f, const struct ch_http_resp *resp,
 	if (rc)
 		return rc;
 	f->released = apply.released;
+	atomic_fetch_add(&f->figures.added, counts.added);
+	atomic_fetch_add(&f->figures.changed, counts.changed);
+	atomic_fetch_add(&f->figures.removed, counts.removed);
+	atomic_fetch_add(&f->figures.refused, counts.refused);
 	if (counts.added || counts.changed || counts.removed || counts.refused)
 		ch_log_info("applied added=%" PRIu64 " changed=%" PRIu64 " removed=%" PRIu64
 			    " refused=%" PRIu64 " seq=%" PRIu64,
@@ -170,6 +174,7 @@ static int64_t on_failure(struct ch_follow *f, int rc, const struct ch_err *err)
 
 	if (rc == CH_ECANCELED)
 		return 0;
+	atomic_fetch_add(&f->figures.failures, 1);
 	if (strcmp(err->problem, "removal-refused") == 0) {
 		f->brake_ask_ms = ch_mono_ms() + BRAKE_ASK_MS;
 		if (!f->brake.told)
@@ -244,6 +249,7 @@ static void settle(struct ch_follow *f)
 {
 	f->failures = 0;
 	f->answered = true;
+	atomic_store(&f->figures.answered_ms, ch_now_ms());
 	f->trouble[0] = 0;
 	ch_replica_writer_heard(f->writer);
 	if (ch_brake_is_on(&f->brake) && !ch_replica_writer_is_rebuilding(f->writer)) {

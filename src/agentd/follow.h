@@ -5,6 +5,7 @@
 
 #include "agentd/apply.h"
 #include "agentd/brake.h"
+#include "agentd/figures.h"
 #include "agentd/refused.h"
 #include "edge/replica.h"
 #include "net/api.h"
@@ -50,6 +51,7 @@ struct ch_follow {
 	uint64_t ack_seq;
 	uint8_t ack_epoch[CH_EPOCH_B];
 	char ack_error[2 * CH_TROUBLE_B];
+	struct ch_agent_figures figures;
 };
 
 /* Opens the replica; at a first start one is begun, for which see ch_replica_writer_open.  What

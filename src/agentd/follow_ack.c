@@ -95,6 +95,10 @@ void ch_follow_ack(struct ch_follow *f)
 	if (!f->writer || position(f, &cursor, &names))
 		return;
 	describe(f, error, sizeof(error));
+	atomic_store(&f->figures.seq, cursor.seq);
+	atomic_store(&f->figures.names, names);
+	atomic_store(&f->figures.troubled, *error != 0);
+	atomic_store(&f->figures.braked, ch_brake_is_on(&f->brake));
 	if (!is_due(f, &cursor, error, ch_mono_ms()))
 		return;
 	rc = send_ack(f, &cursor, names, error, &err);

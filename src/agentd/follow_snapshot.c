@@ -119,6 +119,8 @@ static int take(struct ch_follow *f, const struct ch_feed_header *header, struct
 	if (rc)
 		return rc;
 	f->filled += counts.added;
+	atomic_fetch_add(&f->figures.filled, counts.added);
+	atomic_fetch_add(&f->figures.refused, counts.refused);
 	if (place->done || ch_mono_ms() - f->told_ms >= TELL_EVERY_MS) {
 		f->told_ms = ch_mono_ms();
 		ch_log_info("snapshot: names=%" PRIu64 " refused=%" PRIu64 "%s%s", f->filled,

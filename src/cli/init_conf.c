@@ -110,6 +110,8 @@ static const struct key keys[] = {
 		"the\n"
 		"calendar of hours"},
 	{"issuer", "ari", "yes", "ask the CA when to renew (RFC 9773), if it can be asked"},
+	{"issuer", "metrics", "",
+		"where Prometheus gets figures: an address of loopback, 127.0.0.1:9101"},
 	{"issuer", "ari_rate", "30", "such requests a second; orders have limits of their own"},
 	{"issuer", "step_tries", "10",
 		"tries of one order at a CA with passing errors, before it counts as failed"},
@@ -187,6 +189,8 @@ static const struct key keys[] = {
 	{"agent", "replica_check", "12h",
 		"how often all of it is read through, to find what a disk has damaged; also\n"
 		"done at each start and when a worker of nginx has crashed; 0s: only then"},
+	{"agent", "metrics", "",
+		"where Prometheus gets figures: an address of loopback, 127.0.0.1:9102"},
 	{"agent", "signers", "edge/signers", "pinned public signing keys"},
 	{"agent", "poll_wait", "30s", "long poll"},
 	{"agent", "removal_limit_percent", "1",

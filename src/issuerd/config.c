@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "net/metrics.h"
 
 #define SECTION "issuer"
 /* RFC 8446 section 4.6.1: no ticket lives longer than a week. */
@@ -74,6 +75,7 @@ static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 		conf, SECTION, "poll_interval", "500ms", 10, 30 * CH_SECOND_MS);
 	config->renew_left_percent = percent(conf, "renew_left_percent", 33, 90);
 	config->renew_jitter_percent = percent(conf, "renew_jitter_percent", 5, 50);
+	config->metrics = ch_metrics_from_conf(conf, SECTION);
 	config->ari = ch_conf_bool(conf, SECTION, "ari", true);
 	config->ari_rate = (unsigned)ch_conf_int(conf, SECTION, "ari_rate", 30, 1, 1000);
 	config->step_tries = (unsigned)ch_conf_int(conf, SECTION, "step_tries", 10, 1, 1000);

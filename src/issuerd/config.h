@@ -59,7 +59,8 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	unsigned renew_left_percent;
 	unsigned renew_jitter_percent;
 	bool ari;
-	unsigned ari_rate; /* requests a second */
+	unsigned ari_rate;   /* requests a second */
+	const char *metrics; /* "ADDRESS:PORT" of loopback; NULL: off */
 	unsigned step_tries;
 	int64_t edge_wait_ms;
 	int64_t ticket_rotation_ms; /* 0: no ticket keys are made */

@@ -124,6 +124,8 @@ int ch_issuer_new_http(struct ch_issuer *issuer, const struct ch_ca *ca,
 enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 	struct ch_http *http, const struct ch_acme_request *req, struct ch_acme_answer *ans)
 {
+	int64_t began_ms = ch_mono_ms();
+
 	if (!ch_gate_pass(&ca->gate, ans))
 		return ans->fate;
 	if (!ch_rate_pass(issuer, ca, req->kind, ans))
@@ -131,8 +133,11 @@ enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 	if (ch_account_ensure(ca, http, ans) == CH_ACME_OK)
 		ch_acme_run(ca->acme, http, req, ans);
 	/* What we cut off ourselves says nothing about the CA. */
-	if (ans->err.rc != CH_ECANCELED)
+	if (ans->err.rc != CH_ECANCELED) {
 		ch_gate_note(&ca->gate, ans);
+		ch_figures_answer(&issuer->figures.cas[ca - issuer->cas], ans->fate,
+			ch_mono_ms() - began_ms);
+	}
 	if (ans->fate == CH_ACME_NO_ACCOUNT)
 		ch_account_forget(ca);
 	return ans->fate;

@@ -12,6 +12,7 @@
 #include "issuerd/ca.h"
 #include "issuerd/config.h"
 #include "issuerd/dns_desk.h"
+#include "issuerd/figures.h"
 #include "issuerd/preflight.h"
 #include "issuerd/write.h"
 
@@ -37,6 +38,7 @@ struct ch_issuer {
 	void (*wake)(void *arg, uint64_t order_id);
 	void *wake_arg;
 	_Atomic int64_t resolver_warned_ms;
+	struct ch_figures figures;
 	/* Probes under way: dead addresses take time, and must not take all workers. */
 	atomic_int probing;
 	/* 1: begin nothing new; from stop_by_ms (monotonic) on, requests are canceled. */

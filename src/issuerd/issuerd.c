@@ -13,12 +13,14 @@
 #include "issuerd/renewal.h"
 #include "issuerd/tickets.h"
 #include "issuerd/worker.h"
+#include "net/metrics.h"
 
 #define STOP_WITHIN_MS (8 * CH_SECOND_MS)
 #define EXIT_USAGE 2
 
 struct crew {
 	struct ch_issuer *issuer;
+	struct ch_metrics *metrics; /* NULL: off */
 	struct ch_queue queue;
 	struct ch_worker leaser;
 	struct ch_ticket_keeper keeper;
@@ -40,6 +42,7 @@ static void wake_order(void *arg, uint64_t order_id)
 
 static void crew_free(struct crew *crew)
 {
+	ch_metrics_stop(crew->metrics);
 	ch_issuer_stop_preflight(crew->issuer);
 	ch_issuer_stop_dns(crew->issuer);
 	for (size_t i = 0; i < crew->n_workers; i++)
@@ -68,6 +71,15 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 	rc = ch_issuer_start_preflight(issuer, err);
 	if (rc == CH_OK)
 		rc = ch_issuer_start_dns(issuer, err);
+	if (rc == CH_OK && issuer->config->metrics) {
+		const struct ch_metrics_options options = {.listen = issuer->config->metrics,
+			.write = ch_figures_write,
+			.arg = issuer};
+
+		/* Certificates are got without. */
+		if (ch_metrics_start(&options, &crew->metrics, err))
+			ch_log_error("%s", err->detail);
+	}
 	if (rc == CH_OK)
 		rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
 	if (rc == CH_OK && issuer->config->ticket_rotation_ms)

@@ -240,6 +240,8 @@ static json_t *ask_ca(struct ch_asker *asker, size_t at, const struct ask *ask)
 	if (ans.err.rc == CH_ECANCELED)
 		return NULL;
 	note_fate(asking, at, &ans);
+	atomic_fetch_add_explicit(
+		&asking->issuer->figures.cas[at].asked, 1, memory_order_relaxed);
 	if (ans.fate == CH_ACME_OK)
 		return window_json(asking, at, ask, &ans);
 	ch_log_debug("renewal information of certificate %" PRId64 ": %s", ask->version,

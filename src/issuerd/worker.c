@@ -239,6 +239,7 @@ static bool step_and_write(struct ch_worker *worker, struct ch_work *work, int64
 			publication_refused(worker, work, &err);
 		return false;
 	}
+	ch_figures_written(&worker->issuer->figures, &w, work->n_names);
 	if (!w.go_on)
 		return false;
 	ch_write_apply(&w, work);
@@ -341,6 +342,7 @@ static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)
 	if (rc)
 		return rc;
 	orders = json_object_get(call.answer, "orders");
+	ch_figures_leased(&worker->issuer->figures, json_array_size(orders));
 	for (size_t i = 0; i < json_array_size(orders) && i < room; i++) {
 		struct ch_work *work;
 
