@@ -45,6 +45,7 @@ static const struct command commands[] = {
 		ch_rekey_main},
 	{"limits", "", "what is used up of the CAs' limits, and how many names wait",
 		ch_limits_main},
+	{"alerts", "[--all]", "what is wrong, and since when", ch_alerts_main},
 	{"calendar", "", "the renewals that are planned, by day", ch_calendar_main},
 	{"probe", "NAME", "what the name's public addresses serve, and what they should",
 		ch_probe_main},

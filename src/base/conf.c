@@ -378,7 +378,8 @@ void ch_conf_list(struct ch_conf *conf, const char *section, const char *key,
 static bool is_section(const char *name)
 {
 	static const char ca[] = "ca "; /* and a name: who uses them knows which */
-	static const char *const sections[] = {"store", "issuer", "dns", "agent", "cli", "up"};
+	static const char *const sections[] = {
+		"store", "issuer", "dns", "alerts", "agent", "cli", "up"};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(sections); i++)
 		if (strcmp(sections[i], name) == 0)
@@ -397,7 +398,7 @@ int ch_conf_finish(struct ch_conf *conf, const char *section, struct ch_err *err
 		else if (!is_section(e->section))
 			(void)ch_err_set(&conf->err, CH_EINVAL, "config-section",
 				"%s:%d: there is no section [%s]: only store, issuer, ca NAME, "
-				"dns, agent, cli and up",
+				"dns, alerts, agent, cli and up",
 				conf->file, e->line, e->section);
 	}
 	if (conf->err.rc && err)

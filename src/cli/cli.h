@@ -8,6 +8,7 @@ int ch_cert_main(int argc, char **argv);
 int ch_feed_main(int argc, char **argv);
 int ch_limits_main(int argc, char **argv);
 int ch_rekey_main(int argc, char **argv);
+int ch_alerts_main(int argc, char **argv);
 int ch_calendar_main(int argc, char **argv);
 int ch_probe_main(int argc, char **argv);
 int ch_simulate_main(int argc, char **argv);

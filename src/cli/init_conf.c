@@ -182,6 +182,12 @@ static const struct key keys[] = {
 	{"dns", "leftovers", "3h",
 		"what no order has asked for for so long is taken away, as after a crash"},
 
+	{"alerts", "hook", "", "a program that is told: HOOK alert, with JSON on its input"},
+	{"alerts", "hook_timeout", "30s", NULL},
+	{"alerts", "webhook", "", "an https URL that alerts are posted to, signed"},
+	{"alerts", "webhook_ca", "system", NULL},
+	{"alerts", "webhook_secret", "", "file with the secret of the signature, mode 0600"},
+
 	STORE("agent"),
 	IDENTITY("agent", "edge"),
 	{"agent", "replica", "edge/replica", "folder that nginx reads (certherd_replica)"},
@@ -221,6 +227,7 @@ static const struct {
 	{"issuer", "The issuer: talks to the CA, seals the keys; `certherd issuer`."},
 	{"dns", "DNS challenges of the issuer, for wildcards; the store reads delegate, and "
 		"shows it."},
+	{"alerts", "Who is told when something is wrong; by the issuer."},
 	{"agent", "The agent on an edge: keeps nginx's replica up to date; `certherd agent`."},
 	{"cli", "The operator's commands: `certherd domain`, `certherd status`, …"},
 	{"up", "All roles on one machine: `certherd up`."},

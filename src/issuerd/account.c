@@ -166,3 +166,13 @@ bool ch_account_is_refused(struct ch_ca *ca)
 	pthread_mutex_unlock(&account->lock);
 	return refused;
 }
+
+bool ch_account_why(struct ch_ca *ca, char *ret_text, size_t text_b)
+{
+	struct ch_account *account = &ca->account;
+
+	pthread_mutex_lock(&account->lock);
+	snprintf(ret_text, text_b, "%s", account->err.detail);
+	pthread_mutex_unlock(&account->lock);
+	return ret_text[0];
+}

@@ -71,6 +71,8 @@ enum ch_acme_fate ch_account_ensure(
 void ch_account_forget(struct ch_ca *ca);
 /* The CA has refused the account, and is not to be asked about it yet. */
 bool ch_account_is_refused(struct ch_ca *ca);
+/* What the CA said of the account last; false: nothing. */
+bool ch_account_why(struct ch_ca *ca, char *ret_text, size_t text_b);
 
 /* gate.c */
 void ch_gate_init(struct ch_gate *gate);
@@ -78,6 +80,8 @@ void ch_gate_init(struct ch_gate *gate);
 bool ch_gate_pass(struct ch_gate *gate, struct ch_acme_answer *ans);
 bool ch_gate_is_closed(struct ch_gate *gate);
 unsigned ch_gate_outages(struct ch_gate *gate); /* in a row; 0 once the CA has answered */
+/* Why it was closed last. */
+void ch_gate_why(struct ch_gate *gate, char *ret_text, size_t text_b);
 /* What came of asking; sets ans->retry_at_ms for an outage. */
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans);
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "issuerd/alerts.h"
 #include "net/metrics.h"
 
 #define SECTION "issuer"
@@ -89,6 +90,7 @@ static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config
 	const char *text = ch_conf_str(conf, SECTION, "challenge", "http-01");
 
 	ch_issuer_config_dns(conf, &config->dns);
+	ch_issuer_config_alerts(conf, &config->alerts);
 	config->challenge = CH_ACME_HTTP_01;
 	if (strcmp(text, "dns-01") == 0)
 		config->challenge = CH_ACME_DNS_01;
@@ -123,5 +125,7 @@ int ch_issuer_config_read(
 	rc = ch_conf_finish(conf, SECTION, err);
 	if (rc == CH_OK)
 		rc = ch_conf_finish(conf, "dns", err);
+	if (rc == CH_OK)
+		rc = ch_conf_finish(conf, "alerts", err);
 	return rc ? rc : ch_issuer_config_finish_cas(conf, config, err);
 }

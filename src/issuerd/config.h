@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "issuerd/caa.h"
+#include "issuerd/alert_tell.h"
 #include "issuerd/dns_config.h"
 #include "issuerd/sites.h"
 #include "net/api.h"
@@ -78,6 +79,7 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	int64_t moved_after_ms;		       /* 0: never */
 	enum ch_acme_challenge_type challenge; /* of names that are no wildcards */
 	struct ch_dns_config dns;
+	struct ch_alert_config alerts;
 	enum ch_log_level log_level;
 };
 

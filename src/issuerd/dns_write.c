@@ -8,33 +8,20 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "issuerd/dns_hook.h"
+#include "issuerd/hook.h"
 
 #define EXCHANGE_MS (10 * CH_SECOND_MS)
 #define LONGEST_MESSAGE_B 2048
 #define SILENT_MS (5 * CH_SECOND_MS)
 
 /* What it does, it does as we: with the account's key at hand. */
-static int check_hook(const char *hook, struct ch_err *err)
-{
-	struct stat status;
-
-	if (access(hook, X_OK) < 0 || stat(hook, &status) < 0 || !S_ISREG(status.st_mode))
-		return ch_err_set(err, CH_EINVAL, "dns-hook",
-			"%s ([dns] hook) is no program that the issuer may run", hook);
-	if (status.st_mode & (S_IWGRP | S_IWOTH))
-		return ch_err_set(err, CH_EAUTH, "dns-hook",
-			"%s ([dns] hook) can be changed by group or others: chmod go-w", hook);
-	return CH_OK;
-}
-
 int ch_dns_writer_init(struct ch_dns_writer *writer, struct ch_err *err)
 {
 	const struct ch_dns_config *config = writer->config;
 
 	pthread_mutex_init(&writer->lock, NULL);
 	if (config->method == CH_DNS_METHOD_HOOK)
-		return check_hook(config->hook, err);
+		return ch_hook_check(config->hook, "dns", err);
 	if (config->method != CH_DNS_METHOD_RFC2136)
 		return CH_OK;
 	strcpy(writer->key.name, config->tsig_name);
@@ -171,12 +158,18 @@ int ch_dns_writer_write(struct ch_dns_writer *writer, const struct ch_dns_txt *t
 	struct ch_err *err)
 {
 	const struct ch_dns_config *config = writer->config;
+	const struct ch_hook hook = {.program = config->hook,
+		.verb = remove ? "cleanup" : "present",
+		.args = {txt->target, txt->value},
+		.failed = "dns-hook-failed",
+		.timeout = "dns-hook-timeout",
+		.timeout_ms = config->hook_timeout_ms,
+		.canceled = writer->canceled,
+		.arg = writer->arg};
 	int rc;
 
 	if (config->method == CH_DNS_METHOD_HOOK)
-		rc = ch_dns_hook_run(config->hook, remove ? "cleanup" : "present", txt->target,
-			txt->value, config->hook_timeout_ms, writer->canceled, writer->arg,
-			err);
+		rc = ch_hook_run(&hook, err);
 	else
 		rc = update_any(writer, txt, remove, err);
 	if (rc)

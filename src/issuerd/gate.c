@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "issuerd/ca.h"
 #include "pace/retry.h"
@@ -45,6 +47,13 @@ unsigned ch_gate_outages(struct ch_gate *gate)
 	outages = gate->outages;
 	pthread_mutex_unlock(&gate->lock);
 	return outages;
+}
+
+void ch_gate_why(struct ch_gate *gate, char *ret_text, size_t text_b)
+{
+	pthread_mutex_lock(&gate->lock);
+	snprintf(ret_text, text_b, "%s", gate->err.detail);
+	pthread_mutex_unlock(&gate->lock);
 }
 
 void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)

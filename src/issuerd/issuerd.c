@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "issuerd/alerts.h"
 #include "issuerd/renewal.h"
 #include "issuerd/tickets.h"
 #include "issuerd/worker.h"
@@ -24,11 +25,12 @@ struct crew {
 	struct ch_queue queue;
 	struct ch_worker leaser;
 	struct ch_ticket_keeper keeper;
+	struct ch_alert_keeper alerts;
 	struct ch_asking asking;
 	struct ch_asker askers[CH_ASKERS_MAX];
 	size_t n_askers;
 	struct ch_worker workers[CH_WORKERS_MAX];
-	pthread_t threads[CH_WORKERS_MAX + CH_ASKERS_MAX + 2];
+	pthread_t threads[CH_WORKERS_MAX + CH_ASKERS_MAX + 3];
 	size_t n_workers;
 	size_t n_threads;
 };
@@ -49,6 +51,7 @@ static void crew_free(struct crew *crew)
 		ch_worker_done(&crew->workers[i]);
 	ch_worker_done(&crew->leaser);
 	ch_ticket_keeper_done(&crew->keeper);
+	ch_alert_keeper_done(&crew->alerts);
 	for (size_t i = 0; i < crew->n_askers; i++)
 		ch_asker_done(&crew->askers[i]);
 	ch_asking_done(&crew->asking);
@@ -84,6 +87,8 @@ static int crew_new(struct ch_issuer *issuer, struct crew **ret_crew, struct ch_
 		rc = ch_worker_init(&crew->leaser, issuer, &crew->queue, true, err);
 	if (rc == CH_OK && issuer->config->ticket_rotation_ms)
 		rc = ch_ticket_keeper_init(&crew->keeper, issuer, &crew->queue, NULL, err);
+	if (rc == CH_OK)
+		rc = ch_alert_keeper_init(&crew->alerts, issuer, &crew->queue, NULL, err);
 	while (rc == CH_OK && crew->n_askers < ch_askers_needed(issuer->config)) {
 		rc = ch_asker_init(&crew->askers[crew->n_askers], &crew->asking,
 			crew->n_askers == 0, NULL, err);
@@ -146,6 +151,8 @@ static int crew_run(struct crew *crew)
 
 	if (rc == CH_OK && crew->keeper.api)
 		rc = start_thread(crew, ch_ticket_main, &crew->keeper);
+	if (rc == CH_OK)
+		rc = start_thread(crew, ch_alert_main, &crew->alerts);
 	for (size_t i = 0; rc == CH_OK && i < crew->n_askers; i++)
 		rc = start_thread(crew, ch_asker_main, &crew->askers[i]);
 	for (size_t i = 0; rc == CH_OK && i < crew->n_workers; i++)

@@ -60,6 +60,19 @@ static int prune_audit(
 	return rc;
 }
 
+static int prune_alerts(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
+{
+	int rc = ch_sq_run(w->sq,
+		"DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE closed_at IS NOT "
+		"NULL "
+		"AND closed_at < ? ORDER BY closed_at LIMIT ?)",
+		"ii", before, max_rows);
+
+	*ret_removed = ch_sq_changes(w->sq);
+	return rc;
+}
+
 static int prune_orders(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
@@ -115,6 +128,7 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		{prune_tombstones, house->tombstone_keep_ms},
 		{prune_history, house->history_keep_ms},
 		{prune_orders, house->orders_keep_ms},
+		{prune_alerts, house->orders_keep_ms},
 		{prune_audit, house->audit_keep_ms},
 		{ch_work_prune_holders, house->audit_keep_ms},
 	};

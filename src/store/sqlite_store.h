@@ -79,6 +79,10 @@ int ch_sqlite_list_edges(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_edge **ret_edges, size_t *ret_n);
 int ch_sqlite_list_tickets(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_tickets **ret_list, size_t *ret_n);
+int ch_sqlite_list_alerts(struct ch_store *base, bool closed_too, size_t limit,
+	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n);
+int ch_sqlite_get_danger(
+	struct ch_store *base, struct ch_arena *arena, struct ch_store_danger *ret_danger);
 int ch_sqlite_get_rekey(struct ch_store *base, struct ch_store_rekey *ret_rekey);
 int ch_sqlite_get_limits(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits);

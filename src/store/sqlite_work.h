@@ -51,6 +51,7 @@ CH_MUST int ch_work_pool(struct ch_work *w, const struct ch_op_pool *pool);
 CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
 CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rollback);
 CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
+CH_MUST int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *alerts);
 CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
 CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 

@@ -165,6 +165,18 @@ int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
 	return store->backend->list_tickets(store, arena, ret_list, ret_n);
 }
 
+int ch_store_list_alerts(struct ch_store *store, bool closed_too, size_t limit,
+	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n)
+{
+	return store->backend->list_alerts(store, closed_too, limit, arena, ret_alerts, ret_n);
+}
+
+int ch_store_get_danger(
+	struct ch_store *store, struct ch_arena *arena, struct ch_store_danger *ret_danger)
+{
+	return store->backend->get_danger(store, arena, ret_danger);
+}
+
 int ch_store_get_rekey(struct ch_store *store, struct ch_store_rekey *ret_rekey)
 {
 	return store->backend->get_rekey(store, ret_rekey);

@@ -32,6 +32,7 @@
 #include "store/calendar.h"
 #include "store/pace.h"
 #include "store/store_pool.h"
+#include "store/store_alerts.h"
 #include "store/store_rekey.h"
 #include "store/store_status.h"
 #include "wire/feed.h"
@@ -272,6 +273,7 @@ enum ch_store_op_type {
 	CH_OP_REKEY,
 	CH_OP_ASK_LEASE,
 	CH_OP_ASK_WRITE,
+	CH_OP_ALERTS,
 	CH_OP_TYPE_COUNT
 };
 
@@ -520,6 +522,7 @@ struct ch_store_op {
 		struct ch_op_rekey rekey;
 		struct ch_op_ask_lease ask_lease;
 		struct ch_op_ask_write ask_write;
+		struct ch_op_alerts alerts;
 	} u;
 	/* out: valid in done() and after */
 	int rc;

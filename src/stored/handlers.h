@@ -36,6 +36,8 @@ ch_req_fn ch_handle_limits;
 ch_req_fn ch_handle_rekey_post;
 ch_req_fn ch_handle_rekey_get;
 /* handlers_renewal.c */
+ch_req_fn ch_handle_alerts_post;
+ch_req_fn ch_handle_alerts_get;
 ch_req_fn ch_handle_calendar;
 ch_req_fn ch_handle_renewal_leases;
 ch_req_fn ch_handle_renewal_info;

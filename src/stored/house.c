@@ -7,11 +7,13 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "stored/alerts.h"
 #include "stored/sync.h"
 
 #define HISTORY_KEEP_MS (400 * CH_DAY_MS)
 #define ORDERS_KEEP_MS (90 * CH_DAY_MS)
 #define AUDIT_KEEP_MS (400 * CH_DAY_MS)
+#define LOOK_EVERY_MS CH_MINUTE_MS
 #define EVERY_MAX_MS (10 * CH_MINUTE_MS)
 /* Between the parts of a large cleaning, so that other writes get their turn. */
 #define BREATH_MS 100
@@ -23,6 +25,32 @@ struct ch_house {
 	struct ch_sync sync;
 	bool stopping;
 };
+
+/* What the store sees of what operators should know, issuers or not. */
+static void look(struct ch_house *house)
+{
+	static const char *const own[] = {CH_TROUBLES_OWN};
+	CH_AUTO_ARENA struct ch_arena *arena = NULL;
+	struct ch_troubles troubles;
+	struct ch_store_op op = {.type = CH_OP_ALERTS};
+	int rc = ch_arena_new(0, &arena);
+
+	op.arena = arena;
+	if (!rc)
+		rc = ch_troubles_init(&troubles, arena);
+	if (!rc)
+		rc = ch_troubles_look(&troubles, house->store, arena);
+	if (!rc) {
+		op.u.alerts = (struct ch_op_alerts){.sources = own,
+			.n_sources = 1,
+			.troubles = troubles.list,
+			.n_troubles = troubles.n};
+		rc = ch_store_run(house->store, &op);
+	}
+	if (rc)
+		ch_log_warn("troubles were not looked for: %s",
+			op.err.detail[0] ? op.err.detail : ch_rc_str(rc));
+}
 
 /* Returns how long to wait for the next turn. */
 static int64_t clean(struct ch_house *house)
@@ -59,15 +87,22 @@ static void *run(void *arg)
 {
 	struct ch_house *house = arg;
 
+	int64_t clean_ms = 0;
+	int64_t look_ms = ch_mono_ms() + LOOK_EVERY_MS;
+
 	pthread_mutex_lock(&house->sync.lock);
 	while (!house->stopping) {
-		int64_t wait_ms;
 		int64_t until_ms;
 
 		pthread_mutex_unlock(&house->sync.lock);
-		wait_ms = clean(house);
+		if (ch_mono_ms() >= clean_ms)
+			clean_ms = ch_mono_ms() + clean(house);
+		if (ch_mono_ms() >= look_ms) {
+			look(house);
+			look_ms = ch_mono_ms() + LOOK_EVERY_MS;
+		}
 		pthread_mutex_lock(&house->sync.lock);
-		until_ms = ch_mono_ms() + wait_ms;
+		until_ms = clean_ms < look_ms ? clean_ms : look_ms;
 		while (!house->stopping && ch_mono_ms() < until_ms)
 			ch_sync_wait(&house->sync, until_ms - ch_mono_ms());
 	}

@@ -30,6 +30,8 @@ ROUTES = [
     ("GET", "/v1/limits", None, {"operator", "viewer"}),
     ("POST", "/v1/rekey", {"max": 1, "dry_run": True}, {"operator"}),
     ("GET", "/v1/rekey", None, {"operator", "viewer"}),
+    ("GET", "/v1/alerts", None, {"operator", "viewer"}),
+    ("POST", "/v1/alerts", {"troubles": []}, {"issuer"}),
     ("GET", "/v1/calendar", None, {"operator", "viewer"}),
     ("POST", "/v1/renewal-info/leases", {"ca": "ca.test", "max": 1, "lease_ms": 1000}, {"issuer"}),
     ("POST", "/v1/renewal-info", {"certificates": [

@@ -158,7 +158,7 @@ def test_the_manual_has_every_key_and_directive(installed, binary):
     text = plain(installed / "share/man/man5/certherd.conf.5")
     example = (installed / "share/doc/certherd/examples/certherd.conf").read_text()
     sections = re.split(r"^\[(\w+)\]\n", example, flags=re.M)[1:]
-    assert sections[::2] == ["store", "issuer", "dns", "agent", "cli", "up"]
+    assert sections[::2] == ["store", "issuer", "dns", "alerts", "agent", "cli", "up"]
     for section, body in zip(sections[::2], sections[1::2]):
         mine = re.split(r"^\.S[SH] ", text.partition(f'.SS "[{section}]"\n')[2], flags=re.M)[0]
         heads = " ".join(re.findall(r"^\.TP\n(.*)", mine, re.M))

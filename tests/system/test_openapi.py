@@ -292,6 +292,25 @@ def test_an_order_from_new_to_renewed(store, clients, operator, issuer):
     assert edge.get("/v1/feed").status == 200
 
 
+def test_alerts_are_reported_told_and_closed(operator, issuer):
+    trouble = {"kind": "ca-out-of-order", "subject": "second", "severity": "warning",
+               "detail": "cannot connect"}
+    report = {"troubles": [trouble], "tells": True}
+    tell = [a for a in issuer.post("/v1/alerts", report).json["tell"] if a["subject"] == "second"]
+    assert [(a["kind"], a["severity"], a["closed_at"]) for a in tell] == [
+        ("ca-out-of-order", "warning", None)]
+    again = issuer.post("/v1/alerts", report).json["tell"]
+    assert tell[0]["id"] not in [a["id"] for a in again], "it is leased"
+    report["troubles"][0]["severity"] = "critical"
+    worse = issuer.post("/v1/alerts", report).json["tell"]
+    assert [a["severity"] for a in worse if a["id"] == tell[0]["id"]] == ["critical"]
+    told = {"troubles": [trouble], "told": [{"id": tell[0]["id"]}]}
+    assert issuer.post("/v1/alerts", told).json["tell"] == []
+    listed = operator.get("/v1/alerts?state=all").json["alerts"]
+    assert tell[0]["id"] in [a["id"] for a in listed]
+    assert operator.get("/v1/alerts?state=closed").code == "bad-query"
+
+
 def heard_of(version, **more):
     return {"version": version, "next_at": time_text(time.time() + 3600), **more}
 

@@ -1,0 +1,198 @@
+#include "stored/alerts.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* Fewer, or a smaller part, fail every day: customers' DNS. */
+#define FAILING_LEAST 10
+#define FAILING_PERCENT 5
+#define WAITS_MS (15 * CH_MINUTE_MS)
+#define BEHIND_RECORDS 1000
+#define FROZEN_MS CH_DAY_MS
+#define SHORT_MS CH_DAY_MS
+/* Edges are forgotten by hand only: one that is gone for so long is not mended any more. */
+#define SILENT_MOST_MS (30 * CH_DAY_MS)
+
+int ch_troubles_init(struct ch_troubles *troubles, struct ch_arena *arena)
+{
+	troubles->arena = arena;
+	troubles->n = 0;
+	troubles->list = ch_arena_array(arena, CH_STORE_TROUBLES_MAX, sizeof(*troubles->list));
+	return troubles->list ? CH_OK : CH_ENOMEM;
+}
+
+struct ch_store_trouble *ch_troubles_next(struct ch_troubles *troubles)
+{
+	if (troubles->n == CH_STORE_TROUBLES_MAX)
+		return NULL;
+	return &troubles->list[troubles->n++];
+}
+
+/* What did not fit may have been cut inside of a character. */
+static void cut(char *text)
+{
+	size_t len = strlen(text);
+	size_t at = len;
+
+	while (at > 0 && len - at < 4 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+		at--;
+	if (at > 0 && (unsigned char)text[at - 1] >= 0xc0)
+		at--;
+	if (len == CH_STORE_ALERT_DETAIL_MAX)
+		text[at] = 0;
+}
+
+CH_PRINTF(5, 6)
+static void add(struct ch_troubles *troubles, const char *kind, const char *subject,
+	bool critical, const char *fmt, ...)
+{
+	char detail[CH_STORE_ALERT_DETAIL_MAX + 1];
+	struct ch_store_trouble *trouble;
+	const char *copy;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, args);
+	va_end(args);
+	cut(detail);
+	copy = ch_arena_fmt(troubles->arena, "%s", detail);
+	trouble = copy ? ch_troubles_next(troubles) : NULL;
+	if (trouble)
+		*trouble = (struct ch_store_trouble){
+			.kind = kind,
+			.subject = subject,
+			.source = CH_TROUBLES_OWN,
+			.detail = copy,
+			.critical = critical,
+		};
+}
+
+static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct ch_arena *arena)
+{
+	struct ch_store_danger danger;
+	struct ch_store_status status;
+	struct ch_store_figures figures;
+	uint64_t failed;
+	char when[CH_TIME_STR_B];
+	int rc = ch_store_get_danger(store, arena, &danger);
+
+	if (!rc)
+		rc = ch_store_get_status(store, arena, &status);
+	if (!rc)
+		rc = ch_store_get_figures(store, &figures);
+	if (rc)
+		return rc;
+	if (danger.n)
+		add(t, "certificates-in-danger", "", true,
+			"%" PRIu64
+			"%s certificates have less than a tenth of their lifetime left "
+			"and were not renewed; the first, %s, ends at %s.",
+			danger.n, danger.n == CH_STORE_DANGER_MAX ? " or more" : "",
+			danger.name, ch_time_str(danger.ends_ms, when));
+	failed = status.names[CH_NAME_FAILED];
+	if (failed > FAILING_LEAST && failed * 100 > status.names_total * FAILING_PERCENT)
+		add(t, "names-failing", "", false,
+			"%" PRIu64 " of %" PRIu64 " names fail: has an address of your own "
+			"changed? `certherd domain list "
+			"--state failed` says which.",
+			failed, status.names_total);
+	if (status.next_due_ms && status.next_due_ms < ch_now_ms() - WAITS_MS)
+		add(t, "work-waits", "", false,
+			"Work has been due since %s and no issuer takes it: is there one that "
+			"runs, "
+			"and gets on?",
+			ch_time_str(status.next_due_ms, when));
+	if (figures.actors[CH_ACTOR_PLATFORM] || figures.actors[CH_ACTOR_OPERATOR])
+		add(t, "platform-must-act", "", false,
+			"%" PRIu64 " names wait for the platform, %" PRIu64
+			" for an operator: `certherd domain list --actor platform`, or "
+			"operator, says "
+			"why.",
+			figures.actors[CH_ACTOR_PLATFORM], figures.actors[CH_ACTOR_OPERATOR]);
+	return CH_OK;
+}
+
+static int look_at_limits(struct ch_troubles *t, struct ch_store *store, struct ch_arena *arena)
+{
+	struct ch_store_limits limits;
+	int rc = ch_store_get_limits(store, arena, &limits);
+
+	for (size_t i = 0; !rc && i < limits.n_buckets; i++) {
+		const struct ch_store_bucket *l = &limits.buckets[i];
+		int64_t last_ms =
+			(int64_t)((double)limits.waiting * (double)l->limit.refill_us / 1000);
+
+		if (l->paced != CH_PACED_ACCOUNT || last_ms < SHORT_MS)
+			continue;
+		add(t, "limit-short", l->of, false,
+			"%" PRIu64
+			" names wait for new orders, and the account's limit lets the last "
+			"one in after %" PRId64 " hours only: ask the CA for a higher one.",
+			limits.waiting, last_ms / CH_HOUR_MS);
+		break;
+	}
+	return rc;
+}
+
+static void look_at_edge(struct ch_troubles *t, const struct ch_store_edge *edge)
+{
+	char when[CH_TIME_STR_B];
+
+	if (!edge->live) {
+		if (edge->seen_at_ms > ch_now_ms() - SILENT_MOST_MS)
+			add(t, "edge-silent", edge->id, true,
+				"The edge has not reported since %s. One that is gone for "
+				"good: "
+				"DELETE /v1/edges/{pool}/{id}.",
+				ch_time_str(edge->seen_at_ms, when));
+		return;
+	}
+	if (edge->error)
+		add(t, "edge-in-trouble", edge->id, false, "The edge reports: %s", edge->error);
+	if (edge->lag >= BEHIND_RECORDS)
+		add(t, "edge-behind", edge->id, false,
+			"The edge is %" PRIu64 " records or more behind the store.", edge->lag);
+}
+
+static void look_at_pool(struct ch_troubles *t, const struct ch_store_pool *pool)
+{
+	if (pool->frozen_at_ms && pool->frozen_at_ms < ch_now_ms() - FROZEN_MS)
+		add(t, "feed-frozen", pool->pool, false,
+			"The feed of the pool has been frozen for over a day: was it "
+			"forgotten? "
+			"`certherd feed thaw`.");
+	if (pool->canary &&
+		(pool->state == CH_CANARY_SILENT || pool->state == CH_CANARY_TROUBLE))
+		add(t, "canary-stuck", pool->pool, false,
+			"Changes wait for the pool's canary, which is silent or in trouble: "
+			"mend it, "
+			"or `certherd feed release`.");
+}
+
+int ch_troubles_look(
+	struct ch_troubles *troubles, struct ch_store *store, struct ch_arena *arena)
+{
+	struct ch_store_pool *pools;
+	struct ch_store_edge *edges;
+	size_t n_pools;
+	size_t n_edges;
+	int rc = look_at_names(troubles, store, arena);
+
+	if (!rc)
+		rc = look_at_limits(troubles, store, arena);
+	if (!rc)
+		rc = ch_store_list_edges(store, arena, &edges, &n_edges);
+	if (!rc)
+		rc = ch_store_list_pools(store, NULL, arena, &pools, &n_pools);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n_edges; i++)
+		look_at_edge(troubles, &edges[i]);
+	for (size_t i = 0; i < n_pools; i++)
+		look_at_pool(troubles, &pools[i]);
+	return CH_OK;
+}

@@ -1,0 +1,122 @@
+"""Alerts: raised by what really goes wrong, told by a hook and a signed webhook."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import ssl
+import threading
+
+import pytest
+
+from lab import pebble, ports, wait
+
+SECRET = "a secret of some length\n"
+
+
+class Receiver:
+    """Takes alerts over https; answers with `status`."""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True)
+        pebble.make_api_certificate(folder)
+        self.got, self.status = [], 200
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.got.append((self.headers["Certherd-Signature"], body))
+                self.send_response(outer.status)
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", ports.free_port()), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "api.pem", folder / "api.key")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.ca = folder / "minica.pem"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"https://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    def alerts(self, kind):
+        return [alert for alert in (json.loads(body) for _, body in self.got) if alert["kind"] == kind]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def told(make_site, tmp_path):
+    """(site, receiver, lines of the hook)"""
+    receivers = []
+
+    def make(**settings):
+        site = make_site()
+        receiver = Receiver(tmp_path / f"receiver{len(receivers)}")
+        receivers.append(receiver)
+        secret = tmp_path / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        hook, said = tmp_path / "hook", tmp_path / "said"
+        hook.write_text(f'#!/bin/sh\n{{ echo "$@"; cat; echo; }} >> {said}\n')
+        hook.chmod(0o755)
+        site.settings = {"alerts": {"webhook": receiver.url, "webhook_ca": receiver.ca,
+                                    "webhook_secret": secret, "hook": hook},
+                         "store": {"edge_timeout": "5s"}, **settings}
+        return site.start(), receiver, said
+
+    yield make
+    for receiver in receivers:
+        receiver.close()
+
+
+def test_a_silent_edge_is_told_once_and_signed(told):
+    site, receiver, said = told()
+    site.go_live("alert.example.com")
+    assert "Nothing is wrong" in site.herd.cli("alerts").stdout
+    with site.herd.suspended("agent"):
+        wait.until(lambda: receiver.alerts("edge-silent"), "the webhook is told", 60)
+        shown = site.herd.cli("alerts", check=False)
+        assert shown.returncode == 1 and "edge-silent" in shown.stdout
+    signature, body = receiver.got[0]
+    parts = dict(part.split("=") for part in signature.split(","))
+    wanted = hmac.new(SECRET.strip().encode(), f"{parts['t']}.".encode() + body, hashlib.sha256)
+    assert hmac.compare_digest(parts["v1"], wanted.hexdigest())
+    other = hmac.new(b"another secret", f"{parts['t']}.".encode() + body, hashlib.sha256)
+    assert parts["v1"] != other.hexdigest()
+    alert = receiver.alerts("edge-silent")[0]
+    assert (alert["severity"], alert["state"], alert["subject"]) == ("critical", "open", "edge/default/e1")
+    lines = said.read_text().splitlines()
+    assert lines[0] == "alert" and json.loads(lines[1])["id"] == alert["id"]
+    assert len({a["id"] for a in receiver.alerts("edge-silent")}) == 1
+
+
+def test_a_webhook_that_fails_is_tried_again(told):
+    site, receiver, _ = told()
+    receiver.status = 500
+    site.go_live("again.example.com")
+    with site.herd.suspended("agent"):
+        wait.until(lambda: receiver.alerts("edge-silent"), "it was tried", 60)
+        wait.until(lambda: site.herd.api().get("/v1/alerts").json["alerts"][0]["tries"] >= 1, "it failed", 30)
+        assert "HTTP status 500" in (site.herd.folder / "up.log").read_text()
+        assert "edge-silent" in site.herd.cli("alerts", check=False).stdout
+
+
+def test_a_secret_that_others_can_read_is_refused(make_site, tmp_path):
+    site = make_site()
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    os.chmod(secret, 0o644)
+    site.settings = {"alerts": {"webhook": "https://alerts.example/x", "webhook_secret": secret}}
+    site.prepare()
+    issuer = site.herd.start("issuer")
+    wait.until(lambda: not issuer.is_alive(), "the issuer refuses to start", 20)
+    assert "secret" in issuer.log()

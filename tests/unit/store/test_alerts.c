@@ -1,0 +1,249 @@
+/* Alerts: one for as long as something lasts, told once by whoever leases that, told again when
+ * it could not be, and over when nobody sees it any more. */
+#include "fixture.h"
+
+#define TELL_LEASE_MS (2 * CH_MINUTE_MS)
+#define LOOK_MS (20 * CH_SECOND_MS)
+
+static struct ch_op_alerts *report(struct fixture *fx, const char *source,
+	const struct ch_store_trouble *troubles, size_t n, const struct ch_store_told *told,
+	size_t n_told, bool tells)
+{
+	struct ch_store_op *op = ch_arena_alloc(fx->arena, sizeof(*op));
+	const char **sources = ch_arena_alloc(fx->arena, sizeof(*sources));
+
+	assert_non_null(op);
+	assert_non_null(sources);
+	*sources = source;
+	op->type = CH_OP_ALERTS;
+	op->u.alerts = (struct ch_op_alerts){.sources = sources,
+		.n_sources = 1,
+		.troubles = troubles,
+		.n_troubles = n,
+		.told = told,
+		.n_told = n_told,
+		.lease_ms = tells ? TELL_LEASE_MS : 0};
+	assert_ok(fx_run(fx, op));
+	return &op->u.alerts;
+}
+
+static struct ch_store_trouble trouble(const char *source, bool critical)
+{
+	return (struct ch_store_trouble){.kind = "ca-out-of-order",
+		.subject = "main",
+		.source = source,
+		.detail = "It does not answer.",
+		.critical = critical};
+}
+
+static struct ch_op_alerts *see(
+	struct fixture *fx, const char *source, bool critical, bool tells)
+{
+	struct ch_store_trouble one = trouble(source, critical);
+
+	return report(fx, source, &one, 1, NULL, 0, tells);
+}
+
+static struct ch_op_alerts *see_nothing(struct fixture *fx, const char *source, bool tells)
+{
+	return report(fx, source, NULL, 0, NULL, 0, tells);
+}
+
+static struct ch_op_alerts *say_told(struct fixture *fx, const struct ch_store_alert *alert,
+	bool failed, bool critical, bool tells)
+{
+	const struct ch_store_told told = {.id = alert->id,
+		.closed = alert->closed_ms != 0,
+		.critical = strcmp(alert->severity, "critical") == 0,
+		.failed = failed};
+	struct ch_store_trouble one = trouble("i1", critical);
+
+	return report(fx, "i1", &one, alert->closed_ms == 0, &told, 1, tells);
+}
+
+static const struct ch_store_alert *list(struct fixture *fx, bool closed_too, size_t want)
+{
+	struct ch_store_alert *alerts;
+	size_t n;
+
+	assert_ok(ch_store_list_alerts(fx->store, closed_too, 100, fx->arena, &alerts, &n));
+	assert_int_equal(n, want);
+	return alerts;
+}
+
+static void one_alert_for_as_long_as_it_lasts(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_alert *alert;
+	uint64_t id;
+
+	list(fx, true, 0);
+	see(fx, "i1", false, false);
+	id = list(fx, false, 1)[0].id;
+	for (int i = 0; i < 30; i++) {
+		test_now_ms += LOOK_MS;
+		see(fx, "i1", false, false);
+	}
+	fx_reopen(fx);
+	alert = list(fx, true, 1);
+	assert_int_equal(alert->id, id);
+	assert_int_equal(alert->opened_ms, START_MS);
+	assert_int_equal(alert->seen_ms, test_now_ms);
+	assert_int_equal(alert->closed_ms, 0);
+	assert_string_equal(alert->severity, "warning");
+}
+
+static void it_is_over_when_it_is_not_seen_any_more(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t id;
+
+	see(fx, "i1", false, false);
+	id = list(fx, false, 1)[0].id;
+	test_now_ms += CH_STORE_ALERT_HOLD_MS;
+	see_nothing(fx, "i1", false);
+	list(fx, false, 1); /* not yet: one look may miss it */
+	test_now_ms += 1;
+	see_nothing(fx, "i1", false);
+	list(fx, false, 0);
+	assert_int_equal(list(fx, true, 1)[0].closed_ms, test_now_ms);
+	see(fx, "i1", false, false);
+	assert_int_not_equal(list(fx, false, 1)[0].id, id);
+	list(fx, true, 2);
+}
+
+static void what_others_see_stays_until_it_is_stale(void **state)
+{
+	struct fixture *fx = *state;
+
+	see(fx, "i1", false, false);
+	test_now_ms += CH_STORE_ALERT_STALE_MS;
+	see_nothing(fx, "i2", false);
+	list(fx, false, 1);
+	test_now_ms += 1;
+	see_nothing(fx, "i2", false);
+	list(fx, false, 0);
+}
+
+static void it_is_told_once(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *out = see(fx, "i1", false, true);
+
+	assert_int_equal(out->n_tell, 1);
+	assert_int_equal(see(fx, "i1", false, true)->n_tell, 0); /* leased */
+	/* Killed before it could say so: told again, under the same id. */
+	test_now_ms += TELL_LEASE_MS;
+	assert_int_equal(see(fx, "i1", false, true)->n_tell, 1);
+	assert_int_equal(say_told(fx, &out->tell[0], false, false, true)->n_tell, 0);
+	test_now_ms += CH_DAY_MS;
+	assert_int_equal(see(fx, "i1", false, true)->n_tell, 0);
+}
+
+static void what_could_not_be_told_is_tried_again_and_not_for_ever(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *out = see(fx, "i1", false, true);
+	int64_t wait_ms = CH_MINUTE_MS;
+	int tries = 1;
+
+	for (; tries < CH_STORE_ALERT_TRIES_MAX; tries++) {
+		assert_int_equal(out->n_tell, 1);
+		assert_int_equal(say_told(fx, &out->tell[0], true, false, true)->n_tell, 0);
+		test_now_ms += wait_ms - 1;
+		assert_int_equal(see(fx, "i1", false, true)->n_tell, 0);
+		test_now_ms += 1;
+		out = see(fx, "i1", false, true);
+		wait_ms = wait_ms * 2 < CH_HOUR_MS ? wait_ms * 2 : CH_HOUR_MS;
+	}
+	say_told(fx, &out->tell[0], true, false, true);
+	test_now_ms += CH_DAY_MS;
+	assert_int_equal(see(fx, "i1", false, true)->n_tell, 0);
+	list(fx, false, 1);
+}
+
+static void its_end_is_told_with_tries_of_its_own(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *out = see(fx, "i1", false, true);
+
+	say_told(fx, &out->tell[0], false, false, false);
+	test_now_ms += CH_STORE_ALERT_HOLD_MS + 1;
+	out = see_nothing(fx, "i1", true);
+	assert_int_equal(out->n_tell, 1);
+	assert_int_not_equal(out->tell[0].closed_ms, 0);
+	assert_int_equal(out->tell[0].tries, 0);
+	say_told(fx, &out->tell[0], false, false, false);
+	test_now_ms += CH_DAY_MS;
+	assert_int_equal(see_nothing(fx, "i1", true)->n_tell, 0);
+}
+
+static void that_the_beginning_was_told_is_not_its_end(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *out = see(fx, "i1", false, true);
+
+	test_now_ms += CH_STORE_ALERT_HOLD_MS + 1;
+	see_nothing(fx, "i1", false); /* over while it is being told */
+	assert_int_equal(say_told(fx, &out->tell[0], false, false, false)->n_tell, 0);
+	list(fx, true, 2);
+	out = see(fx, "i1", false, true);
+	assert_int_equal(out->n_tell, 2);
+}
+
+/* ---- an alert becomes critical while somebody tells of the warning ---- */
+
+static void what_became_worse_meanwhile_is_told(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *warning = see(fx, "i1", false, true);
+
+	assert_string_equal(warning->tell[0].severity, "warning");
+	see(fx, "i1", true, false);
+	say_told(fx, &warning->tell[0], false, true, false);
+	test_now_ms += TELL_LEASE_MS;
+	assert_int_equal(see(fx, "i1", true, true)->n_tell, 1);
+}
+
+static void what_became_worse_in_the_same_report_is_told(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *warning = see(fx, "i1", false, true);
+
+	say_told(fx, &warning->tell[0], false, true, false);
+	test_now_ms += TELL_LEASE_MS;
+	assert_int_equal(see(fx, "i1", true, true)->n_tell, 1);
+}
+
+/* ---- nobody is told while neither hook nor webhook is configured ---- */
+
+static void what_was_over_before_anybody_was_to_be_told_is_not_told(void **state)
+{
+	struct fixture *fx = *state;
+
+	see(fx, "i1", false, false);
+	test_now_ms += CH_STORE_ALERT_HOLD_MS + 1;
+	see_nothing(fx, "i1", false);
+	test_now_ms += 30 * CH_DAY_MS; /* the webhook is configured now */
+	assert_int_equal(see_nothing(fx, "i1", true)->n_tell, 0);
+}
+
+#define ALERT_TEST(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ALERT_TEST(one_alert_for_as_long_as_it_lasts),
+		ALERT_TEST(it_is_over_when_it_is_not_seen_any_more),
+		ALERT_TEST(what_others_see_stays_until_it_is_stale),
+		ALERT_TEST(it_is_told_once),
+		ALERT_TEST(what_could_not_be_told_is_tried_again_and_not_for_ever),
+		ALERT_TEST(its_end_is_told_with_tries_of_its_own),
+		ALERT_TEST(that_the_beginning_was_told_is_not_its_end),
+		ALERT_TEST(what_became_worse_meanwhile_is_told),
+		ALERT_TEST(what_became_worse_in_the_same_report_is_told),
+		ALERT_TEST(what_was_over_before_anybody_was_to_be_told_is_not_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
