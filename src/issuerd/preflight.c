@@ -276,12 +276,14 @@ static void note_addresses(
 	struct job *job, struct ch_dns_answer **slot, const struct ch_dns_answer *answer)
 {
 	struct ch_preflight *p = job->preflight;
+	/* Without the texts, which are most of it, and which addresses have none of. */
+	void *part = malloc(offsetof(struct ch_dns_answer, texts));
 
 	pthread_mutex_lock(&p->lock);
 	job->pending--;
-	*slot = malloc(offsetof(struct ch_dns_answer, texts));
-	if (*slot)
-		memcpy(*slot, answer, offsetof(struct ch_dns_answer, texts));
+	*slot = part;
+	if (part)
+		memcpy(part, answer, offsetof(struct ch_dns_answer, texts));
 	if (job->pending == 0) {
 		if (job->a && job->aaaa)
 			judge_addresses(job);

@@ -224,7 +224,7 @@ def test_keys_outlast_the_certificates_that_were_thrown_away(new_edge):  # noqa:
     assert before.get("cache_second_hits_total", 0) == 0
     edge.load("again.test", 700, **{"from": 0, "count": 700})
     gained = status_page.gained(before, status_page.read(edge))
-    assert 0.8 * gained["cache_misses_total"] < gained["cache_second_hits_total"] < 700
+    assert 0.8 * gained["cache_misses_total"] < gained["cache_second_hits_total"] <= 700
     # Of a new version of the record nothing is known; of a removed name no more.
     edge.apply("cert:n7.again.test:9", "gone:n8.again.test:9")
     before = status_page.read(edge)
