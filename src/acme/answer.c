@@ -246,6 +246,7 @@ enum ch_acme_fate ch_acme_answer_take(enum ch_acme_kind kind, struct ch_http_res
 {
 	struct ch_err ignored;
 
+	ans->status = resp->status;
 	ans->retry_at_ms = read_retry_after(resp, now_ms);
 	if (resp->status < 200 || resp->status > 299) {
 		if (ch_acme_json_load(
@@ -270,6 +271,7 @@ enum ch_acme_fate ch_acme_answer_take(enum ch_acme_kind kind, struct ch_http_res
 enum ch_acme_fate ch_acme_answer_no_answer(
 	const struct ch_err *http_err, struct ch_acme_answer *ans)
 {
+	ans->status = 0;
 	ans->err = *http_err;
 	/* Too long an answer is a word about this request, silence is not. */
 	if (http_err->rc == CH_ETOOBIG || http_err->rc == CH_EPROTO)

@@ -88,6 +88,7 @@ struct ch_acme_request {
 
 struct ch_acme_answer {
 	enum ch_acme_fate fate;
+	int status;	     /* of HTTP; 0: no answer came */
 	struct ch_err err;   /* filled unless fate is CH_ACME_OK */
 	int64_t retry_at_ms; /* when to ask again; 0: the CA names no time */
 	json_t *doc;	     /* owned: the object, or the problem document; may be NULL */

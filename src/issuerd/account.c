@@ -7,11 +7,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "issuerd/ca.h"
+#include "pace/retry.h"
 
 #define STATE_MAX_B 8192u
 /* After the CA refused the account: a person has to change something first. */
 #define REFUSED_WAIT_MS (5 * CH_MINUTE_MS)
-#define PASSING_WAIT_MS (10 * CH_SECOND_MS)
 
 void ch_account_load(struct ch_ca *ca)
 {
@@ -91,7 +91,10 @@ static enum ch_acme_fate find_or_make(
 
 static void note_failure(struct ch_account *account, struct ch_acme_answer *ans)
 {
-	int64_t wait_ms = is_passing(ans->fate) ? PASSING_WAIT_MS : REFUSED_WAIT_MS;
+	/* Nothing goes on without the account: short at first. */
+	int64_t wait_ms = is_passing(ans->fate) ? ch_doubling_ms(CH_SECOND_MS,
+							  account->failures++, CH_MINUTE_MS)
+						: REFUSED_WAIT_MS;
 
 	if (ans->retry_at_ms == 0)
 		ans->retry_at_ms = ch_now_ms() + wait_ms;
@@ -127,6 +130,7 @@ static enum ch_acme_fate ensure_locked(
 		return ans->fate;
 	}
 	account->ready = true;
+	account->failures = 0;
 	ch_acme_set_account(ca->acme, ans->location);
 	save(ca, ans->location);
 	ch_log_info("ACME account %s thumbprint=%s", ans->location, ca->thumbprint);

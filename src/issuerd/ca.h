@@ -17,16 +17,20 @@ struct ch_account {
 	pthread_mutex_t lock; /* also held while the CA is asked: the others need its result */
 	bool ready;
 	int64_t retry_at_ms; /* do not ask the CA before */
+	unsigned failures;   /* of the passing kind, in a row */
 	enum ch_acme_fate fate;
 	struct ch_err err; /* of the last failure */
 };
 
-/* Closed while the CA does not answer: some steps that found out spare all others the try.  One
- * request that got no answer closes nothing: connections break at the best of CAs. */
+/* Closed while the CA does not answer, or answers to nobody as it should: some steps that found
+ * out spare all others the try.  One request closes nothing: connections break, and requests
+ * fail, at the best of CAs.  Nor does one order alone whose answers cannot be used, however
+ * often: the CA may be at odds with that order only. */
 struct ch_gate {
 	pthread_mutex_t lock;
-	unsigned silent;  /* requests without an answer, in a row */
-	unsigned outages; /* times that it was closed, in a row */
+	unsigned failed;	/* requests in a row; see ch_gate_note */
+	uint64_t last_order_id; /* whose request was the last of them */
+	unsigned outages;	/* times that it was closed, in a row */
 	int64_t open_at_ms;
 	struct ch_err err;
 };
@@ -82,7 +86,9 @@ bool ch_gate_is_closed(struct ch_gate *gate);
 unsigned ch_gate_outages(struct ch_gate *gate); /* in a row; 0 once the CA has answered */
 /* Why it was closed last. */
 void ch_gate_why(struct ch_gate *gate, char *ret_text, size_t text_b);
-/* What came of asking; sets ans->retry_at_ms for an outage. */
-void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans);
+/* What came of asking for that order; when that closed the gate, ans->retry_at_ms is not before
+ * it opens.  Silence counts each time, an answer that cannot be used once for each order in
+ * turn; any other answer ends the row, also one that refuses. */
+void ch_gate_note(struct ch_gate *gate, uint64_t order_id, struct ch_acme_answer *ans);
 
 #endif

@@ -4,12 +4,13 @@
 #include "issuerd/ca.h"
 #include "pace/retry.h"
 
-#define SILENT_LEAST 3
+#define FAILED_LEAST 3
 
 void ch_gate_init(struct ch_gate *gate)
 {
 	pthread_mutex_init(&gate->lock, NULL);
-	gate->silent = 0;
+	gate->failed = 0;
+	gate->last_order_id = 0;
 	gate->outages = 0;
 	gate->open_at_ms = 0;
 }
@@ -56,25 +57,48 @@ void ch_gate_why(struct ch_gate *gate, char *ret_text, size_t text_b)
 	pthread_mutex_unlock(&gate->lock);
 }
 
-void ch_gate_note(struct ch_gate *gate, struct ch_acme_answer *ans)
+static bool is_silence(const struct ch_acme_answer *ans)
+{
+	return ans->fate == CH_ACME_OUTAGE;
+}
+
+/* A refusal with reasons is a good answer, whatever it says. */
+static bool is_unusable(const struct ch_acme_answer *ans)
+{
+	return ans->fate == CH_ACME_LATER && (ans->status < 400 || ans->status > 499);
+}
+
+/* With the lock held. */
+static void close_gate(struct ch_gate *gate, struct ch_acme_answer *ans)
 {
 	int64_t now_ms = ch_now_ms();
 
+	/* Threads that were under way together count as one outage. */
+	if (now_ms >= gate->open_at_ms) {
+		gate->outages++;
+		gate->open_at_ms = now_ms + ch_outage_wait_ms(gate->outages);
+	}
+	/* What the CA says about one order is no word about all. */
+	if (is_silence(ans) && ans->retry_at_ms > gate->open_at_ms)
+		gate->open_at_ms = ans->retry_at_ms;
+	gate->err = ans->err;
+	if (ans->retry_at_ms < gate->open_at_ms)
+		ans->retry_at_ms = gate->open_at_ms;
+}
+
+void ch_gate_note(struct ch_gate *gate, uint64_t order_id, struct ch_acme_answer *ans)
+{
 	pthread_mutex_lock(&gate->lock);
-	if (ans->fate != CH_ACME_OUTAGE) {
-		gate->silent = 0;
+	if (is_silence(ans) || is_unusable(ans)) {
+		if (is_silence(ans) || gate->failed == 0 || order_id != gate->last_order_id)
+			gate->failed++;
+		gate->last_order_id = order_id;
+		if (gate->failed >= FAILED_LEAST || (is_silence(ans) && ans->retry_at_ms > 0))
+			close_gate(gate, ans);
+	} else {
+		gate->failed = 0;
 		gate->outages = 0;
 		gate->open_at_ms = 0;
-	} else if (++gate->silent >= SILENT_LEAST || ans->retry_at_ms > 0) {
-		/* Threads that were under way together count as one outage. */
-		if (now_ms >= gate->open_at_ms) {
-			gate->outages++;
-			gate->open_at_ms = now_ms + ch_outage_wait_ms(gate->outages);
-		}
-		if (ans->retry_at_ms > gate->open_at_ms)
-			gate->open_at_ms = ans->retry_at_ms;
-		gate->err = ans->err;
-		ans->retry_at_ms = gate->open_at_ms;
 	}
 	pthread_mutex_unlock(&gate->lock);
 }

@@ -122,7 +122,8 @@ int ch_issuer_new_http(struct ch_issuer *issuer, const struct ch_ca *ca,
 }
 
 enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
-	struct ch_http *http, const struct ch_acme_request *req, struct ch_acme_answer *ans)
+	struct ch_http *http, uint64_t order_id, const struct ch_acme_request *req,
+	struct ch_acme_answer *ans)
 {
 	int64_t began_ms = ch_mono_ms();
 
@@ -134,7 +135,7 @@ enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 		ch_acme_run(ca->acme, http, req, ans);
 	/* What we cut off ourselves says nothing about the CA. */
 	if (ans->err.rc != CH_ECANCELED) {
-		ch_gate_note(&ca->gate, ans);
+		ch_gate_note(&ca->gate, order_id, ans);
 		ch_figures_answer(&issuer->figures.cas[ca - issuer->cas], ans->fate,
 			ch_mono_ms() - began_ms);
 	}

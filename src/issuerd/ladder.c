@@ -1,14 +1,13 @@
 #include "issuerd/ladder.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define POLL_MOST_MS (30 * CH_SECOND_MS)
 #define EARLY_POLL 5
 #define MOVED_MOST_MS (30 * CH_DAY_MS)
 #define EDGES_LEAST_MS INT64_C(250)
 #define EDGES_MOST_MS (5 * CH_SECOND_MS)
-#define ERROR_FIRST_MS (2 * CH_SECOND_MS)
-#define ERROR_SECOND_MS (10 * CH_SECOND_MS)
 /* Fewer do not level anything. */
 #define HOURS_LEAST 12
 
@@ -69,14 +68,17 @@ int64_t ch_probe_wait_ms(unsigned probes)
 	return ch_doubling_ms(CH_SECOND_MS, probes, CH_MINUTE_MS);
 }
 
-int64_t ch_error_wait_ms(int64_t least_ms, uint64_t attempts)
+int64_t ch_error_wait_ms(uint64_t attempts, double spread)
 {
-	int64_t wait_ms = attempts <= 1 ? ERROR_FIRST_MS
-			  : attempts == 2
-				  ? ERROR_SECOND_MS
-				  : ch_doubling_ms(CH_MINUTE_MS, attempts - 3, CH_HOUR_MS);
+	static const int64_t waits_ms[] = {CH_SECOND_MS, 2 * CH_SECOND_MS, 4 * CH_SECOND_MS,
+		8 * CH_SECOND_MS, 16 * CH_SECOND_MS, CH_MINUTE_MS, 5 * CH_MINUTE_MS,
+		20 * CH_MINUTE_MS, CH_HOUR_MS};
+	uint64_t most = CH_ARRAY_LEN(waits_ms);
+	int64_t wait_ms = waits_ms[attempts > most ? most - 1
+				   : attempts > 0  ? attempts - 1
+						   : 0];
 
-	return wait_ms > least_ms ? wait_ms : least_ms;
+	return wait_ms + (int64_t)((double)wait_ms * spread / 2);
 }
 
 void ch_renew_span(const struct ch_issuer_config *config, const struct ch_limit *set,

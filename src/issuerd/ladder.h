@@ -32,9 +32,10 @@ int64_t ch_edges_wait_ms(unsigned waits);
 int64_t ch_held_wait_ms(unsigned waits);
 /* The wait before probe number probes + 1: 1 s, doubling up to 1 min. */
 int64_t ch_probe_wait_ms(unsigned probes);
-/* The wait after passing error number attempts (1 = the first): most are over at once, so 2 s
- * and 10 s; then a minute, doubling up to an hour.  Not below least_ms, which the CA named. */
-int64_t ch_error_wait_ms(int64_t least_ms, uint64_t attempts);
+/* The wait after passing error number attempts of an order (1 = the first): most are over at
+ * once, and a long order meets several, so a second, doubling up to 16 s; then minutes, up to
+ * an hour.  By spread (0 … 1) up to half as long again. */
+int64_t ch_error_wait_ms(uint64_t attempts, double spread);
 
 struct ch_renewal {
 	int64_t not_before_ms;

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "issuerd/ladder.h"
 
-/* Base of the waits after errors for which the CA names no time. */
 /* The account must be mended by a person. */
 #define ACCOUNT_WAIT_MS (5 * CH_MINUTE_MS)
 /* Orders that wait for the same moment come a little apart. */
@@ -26,8 +25,8 @@ static int64_t apart(const struct ch_step *step, int64_t at_ms)
 enum ch_acme_fate ch_step_ask(
 	struct ch_step *step, struct ch_acme_request *req, struct ch_acme_answer *ans)
 {
-	return ch_issuer_ask_ca(
-		step->issuer, step->ca, step->https[step->ca - step->issuer->cas], req, ans);
+	return ch_issuer_ask_ca(step->issuer, step->ca,
+		step->https[step->ca - step->issuer->cas], step->work->id, req, ans);
 }
 
 void ch_step_wait(struct ch_step *step, int64_t at_ms, const struct ch_notes *notes)
@@ -91,12 +90,16 @@ static bool count_attempt(struct ch_step *step, const struct ch_err *err)
 	return true;
 }
 
+/* Another moment at each try: what failed together does not come back together. */
 static int64_t error_at(const struct ch_step *step, int64_t retry_at_ms)
 {
-	int64_t now_ms = ch_now_ms();
+	uint64_t attempts = step->work->attempts + 1;
+	int64_t at_ms = ch_now_ms() +
+			ch_error_wait_ms(attempts,
+				ch_spread(step->work->names[0], step->work->id + attempts));
 
-	return apart(step,
-		now_ms + ch_error_wait_ms(retry_at_ms - now_ms, step->work->attempts + 1));
+	retry_at_ms = apart(step, retry_at_ms);
+	return at_ms > retry_at_ms ? at_ms : retry_at_ms;
 }
 
 void ch_step_begin_again(struct ch_step *step, const struct ch_err *why)

@@ -132,6 +132,24 @@ static void a_ca_that_is_down_at_the_start_stops_nothing(void **state)
 	bench_run_to(b, CH_ORDER_DONE);
 }
 
+/* All names wait for it: not long at first, and ever longer. */
+static void errors_about_the_account_are_tried_again_soon(void **state)
+{
+	int64_t before_ms = bench_now_ms;
+
+	fake_ca_inject(&b->ca, FAKE_ACCOUNT, (struct fake_answer){.status = 500, .times = 12});
+	bench_step(b, true);
+	assert_in_range(bench_now_ms - before_ms, 1000, 1500);
+	while (b->ca.inject[FAKE_ACCOUNT].times > 0) {
+		before_ms = bench_now_ms;
+		bench_step(b, true);
+		assert_int_equal(b->row.attempts, 0);
+	}
+	assert_in_range(bench_now_ms - before_ms, CH_MINUTE_MS, CH_MINUTE_MS + 6000);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->issuer->cas[0].account.failures, 0);
+}
+
 static void an_account_check_that_hits_a_limit_waits(void **state)
 {
 	fake_ca_inject(&b->ca, FAKE_ACCOUNT,
@@ -189,6 +207,7 @@ int main(void)
 		T(without_agreement_to_the_terms_no_account_is_made),
 		T(account_trouble_is_the_platforms_and_asked_about_rarely),
 		T(a_ca_that_is_down_at_the_start_stops_nothing),
+		T(errors_about_the_account_are_tried_again_soon),
 		T(an_account_check_that_hits_a_limit_waits),
 		T(recipients_are_read_again_and_never_become_none),
 		T(an_issuer_without_recipients_does_not_start),

@@ -96,13 +96,28 @@ static void waits_double_up_to_their_most(void **state)
 	assert_int_equal(ch_edges_wait_ms(1000000), 5000);
 	assert_int_equal(ch_probe_wait_ms(0), 1000);
 	assert_int_equal(ch_probe_wait_ms(1000), CH_MINUTE_MS);
-	assert_int_equal(ch_error_wait_ms(0, 1), 2000);
-	assert_int_equal(ch_error_wait_ms(0, 2), 10000);
-	assert_int_equal(ch_error_wait_ms(0, 3), CH_MINUTE_MS);
-	assert_int_equal(ch_error_wait_ms(0, 4), 2 * CH_MINUTE_MS);
-	assert_int_equal(ch_error_wait_ms(0, UINT64_MAX), CH_HOUR_MS);
-	assert_int_equal(ch_error_wait_ms(30000, 1), 30000);
-	assert_int_equal(ch_error_wait_ms(30000, 3), CH_MINUTE_MS);
+}
+
+static void some_errors_cost_seconds_and_many_hours(void **state)
+{
+	int64_t sum_ms = 0;
+	int64_t before_ms = 0;
+
+	for (uint64_t attempts = 1; attempts <= 9; attempts++) {
+		int64_t wait_ms = ch_error_wait_ms(attempts, 0);
+
+		assert_true(wait_ms >= 2 * before_ms);
+		assert_in_range(ch_error_wait_ms(attempts, 0.999), wait_ms * 1499 / 1000 - 1,
+			wait_ms * 3 / 2);
+		before_ms = wait_ms;
+		sum_ms += wait_ms;
+		if (attempts == 5)
+			assert_true(sum_ms < 35 * CH_SECOND_MS);
+	}
+	assert_true(sum_ms > CH_HOUR_MS);
+	assert_int_equal(ch_error_wait_ms(0, 0), CH_SECOND_MS);
+	assert_int_equal(ch_error_wait_ms(10, 0), CH_HOUR_MS);
+	assert_int_equal(ch_error_wait_ms(UINT64_MAX, 0), CH_HOUR_MS);
 }
 
 #define BEGIN INT64_C(1800000000)
@@ -213,6 +228,7 @@ int main(void)
 		cmocka_unit_test(the_ladders_jitter_spreads_names_and_can_be_off),
 		cmocka_unit_test(the_spread_is_even),
 		cmocka_unit_test(waits_double_up_to_their_most),
+		cmocka_unit_test(some_errors_cost_seconds_and_many_hours),
 		cmocka_unit_test(a_renewal_is_due_at_a_third_and_may_come_before),
 		cmocka_unit_test(short_lives_are_renewed_at_half_but_keep_the_limit_of_the_set),
 		cmocka_unit_test(what_no_hours_level_is_spread_by_the_jitter),

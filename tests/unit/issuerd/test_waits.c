@@ -248,7 +248,7 @@ static void a_new_order_waits_little_when_the_ca_names_no_time(void **state)
 {
 	bench_run_to(b, CH_ORDER_ORDERED);
 	fake_ca_inject(&b->ca, FAKE_AUTHZ, (struct fake_answer){.status = 404});
-	assert_in_range(step_ms(), 2000, 2400);
+	assert_in_range(step_ms(), 1000, 1500);
 	assert_int_equal(b->row.state, CH_ORDER_NEW);
 }
 
