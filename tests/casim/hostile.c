@@ -152,14 +152,20 @@ static void flaw(struct sim *sim, const char *answer, struct sim_reply *reply)
 		.no_usage = strcmp(answer, "no-usage") == 0,
 		.huge = strcmp(answer, "huge") == 0,
 	};
-	const struct sim_cert *cert = reply->order->cert;
-	const unsigned char *at = cert->der;
-	X509 *good = d2i_X509(NULL, &at, (long)cert->der_len);
-	const char *rest = strstr(ch_buf_str(&reply->body) + 1, "-----BEGIN");
-	CH_AUTO_FREE char *tail = sim_copy(rest ? rest : "");
+	const struct sim_cert *cert = reply->order ? reply->order->cert : NULL;
+	const char *rest = strstr(ch_buf_str(&reply->body), "-----END");
+	const unsigned char *at;
+	X509 *good;
+	CH_AUTO_FREE char *tail = NULL;
 	CH_AUTO_FREE uint8_t *der = NULL;
 	size_t len;
 
+	if (!cert || !rest)
+		sim_die("%s is no hostile answer, or none for this route", answer);
+	rest = strstr(rest, "-----BEGIN");
+	tail = sim_copy(rest ? rest : "");
+	at = cert->der;
+	good = d2i_X509(NULL, &at, (long)cert->der_len);
 	SIM_NEED(good);
 	der = sim_ca_flawed(sim, cert, X509_get0_pubkey(good), &flaws, &len);
 	X509_free(good);
@@ -170,13 +176,14 @@ static void flaw(struct sim *sim, const char *answer, struct sim_reply *reply)
 
 void sim_hostile(struct sim *sim, const struct sim_route *route, struct sim_reply *reply)
 {
-	const char *answer = NULL;
+	const char *answer = json_string_value(
+		json_object_get(json_object_get(sim->settings, "hostile"), route->name));
 
 	if (reply->status >= 300)
 		return;
-	if (reply->order)
+	if (!answer && reply->order)
 		answer = on_names(sim, reply->order->names, reply->order->n, route->name);
-	else if (reply->authz)
+	else if (!answer && reply->authz)
 		answer = on_names(sim, &reply->authz->name, 1, route->name);
 	if (!answer)
 		return;

@@ -184,8 +184,10 @@ void sim_answer(struct sim_req *req, const struct sim_route *route, struct sim_r
 	pthread_mutex_lock(&req->sim->lock);
 	sim_count(req->sim, "requests", route->name);
 	may = sim_limits_rate(req->sim, route->rate, req->ip, reply);
-	if (may && route->auth == SIM_PLAIN)
+	if (may && route->auth == SIM_PLAIN) {
 		route->handler(req, reply);
+		sim_hostile(req->sim, route, reply);
+	}
 	pthread_mutex_unlock(&req->sim->lock);
 	if (may && route->auth != SIM_PLAIN)
 		answer_signed(req, route, reply);

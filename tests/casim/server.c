@@ -99,12 +99,13 @@ static void answer_acme(struct exchange *x)
 {
 	struct sim_reply *reply = &x->reply;
 	const struct sim_route *route = sim_route_find(&x->req);
+	bool struck = !x->req.body.rc && sim_fault_before(x->req.sim, reply);
 
 	if (x->req.body.rc)
 		sim_problem(reply, 413, "malformed", "Request body too large");
-	else if (!sim_fault_before(x->req.sim, reply))
+	else if (!struck)
 		sim_answer(&x->req, route, reply);
-	if (reply->manner == SIM_SEND || reply->manner == SIM_LATE)
+	if (!struck && (reply->manner == SIM_SEND || reply->manner == SIM_LATE))
 		sim_fault_after(x->req.sim, reply);
 	sim_reply_header(reply, "Link", "<%s/dir>;rel=\"index\"", x->req.sim->base);
 	if (!reply->no_nonce)

@@ -40,10 +40,11 @@ static const char defaults[] =
 	"  'rate_renewal_info': {'per_second': 1000, 'burst': 100},"
 	"  'rate_other': {'per_second': 250, 'burst': 125}},"
 	" 'faults': {'bad_nonce_percent': 0, 'error_500_percent': 0, 'reset_percent': 0,"
-	"  'stall_percent': 0, 'stall_ms': 60000, 'delay_ms': 0}}";
+	"  'stall_percent': 0, 'stall_ms': 60000, 'delay_ms': 0},"
+	" 'hostile': {}}";
 
 /* Objects whose keys are names that the tests choose. */
-static const char *const open_objects[] = {"keys", "list", "overrides"};
+static const char *const open_objects[] = {"keys", "list", "overrides", "hostile"};
 
 json_t *sim_settings_default(void)
 {
