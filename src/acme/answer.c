@@ -52,8 +52,15 @@ static enum ch_acme_fate set(
 /* An answer that is an error but no problem document: what the status alone says. */
 static enum ch_acme_fate by_status(int status, struct ch_acme_answer *ans)
 {
-	ch_err_set(&ans->err, CH_EPROTO, "ca-status",
-		"The CA answered with HTTP status %d and no explanation.", status);
+	if (status >= 300 && status <= 399)
+		/* RFC 8555 section 6.4: a signed request is for one URL. */
+		ch_err_set(&ans->err, CH_EPROTO, "ca-redirect",
+			"The CA answered with a redirection (HTTP status %d), which is not "
+			"followed: is the directory URL right, and is no proxy between?",
+			status);
+	else
+		ch_err_set(&ans->err, CH_EPROTO, "ca-status",
+			"The CA answered with HTTP status %d and no explanation.", status);
 	if (status == 404 || status == 410)
 		return set(ans, CH_ACME_GONE, CH_ACTOR_CA);
 	if (status == 429)

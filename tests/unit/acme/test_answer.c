@@ -98,6 +98,21 @@ static void an_internal_error_names_no_time(void **state)
 	assert_int_equal(take(CH_ACME_FINALIZE, turn), CH_ACME_OUTAGE);
 }
 
+static void redirections_are_named_and_not_followed(void **state)
+{
+	struct script_turn turn = {.headers = {"Location: https://evil.test/"}};
+
+	for (turn.status = 301; turn.status <= 308; turn.status++) {
+		assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LATER);
+		assert_string_equal(ans.err.problem, "ca-redirect");
+		assert_int_equal(ans.status, turn.status);
+		assert_string_equal(ans.location, "");
+	}
+	turn.status = 418;
+	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LATER);
+	assert_string_equal(ans.err.problem, "ca-status");
+}
+
 static void a_rate_limit_waits_for_its_time(void **state)
 {
 	struct script_turn turn = {.status = 429,
@@ -261,6 +276,7 @@ int main(void)
 		T(retry_after_is_obeyed_within_bounds),
 		T(retry_after_on_final_and_open_objects_is_clamped_to_minutes),
 		T(an_internal_error_names_no_time),
+		T(redirections_are_named_and_not_followed),
 		T(a_rate_limit_waits_for_its_time),
 		T(a_limit_without_time_but_with_a_page_is_a_pause),
 		T(a_limit_whose_page_cannot_be_visited_is_only_a_limit),
