@@ -11,6 +11,8 @@
 /* CH_STORE_POOLS_MAX pools of the longest name take a quarter of it. */
 #define ANSWER_MAX_B (4u * 1024u * 1024u)
 
+#define ALERTS_MAX 500
+
 /* A pool and what its edges add up to. */
 struct pool_sum {
 	const struct ch_store_pool *pool;
@@ -104,6 +106,19 @@ static void add_figures(struct ch_buf *out, const struct ch_store_figures *figur
 			ch_store_ending_ms[i] / CH_DAY_MS, figures->ending[i]);
 }
 
+static void add_alerts(struct ch_buf *out, const struct ch_store_alert *alerts, size_t n)
+{
+	uint64_t critical = 0;
+
+	for (size_t i = 0; i < n; i++)
+		critical += strcmp(alerts[i].severity, "critical") == 0;
+	head(out, "alerts_open", "gauge", "What is wrong now; counted up to 500.");
+	ch_buf_addf(out, "certherd_store_alerts_open{severity=\"critical\"} %" PRIu64 "\n",
+		critical);
+	ch_buf_addf(out, "certherd_store_alerts_open{severity=\"warning\"} %" PRIu64 "\n",
+		(uint64_t)n - critical);
+}
+
 static void add_edges(struct ch_buf *out, const struct pool_sum *sums, size_t n)
 {
 	head(out, "edges", "gauge",
@@ -186,13 +201,18 @@ void ch_handle_metrics(struct ch_req *req)
 {
 	struct ch_store_figures figures;
 	struct ch_store_status status;
+	struct ch_store_alert *alerts;
 	struct pool_sum *sums;
 	struct ch_buf out;
+	size_t n_alerts;
 	size_t n;
 	int rc = ch_store_get_status(req->service->store, req->arena, &status);
 
 	if (!rc)
 		rc = ch_store_get_figures(req->service->store, &figures);
+	if (!rc)
+		rc = ch_store_list_alerts(
+			req->service->store, false, ALERTS_MAX, req->arena, &alerts, &n_alerts);
 	if (!rc)
 		rc = sum_up(req, &sums, &n);
 	if (rc) {
@@ -202,6 +222,7 @@ void ch_handle_metrics(struct ch_req *req)
 	ch_buf_init(&out, ANSWER_MAX_B);
 	add_status(&out, &status);
 	add_figures(&out, &figures);
+	add_alerts(&out, alerts, n_alerts);
 	add_edges(&out, sums, n);
 	add_brakes(&out, sums, n);
 	ch_req_bytes(req, 200, CONTENT_TYPE, &out);
