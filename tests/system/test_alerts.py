@@ -29,6 +29,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.got.append((self.headers["Certherd-Signature"], body))
                 self.send_response(outer.status)
+                self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *arguments):
