@@ -73,4 +73,4 @@ def test_nothing_above_low(edge):
 @pytest.mark.parametrize("edge", [True], indirect=True, ids=["weak"])
 def test_it_would_tell(edge):
     found = found_by_testssl(edge, "-P")
-    assert found["cipher_order"][0] not in GOOD, found
+    assert found["cipher_order"][0] not in ("OK", "INFO"), found
