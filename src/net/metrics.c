@@ -182,7 +182,7 @@ void ch_metrics_value(struct ch_buf *out, const char *name, const char *kind, co
 void ch_metrics_moment(struct ch_buf *out, const char *name, const char *help, int64_t at_ms)
 {
 	ch_metrics_head(out, name, "gauge", help);
-	if (at_ms > 0)
+	if (at_ms > 0 && at_ms != INT64_MAX)
 		ch_buf_addf(
 			out, "%s %" PRId64 ".%03d\n", name, at_ms / 1000, (int)(at_ms % 1000));
 }

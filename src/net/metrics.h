@@ -30,7 +30,7 @@ void ch_metrics_stop(struct ch_metrics *metrics); /* NULL allowed */
 void ch_metrics_head(struct ch_buf *out, const char *name, const char *kind, const char *help);
 void ch_metrics_value(struct ch_buf *out, const char *name, const char *kind, const char *help,
 	uint64_t value);
-/* Unix seconds; no sample for 0: there was no such moment. */
+/* Unix seconds; no sample for 0 and INT64_MAX: there is no such moment. */
 void ch_metrics_moment(struct ch_buf *out, const char *name, const char *help, int64_t at_ms);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pace/retry.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_work.h"
 
@@ -58,15 +59,6 @@ static int close_unseen(struct ch_work *w, const char *source)
 		w->now - (source ? CH_STORE_ALERT_HOLD_MS : CH_STORE_ALERT_STALE_MS));
 }
 
-static int64_t retry_ms(uint64_t tries)
-{
-	int64_t wait_ms = RETRY_LEAST_MS;
-
-	while (tries-- > 0 && wait_ms < RETRY_MOST_MS)
-		wait_ms *= 2;
-	return wait_ms < RETRY_MOST_MS ? wait_ms : RETRY_MOST_MS;
-}
-
 /* What has changed since then is told all the same. */
 static int note_told(struct ch_work *w, const struct ch_store_told *told)
 {
@@ -91,7 +83,8 @@ static int note_told(struct ch_work *w, const struct ch_store_told *told)
 		"UPDATE alert SET tell_at = ?, tries = tries + 1 WHERE id = ? AND (closed_at "
 		"IS "
 		"NOT NULL) = ?",
-		"iii", w->now + retry_ms((uint64_t)tries), told->id, (int64_t)told->closed);
+		"iii", w->now + ch_doubling_ms(RETRY_LEAST_MS, (uint64_t)tries, RETRY_MOST_MS),
+		told->id, (int64_t)told->closed);
 }
 
 static int lease(struct ch_work *w, struct ch_op_alerts *in)
@@ -125,8 +118,8 @@ int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *in)
 	in->n_tell = 0;
 	for (size_t i = 0; !rc && i < in->n_troubles; i++)
 		rc = see(w, &in->troubles[i]);
-	for (size_t i = 0; !rc && i < in->n_sources; i++)
-		rc = close_unseen(w, in->sources[i]);
+	if (!rc)
+		rc = close_unseen(w, in->source);
 	if (!rc)
 		rc = close_unseen(w, NULL);
 	for (size_t i = 0; !rc && i < in->n_told; i++)

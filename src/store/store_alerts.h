@@ -57,11 +57,10 @@ struct ch_store_told {
 	bool failed;   /* it could not be: again later */
 };
 
-/* CH_OP_ALERTS.  sources: whose troubles these are, all of them; the alerts of others stay, but
- * for stale ones. */
+/* CH_OP_ALERTS.  source: who has seen these troubles, all that it sees; what others see stays,
+ * but for what is stale. */
 struct ch_op_alerts {
-	const char *const *sources;
-	size_t n_sources;
+	const char *source;
 	const struct ch_store_trouble *troubles;
 	size_t n_troubles;
 	const struct ch_store_told *told;

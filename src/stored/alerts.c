@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 /* Fewer, or a smaller part, fail every day: customers' DNS. */
 #define FAILING_LEAST 10
@@ -17,19 +18,16 @@
 /* Edges are forgotten by hand only: one that is gone for so long is not mended any more. */
 #define SILENT_MOST_MS (30 * CH_DAY_MS)
 
-int ch_troubles_init(struct ch_troubles *troubles, struct ch_arena *arena)
+bool ch_alert_kind_is_known(const char *kind)
 {
-	troubles->arena = arena;
-	troubles->n = 0;
-	troubles->list = ch_arena_array(arena, CH_STORE_TROUBLES_MAX, sizeof(*troubles->list));
-	return troubles->list ? CH_OK : CH_ENOMEM;
-}
+#define X(word) word,
+	static const char *const kinds[] = {CH_ALERT_KINDS(X)};
+#undef X
 
-struct ch_store_trouble *ch_troubles_next(struct ch_troubles *troubles)
-{
-	if (troubles->n == CH_STORE_TROUBLES_MAX)
-		return NULL;
-	return &troubles->list[troubles->n++];
+	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
 }
 
 /* What did not fit may have been cut inside of a character. */
@@ -51,7 +49,6 @@ static void add(struct ch_troubles *troubles, const char *kind, const char *subj
 	bool critical, const char *fmt, ...)
 {
 	char detail[CH_STORE_ALERT_DETAIL_MAX + 1];
-	struct ch_store_trouble *trouble;
 	const char *copy;
 	va_list args;
 
@@ -60,15 +57,13 @@ static void add(struct ch_troubles *troubles, const char *kind, const char *subj
 	va_end(args);
 	cut(detail);
 	copy = ch_arena_fmt(troubles->arena, "%s", detail);
-	trouble = copy ? ch_troubles_next(troubles) : NULL;
-	if (trouble)
-		*trouble = (struct ch_store_trouble){
-			.kind = kind,
-			.subject = subject,
-			.source = CH_TROUBLES_OWN,
-			.detail = copy,
-			.critical = critical,
-		};
+	if (!copy || troubles->n == CH_STORE_TROUBLES_MAX)
+		return;
+	troubles->list[troubles->n++] = (struct ch_store_trouble){.kind = kind,
+		.subject = subject,
+		.source = CH_TROUBLES_OWN,
+		.detail = copy,
+		.critical = critical};
 }
 
 static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct ch_arena *arena)
@@ -174,16 +169,20 @@ static void look_at_pool(struct ch_troubles *t, const struct ch_store_pool *pool
 }
 
 int ch_troubles_look(
-	struct ch_troubles *troubles, struct ch_store *store, struct ch_arena *arena)
+	struct ch_store *store, struct ch_arena *arena, struct ch_troubles *ret_troubles)
 {
+	struct ch_troubles troubles = {.arena = arena};
 	struct ch_store_pool *pools;
 	struct ch_store_edge *edges;
 	size_t n_pools;
 	size_t n_edges;
-	int rc = look_at_names(troubles, store, arena);
+	int rc;
+
+	troubles.list = ch_arena_array(arena, CH_STORE_TROUBLES_MAX, sizeof(*troubles.list));
+	rc = troubles.list ? look_at_names(&troubles, store, arena) : CH_ENOMEM;
 
 	if (!rc)
-		rc = look_at_limits(troubles, store, arena);
+		rc = look_at_limits(&troubles, store, arena);
 	if (!rc)
 		rc = ch_store_list_edges(store, arena, &edges, &n_edges);
 	if (!rc)
@@ -191,8 +190,9 @@ int ch_troubles_look(
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n_edges; i++)
-		look_at_edge(troubles, &edges[i]);
+		look_at_edge(&troubles, &edges[i]);
 	for (size_t i = 0; i < n_pools; i++)
-		look_at_pool(troubles, &pools[i]);
+		look_at_pool(&troubles, &pools[i]);
+	*ret_troubles = troubles;
 	return CH_OK;
 }

@@ -28,11 +28,10 @@ struct ch_troubles {
 	size_t n;
 };
 
-CH_MUST int ch_troubles_init(struct ch_troubles *troubles, struct ch_arena *arena);
-/* One more, empty; NULL: there are too many. */
-struct ch_store_trouble *ch_troubles_next(struct ch_troubles *troubles);
-/* Adds what the store sees. */
+bool ch_alert_kind_is_known(const char *kind);
+
+/* What the store sees now; the list is in the arena. */
 CH_MUST int ch_troubles_look(
-	struct ch_troubles *troubles, struct ch_store *store, struct ch_arena *arena);
+	struct ch_store *store, struct ch_arena *arena, struct ch_troubles *ret_troubles);
 
 #endif

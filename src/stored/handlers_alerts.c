@@ -58,9 +58,9 @@ void ch_handle_alerts_get(struct ch_req *req)
 
 struct report {
 	struct ch_store_op op;
-	struct ch_troubles troubles;
+	struct ch_store_trouble troubles[TROUBLES_MAX];
 	struct ch_store_told told[CH_STORE_TOLD_MAX];
-	const char *sources[2];
+	const char *source;
 };
 
 static void report_done(struct ch_req *req)
@@ -73,17 +73,20 @@ static void report_done(struct ch_req *req)
 				all(r->op.u.alerts.tell, r->op.u.alerts.n_tell)));
 }
 
-static void read_trouble(struct ch_json_in *from, json_t *value, struct report *r)
+static void read_trouble(struct ch_json_in *from, json_t *value, const char *source,
+	struct ch_store_trouble *trouble)
 {
-	struct ch_store_trouble *trouble = ch_troubles_next(&r->troubles);
 	struct ch_json_in in;
 	const char *severity;
 
-	if (!trouble)
-		return;
 	ch_json_in_init(&in, value, "troubles.");
-	trouble->source = r->sources[1];
+	trouble->source = source;
 	trouble->kind = ch_json_in_str(&in, "kind", CH_JSON_REQUIRED, CH_STORE_ALERT_KIND_MAX);
+	if (trouble->kind && !ch_alert_kind_is_known(trouble->kind))
+		ch_json_in_fail(&in, "kind",
+			"The kind must be one of those of doc/alerts.md; is the issuer newer "
+			"than "
+			"the store?");
 	trouble->subject =
 		ch_json_in_str(&in, "subject", CH_JSON_REQUIRED, CH_STORE_ALERT_SUBJECT_MAX);
 	trouble->detail =
@@ -117,37 +120,30 @@ void ch_handle_alerts_post(struct ch_req *req)
 	json_t *troubles;
 	json_t *told;
 	bool tells;
-	int rc;
 
-	if (!r || ch_troubles_init(&r->troubles, req->arena)) {
+	if (r) {
+		memset(&r->op, 0, sizeof(r->op));
+		r->source = ch_service_who(req);
+	}
+	if (!r || !r->source) {
 		ch_req_fail_rc(req, CH_ENOMEM, "report alerts");
 		return;
 	}
-	memset(&r->op, 0, sizeof(r->op));
-	r->sources[0] = CH_TROUBLES_OWN;
-	r->sources[1] = ch_service_who(req);
 	ch_json_in_init(&in, req->json, "");
 	troubles = ch_json_in_array(&in, "troubles", CH_JSON_REQUIRED, TROUBLES_MAX);
 	for (size_t i = 0; i < json_array_size(troubles); i++)
-		read_trouble(&in, json_array_get(troubles, i), r);
+		read_trouble(&in, json_array_get(troubles, i), r->source, &r->troubles[i]);
 	told = ch_json_in_array(&in, "told", CH_JSON_OPTIONAL, CH_STORE_TOLD_MAX);
 	for (size_t i = 0; i < json_array_size(told); i++)
 		read_told(&in, json_array_get(told, i), &r->told[i]);
 	tells = ch_json_in_bool(&in, "tells", false);
 	if (!ch_req_body_ok(req, &in))
 		return;
-	rc = r->sources[1] ? ch_troubles_look(&r->troubles, req->service->store, req->arena)
-			   : CH_ENOMEM;
-	if (rc) {
-		ch_req_fail_rc(req, rc, "look for troubles");
-		return;
-	}
 	r->op.type = CH_OP_ALERTS;
 	op = &r->op.u.alerts;
-	op->sources = r->sources;
-	op->n_sources = 2;
-	op->troubles = r->troubles.list;
-	op->n_troubles = r->troubles.n;
+	op->source = r->source;
+	op->troubles = r->troubles;
+	op->n_troubles = json_array_size(troubles);
 	op->told = r->told;
 	op->n_told = json_array_size(told);
 	op->lease_ms = tells ? LEASE_MS : 0;

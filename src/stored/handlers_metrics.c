@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "net/metrics.h"
 #include "stored/handlers.h"
 #include "stored/service.h"
 
@@ -12,6 +13,7 @@
 #define ANSWER_MAX_B (4u * 1024u * 1024u)
 
 #define ALERTS_MAX 500
+#define NAME(x) "certherd_store_" x
 
 /* A pool and what its edges add up to. */
 struct pool_sum {
@@ -21,27 +23,6 @@ struct pool_sum {
 	uint64_t troubled; /* live ones that report an error */
 	uint64_t lag;	   /* of the live edge that is furthest behind */
 };
-
-static void head(struct ch_buf *out, const char *name, const char *kind, const char *help)
-{
-	ch_buf_addf(out, "# HELP certherd_store_%s %s\n# TYPE certherd_store_%s %s\n", name,
-		help, name, kind);
-}
-
-static void gauge(struct ch_buf *out, const char *name, const char *help, uint64_t value)
-{
-	head(out, name, "gauge", help);
-	ch_buf_addf(out, "certherd_store_%s %" PRIu64 "\n", name, value);
-}
-
-/* Unix seconds; no sample for 0 and INT64_MAX: there is no such time. */
-static void moment(struct ch_buf *out, const char *name, const char *help, int64_t at_ms)
-{
-	head(out, name, "gauge", help);
-	if (at_ms > 0 && at_ms != INT64_MAX)
-		ch_buf_addf(out, "certherd_store_%s %" PRId64 ".%03d\n", name, at_ms / 1000,
-			(int)(at_ms % 1000));
-}
 
 /* A pool's name comes from an edge's certificate: nothing in it may end the label. */
 static void pool_label(struct ch_buf *out, const char *pool)
@@ -69,34 +50,37 @@ static void pool_sample(struct ch_buf *out, const char *name, const struct pool_
 
 static void add_status(struct ch_buf *out, const struct ch_store_status *status)
 {
-	head(out, "names", "gauge", "Registered names by state.");
+	ch_metrics_head(out, NAME("names"), "gauge", "Registered names by state.");
 	for (int i = 0; i < CH_NAME_STATE_COUNT; i++)
 		ch_buf_addf(out, "certherd_store_names{state=\"%s\"} %" PRIu64 "\n",
 			ch_name_state_str((enum ch_name_state)i), status->names[i]);
-	gauge(out, "orders_open", "Orders that have not ended.", status->orders_open);
-	gauge(out, "orders_waiting", "Open orders that are neither leased nor due yet.",
-		status->orders_waiting);
-	moment(out, "next_due_timestamp_seconds",
+	ch_metrics_value(out, NAME("orders_open"), "gauge", "Orders that have not ended.",
+		status->orders_open);
+	ch_metrics_value(out, NAME("orders_waiting"), "gauge",
+		"Open orders that are neither leased nor due yet.", status->orders_waiting);
+	ch_metrics_moment(out, NAME("next_due_timestamp_seconds"),
 		"When something is due next; in the past: it waits for an issuer to lease it.",
 		status->next_due_ms);
-	moment(out, "next_expiry_timestamp_seconds",
+	ch_metrics_moment(out, NAME("next_expiry_timestamp_seconds"),
 		"End of the live certificate that ends first.", status->expiry_ms);
-	gauge(out, "feed_head", "Newest sequence number of the feed.", status->head);
-	gauge(out, "schema", "Version of the database's schema.", status->schema);
-	head(out, "info", "gauge", "Always 1.");
+	ch_metrics_value(out, NAME("feed_head"), "gauge", "Newest sequence number of the feed.",
+		status->head);
+	ch_metrics_value(out, NAME("schema"), "gauge", "Version of the database's schema.",
+		status->schema);
+	ch_metrics_head(out, NAME("info"), "gauge", "Always 1.");
 	ch_buf_add_str(out, "certherd_store_info{version=\"" CH_VERSION "\"} 1\n");
 }
 
 static void add_figures(struct ch_buf *out, const struct ch_store_figures *figures)
 {
-	head(out, "names_to_act_on", "gauge",
+	ch_metrics_head(out, NAME("names_to_act_on"), "gauge",
 		"Names that wait for somebody, by who must act; counted up to 10000.");
 	for (int i = 0; i < CH_STORE_ACTORS; i++)
 		if (i != CH_ACTOR_NOBODY)
 			ch_buf_addf(out,
 				"certherd_store_names_to_act_on{actor=\"%s\"} %" PRIu64 "\n",
 				ch_actor_str((enum ch_actor)i), figures->actors[i]);
-	head(out, "certificates_ending", "gauge",
+	ch_metrics_head(out, NAME("certificates_ending"), "gauge",
 		"Live certificates that end within so long or ended in the last 7 days; "
 		"without names that are paused or moved; counted up to 10000.");
 	for (size_t i = 0; i < CH_STORE_ENDING_N; i++)
@@ -112,7 +96,8 @@ static void add_alerts(struct ch_buf *out, const struct ch_store_alert *alerts, 
 
 	for (size_t i = 0; i < n; i++)
 		critical += strcmp(alerts[i].severity, "critical") == 0;
-	head(out, "alerts_open", "gauge", "What is wrong now; counted up to 500.");
+	ch_metrics_head(
+		out, NAME("alerts_open"), "gauge", "What is wrong now; counted up to 500.");
 	ch_buf_addf(out, "certherd_store_alerts_open{severity=\"critical\"} %" PRIu64 "\n",
 		critical);
 	ch_buf_addf(out, "certherd_store_alerts_open{severity=\"warning\"} %" PRIu64 "\n",
@@ -121,18 +106,18 @@ static void add_alerts(struct ch_buf *out, const struct ch_store_alert *alerts, 
 
 static void add_edges(struct ch_buf *out, const struct pool_sum *sums, size_t n)
 {
-	head(out, "edges", "gauge",
+	ch_metrics_head(out, NAME("edges"), "gauge",
 		"Edges that have reported and were not forgotten; silent: not seen within "
 		"edge_timeout.");
 	for (size_t i = 0; i < n; i++) {
 		pool_sample(out, "edges", &sums[i], ",state=\"live\"", sums[i].live);
 		pool_sample(out, "edges", &sums[i], ",state=\"silent\"", sums[i].silent);
 	}
-	head(out, "edges_in_trouble", "gauge",
+	ch_metrics_head(out, NAME("edges_in_trouble"), "gauge",
 		"Live edges that report an error, a refused removal for one.");
 	for (size_t i = 0; i < n; i++)
 		pool_sample(out, "edges_in_trouble", &sums[i], "", sums[i].troubled);
-	head(out, "edge_lag_records", "gauge",
+	ch_metrics_head(out, NAME("edge_lag_records"), "gauge",
 		"How far the slowest live edge is behind, counted up to 10000.");
 	for (size_t i = 0; i < n; i++)
 		pool_sample(out, "edge_lag_records", &sums[i], "", sums[i].lag);
@@ -140,17 +125,18 @@ static void add_edges(struct ch_buf *out, const struct pool_sum *sums, size_t n)
 
 static void add_brakes(struct ch_buf *out, const struct pool_sum *sums, size_t n)
 {
-	head(out, "pool_frozen", "gauge", "1: the pool's edges get no changes.");
+	ch_metrics_head(
+		out, NAME("pool_frozen"), "gauge", "1: the pool's edges get no changes.");
 	for (size_t i = 0; i < n; i++)
 		pool_sample(out, "pool_frozen", &sums[i], "", sums[i].pool->frozen_at_ms != 0);
-	head(out, "pool_canary_stuck", "gauge",
+	ch_metrics_head(out, NAME("pool_canary_stuck"), "gauge",
 		"1: changes wait for a canary that is silent or reports an error.");
 	for (size_t i = 0; i < n; i++)
 		pool_sample(out, "pool_canary_stuck", &sums[i], "",
 			sums[i].pool->canary &&
 				(sums[i].pool->state == CH_CANARY_SILENT ||
 					sums[i].pool->state == CH_CANARY_TROUBLE));
-	head(out, "pool_held_records", "gauge",
+	ch_metrics_head(out, NAME("pool_held_records"), "gauge",
 		"Changes held back from the pool's edges, counted up to 10000.");
 	for (size_t i = 0; i < n; i++)
 		pool_sample(out, "pool_held_records", &sums[i], "", sums[i].pool->held);

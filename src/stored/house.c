@@ -13,7 +13,7 @@
 #define HISTORY_KEEP_MS (400 * CH_DAY_MS)
 #define ORDERS_KEEP_MS (90 * CH_DAY_MS)
 #define AUDIT_KEEP_MS (400 * CH_DAY_MS)
-#define LOOK_EVERY_MS CH_MINUTE_MS
+#define LOOK_EVERY_MS (20 * CH_SECOND_MS)
 #define EVERY_MAX_MS (10 * CH_MINUTE_MS)
 /* Between the parts of a large cleaning, so that other writes get their turn. */
 #define BREATH_MS 100
@@ -29,7 +29,6 @@ struct ch_house {
 /* What the store sees of what operators should know, issuers or not. */
 static void look(struct ch_house *house)
 {
-	static const char *const own[] = {CH_TROUBLES_OWN};
 	CH_AUTO_ARENA struct ch_arena *arena = NULL;
 	struct ch_troubles troubles;
 	struct ch_store_op op = {.type = CH_OP_ALERTS};
@@ -37,12 +36,9 @@ static void look(struct ch_house *house)
 
 	op.arena = arena;
 	if (!rc)
-		rc = ch_troubles_init(&troubles, arena);
-	if (!rc)
-		rc = ch_troubles_look(&troubles, house->store, arena);
+		rc = ch_troubles_look(house->store, arena, &troubles);
 	if (!rc) {
-		op.u.alerts = (struct ch_op_alerts){.sources = own,
-			.n_sources = 1,
+		op.u.alerts = (struct ch_op_alerts){.source = CH_TROUBLES_OWN,
 			.troubles = troubles.list,
 			.n_troubles = troubles.n};
 		rc = ch_store_run(house->store, &op);

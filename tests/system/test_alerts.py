@@ -5,12 +5,13 @@ import hmac
 import http.server
 import json
 import os
+import re
 import ssl
 import threading
 
 import pytest
 
-from lab import pebble, ports, wait
+from lab import herd, pebble, ports, wait
 
 SECRET = "a secret of some length\n"
 
@@ -77,6 +78,15 @@ def told(make_site, tmp_path):
     yield make
     for receiver in receivers:
         receiver.close()
+
+
+def test_every_kind_has_a_section():
+    listed = (herd.ROOT / "src/stored/alerts.h").read_text()
+    kinds = set(re.findall(r'X\("([a-z-]+)"\)', listed))
+    assert len(kinds) > 10
+    assert kinds == set(re.findall(r"^## ([a-z]+-[a-z-]+)$", (herd.ROOT / "doc/alerts.md").read_text(), re.M))
+    used = "".join((herd.ROOT / path).read_text() for path in ("src/stored/alerts.c", "src/issuerd/alerts.c"))
+    assert not [kind for kind in kinds if f'"{kind}"' not in used]
 
 
 def test_a_silent_edge_is_told_once_and_signed(told):

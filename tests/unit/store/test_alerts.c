@@ -10,14 +10,10 @@ static struct ch_op_alerts *report(struct fixture *fx, const char *source,
 	size_t n_told, bool tells)
 {
 	struct ch_store_op *op = ch_arena_alloc(fx->arena, sizeof(*op));
-	const char **sources = ch_arena_alloc(fx->arena, sizeof(*sources));
 
 	assert_non_null(op);
-	assert_non_null(sources);
-	*sources = source;
 	op->type = CH_OP_ALERTS;
-	op->u.alerts = (struct ch_op_alerts){.sources = sources,
-		.n_sources = 1,
+	op->u.alerts = (struct ch_op_alerts){.source = source,
 		.troubles = troubles,
 		.n_troubles = n,
 		.told = told,
