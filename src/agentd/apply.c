@@ -60,8 +60,8 @@ static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t s
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
-/* A good record: what was refused in its place is history, and with a name go its policy
- * and its second certificate. */
+/* A good record: what was refused in its place is history, and with a name go its policy,
+ * its second certificate and its challenge. */
 static void settle(struct ch_apply *a, const struct ch_record *record)
 {
 	char key[CH_RECORD_KEY_B];
@@ -73,6 +73,8 @@ static void settle(struct ch_apply *a, const struct ch_record *record)
 		ch_record_key(CH_RECORD_POLICY, record->name, record->name_len, key));
 	ch_refused_drop(a->refused, key,
 		ch_record_key(CH_RECORD_SECOND, record->name, record->name_len, key));
+	ch_refused_drop(a->refused, key,
+		ch_record_key(CH_RECORD_CHALLENGE, record->name, record->name_len, key));
 }
 
 /* Why a record that carries a certificate must not be taken, or NULL; *ret_rc: the replica
@@ -180,6 +182,9 @@ static int apply_record(
 		why = check_policy(&record);
 	if (record.kind == CH_RECORD_TICKETS)
 		why = check_tickets(a, &record, counts->frames - 1);
+	if (record.kind == CH_RECORD_CHALLENGE && ch_record_is_signed(&record) &&
+		!ch_signatures_are_good(&a->signatures, counts->frames - 1))
+		why = "a token that is not signed by a pinned key";
 	if (rc)
 		return rc;
 	if (why)

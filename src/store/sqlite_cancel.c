@@ -59,6 +59,9 @@ int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_id)
 	if (!rc)
 		rc = ch_sq_run(w->sq,
 			"UPDATE name SET order_id = NULL, solo = 0 WHERE name = ?", "t", name);
+	/* Of the name that leaves too: one that is paused stays with the edges. */
+	if (!rc && ch_work_is_validated(order.state))
+		rc = ch_work_end_challenges(w, order.pool, &names);
 	if (rc)
 		return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 	for (size_t i = 0; i < names.n; i++) {

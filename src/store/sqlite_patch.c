@@ -341,6 +341,50 @@ static int tell_answerers(
 	return rc;
 }
 
+static int bad_record(struct ch_work *w, const char *detail)
+{
+	return ch_err_set(&w->op->err, CH_EINVAL, "bad-record", "%s", detail);
+}
+
+static int begin_challenge(struct ch_work *w, const struct ch_order_row *order,
+	const struct ch_order_names *names, const struct ch_store_record_bytes *bytes)
+{
+	struct ch_record record;
+
+	if (ch_record_decode(bytes->bytes, bytes->len, &record) ||
+		record.kind != CH_RECORD_CHALLENGE || !ch_record_is_signed(&record))
+		return bad_record(w, "challenges: not a CHALLENGE record with a token");
+	for (size_t i = 0; i < names->n; i++) {
+		const struct ch_order_name_row *row = &names->rows[i];
+
+		if (strlen(row->name) != record.name_len ||
+			memcmp(row->name, record.name, record.name_len) != 0)
+			continue;
+		/* One that was removed meanwhile is left out. */
+		return row->gone ? CH_OK
+				 : ch_work_begin_challenge(w, order->pool, row->name, bytes);
+	}
+	return bad_record(w, "challenges: for a name that is not in the order");
+}
+
+/* What the edges answer to a CA that comes by tls-alpn-01. */
+static int tell_challenges(struct ch_work *w, const struct ch_op_patch *patch,
+	const struct ch_order_row *order, enum ch_order_state after)
+{
+	bool is_over = ch_work_is_validated(order->state) && !ch_work_is_validated(after);
+	struct ch_order_names names;
+	int rc;
+
+	if (patch->n_challenges && !ch_work_is_validated(after))
+		return refuse(w, "challenges come with an order that is to be validated");
+	if (!patch->n_challenges && !is_over)
+		return CH_OK;
+	rc = ch_order_names_load(w->sq, patch->id, &names);
+	for (size_t i = 0; !rc && i < patch->n_challenges; i++)
+		rc = begin_challenge(w, order, &names, &patch->challenges[i]);
+	return rc || !is_over ? rc : ch_work_end_challenges(w, order->pool, &names);
+}
+
 /* It was released while the order was leased: nobody could wake it then. */
 static int wake_if_released(
 	struct ch_work *w, const struct ch_op_patch *patch, enum ch_order_state after)
@@ -385,6 +429,8 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		rc = write_names(w, patch, &order, after);
 	if (!rc)
 		rc = tell_answerers(w, patch, &order);
+	if (!rc)
+		rc = tell_challenges(w, patch, &order, after);
 	if (!rc)
 		rc = after == CH_ORDER_DONE || after == CH_ORDER_FAILED
 			     ? end_order(w, patch->id)

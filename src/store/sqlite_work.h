@@ -100,15 +100,6 @@ CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
  */
 CH_MUST int ch_work_emit_tenants(struct ch_work *w);
 
-/* ---- sqlite_answerer.c ---- */
-/* The hint of the account under which the name's challenges are answered, once all edges have
- * its newest records; 0: the first that is pinned there. */
-CH_MUST int ch_work_answerer(
-	struct ch_work *w, const char *pool, const char *name, uint64_t *ret_hint);
-/* From now on under this one: a CHALLENGE record, when that is a change. */
-CH_MUST int ch_work_answer_under(
-	struct ch_work *w, const char *pool, const char *name, uint64_t hint);
-
 /* ---- sqlite_rekey.c ---- */
 /* The name has a new certificate. */
 CH_MUST int ch_work_rekeyed(struct ch_work *w, const char *name, bool second);
@@ -175,6 +166,24 @@ CH_MUST int ch_order_names_load(
 
 /* What a name's state is while its order is in this state. */
 enum ch_name_state ch_name_state_during(enum ch_order_state order, bool had_cert);
+
+/* ---- sqlite_answerer.c ---- */
+/* The hint of the account under which the name's challenges are answered, once all edges have
+ * its newest records; 0: the first that is pinned there. */
+CH_MUST int ch_work_answerer(
+	struct ch_work *w, const char *pool, const char *name, uint64_t *ret_hint);
+/* From now on under this one: a CHALLENGE record, when that is a change. */
+CH_MUST int ch_work_answer_under(
+	struct ch_work *w, const char *pool, const char *name, uint64_t hint);
+/* A CHALLENGE record that an issuer has signed, which a name's challenge is answered from until
+ * that is ended.  The record is checked by the caller. */
+CH_MUST int ch_work_begin_challenge(struct ch_work *w, const char *pool, const char *name,
+	const struct ch_store_record_bytes *record);
+/* Whether an order in this state may have such records. */
+bool ch_work_is_validated(enum ch_order_state state);
+/* It is in no such state any more: for its names that are not gone, edges answer nothing. */
+CH_MUST int ch_work_end_challenges(
+	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 
 /* ---- sqlite_lease.c ---- */
 /* The name is in the order from now on. */

@@ -367,6 +367,11 @@ struct ch_store_answerer {
 	uint64_t account_hint;
 };
 
+struct ch_store_record_bytes {
+	const uint8_t *bytes;
+	size_t len;
+};
+
 struct ch_store_order_answer {
 	uint64_t id;
 	uint64_t fence;
@@ -406,13 +411,15 @@ struct ch_op_patch {
 	struct ch_store_limited limited;
 	const struct ch_store_answerer *answerers; /* of names of the order */
 	size_t n_answerers;
+	/* CHALLENGE records with a token, of names of the order, whatever their version: it
+	 * gets a fresh one.  CH_EINVAL "bad-record", CH_ECONFLICT "order-state" unless the
+	 * order then is `ordered` or `validating`: when it no longer is, edges are told to
+	 * answer nothing.
+	 */
+	const struct ch_store_record_bytes *challenges;
+	size_t n_challenges;
 	/* out: */
 	struct ch_store_order_answer answer;
-};
-
-struct ch_store_record_bytes {
-	const uint8_t *bytes;
-	size_t len;
 };
 
 /* CH_OP_PUBLISH.  The records are CERT, or SECOND for such an order.  Gives the lease back; the

@@ -192,6 +192,7 @@ struct patch {
 	char names[CH_STORE_ORDER_NAMES_MAX][CH_NAME_TEXT_B];
 	struct ch_store_answerer answerers[CH_STORE_ORDER_NAMES_MAX];
 	char answered[CH_STORE_ORDER_NAMES_MAX][CH_NAME_TEXT_B];
+	struct ch_store_record_bytes challenges[CH_STORE_ORDER_NAMES_MAX];
 };
 
 static void read_reason(struct ch_json_in *from, const char *prefix,
@@ -339,6 +340,9 @@ static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *
 		read_answerer(in, json_array_get(names, i), &w->answerers[i], w->answered[i]);
 	p->answerers = w->answerers;
 	p->n_answerers = json_array_size(names);
+	p->challenges = w->challenges;
+	p->n_challenges =
+		ch_service_records(req, in, "challenges", CH_JSON_OPTIONAL, w->challenges);
 }
 
 /* The decoded bytes move to the arena, which outlives the operation. */

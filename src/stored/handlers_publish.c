@@ -36,31 +36,6 @@ static const uint8_t *read_bytes(struct ch_req *req, struct ch_json_in *in, cons
 	return copy;
 }
 
-static void read_records(struct ch_req *req, struct ch_json_in *in, struct publish *w)
-{
-	json_t *list =
-		ch_json_in_array(in, "records", CH_JSON_REQUIRED, CH_STORE_ORDER_NAMES_MAX);
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-		CH_AUTO_FREE uint8_t *bytes = NULL;
-		size_t len;
-
-		if (!text || ch_b64u_decode_alloc(text, CH_RECORD_MAX_B, &bytes, &len)) {
-			ch_json_in_fail(in, "records",
-				"Each record must be base64url of at most %u bytes.",
-				CH_RECORD_MAX_B);
-			return;
-		}
-		w->records[i].bytes = ch_arena_copy(req->arena, bytes, len);
-		w->records[i].len = len;
-		if (!w->records[i].bytes)
-			ch_json_in_fail(in, "records", "Out of memory.");
-	}
-	w->op.u.publish.records = w->records;
-	w->op.u.publish.n_records = json_array_size(list);
-}
-
 static void read_publish(struct ch_req *req, struct ch_json_in *in, struct publish *w)
 {
 	struct ch_op_publish *p = &w->op.u.publish;
@@ -70,7 +45,8 @@ static void read_publish(struct ch_req *req, struct ch_json_in *in, struct publi
 	if (!p->leaf)
 		ch_json_in_fail(in, "leaf", "\"leaf\" must not be empty.");
 	p->chain = read_bytes(req, in, "chain", CH_CHAIN_MAX_B, &p->chain_len);
-	read_records(req, in, w);
+	p->records = w->records;
+	p->n_records = ch_service_records(req, in, "records", CH_JSON_REQUIRED, w->records);
 	p->renew_at_ms = ch_json_in_time(in, "renew_at", CH_JSON_REQUIRED);
 	p->renew_from_ms = ch_json_in_time(in, "renew_from", CH_JSON_OPTIONAL);
 	p->ari_id = ch_json_in_str(in, "ari_id", CH_JSON_OPTIONAL, CH_STORE_ARI_ID_MAX);

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/codec.h"
+#include "base/mem.h"
 #include "stored/present.h"
+#include "wire/record.h"
 
 #define LIMIT_DEFAULT 100
 
@@ -98,6 +101,32 @@ bool ch_service_order_id(struct ch_req *req, uint64_t *ret_id)
 		return true;
 	ch_req_problem(req, CH_ENOTFOUND, "order-not-found", NULL, "There is no such order.");
 	return false;
+}
+
+size_t ch_service_records(struct ch_req *req, struct ch_json_in *in, const char *key,
+	enum ch_json_need need, struct ch_store_record_bytes *ret_records)
+{
+	json_t *list = ch_json_in_array(in, key, need, CH_STORE_ORDER_NAMES_MAX);
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		CH_AUTO_FREE uint8_t *bytes = NULL;
+		size_t len;
+
+		if (!text || ch_b64u_decode_alloc(text, CH_RECORD_MAX_B, &bytes, &len)) {
+			ch_json_in_fail(in, key,
+				"Each record must be base64url of at most %u bytes.",
+				CH_RECORD_MAX_B);
+			return 0;
+		}
+		ret_records[i].bytes = ch_arena_copy(req->arena, bytes, len);
+		ret_records[i].len = len;
+		if (!ret_records[i].bytes) {
+			ch_json_in_fail(in, key, "Out of memory.");
+			return 0;
+		}
+	}
+	return json_array_size(list);
 }
 
 bool ch_service_page(struct ch_req *req, size_t *ret_limit, uint64_t *ret_before)

@@ -4,6 +4,7 @@
 
 #include "store/store.h"
 #include "stored/advice.h"
+#include "stored/json_in.h"
 #include "stored/polls.h"
 #include "stored/request.h"
 #include "wire/name.h"
@@ -42,6 +43,10 @@ CH_MUST bool ch_service_name(struct ch_req *req, size_t param, char ret_name[CH_
 CH_MUST bool ch_service_order_id(struct ch_req *req, uint64_t *ret_id);
 /* 200 with the state of an order after a write of the issuer's. */
 void ch_service_order_answer(struct ch_req *req, const struct ch_store_order_answer *answer);
+/* An array of records in base64url, into the request's arena; at most CH_STORE_ORDER_NAMES_MAX.
+ * Returns how many; what is wrong is told to in. */
+size_t ch_service_records(struct ch_req *req, struct ch_json_in *in, const char *key,
+	enum ch_json_need need, struct ch_store_record_bytes *ret_records);
 /* limit and cursor of lists by id. */
 CH_MUST bool ch_service_page(struct ch_req *req, size_t *ret_limit, uint64_t *ret_before);
 /* The cursor of the next page as JSON; null for 0. */

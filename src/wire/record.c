@@ -7,6 +7,7 @@
 #include "wire/tickets.h"
 
 #define RECORD_LABEL "certherd record v1"
+#define TOKEN_LABEL "certherd token v1"
 
 _Static_assert(CH_RECORD_AT_KIND == 1 && CH_RECORD_AT_FLAGS == CH_RECORD_AT_KIND + 1 &&
 		       CH_RECORD_AT_VERSION == CH_RECORD_AT_FLAGS + 2 &&
@@ -138,12 +139,20 @@ static void read_token(struct ch_reader *r, struct ch_record *ret)
 	ret->token.text = (const char *)ch_read_bytes(r, ret->token.len);
 	if (!r->rc && !is_token(ret->token.text, ret->token.len))
 		r->rc = CH_EPROTO;
+	if (!r->rc && ret->token.len > 0)
+		ret->token_until_s = (int64_t)ch_read_u64(r);
+}
+
+/* What of the record is signed begins here. */
+static size_t signed_from(const struct ch_record *rec)
+{
+	return rec->kind == CH_RECORD_CHALLENGE ? CH_RECORD_AT_HINT : 0;
 }
 
 static void read_signature(struct ch_reader *r, const uint8_t *start, struct ch_record *ret)
 {
 	ret->signer_id = ch_read_bytes(r, CH_SIGNER_ID_B);
-	ret->signed_len = (size_t)(r->at - start);
+	ret->signed_len = (size_t)(r->at - start) - signed_from(ret);
 	ret->signature = ch_read_bytes(r, CH_SIGNATURE_B);
 }
 
@@ -326,9 +335,16 @@ int ch_record_encode(const struct ch_record *rec, struct ch_buf *out)
 		return out->rc;
 	if (ch_record_has_cert(rec))
 		add_cert(out, rec);
+	else if (rec->kind == CH_RECORD_CHALLENGE)
+		(void)ch_buf_add_u64(out, (uint64_t)rec->token_until_s);
 	else
 		(void)ch_buf_add(out, rec->tickets, rec->tickets_len);
 	return ch_buf_add(out, rec->signer_id, CH_SIGNER_ID_B);
+}
+
+static const char *label_of(const struct ch_record *rec)
+{
+	return rec->kind == CH_RECORD_CHALLENGE ? TOKEN_LABEL : RECORD_LABEL;
 }
 
 int ch_record_sign(
@@ -336,7 +352,7 @@ int ch_record_sign(
 {
 	struct ch_record rec = *record;
 	uint8_t sig[CH_SIGNATURE_B];
-	size_t start = out->len;
+	size_t start = out->len + signed_from(record);
 	int rc;
 
 	if (!ch_record_is_signed(&rec))
@@ -345,7 +361,7 @@ int ch_record_sign(
 	rc = ch_record_encode(&rec, out);
 	if (rc)
 		return rc;
-	rc = ch_sign(key, RECORD_LABEL, out->data + start, out->len - start, sig);
+	rc = ch_sign(key, label_of(&rec), out->data + start, out->len - start, sig);
 	if (rc)
 		return rc;
 	return ch_buf_add(out, sig, sizeof(sig));
@@ -354,10 +370,19 @@ int ch_record_sign(
 int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
 	const struct ch_verify_set *pinned)
 {
+	size_t from = signed_from(record);
+
 	if (!ch_record_is_signed(record))
 		return CH_EINVAL;
-	return ch_verify(pinned, record->signer_id, RECORD_LABEL, bytes, record->signed_len,
-		record->signature);
+	return ch_verify(pinned, record->signer_id, label_of(record), bytes + from,
+		record->signed_len, record->signature);
+}
+
+void ch_record_set_version(uint8_t *bytes, uint64_t version)
+{
+	for (size_t i = 0; i < sizeof(version); i++)
+		bytes[CH_RECORD_AT_VERSION + i] =
+			(uint8_t)(version >> (8 * (sizeof(version) - 1 - i)));
 }
 
 int ch_record_check_own(

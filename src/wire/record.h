@@ -34,18 +34,25 @@
  *   u8  there             0: there is none (any more), and it ends here; 1: on as CERT
  *   kind CH_RECORD_CHALLENGE, whose account_hint says under which account the name's challenges
  *   are answered now, whatever its other records say, goes on:
- *   u8  token_len, token   of a tls-alpn-01 challenge: 1 … 128 of base64url's letters; 0: none
- *   kinds CH_RECORD_CERT, CH_RECORD_TICKETS, and CH_RECORD_SECOND with 1, all end with:
+ *   u8  token_len, token   of a tls-alpn-01 challenge that is open: 1 … 128 of base64url's
+ *                          letters; 0: there is none, and it ends here
+ *   i64 token_until_s      Unix seconds: then it is answered no longer, whatever has happened
+ *   kinds CH_RECORD_CERT, CH_RECORD_TICKETS, CH_RECORD_SECOND with 1, and CH_RECORD_CHALLENGE
+ *   with a token, all end with:
  *   u8  signer_id[8]      first 8 bytes of SHA-256 of the signer's 65-byte public point
  *   u8  signature[64]     ECDSA P-256 SHA-256, r || s, over "certherd record v1\0" followed by
- *                         every byte before signature
+ *                         every byte before signature; of a CHALLENGE record over "certherd
+ *                         token v1\0" followed by those from account_hint on: its version is
+ *                         the store's, which also makes the records that take its place
  *
  * A chain block is: u8 n (1 … 8), then n times u16 len, DER certificate; leaf's issuer first.
- * The store can make NAME, TOMBSTONE, POLICY and CHALLENGE records (edges answer with
- * thumbprints that are pinned there, so nobody else gets a certificate), and SECOND records
- * that say that there is none (they give nobody a key); what carries a certificate or ticket
- * keys only the issuer can make.  The kind is signed too: one certificate cannot be put in the
- * other's place.
+ * The store can make NAME, TOMBSTONE and POLICY records, CHALLENGE records without a token
+ * (edges answer with thumbprints that are pinned there, so nobody else gets a certificate), and
+ * SECOND records that say that there is none (they give nobody a key); what carries a
+ * certificate, ticket keys or a token only the issuer can make.  The kind is signed too: one
+ * certificate cannot be put in the other's place.  A token that it signed can be shown again
+ * until its end, as the name's alone: that gives nobody anything, for the CA that gave it out
+ * is asked by our account only.
  *
  * Stores and replicas keep a record under its key: the name, and behind it for a POLICY record
  * "/4", for a TICKETS record "/5", for a SECOND record "/6", for a CHALLENGE record "/7".  The
@@ -127,8 +134,10 @@ struct ch_record {
 	size_t name_len;
 	/* CH_RECORD_POLICY only: */
 	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
-	bool withdrawn;		   /* CH_RECORD_SECOND: there is none */
-	struct ch_text_view token; /* CH_RECORD_CHALLENGE only */
+	bool withdrawn; /* CH_RECORD_SECOND: there is none */
+	/* CH_RECORD_CHALLENGE only: */
+	struct ch_text_view token;
+	int64_t token_until_s; /* with a token */
 	/* CH_RECORD_CERT, and CH_RECORD_SECOND if not withdrawn: */
 	uint64_t key_version;
 	int64_t not_before_s;
@@ -144,7 +153,7 @@ struct ch_record {
 	/* Of those that are signed: */
 	const uint8_t *signer_id;
 	const uint8_t *signature;
-	size_t signed_len; /* the signature covers the first signed_len bytes */
+	size_t signed_len; /* the signature covers these bytes; the layout says from where on */
 };
 
 /* Whether the record carries a certificate and its key. */
@@ -157,7 +166,8 @@ static inline bool ch_record_has_cert(const struct ch_record *record)
 /* Whether the record carries a signature. */
 static inline bool ch_record_is_signed(const struct ch_record *record)
 {
-	return record->kind == CH_RECORD_TICKETS || ch_record_has_cert(record);
+	return record->kind == CH_RECORD_TICKETS || ch_record_has_cert(record) ||
+	       (record->kind == CH_RECORD_CHALLENGE && record->token.len > 0);
 }
 
 /* Whether a record can carry the name: 1 … CH_NAME_MAX of a-z 0-9 - _ . and a leading "*.".
@@ -187,6 +197,10 @@ CH_MUST int ch_record_sign(
 /* CH_EAUTH unless a pinned key signed it.  bytes: what record was decoded from. */
 CH_MUST int ch_record_verify(const struct ch_record *record, const uint8_t *bytes,
 	const struct ch_verify_set *pinned);
+
+/* Puts another version into an encoded record: for a CHALLENGE record, whose signature does not
+ * cover it.  bytes: at least the head. */
+void ch_record_set_version(uint8_t *bytes, uint64_t version);
 
 /* One sealed copy, as the layout above has it.  A wrong length latches CH_EPROTO in r->rc. */
 void ch_sealed_read_copy(struct ch_reader *r, struct ch_sealed_view *ret_copy);

@@ -283,13 +283,12 @@ static void that_there_is_no_second_certificate_is_said_without_a_signature(void
 
 static void how_challenges_are_answered_round_trips(void **state)
 {
-	static const char token[] = "aZ09-_";
+	struct keys *k = *state;
 	struct ch_record rec = {.kind = CH_RECORD_CHALLENGE,
 		.version = 9,
 		.account_hint = 77,
 		.name = "a.example",
-		.name_len = 9,
-		.token = {token, strlen(token)}};
+		.name_len = 9};
 	char key[CH_RECORD_KEY_B];
 	struct ch_record back;
 	struct ch_buf buf;
@@ -299,19 +298,91 @@ static void how_challenges_are_answered_round_trips(void **state)
 	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
 	assert_int_equal(back.kind, CH_RECORD_CHALLENGE);
 	assert_int_equal(back.account_hint, 77);
-	assert_int_equal(back.token.len, strlen(token));
-	assert_memory_equal(back.token.text, token, strlen(token));
+	assert_int_equal(back.token.len, 0);
 	assert_false(ch_record_is_signed(&back));
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_EINVAL);
 	assert_int_equal(ch_record_key(back.kind, back.name, back.name_len, key), 11);
 	assert_string_equal(key, "a.example/7");
-	/* Longer than it says, shorter, and letters that no token has. */
+	/* Shorter, longer, and a token that does not come. */
 	assert_int_equal(ch_record_decode(buf.data, buf.len - 1, &back), CH_EPROTO);
-	buf.data[buf.len - 1] = '/';
+	buf.data[buf.len - 1] = 1;
 	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
 	buf.data[buf.len - 1] = 0;
+	assert_int_equal(ch_buf_add_u8(&buf, 0), CH_OK);
 	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	ch_buf_done(&buf);
+}
+
+static struct ch_record token_record(void)
+{
+	return (struct ch_record){.kind = CH_RECORD_CHALLENGE,
+		.version = 9,
+		.account_hint = 77,
+		.name = "a.example",
+		.name_len = 9,
+		.token = {"aZ09-_", 6},
+		.token_until_s = 1893456000};
+}
+
+static void a_token_is_signed_for_its_name_and_account(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = token_record();
+	struct ch_record back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_OK);
+	assert_int_equal(
+		buf.len, CH_RECORD_AT_NAME + 9 + 1 + 6 + 8 + CH_SIGNER_ID_B + CH_SIGNATURE_B);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_true(ch_record_is_signed(&back));
+	assert_false(ch_record_has_cert(&back));
+	assert_int_equal(back.token.len, 6);
+	assert_memory_equal(back.token.text, "aZ09-_", 6);
+	assert_int_equal(back.token_until_s, 1893456000);
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_OK);
+	/* The version is the store's. */
+	ch_record_set_version(buf.data, UINT64_C(0x0102030405060708));
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	assert_true(back.version == UINT64_C(0x0102030405060708));
+	assert_int_equal(ch_record_verify(&back, buf.data, k->pinned), CH_OK);
+	/* All else is not: account, name, token, end, signer, signature. */
+	for (size_t i = CH_RECORD_AT_HINT; i < buf.len; i++) {
+		buf.data[i] ^= 1;
+		assert_true(ch_record_decode(buf.data, buf.len, &back) != CH_OK ||
+			    ch_record_verify(&back, buf.data, k->pinned) == CH_EAUTH);
+		buf.data[i] ^= 1;
+	}
+	ch_buf_done(&buf);
+}
+
+static void a_token_is_of_a_tokens_letters(void **state)
+{
+	struct keys *k = *state;
+	struct ch_record rec = token_record();
+	char longest[CH_RECORD_TOKEN_MAX + 1];
+	struct ch_record back;
+	struct ch_buf buf;
+
+	ch_buf_init(&buf, CH_RECORD_MAX_B);
+	memset(longest, 'a', sizeof(longest));
+	rec.token = (struct ch_text_view){longest, CH_RECORD_TOKEN_MAX};
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_OK);
+	for (size_t cut = 1; cut < buf.len; cut++)
+		assert_int_equal(ch_record_decode(buf.data, buf.len - cut, &back), CH_EPROTO);
+	buf.data[CH_RECORD_AT_NAME + 9 + 1] = '/';
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	buf.data[CH_RECORD_AT_NAME + 9 + 1] = 0;
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	buf.data[CH_RECORD_AT_NAME + 9 + 1] = 'a';
+	assert_int_equal(ch_buf_add_u8(&buf, 0), CH_OK);
+	assert_int_equal(ch_record_decode(buf.data, buf.len, &back), CH_EPROTO);
+	rec.token.len++;
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_EINVAL);
 	rec.token = (struct ch_text_view){"a b", 3};
-	assert_int_equal(ch_record_encode(&rec, &buf), CH_EINVAL);
+	assert_int_equal(ch_record_sign(&rec, k->key, &buf), CH_EINVAL);
 	ch_buf_done(&buf);
 }
 
@@ -414,6 +485,8 @@ int main(void)
 		cmocka_unit_test(
 			that_there_is_no_second_certificate_is_said_without_a_signature),
 		cmocka_unit_test(how_challenges_are_answered_round_trips),
+		cmocka_unit_test(a_token_is_signed_for_its_name_and_account),
+		cmocka_unit_test(a_token_is_of_a_tokens_letters),
 		cmocka_unit_test(kinds_of_a_newer_sender_are_told_apart),
 		cmocka_unit_test(bad_fields_are_not_encoded),
 		cmocka_unit_test(chains_round_trip),
