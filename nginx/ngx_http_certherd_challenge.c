@@ -67,17 +67,41 @@ ngx_http_certherd_token(ngx_str_t *uri, ngx_str_t *token)
 }
 
 
+ngx_str_t *
+ngx_http_certherd_pinned(uint64_t hint, ngx_str_t *name, ngx_log_t *log)
+{
+    ngx_uint_t                       i;
+    ngx_http_certherd_main_conf_t   *mcf;
+    ngx_http_certherd_thumbprint_t  *print;
+
+    mcf = ngx_http_certherd_main_conf();
+    print = mcf->thumbprints.elts;
+
+    for (i = 0; i < mcf->thumbprints.nelts; i++) {
+        if (hint == 0 || hint == print[i].hint) {
+            return &print[i].text;
+        }
+    }
+
+    if (ngx_http_certherd_may_log(log)) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "certherd: the order of \"%V\" is under an account that no "
+                      "certherd_account_thumbprint names", name);
+    }
+
+    return NULL;
+}
+
+
 /* The pinned thumbprint of the account that the name's order is under. */
 
 static ngx_str_t *
 ngx_http_certherd_thumbprint_of(ngx_http_request_t *r)
 {
-    u_char                           data[NGX_HTTP_CERTHERD_NAME_MAX];
-    ngx_str_t                        host;
-    ngx_uint_t                       i;
-    ngx_http_certherd_found_t        found;
-    ngx_http_certherd_main_conf_t   *mcf;
-    ngx_http_certherd_thumbprint_t  *print;
+    u_char                       data[NGX_HTTP_CERTHERD_NAME_MAX];
+    ngx_str_t                    host;
+    ngx_http_certherd_found_t    found;
+    ngx_http_certherd_pending_t  pending;
 
     host.data = data;
 
@@ -91,24 +115,11 @@ ngx_http_certherd_thumbprint_of(ngx_http_request_t *r)
         return NULL;
     }
 
-    ngx_http_certherd_answerer(&host, &found.account_hint, r->connection->log);
+    ngx_http_certherd_pending(&host, &pending, r->connection->log);
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_certherd_module);
-    print = mcf->thumbprints.elts;
-
-    for (i = 0; i < mcf->thumbprints.nelts; i++) {
-        if (found.account_hint == 0 || found.account_hint == print[i].hint) {
-            return &print[i].text;
-        }
-    }
-
-    if (ngx_http_certherd_may_log(r->connection->log)) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "certherd: the order of \"%V\" is under an account that no "
-                      "certherd_account_thumbprint names", &host);
-    }
-
-    return NULL;
+    return ngx_http_certherd_pinned(pending.hint ? pending.hint
+                                                 : found.account_hint,
+                                    &host, r->connection->log);
 }
 
 

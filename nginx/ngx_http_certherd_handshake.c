@@ -11,22 +11,18 @@
  *                 called for resumed sessions as well
  *   certificate   puts the certificate of the name in the place of whatever is
  *                 configured; not called for resumed sessions
+ *
+ * A hello that offers "acme-tls/1" alone goes its own way from the first one
+ * on: alpn.c.
  */
 
 
 #include "ngx_http_certherd_module.h"
 
-#include "base/file.h"
-
-
-#define NGX_HTTP_CERTHERD_CA_MAX  (16 * 1024 * 1024)
-
 
 static int  ngx_http_certherd_conn_index = -1;
 
 
-static int ngx_http_certherd_client_hello(ngx_ssl_conn_t *ssl_conn, int *ad,
-    void *arg);
 static int ngx_http_certherd_servername(ngx_ssl_conn_t *ssl_conn, int *ad,
     void *arg);
 static int ngx_http_certherd_certificate(ngx_ssl_conn_t *ssl_conn, void *arg);
@@ -156,6 +152,7 @@ ngx_http_certherd_conn_init(ngx_connection_t *c, ngx_str_t *name)
         }
 
         cx->live = found.live;
+        cx->exact = found.exact;
 
         if (!cx->live && !cx->failed) {
             ngx_http_certherd_cache_forget(&cx->sni);
@@ -223,6 +220,7 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
 {
     u_char                         data[NGX_HTTP_CERTHERD_NAME_MAX];
     ngx_str_t                      sent, name;
+    ngx_uint_t                     alpn;
     ngx_connection_t              *c;
     ngx_http_connection_t         *hc;
     ngx_http_certherd_conn_t      *cx;
@@ -244,6 +242,7 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
         name.len = 0;
     }
 
+    alpn = ngx_http_certherd_alpn_offered(ssl_conn);
     cscf = ngx_http_certherd_virtual_server(hc, &name);
     scf = cscf->ctx->srv_conf[ngx_http_certherd_module.ctx_index];
     cx = ngx_http_certherd_conn(c);
@@ -251,10 +250,17 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
     if (cx) {
         /*
          * The second hello, after a HelloRetryRequest: RFC 8446 section 4.1.2
-         * lets no client change its name there, and the session is bound.
+         * lets no client change its name there, or what it offers, and the
+         * session is bound.
          */
-        if (cx->server != scf || !ngx_http_certherd_same(&cx->sni, &name)) {
+        if (cx->server != scf || !ngx_http_certherd_same(&cx->sni, &name)
+            || cx->alpn != alpn)
+        {
             return NGX_ABORT;
+        }
+
+        if (alpn) {
+            return NGX_OK;
         }
     }
 
@@ -270,6 +276,12 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
     }
 
     cx->server = scf;
+
+    if (alpn) {
+        cx->alpn = 1;
+        return ngx_http_certherd_alpn_hello(c, cx);
+    }
+
     ngx_http_certherd_tickets_hello(ssl_conn, ngx_http_certherd_listener(hc),
                                     scf);
 
@@ -277,17 +289,54 @@ ngx_http_certherd_begin_handshake(ngx_ssl_conn_t *ssl_conn)
 }
 
 
+/* Of a hello that is a CA's, or says so, and that nothing answers. */
+
 static int
+ngx_http_certherd_refuse_alpn(ngx_connection_t *c, ngx_http_certherd_conn_t *cx)
+{
+    c->ssl->handshake_rejected = 1;
+
+    if (cx->failed) {
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_UNREADABLE);
+        return SSL_AD_INTERNAL_ERROR;
+    }
+
+    if (!cx->exact) {
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_UNKNOWN);
+        return SSL_AD_UNRECOGNIZED_NAME;
+    }
+
+    ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_UNCHALLENGED);
+
+    return SSL_AD_NO_APPLICATION_PROTOCOL;
+}
+
+
+int
 ngx_http_certherd_client_hello(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
 {
-    ngx_int_t  rc;
+    ngx_int_t                  rc;
+    ngx_connection_t          *c;
+    ngx_http_certherd_conn_t  *cx;
 
     rc = ngx_http_certherd_begin_handshake(ssl_conn);
+    c = ngx_ssl_get_connection(ssl_conn);
+    cx = ngx_http_certherd_conn(c);
+
+    if (rc == NGX_DECLINED) {
+        *ad = ngx_http_certherd_refuse_alpn(c, cx);
+        return SSL_CLIENT_HELLO_ERROR;
+    }
 
     if (rc != NGX_OK) {
         *ad = rc == NGX_ABORT ? SSL_AD_ILLEGAL_PARAMETER
                               : SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
+    }
+
+    if (cx && cx->alpn) {
+        ngx_http_certherd_count_result(cx, NGX_HTTP_CERTHERD_CHALLENGE);
+        return SSL_CLIENT_HELLO_SUCCESS;
     }
 
 #if (nginx_version >= 1029002)
@@ -498,87 +547,6 @@ ngx_http_certherd_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
     c->ssl->handshake_rejected = 1;
 
     return 0;
-}
-
-
-/* What the file says, not where it lies: edges share sessions. */
-
-static ngx_int_t
-ngx_http_certherd_salt_file(ngx_conf_t *cf, EVP_MD_CTX *md, ngx_str_t *file)
-{
-    int            rc;
-    char          *text;
-    size_t         len;
-    u_char         digest[CH_SHA256_B];
-    ngx_str_t      path;
-    struct ch_err  err;
-
-    if (file->len == 0) {
-        return EVP_DigestUpdate(md, "-", 1) == 1 ? NGX_OK : NGX_ERROR;
-    }
-
-    path = *file;
-
-    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ch_file_read((char *) path.data, NGX_HTTP_CERTHERD_CA_MAX, &text, &len,
-                     &err)
-        != CH_OK)
-    {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "certherd: %s", err.detail);
-        return NGX_ERROR;
-    }
-
-    rc = ch_sha256(text, len, digest);
-    free(text);
-
-    return rc == CH_OK && EVP_DigestUpdate(md, "+", 1) == 1
-           && EVP_DigestUpdate(md, digest, sizeof(digest)) == 1
-           ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_certherd_make_salt(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
-{
-    static ngx_str_t  none = ngx_null_string;
-
-    unsigned                       len;
-    ngx_int_t                      rc;
-    ngx_str_t                     *client;
-    EVP_MD_CTX                    *md;
-    ngx_http_ssl_srv_conf_t       *sscf;
-    ngx_http_certherd_srv_conf_t  *scf;
-
-    /*
-     * Two servers, of one edge or of several, share sessions of a name only if
-     * they have the same name and demand the same of client certificates.
-     * Stays the same over reloads.
-     */
-
-    scf = cscf->ctx->srv_conf[ngx_http_certherd_module.ctx_index];
-    sscf = cscf->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
-    client = sscf->verify ? &sscf->client_certificate : &none;
-    md = EVP_MD_CTX_new();
-
-    rc = md
-         && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
-         && EVP_DigestUpdate(md, &sscf->verify, sizeof(sscf->verify)) == 1
-         && EVP_DigestUpdate(md, &sscf->verify_depth,
-                             sizeof(sscf->verify_depth)) == 1
-         && ngx_http_certherd_salt_file(cf, md, client) == NGX_OK
-         && ngx_http_certherd_salt_file(cf, md, &sscf->trusted_certificate)
-            == NGX_OK
-         && ngx_http_certherd_salt_file(cf, md, &sscf->crl) == NGX_OK
-         && EVP_DigestUpdate(md, cscf->server_name.data,
-                             cscf->server_name.len) == 1
-         && EVP_DigestFinal_ex(md, scf->salt, &len) == 1;
-
-    EVP_MD_CTX_free(md);
-
-    return rc ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -611,6 +611,7 @@ ngx_http_certherd_exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_certherd_warm_stop();
     ngx_http_certherd_replica_stop();
+    ngx_http_certherd_alpn_stop();
     ngx_http_certherd_tickets_stop();
     ngx_http_certherd_cache_stop();
     ngx_http_certherd_counters_stop();

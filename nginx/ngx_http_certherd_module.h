@@ -1,7 +1,7 @@
 
 /*
  * The certherd module: certificates by SNI from the replica (edge/replica.h),
- * answers to http-01 challenges, variables per name.
+ * answers to http-01 and tls-alpn-01 challenges, variables per name.
  *
  *   module.c       directives, start, stop
  *   placeholder.c  the certificate that nginx insists on and that is never served
@@ -14,6 +14,8 @@
  *   status.c       certherd_status
  *   handshake.c    the three hooks into a TLS handshake
  *   offer.c        whether a client can use an ECDSA certificate
+ *   alpn.c         the answer to tls-alpn-01 challenges
+ *   salt.c         what a session must not be carried across
  *   tickets.c      keys of session tickets, shared by the pool
  *   misdirected.c  421 for a Host that the served certificate does not cover
  *   challenge.c    /.well-known/acme-challenge/
@@ -96,6 +98,14 @@ typedef struct {
 } ngx_http_certherd_found_t;
 
 
+/* How the challenges of a name are answered now. */
+typedef struct {
+    uint64_t                   hint;          /* 0: as its other records say */
+    size_t                     len;           /* 0: no token */
+    u_char                     token[CH_RECORD_TOKEN_MAX];
+} ngx_http_certherd_pending_t;
+
+
 /* Of a request: what the replica says about its Host, looked up once. */
 typedef struct {
     ngx_http_certherd_found_t  found;
@@ -112,6 +122,8 @@ typedef struct {
     u_char                     covered[NGX_HTTP_CERTHERD_NAME_MAX];
     size_t                     covered_len;
     unsigned                   live:1;
+    unsigned                   exact:1;       /* registered by itself */
+    unsigned                   alpn:1;        /* offers "acme-tls/1" alone */
     unsigned                   failed:1;      /* the replica cannot be read */
     unsigned                   fallback:1;    /* serves the fallback */
     unsigned                   counted:1;     /* its result is */
@@ -127,6 +139,8 @@ enum {
     NGX_HTTP_CERTHERD_UNKNOWN,       /* alert 112 */
     NGX_HTTP_CERTHERD_FAILED,        /* its certificate cannot be used */
     NGX_HTTP_CERTHERD_UNREADABLE,    /* the replica cannot be read */
+    NGX_HTTP_CERTHERD_CHALLENGE,     /* given the answer of a challenge */
+    NGX_HTTP_CERTHERD_UNCHALLENGED,  /* alert 120: there is none to answer */
     NGX_HTTP_CERTHERD_RESULTS,
 
     NGX_HTTP_CERTHERD_UNKNOWN_NAMES = NGX_HTTP_CERTHERD_RESULTS,
@@ -211,10 +225,9 @@ ngx_int_t ngx_http_certherd_normalize(ngx_str_t *src, u_char *dst,
 /* NGX_OK (see found), NGX_ERROR: the replica cannot be read (logged). */
 ngx_int_t ngx_http_certherd_lookup(ngx_str_t *name,
     ngx_http_certherd_found_t *found, ngx_log_t *log);
-/* Under which account the name's challenges are answered now; not written
- * when that is as its other records say. */
-void ngx_http_certherd_answerer(ngx_str_t *name, uint64_t *hint,
-    ngx_log_t *log);
+/* Under which account, and with a token of tls-alpn-01 while one is open. */
+void ngx_http_certherd_pending(ngx_str_t *name,
+    ngx_http_certherd_pending_t *pending, ngx_log_t *log);
 /*
  * The CERT record that serves the name, its own or its wildcard's.  NGX_OK:
  * borrowed until ngx_http_certherd_release, which must follow; else NGX_DECLINED
@@ -315,7 +328,24 @@ char *ngx_http_certherd_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* Within the certificate callback. */
 ngx_uint_t ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn);
 
+/* alpn.c */
+/* Within the callback for the ClientHello: "acme-tls/1" and nothing else. */
+ngx_uint_t ngx_http_certherd_alpn_offered(ngx_ssl_conn_t *ssl_conn);
+/*
+ * Of such a hello: the connection gets its certificate, and nothing is served
+ * on it.  NGX_DECLINED: there is nothing to answer.
+ */
+ngx_int_t ngx_http_certherd_alpn_hello(ngx_connection_t *c,
+    ngx_http_certherd_conn_t *cx);
+void ngx_http_certherd_alpn_stop(void);
+
+/* salt.c */
+ngx_int_t ngx_http_certherd_make_salt(ngx_conf_t *cf,
+    ngx_http_core_srv_conf_t *cscf);
+
 /* handshake.c */
+int ngx_http_certherd_client_hello(ngx_ssl_conn_t *ssl_conn, int *ad,
+    void *arg);
 ngx_int_t ngx_http_certherd_hook_servers(ngx_conf_t *cf);
 ngx_http_certherd_conn_t *ngx_http_certherd_conn(ngx_connection_t *c);
 
@@ -341,6 +371,9 @@ ngx_int_t ngx_http_certherd_misdirected_handler(ngx_http_request_t *r);
 /* challenge.c */
 char *ngx_http_certherd_challenge(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+/* The pinned thumbprint for this hint; NULL (logged): none that is pinned. */
+ngx_str_t *ngx_http_certherd_pinned(uint64_t hint, ngx_str_t *name,
+    ngx_log_t *log);
 
 /* variables.c */
 ngx_int_t ngx_http_certherd_add_variables(ngx_conf_t *cf,

@@ -468,27 +468,45 @@ ngx_http_certherd_policy(ngx_str_t *name, ngx_pool_t *pool,
 
 
 void
-ngx_http_certherd_answerer(ngx_str_t *name, uint64_t *hint, ngx_log_t *log)
+ngx_http_certherd_pending(ngx_str_t *name,
+    ngx_http_certherd_pending_t *pending, ngx_log_t *log)
 {
-    int               rc;
+    int               rc, superseded;
     struct ch_record  record;
 
-    if (ngx_http_certherd_begin(log) != CH_OK) {
-        return;
-    }
+    /* As above: what the agent has acknowledged may be in the next generation. */
 
-    rc = ch_replica_get_challenge(ngx_http_certherd_worker.reader,
-                                  (char *) name->data, name->len, &record);
+    do {
+        pending->hint = 0;
+        pending->len = 0;
 
-    if (rc == CH_OK && record.account_hint) {
-        *hint = record.account_hint;
-    }
+        if (ngx_http_certherd_begin(log) != CH_OK) {
+            return;
+        }
 
-    ch_replica_end(ngx_http_certherd_worker.reader);
+        rc = ch_replica_get_challenge(ngx_http_certherd_worker.reader,
+                                      (char *) name->data, name->len, &record);
 
-    if (rc != CH_OK && rc != CH_ENOTFOUND) {
-        ngx_http_certherd_record_error(rc, name, log);
-    }
+        if (rc == CH_OK) {
+            pending->hint = record.account_hint;
+        }
+
+        if (rc == CH_OK && record.token.len
+            && record.token_until_s > ngx_time())
+        {
+            pending->len = record.token.len;
+            ngx_memcpy(pending->token, record.token.text, record.token.len);
+        }
+
+        superseded = ch_replica_is_superseded(ngx_http_certherd_worker.reader);
+        ch_replica_end(ngx_http_certherd_worker.reader);
+
+        if (rc != CH_OK && rc != CH_ENOTFOUND) {
+            ngx_http_certherd_record_error(rc, name, log);
+            return;
+        }
+
+    } while (pending->len == 0 && ngx_http_certherd_missed(superseded, log));
 }
 
 

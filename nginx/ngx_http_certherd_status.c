@@ -48,7 +48,8 @@ ngx_http_certherd_write_results(u_char *p, u_char *last,
     ngx_uint_t  i;
 
     static const char  *labels[NGX_HTTP_CERTHERD_RESULTS] = {
-        "served", "resumed", "fallback", "unknown", "failed", "unreadable"
+        "served", "resumed", "fallback", "unknown", "failed", "unreadable",
+        "challenge", "unchallenged"
     };
 
     for (i = 0; i < NGX_HTTP_CERTHERD_RESULTS; i++) {

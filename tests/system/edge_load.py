@@ -9,7 +9,7 @@ import threading
 
 import hello
 from lab import tls, wait
-from edge_fixture import INTERNAL_ERROR, TLS12, TLS13, UNKNOWN_NAME
+from edge_fixture import INTERNAL_ERROR, NO_PROTOCOL, TLS12, TLS13, UNKNOWN_NAME
 
 
 class Worker(threading.Thread):
@@ -50,13 +50,14 @@ class Visitor:
         self.edge, self.steady, self.moving, self.lossy = edge, steady, moving, lossy
         self.rng = random.Random(seed)
         self.contexts = {version: tls.context(edge.root, version) for version in (TLS12, TLS13)}
+        self.validating = tls.context(alpn=["acme-tls/1"])
         self.sessions = {}
         self.odd = hello.odd(steady[0].encode())
         self.made = 0
         self.resumed = 0
 
     def step(self, number):
-        kinds = [self.full, self.full, self.again, self.again, self.across, self.stranger,
+        kinds = [self.validate, self.full, self.full, self.again, self.again, self.across, self.stranger,
                  self.rubbish, self.rubbish, self.challenge]
         if self.moving:
             kinds += [self.mover, self.mover]
@@ -140,6 +141,16 @@ class Visitor:
                 if not (isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN):
                     raise
 
+    def validate(self):
+        """As a CA does for tls-alpn-01, at a name whose tokens come and go."""
+        try:
+            with self.edge.connect(self.rng.choice(self.steady), ctx=self.validating) as visit:
+                assert visit.sock.selected_alpn_protocol() == "acme-tls/1"
+                assert visit.sock.recv(1) == b""
+        except tls.Refused as refusal:
+            if refusal.alert != NO_PROTOCOL:
+                raise
+
     def challenge(self):
         name = self.rng.choice([*self.steady, *self.moving, "stranger.test", "bad..name", "x" * 300])
         token = self.rng.choice(["abc", "a" * 128, "a" * 600, "%00", "..", "%2e%2e/x", ""])
@@ -162,7 +173,9 @@ class Churn:
         if number % 5 == 4:
             self.edge.apply("rebuild", *self._all(), "publish")
             return
-        operations = [f"cert:{self.rng.choice(self.steady)}:{self._next()}"]
+        token = self.rng.choice(("", f":token=t{number}"))
+        operations = [f"cert:{self.rng.choice(self.steady)}:{self._next()}",
+                      f"challenge:{self.rng.choice(self.steady)}:{self._next()}{token}"]
         for name in self.rng.sample(self.moving, min(2, len(self.moving))):
             kind = self.rng.choice(("cert", "gone", "name"))
             operations.append(f"{kind}:{name}:{self._next()}")

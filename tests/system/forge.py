@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-NAME, CERT, TOMBSTONE, POLICY, TICKETS = 1, 2, 3, 4, 5
+NAME, CERT, TOMBSTONE, POLICY, TICKETS, CHALLENGE = 1, 2, 3, 4, 5, 7
 TENANT, UPSTREAM, HSTS, REDIRECT = 1, 2, 3, 4
 
 
@@ -107,12 +107,23 @@ def policy(version, name, texts):
     return body
 
 
+def challenge(version, name, hint, token=b"", until=0, signing_key=None, spoil=None):
+    """With a token it is signed, from the hint on; spoil: changes what was signed."""
+    head = _head(CHALLENGE, version, name, hint)
+    if not token:
+        return head + b"\0"
+    body = head[12:] + bytes([len(token)]) + token + struct.pack(">q", until)
+    body += hashlib.sha256(point(signing_key)).digest()[:8]
+    signature = sign(signing_key, body, b"certherd token v1")
+    return head[:12] + (spoil(body) if spoil else body) + signature
+
+
 def key_block(key):
     return b"\1" + key.private_numbers().private_value.to_bytes(32, "big")
 
 
-def sign(signing_key, body):
-    der = signing_key.sign(b"certherd record v1\0" + body, ec.ECDSA(hashes.SHA256()))
+def sign(signing_key, body, label=b"certherd record v1"):
+    der = signing_key.sign(label + b"\0" + body, ec.ECDSA(hashes.SHA256()))
     r, s = utils.decode_dss_signature(der)
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 

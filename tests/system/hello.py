@@ -3,7 +3,7 @@
 import ssl
 import struct
 
-SERVER_NAME, SUPPORTED_GROUPS, KEY_SHARE = 0, 10, 51
+SERVER_NAME, SUPPORTED_GROUPS, ALPN, KEY_SHARE = 0, 10, 16, 51
 X25519 = 29
 
 
@@ -51,17 +51,19 @@ def with_server_names(*bodies):
     return _join(head, [(SERVER_NAME, body) for body in bodies] + rest)
 
 
-def first_and_second(first, second):
+def first_and_second(first, second, protocols=(None, None)):
     """Two ClientHellos of one TLS 1.3 handshake, for server names (bytes) of their own: the first
-    brings no key share, so that it is answered by a HelloRetryRequest (section 4.1.4)."""
+    brings no key share, so that it is answered by a HelloRetryRequest (section 4.1.4).
+    protocols: the one (bytes) that each offers by ALPN."""
     head, extensions = _split(real("x.test"))
     rest = [(kind, body) for kind, body in extensions
             if kind not in (SERVER_NAME, SUPPORTED_GROUPS, KEY_SHARE)]
+    alpns = [[(ALPN, struct.pack("!HB", len(one) + 1, len(one)) + one)] if one else [] for one in protocols]
     groups = (SUPPORTED_GROUPS, struct.pack("!HH", 2, X25519))
     # Any 32 bytes are a share to the server; what follows is not for us to read.
     share = struct.pack("!HHH", 36, X25519, 32) + b"\x09" + b"\0" * 31
-    return [_join(head, [(SERVER_NAME, name_list(name)), groups, (KEY_SHARE, body)] + rest)
-            for name, body in ((first, b"\0\0"), (second, share))]
+    return [_join(head, [(SERVER_NAME, name_list(name)), groups, (KEY_SHARE, body)] + alpn + rest)
+            for name, body, alpn in ((first, b"\0\0", alpns[0]), (second, share, alpns[1]))]
 
 
 def name_list(*names, kind=0):

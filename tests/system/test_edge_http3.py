@@ -56,6 +56,19 @@ def test_the_same_over_tcp(edge):
     assert edge.curl("a.test")[0] == "200"
 
 
+def test_no_challenge_is_answered_over_quic(edge):
+    """RFC 8737 section 3 wants TCP: over that it is."""
+    edge.apply("challenge:a.test:4:token=abc")
+
+    def certificates(protocol, *words):
+        return edge.s_client("-servername", "a.test", "-alpn", protocol, *words).count("BEGIN CERT")
+
+    if not certificates("h3", "-quic"):
+        pytest.skip("this openssl speaks no QUIC")
+    assert certificates("acme-tls/1", "-quic") == 0
+    assert certificates("acme-tls/1") == 1
+
+
 @pytest.mark.parametrize("name", ["waiting.test", "unknown.test"])
 def test_names_without_a_certificate_are_refused(edge, name):
     assert h3(edge, name)[0] == "000"

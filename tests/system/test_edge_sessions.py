@@ -217,9 +217,9 @@ def next_record(stream):
             return head[0], body
 
 
-def answer_to_second(edge, port, first, second):
+def answer_to_second(edge, port, first, second, protocols=(None, None)):
     """("alert", number), or ("hello",) when the server goes on with the handshake."""
-    hellos = hello.first_and_second(first.encode(), second.encode())
+    hellos = hello.first_and_second(first.encode(), second.encode(), protocols)
     with socket.create_connection(("127.0.0.1", edge.port[port]), timeout=10) as visitor:
         stream = visitor.makefile("rb")
         visitor.sendall(hellos[0])

@@ -23,7 +23,8 @@ SERVERS = """
 """ + status_page.LOCATION
 
 FALLBACK = "\tcertherd_fallback %(folder)s/static.pem %(folder)s/static.key;"
-RESULTS = {"served", "resumed", "fallback", "unknown", "failed", "unreadable"}
+RESULTS = {"served", "resumed", "fallback", "unknown", "failed", "unreadable", "challenge",
+           "unchallenged"}
 
 
 def make(new_edge, **options):  # noqa: F811

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography import x509
 
 import forge
 import identities
+from edge_fixture import NO_PROTOCOL
 from lab import tls, wait
 
 PATH = "/.well-known/acme-challenge/"
@@ -169,6 +171,63 @@ def test_a_foreign_accounts_challenge_is_not_answered(edge):
     assert answer.split(".")[0] == "token" and answer.split(".")[1] in own
     hinted = edge.answer("hinted.example.com")
     assert hinted is None or hinted.split(".")[1] in own
+
+
+TOKEN = b"evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ"
+
+
+def tls_answer(edge, name):
+    """The digest that the edge shows to a CA that comes by tls-alpn-01, or the alert."""
+    try:
+        with edge.site.connect(name, tls.context(alpn=["acme-tls/1"])) as visit:
+            found = x509.load_der_x509_certificate(visit.der).extensions
+            return found.get_extension_for_oid(
+                x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")).value.value[2:]
+    except tls.Refused as refusal:
+        return refusal.alert
+
+
+def test_the_control_a_rightly_signed_token_is_answered_for(edge):
+    """Under the account that is pinned, and not as long as the store may like."""
+    own = re.search(r"certherd_account_thumbprint (\S+);",
+                    (edge.herd.folder / "edge/nginx-certherd.conf").read_text())[1]
+    hint = int.from_bytes(forge.unpadded(own)[:8], "big")
+    later = int(time.time()) + 3600
+    edge.feed(forge.name_record(1, "right.example.com"),
+              forge.challenge(2, "right.example.com", hint, TOKEN, later, edge.signing),
+              forge.name_record(1, "late.example.com"),
+              forge.challenge(2, "late.example.com", hint, TOKEN, 1, edge.signing),
+              forge.name_record(1, "foreign.example.com"),
+              forge.challenge(2, "foreign.example.com", 0x0123456789abcdef, TOKEN, later, edge.signing))
+    digest = hashlib.sha256(TOKEN + b"." + own.encode()).digest()
+    wait.until(lambda: tls_answer(edge, "right.example.com") == digest, "the token is answered for", 10)
+    assert tls_answer(edge, "late.example.com") == NO_PROTOCOL
+    assert tls_answer(edge, "foreign.example.com") == NO_PROTOCOL
+
+
+FORGED_TOKENS = {
+    "another signing key": lambda edge, sign: sign(signing_key=identities.new_key()),
+    "another token": lambda edge, sign: sign(spoil=lambda body: body.replace(TOKEN, TOKEN[::-1])),
+    "another account": lambda edge, sign: sign(spoil=lambda body: b"\1" * 8 + body[8:]),
+    "another name's": lambda edge, sign: sign(name="origin.example.com").replace(b"origin", b"victim"),
+    "a later end": lambda edge, sign: sign(
+        spoil=lambda body: body[:-16] + b"\0\0\0\x7f" + body[-12:]),
+    "no signature": lambda edge, sign: sign()[:-72],
+    "a signature of zeros": lambda edge, sign: sign()[:-64] + b"\0" * 64,
+    "the label of other records": lambda edge, sign: sign()[:-64] + forge.sign(edge.signing, sign()[12:-64]),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGED_TOKENS, ids=lambda text: text.replace(" ", "-"))
+def test_a_forged_token_is_not_answered_for(edge, forgery):
+    name = "victim.example.com"
+
+    def sign(signing_key=None, name=name, spoil=None):
+        return forge.challenge(2, name, 0, TOKEN, int(time.time()) + 3600, signing_key or edge.signing, spoil)
+
+    edge.feed(edge.record(name, version=1), FORGED_TOKENS[forgery](edge, sign))
+    wait.until(lambda: edge.serves(name), "the name is served", 10)
+    assert tls_answer(edge, name) == NO_PROTOCOL
 
 
 def test_an_attackers_own_issuer_gets_nothing_for_a_registered_name(edge, make_site):

@@ -52,6 +52,8 @@ struct wish { /* of one certificate */
 	bool no_signature;
 	struct fast_signer *signer; /* NULL: by OpenSSL */
 	struct ch_text_view policy[CH_POLICY_TAG_COUNT];
+	struct ch_text_view token;
+	long until_s; /* from now */
 };
 
 /* Reads --pki DIR, and makes what is missing there. */

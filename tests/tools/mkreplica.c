@@ -11,6 +11,7 @@
  *   cert:NAME:VERSION[:OPTION…]        a certificate for NAME, its key sealed
  *   gone:NAME:VERSION                  a tombstone
  *   policy:NAME:VERSION[:tenant=…][:upstream=…][:hsts=…][:redirect=…]
+ *   challenge:NAME:VERSION[:hint=…][:token=…[:until=SECONDS]]   from now; signed with a token
  *   tickets:POOL:VERSION:KEYS[:damaged]       ticket keys: see mktickets.h
  *   many:SUFFIX:COUNT:VERSION          certificates for n<number>.SUFFIX
  *   record:NAME:VERSION:FILE           the record of such a certificate into a file instead
@@ -18,8 +19,8 @@
  *   rebuild | publish                  begin a generation, make it live (the first of a folder
  *                                      goes live by itself)
  *
- * --shape public (else small): certificates as large as a public CA's (shape.h), an intermediate with P-384
- * under a root with RSA-4096.
+ * --shape public (else small): certificates as large as a public CA's (shape.h), an
+ * intermediate with P-384 under a root with RSA-4096.
  *
  * Options of cert: names=a+b (SANs), days=N (negative: expired), hint=…, sealed-for=NAME (the
  * copy is bound to that name), other-key (of no certificate), no-chain, lost-chain (its chain
@@ -93,8 +94,12 @@ static void put_plain(struct tool *tool, enum ch_record_kind kind, const struct 
 		.name_len = strlen(wish->name)};
 
 	memcpy(record.policy, wish->policy, sizeof(record.policy));
+	record.token = wish->token;
+	record.token_until_s = time(NULL) + wish->until_s;
 	ch_buf_init(&bytes, CH_RECORD_MAX_B);
-	need(ch_record_encode(&record, &bytes), "encode");
+	need(ch_record_is_signed(&record) ? ch_record_sign(&record, tool->signer, &bytes)
+					  : ch_record_encode(&record, &bytes),
+		"encode");
 	put(tool, &record, &bytes);
 }
 
@@ -170,6 +175,10 @@ static void parse_option(struct wish *wish, char *text)
 		wish->days = atol(text + 5);
 	else if (strncmp(text, "hint=", 5) == 0)
 		wish->hint = parse_hint(text + 5);
+	else if (strncmp(text, "token=", 6) == 0)
+		wish->token = (struct ch_text_view){text + 6, strlen(text + 6)};
+	else if (strncmp(text, "until=", 6) == 0)
+		wish->until_s = atol(text + 6);
 	else if (strncmp(text, "sealed-for=", 11) == 0)
 		wish->sealed_for = text + 11;
 	else if (strncmp(text, "cert=", 5) == 0)
@@ -303,7 +312,7 @@ static void rebuild_or_publish(struct tool *tool, bool publish)
 static void run(struct tool *tool, char *text)
 {
 	char *verb = strsep(&text, ":");
-	struct wish wish = {.days = 90};
+	struct wish wish = {.days = 90, .until_s = DAY_S};
 	char *option;
 
 	if (strcmp(verb, "rebuild") == 0 || strcmp(verb, "publish") == 0) {
@@ -344,6 +353,8 @@ static void run(struct tool *tool, char *text)
 		put_plain(tool, CH_RECORD_TOMBSTONE, &wish);
 	else if (strcmp(verb, "policy") == 0)
 		put_plain(tool, CH_RECORD_POLICY, &wish);
+	else if (strcmp(verb, "challenge") == 0)
+		put_plain(tool, CH_RECORD_CHALLENGE, &wish);
 	else
 		die("unknown operation", verb);
 }

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import ssl
 
@@ -12,7 +13,10 @@ class Refused(Exception):
 
     def __init__(self, error):
         super().__init__(str(error))
-        self.alert = getattr(error, "reason", None) or type(error).__name__
+        # Python's own list of reasons lacks some.
+        words = re.search(r"(tlsv1 alert [a-z ]+) \(", str(error))
+        self.alert = (getattr(error, "reason", None) or
+                      (words and words[1].upper().replace(" ", "_")) or type(error).__name__)
 
 
 def context(root=None, version=None, alpn=None):
