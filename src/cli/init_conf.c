@@ -151,8 +151,10 @@ static const struct key keys[] = {
 		"looked at\n"
 		"ever more rarely, until it leads here again; 0s: never"},
 	{"issuer", "challenge", "http-01",
-		"how names are validated: http-01, or dns-01 (see [dns]); wildcards by dns-01 "
-		"always"},
+		"how names are validated: http-01, tls-alpn-01 (port 443 alone), or dns-01 "
+		"(see "
+		"[dns]);\n"
+		"wildcards by dns-01 always"},
 	LOG_LEVEL("issuer"),
 
 	{"dns", "method", "none",

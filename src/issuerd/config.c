@@ -94,8 +94,18 @@ static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config
 	config->challenge = CH_ACME_HTTP_01;
 	if (strcmp(text, "dns-01") == 0)
 		config->challenge = CH_ACME_DNS_01;
+	else if (strcmp(text, "tls-alpn-01") == 0)
+		config->challenge = CH_ACME_TLS_ALPN_01;
 	else if (strcmp(text, "http-01") != 0)
-		ch_conf_fail(conf, SECTION, "challenge", "must be http-01 or dns-01");
+		ch_conf_fail(
+			conf, SECTION, "challenge", "must be http-01, tls-alpn-01 or dns-01");
+	/* What an edge answers over http says nothing of what it would over TLS. */
+	if (config->challenge == CH_ACME_TLS_ALPN_01 && config->self_check) {
+		if (strcmp(ch_conf_str(conf, SECTION, "self_check", "auto"), "auto") != 0)
+			ch_conf_fail(conf, SECTION, "self_check",
+				"must be auto or off with challenge = tls-alpn-01");
+		config->self_check = false;
+	}
 	if (config->challenge == CH_ACME_DNS_01 && config->dns.method == CH_DNS_METHOD_NONE)
 		ch_conf_fail(conf, SECTION, "challenge",
 			"dns-01 needs [dns] method = rfc2136 or hook");

@@ -16,21 +16,33 @@ static json_t *dns_json(const struct ch_notes *notes)
 	return list;
 }
 
+/* NULL when there is none. */
+static json_t *tokens_json(const struct ch_notes *notes)
+{
+	json_t *list = notes->tokens_until_ms ? json_array() : NULL;
+
+	for (size_t i = 0; list && i < CH_WORK_NAMES_MAX; i++)
+		(void)json_array_append_new(list, json_string(notes->tokens[i]));
+	return list;
+}
+
 json_t *ch_notes_json(const struct ch_notes *notes)
 {
 	json_auto_t *authz = json_array();
 	json_t *dns;
+	json_t *tokens;
 
 	for (size_t i = 0; i < notes->n_authz; i++)
 		if (json_array_append_new(authz, json_string(notes->authz[i])))
 			return NULL;
 	dns = dns_json(notes);
-	return json_pack("{sssssOsIsIsIsIsIsIsbso*}", "order", notes->order, "finalize",
+	tokens = tokens_json(notes);
+	return json_pack("{sssssOsIsIsIsIsIsIsbso*so*sI}", "order", notes->order, "finalize",
 		notes->finalize, "authz", authz, "expires", (json_int_t)notes->expires_ms,
 		"since", (json_int_t)notes->since_ms, "polls", (json_int_t)notes->polls,
 		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes,
 		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told, "dns",
-		dns);
+		dns, "tokens", tokens, "tokens_until", (json_int_t)notes->tokens_until_ms);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -68,6 +80,20 @@ static int read_dns(const json_t *list, struct ch_notes *notes)
 	return CH_OK;
 }
 
+static int read_tokens(const json_t *list, struct ch_notes *notes)
+{
+	if (json_array_size(list) > CH_WORK_NAMES_MAX)
+		return CH_ECORRUPT;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *token = json_string_value(json_array_get(list, i));
+
+		if (!token || (token[0] && !ch_acme_token_ok(token)))
+			return CH_ECORRUPT;
+		strcpy(notes->tokens[i], token);
+	}
+	return CH_OK;
+}
+
 int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 {
 	struct ch_notes notes = {0};
@@ -88,9 +114,12 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	notes.expires_ms = json_integer_value(json_object_get(doc, "expires"));
 	notes.since_ms = json_integer_value(json_object_get(doc, "since"));
 	notes.edges_since_ms = json_integer_value(json_object_get(doc, "edges_since"));
-	if (notes.expires_ms < 0 || notes.since_ms < 0 || notes.edges_since_ms < 0)
+	notes.tokens_until_ms = json_integer_value(json_object_get(doc, "tokens_until"));
+	if (notes.expires_ms < 0 || notes.since_ms < 0 || notes.edges_since_ms < 0 ||
+		notes.tokens_until_ms < 0)
 		return CH_ECORRUPT;
-	if (read_dns(json_object_get(doc, "dns"), &notes))
+	if (read_dns(json_object_get(doc, "dns"), &notes) ||
+		read_tokens(json_object_get(doc, "tokens"), &notes))
 		return CH_ECORRUPT;
 	notes.polls = (unsigned)json_integer_value(json_object_get(doc, "polls"));
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));

@@ -30,7 +30,7 @@ struct job {
 	uint64_t order;
 	void *who;
 	const char *thumbprint;
-	bool by_dns;
+	enum ch_acme_challenge_type method;
 	int64_t began_ms; /* monotonic */
 	bool ended;
 	int64_t ended_ms; /* monotonic */
@@ -215,7 +215,7 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 {
 	struct ch_preflight *p = job->preflight;
 	struct ch_caa_asker asker = {
-		.method = job->by_dns ? "dns-01" : "http-01", .wildcard = is_wildcard(job)};
+		.method = ch_acme_challenge_str(job->method), .wildcard = is_wildcard(job)};
 	char account[ACCOUNT_B] = "";
 	char detail[200 + 2 * CH_DNS_NAME_B];
 	const char *dot;
@@ -255,7 +255,7 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 			return;
 		}
 	}
-	if (job->by_dns)
+	if (job->method == CH_ACME_DNS_01)
 		end(job, CH_PREFLIGHT_GOOD);
 	else
 		begin_fetches(job);
@@ -444,12 +444,12 @@ static void begin(struct ch_preflight *p, const struct ch_preflight_subject *sub
 	job->order = subject->order;
 	job->who = subject->who;
 	job->thumbprint = subject->thumbprint;
-	job->by_dns = subject->by_dns;
+	job->method = subject->method;
 	snprintf(job->name, sizeof(job->name), "%s", subject->name);
 	job->next = p->buckets[bucket_of(subject->name)];
 	p->buckets[bucket_of(subject->name)] = job;
 	p->n++;
-	if (job->by_dns) {
+	if (job->method == CH_ACME_DNS_01) {
 		begin_caa(job);
 		return;
 	}

@@ -5,6 +5,7 @@
 #ifndef CH_ISSUERD_PREFLIGHT_H
 #define CH_ISSUERD_PREFLIGHT_H
 
+#include "acme/object.h"
 #include "issuerd/caa.h"
 #include "issuerd/sites.h"
 
@@ -67,8 +68,8 @@ struct ch_preflight_subject {
 	uint64_t order;
 	void *who;		/* CA and account; borrowed as long as there is a preflight, */
 	const char *thumbprint; /* as is its, which our edges answer with */
-	/* Validated by the DNS, as wildcards are: where it leads does not matter, only CAA. */
-	bool by_dns;
+	/* dns-01, as of wildcards: where it leads does not matter, only CAA. */
+	enum ch_acme_challenge_type method;
 };
 
 /* Begins, or tells how it stands.  Whoever does not come back for the end within two minutes

@@ -185,14 +185,15 @@ void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans)
 
 /* One edge that reports but does not get on must not hold up the pool.  While no edge has the
  * record there is none that could answer the CA.  What is renewed was served until now: the
- * edges know the name, and one that does not is no healthy one. */
+ * edges know the name, and one that does not is no healthy one; but a token is new to them. */
 static bool goes_on_without(const struct ch_step *step, int64_t since_ms)
 {
 	const struct ch_work *work = step->work;
 
 	if (work->edges.caught_up == 0)
 		return false;
-	return (work->renewal && work->state == CH_ORDER_ORDERED) ||
+	return (work->renewal && work->state == CH_ORDER_ORDERED &&
+		       !ch_step_uses(step, CH_ACME_TLS_ALPN_01)) ||
 	       ch_now_ms() - since_ms >= step->issuer->config->edge_wait_ms;
 }
 

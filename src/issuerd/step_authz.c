@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "issuerd/step_dns.h"
+#include "issuerd/step_tls.h"
 
 /* A CA that has not decided by then has lost the challenge. */
 #define VALIDATING_MOST_MS (2 * CH_HOUR_MS)
@@ -120,7 +121,7 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 			ch_step_dns_reword(set->ans[i].authz.error, &err);
 		/* The CA may have come to one of them. */
 		if (!step->work->edges.ready && step->work->edges.behind[0] &&
-			ch_step_challenge(step, culprit) == CH_ACME_HTTP_01)
+			ch_step_challenge(step, culprit) != CH_ACME_DNS_01)
 			ch_err_prefix(&err,
 				"while edges do not have the name's newest record (%s)",
 				ch_acme_text(step->work->edges.behind, edges, sizeof(edges)));
@@ -155,6 +156,11 @@ static size_t count_open(const struct authz_set *set)
 static void not_offered_error(const struct ch_acme_authz *authz,
 	enum ch_acme_challenge_type wanted, struct ch_err *ret_err)
 {
+	static const char *const codes[CH_ACME_CHALLENGE_COUNT] = {
+		[CH_ACME_HTTP_01] = "no-http-challenge",
+		[CH_ACME_DNS_01] = "no-dns-challenge",
+		[CH_ACME_TLS_ALPN_01] = "no-tls-challenge",
+	};
 	char others[100] = "";
 	size_t len = 0;
 
@@ -163,8 +169,7 @@ static void not_offered_error(const struct ch_acme_authz *authz,
 			len += (size_t)snprintf(others + len, sizeof(others) - len, "%s%s",
 				len ? ", " : "",
 				ch_acme_challenge_str((enum ch_acme_challenge_type)type));
-	ch_err_set(ret_err, CH_EPROTO,
-		wanted == CH_ACME_HTTP_01 ? "no-http-challenge" : "no-dns-challenge",
+	ch_err_set(ret_err, CH_EPROTO, codes[wanted],
 		"The CA offers no %s challenge for the name, but %s.",
 		ch_acme_challenge_str(wanted), len ? others : "none that certherd knows");
 	ret_err->actor = CH_ACTOR_PLATFORM;
@@ -214,7 +219,7 @@ static bool lacks_challenge(struct ch_step *step, const struct authz_set *set)
 /* Whether the DNS has what the CA will look for in it; else step->out says what now. */
 static bool dns_is_ready(struct ch_step *step, const struct authz_set *set)
 {
-	struct ch_step_dns_item items[CH_WORK_NAMES_MAX];
+	struct ch_step_token items[CH_WORK_NAMES_MAX];
 	size_t n = 0;
 
 	for (size_t i = 0; i < set->n; i++) {
@@ -223,9 +228,27 @@ static bool dns_is_ready(struct ch_step *step, const struct authz_set *set)
 
 		if (authz->status == CH_ACME_PENDING && dns->status == CH_ACME_PENDING &&
 			ch_step_challenge(step, set->name_of[i]) == CH_ACME_DNS_01)
-			items[n++] = (struct ch_step_dns_item){set->name_of[i], dns->token};
+			items[n++] = (struct ch_step_token){set->name_of[i], dns->token};
 	}
 	return ch_step_dns_is_ready(step, items, n);
+}
+
+/* The same of the edges, for the CA that comes to them over TLS.  What an order before this one
+ * has answered is still to be looked for. */
+static bool tls_is_ready(struct ch_step *step, const struct authz_set *set)
+{
+	struct ch_step_token items[CH_WORK_NAMES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct ch_acme_authz *authz = &set->ans[i].authz;
+		const struct ch_acme_challenge *tls = &authz->challenges[CH_ACME_TLS_ALPN_01];
+
+		if (authz->status == CH_ACME_PENDING && tls->token &&
+			ch_step_challenge(step, set->name_of[i]) == CH_ACME_TLS_ALPN_01)
+			items[n++] = (struct ch_step_token){set->name_of[i], tls->token};
+	}
+	return ch_step_tls_is_ready(step, items, n);
 }
 
 /* Answers what is still to be answered; false when step->out says what now. */
@@ -267,7 +290,9 @@ static void validated(struct ch_step *step)
 
 static bool waits_for_edges(struct ch_step *step)
 {
-	return !ch_step_needs_no_edge(step) && ch_step_wait_for_edges(step);
+	return (ch_step_uses(step, CH_ACME_HTTP_01) ||
+		       ch_step_uses(step, CH_ACME_TLS_ALPN_01)) &&
+	       ch_step_wait_for_edges(step);
 }
 
 void ch_step_ordered(struct ch_step *step)
@@ -288,8 +313,8 @@ void ch_step_ordered(struct ch_step *step)
 		validated(step);
 	else if (count(&set, CH_ACME_VALID) + count_open(&set) < set.n)
 		begin_again(step);
-	else if (!lacks_challenge(step, &set) && !waits_for_edges(step) &&
-		 dns_is_ready(step, &set) && answer(step, &set)) {
+	else if (!lacks_challenge(step, &set) && tls_is_ready(step, &set) &&
+		 !waits_for_edges(step) && dns_is_ready(step, &set) && answer(step, &set)) {
 		notes = ch_step_notes_for_next(step);
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_VALIDATING;

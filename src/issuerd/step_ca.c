@@ -94,8 +94,9 @@ bool ch_step_tell_edges(struct ch_step *step)
 	struct ch_notes notes = work->notes;
 	bool told = true;
 
-	/* No edge has to answer for names that the DNS answers for. */
-	if (ch_step_needs_no_edge(step))
+	/* The record of a tls-alpn-01 token says it too, and for names that the DNS answers
+	 * for no edge has to. */
+	if (!ch_step_uses(step, CH_ACME_HTTP_01))
 		return false;
 	for (size_t i = 0; i < work->n_names; i++)
 		told &= is_told(step, i);

@@ -48,12 +48,12 @@ enum ch_acme_challenge_type ch_step_challenge(const struct ch_step *step, size_t
 						    : step->issuer->config->challenge;
 }
 
-bool ch_step_needs_no_edge(const struct ch_step *step)
+bool ch_step_uses(const struct ch_step *step, enum ch_acme_challenge_type type)
 {
 	for (size_t i = 0; i < step->work->n_names; i++)
-		if (ch_step_challenge(step, i) == CH_ACME_HTTP_01)
-			return false;
-	return true;
+		if (ch_step_challenge(step, i) == type)
+			return true;
+	return false;
 }
 
 /* Moments first, for which the order stays with its worker; then it waits in its row. */
@@ -148,7 +148,7 @@ static void note(struct ch_step *step, struct ch_notes *notes)
 	step->out->go_on = true; /* and not kept: whoever goes on has to know what is there */
 }
 
-static bool find_targets(struct ch_step *step, const struct ch_step_dns_item *items, size_t n,
+static bool find_targets(struct ch_step *step, const struct ch_step_token *items, size_t n,
 	struct ch_notes *notes)
 {
 	bool bad[CH_WORK_NAMES_MAX] = {false};
@@ -179,7 +179,7 @@ static bool find_targets(struct ch_step *step, const struct ch_step_dns_item *it
 	return !n_bad;
 }
 
-bool ch_step_dns_is_ready(struct ch_step *step, const struct ch_step_dns_item *items, size_t n)
+bool ch_step_dns_is_ready(struct ch_step *step, const struct ch_step_token *items, size_t n)
 {
 	struct ch_notes notes = step->work->notes;
 	size_t n_noted = 0;

@@ -38,9 +38,8 @@ static void fill_asker(
 
 json_t *ch_issuer_caa_advice(struct ch_issuer *issuer)
 {
-	const char *methods = issuer->config->challenge == CH_ACME_DNS_01 ? "dns-01"
-			      : issuer->dns_desk			  ? "http-01,dns-01"
-									  : "http-01";
+	enum ch_acme_challenge_type challenge = issuer->config->challenge;
+	const char *also = issuer->dns_desk && challenge != CH_ACME_DNS_01 ? ",dns-01" : "";
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < issuer->n_cas; i++) {
@@ -53,8 +52,9 @@ json_t *ch_issuer_caa_advice(struct ch_issuer *issuer)
 		if (!asker.n_identities || !account[0])
 			continue;
 		(void)json_array_append_new(
-			list, json_sprintf("%s; accounturi=%s; validationmethods=%s",
-				      asker.identities[0], account, methods));
+			list, json_sprintf("%s; accounturi=%s; validationmethods=%s%s",
+				      asker.identities[0], account,
+				      ch_acme_challenge_str(challenge), also));
 	}
 	return list;
 }
@@ -140,12 +140,12 @@ bool ch_step_preflight(struct ch_step *step)
 	if (!issuer->preflight || work->notes.polls >= LOOKS_MAX)
 		return true;
 	/* An edge that does not know the name yet would fail the self-check. */
-	if (issuer->config->self_check && !work->renewal && !ch_step_needs_no_edge(step) &&
-		ch_step_wait_for_edges(step))
+	if (issuer->config->self_check && !work->renewal &&
+		ch_step_uses(step, CH_ACME_HTTP_01) && ch_step_wait_for_edges(step))
 		return false;
 	for (size_t i = 0; i < work->n_names; i++) {
 		subject.name = work->names[i];
-		subject.by_dns = ch_step_challenge(step, i) == CH_ACME_DNS_01;
+		subject.method = ch_step_challenge(step, i);
 		ch_preflight_look(issuer->preflight, &subject, &results[i]);
 		waiting += results[i].fate == CH_PREFLIGHT_WAIT;
 		bad += results[i].fate == CH_PREFLIGHT_BAD;

@@ -119,14 +119,6 @@ static int sign_record(const struct publication *pub, const char *name, struct c
 	return ch_record_sign(&record, pub->issuer->signer, out);
 }
 
-static json_t *bytes_json(const uint8_t *bytes, size_t len)
-{
-	CH_AUTO_BUF struct ch_buf text;
-
-	ch_buf_init(&text, CH_B64U_TEXT_B(CH_CHAIN_MAX_B) + 1);
-	return ch_b64u_add(&text, bytes, len) ? NULL : json_string(ch_buf_str(&text));
-}
-
 static int build_records(const struct publication *pub, json_t *list, struct ch_err *err)
 {
 	for (size_t i = 0; i < pub->work->n_names; i++) {
@@ -136,7 +128,7 @@ static int build_records(const struct publication *pub, json_t *list, struct ch_
 		ch_buf_init(&record, CH_RECORD_MAX_B);
 		rc = sign_record(pub, pub->work->names[i], &record);
 		if (rc == CH_OK &&
-			json_array_append_new(list, bytes_json(record.data, record.len)))
+			json_array_append_new(list, ch_write_bytes(record.data, record.len)))
 			rc = CH_ENOMEM;
 		if (rc)
 			return ch_err_set(err, rc, "record-not-made",
@@ -156,8 +148,9 @@ static json_t *build_body(const struct publication *pub, json_t *records)
 	char spki[2 * CH_SHA256_B + 1];
 
 	ch_hex_encode(info->spki_sha256, CH_SHA256_B, spki);
-	return json_pack("{sososssssssssssosO}", "leaf", bytes_json(pub->leaf, pub->leaf_len),
-		"chain", bytes_json(pub->block.data, pub->block.len), "serial", info->serial,
+	return json_pack("{sososssssssssssosO}", "leaf",
+		ch_write_bytes(pub->leaf, pub->leaf_len), "chain",
+		ch_write_bytes(pub->block.data, pub->block.len), "serial", info->serial,
 		"issuer", info->issuer, "not_before",
 		ch_time_str(info->not_before_s * CH_SECOND_MS, not_before), "not_after",
 		ch_time_str(info->not_after_s * CH_SECOND_MS, not_after), "spki_sha256", spki,

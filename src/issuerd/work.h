@@ -41,6 +41,9 @@ struct ch_notes {
 	/* TXT records that are, or may be, in the DNS for the order. */
 	struct ch_notes_dns dns[CH_WORK_NAMES_MAX];
 	size_t n_dns;
+	/* Tokens that the edges were given, by the order's names; "": none. */
+	char tokens[CH_WORK_NAMES_MAX][CH_ACME_TOKEN_B];
+	int64_t tokens_until_ms; /* from then on edges do not answer for them */
 };
 
 /* A fresh JSON object; NULL when out of memory. */

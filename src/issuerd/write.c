@@ -39,6 +39,7 @@ void ch_write_done(struct ch_write *w)
 	free(w->csr);
 	free(w->sealed);
 	json_decref(w->publish);
+	json_decref(w->challenges);
 	ch_write_init(w);
 }
 
@@ -54,14 +55,14 @@ static int put_time(json_t *doc, const char *key, int64_t at_ms)
 	return put(doc, key, json_string(ch_time_str(at_ms, text)));
 }
 
-static int put_bytes(json_t *doc, const char *key, const uint8_t *bytes, size_t len)
+json_t *ch_write_bytes(const uint8_t *bytes, size_t len)
 {
 	CH_AUTO_FREE char *text = malloc(CH_B64U_TEXT_B(len));
 
 	if (!text)
-		return CH_ENOMEM;
+		return NULL;
 	ch_b64u_encode(bytes, len, text);
-	return put(doc, key, json_string(text));
+	return json_string(text);
 }
 
 static json_t *reason_json(const struct ch_reason *reason)
@@ -140,9 +141,9 @@ static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work
 	if (rc == CH_OK && w->has_notes)
 		rc = put(doc, "acme", ch_notes_json(&w->notes));
 	if (rc == CH_OK && w->csr)
-		rc = put_bytes(doc, "csr", w->csr, w->csr_len);
+		rc = put(doc, "csr", ch_write_bytes(w->csr, w->csr_len));
 	if (rc == CH_OK && w->sealed)
-		rc = put_bytes(doc, "sealed", w->sealed, w->sealed_len);
+		rc = put(doc, "sealed", ch_write_bytes(w->sealed, w->sealed_len));
 	if (rc == CH_OK && w->has_attempts)
 		rc = put(doc, "attempts", json_integer((json_int_t)w->attempts));
 	if (rc == CH_OK && w->has_reason)
@@ -151,6 +152,8 @@ static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work
 		rc = put_limited(doc, w);
 	if (rc == CH_OK && w->answer_under)
 		rc = put_answerers(doc, w, work);
+	if (rc == CH_OK && w->challenges)
+		rc = put(doc, "challenges", json_incref(w->challenges));
 	if (rc == CH_OK && w->has_state && w->state == CH_ORDER_FAILED)
 		rc = put_verdicts(doc, w, work);
 	return rc;

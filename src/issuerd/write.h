@@ -57,7 +57,9 @@ struct ch_write {
 	int64_t limited_until_ms;
 	uint64_t answer_under; /* the hint of the account that edges are to answer under; 0:
 				  keep */
-	const char *limited_account;		       /* the issuer's */
+	const char *limited_account; /* the issuer's */
+	/* Owned: signed records of kind CHALLENGE, for the edges; NULL: none. */
+	json_t *challenges;
 	struct ch_verdict verdicts[CH_WORK_NAMES_MAX]; /* state `failed`: one per name */
 	json_t *publish; /* owned: the body of publish, without the fence; else NULL */
 };
@@ -66,6 +68,8 @@ void ch_write_init(struct ch_write *w);
 void ch_write_done(struct ch_write *w);
 #define CH_AUTO_WRITE CH_CLEANUP(ch_write_done)
 
+/* Text as the API has bytes; NULL when out of memory. */
+json_t *ch_write_bytes(const uint8_t *bytes, size_t len);
 /* The body for the store, with the fence of work.  The caller releases it; NULL when out of
  * memory. */
 json_t *ch_write_json(const struct ch_write *w, const struct ch_work *work);

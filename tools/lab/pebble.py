@@ -40,13 +40,14 @@ def make_api_certificate(folder):
 
 
 class Pebble:
-    """folder: scratch; http_port: where it looks for http-01 answers."""
+    """folder: scratch; http_port, tls_port: where it looks for http-01 and tls-alpn-01 answers."""
 
     def __init__(self, folder, http_port, validity_s=7776000, nonce_reject=5, eab=None, env=None,
-                 resolver=None):
+                 resolver=None, tls_port=None):
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.http_port = http_port
+        self.tls_port = tls_port or ports.free_port()
         self.dns_port, self.dns_manage_port = ports.free_port(), ports.free_port()
         self.port, self.manage_port = ports.free_port(), ports.free_port()
         self.validity_s = validity_s
@@ -73,7 +74,7 @@ class Pebble:
             "managementListenAddress": f"127.0.0.1:{self.manage_port}",
             "certificate": str(self.folder / "api.pem"),
             "privateKey": str(self.folder / "api.key"),
-            "httpPort": self.http_port, "tlsPort": ports.free_port(), "ocspResponderURL": "",
+            "httpPort": self.http_port, "tlsPort": self.tls_port, "ocspResponderURL": "",
             "certificateValidityPeriod": self.validity_s,
             "externalAccountBindingRequired": bool(self.eab),
             "externalAccountMACKeys": self.eab}}

@@ -34,6 +34,7 @@ class Site:
         self.nginx = nginx.Nginx(self.folder / "nginx", self.herd.folder / "edge/nginx-certherd.conf",
                                  self.upstream.port, http_port=self.pebble.http_port,
                                  **(nginx_options or {}))
+        self.pebble.tls_port = self.nginx.https_port
         self.settings = settings or {}
         self.root = self.folder / "root.pem"
 

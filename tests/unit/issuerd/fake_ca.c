@@ -241,6 +241,8 @@ static void on_authz(struct call *c, unsigned id, unsigned i)
 	if (c->ca->dns_challenge)
 		ch_buf_addf(body,
 			",{\"type\":\"dns-01\",\"token\":\"d\",\"url\":\"" FAKE_URL "/d\"}");
+	if (c->ca->tls_challenge)
+		add_challenge(c, "tls-alpn-01", id, i);
 	if (!c->ca->no_http_challenge)
 		add_challenge(c, "http-01", id, i);
 	ch_buf_add_str(body, "]}");

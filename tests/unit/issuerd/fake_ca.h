@@ -66,7 +66,8 @@ struct fake_ca {
 	const char *initial_authz; /* status of new authorizations, default "pending" */
 	bool no_http_challenge;
 	bool dns_challenge; /* is offered too */
-	bool upper_case;    /* identifiers come back in capitals */
+	bool tls_challenge;
+	bool upper_case; /* identifiers come back in capitals */
 	int polls;
 	int processing;
 	const char *order_error; /* the order becomes invalid at finalize, with this */

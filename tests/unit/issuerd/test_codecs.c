@@ -229,11 +229,16 @@ static void notes_round_trip(void **state)
 		.polls = 3,
 		.waits = 2,
 		.probes = 1,
-		.edges_since_ms = 1790000000001};
+		.edges_since_ms = 1790000000001,
+		.tokens = {"", "aZ09-_"},
+		.tokens_until_ms = 1790000000002};
 	struct ch_notes back;
 	json_auto_t *doc = ch_notes_json(&notes);
 
 	assert_int_equal(ch_notes_read(doc, &back), CH_OK);
+	assert_string_equal(back.tokens[0], "");
+	assert_string_equal(back.tokens[1], "aZ09-_");
+	assert_int_equal(back.tokens_until_ms, 1790000000002);
 	assert_string_equal(back.order, notes.order);
 	assert_string_equal(back.authz[1], notes.authz[1]);
 	assert_int_equal(back.expires_ms, notes.expires_ms);
@@ -252,6 +257,10 @@ static void notes_that_are_not_ours_are_refused(void **state)
 		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[\"a\"]}",
 		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[1,2,3]}",
 		"{\"order\":\"\",\"finalize\":\"\",\"edges_since\":-1}",
+		"{\"order\":\"\",\"finalize\":\"\",\"tokens_until\":-1}",
+		"{\"order\":\"\",\"finalize\":\"\",\"tokens\":[1]}",
+		"{\"order\":\"\",\"finalize\":\"\",\"tokens\":[\"a b\"]}",
+		"{\"order\":\"\",\"finalize\":\"\",\"tokens\":[\"a\",\"b\",\"c\"]}",
 		"[]",
 	};
 	struct ch_notes notes;
@@ -405,6 +414,36 @@ static void the_configuration_has_its_defaults(void **state)
 	assert_int_equal(config->cas[0].signup.n_contacts, 2);
 }
 
+static void the_challenge_is_configured(void **state)
+{
+	static const struct {
+		const char *text;
+		enum ch_acme_challenge_type want;
+		bool self_check;
+	} good[] = {
+		{"", CH_ACME_HTTP_01, true},
+		{"challenge = http-01\n", CH_ACME_HTTP_01, true},
+		{"challenge = tls-alpn-01\n", CH_ACME_TLS_ALPN_01, false},
+		{"challenge = tls-alpn-01\nself_check = off\n", CH_ACME_TLS_ALPN_01, false},
+		{"challenge = dns-01\n[dns]\nmethod = hook\nhook = /bin/true\n", CH_ACME_DNS_01,
+			true},
+	};
+	CH_AUTO_FREE struct ch_issuer_config *config = calloc(1, sizeof(*config));
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(good); i++) {
+		struct ch_err err = {0};
+		char text[300];
+
+		snprintf(text, sizeof(text),
+			"[issuer]\ndirectory = https://ca/d\naddresses = 192.0.2.1\n%s",
+			good[i].text);
+		assert_int_equal(read_config(text, config, &err), CH_OK);
+		assert_int_equal(config->challenge, good[i].want);
+		assert_int_equal(config->self_check, good[i].self_check);
+		assert_true(config->preflight);
+	}
+}
+
 static void mistakes_in_the_configuration_are_refused(void **state)
 {
 	static const char *const bad[] = {"", "directory = http://ca/dir\n",
@@ -414,6 +453,10 @@ static void mistakes_in_the_configuration_are_refused(void **state)
 		"directory = https://ca/d\neab_kid = x\n",
 		"directory = https://ca/d\nworkers = 0\n",
 		"directory = https://ca/d\nlog_level = loud\n",
+		"directory = https://ca/d\nchallenge = tls-sni-01\n",
+		"directory = https://ca/d\nchallenge = dns-01\n",
+		/* It would ask over http. */
+		"directory = https://ca/d\nchallenge = tls-alpn-01\nself_check = on\n",
 		"directory = https://ca/d\ndirectry = x\n"};
 	CH_AUTO_FREE struct ch_issuer_config *config = calloc(1, sizeof(*config));
 
@@ -446,6 +489,7 @@ int main(void)
 		cmocka_unit_test(broken_leased_orders_are_refused),
 		cmocka_unit_test(writes_say_only_what_changes),
 		cmocka_unit_test(the_configuration_has_its_defaults),
+		cmocka_unit_test(the_challenge_is_configured),
 		cmocka_unit_test(mistakes_in_the_configuration_are_refused),
 	};
 

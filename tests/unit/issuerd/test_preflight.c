@@ -372,7 +372,7 @@ static struct ch_preflight_subject subject_of(const char *name)
 	return (struct ch_preflight_subject){.name = name,
 		.order = 34,
 		.thumbprint = PRINT,
-		.by_dns = strncmp(name, "*.", 2) == 0};
+		.method = strncmp(name, "*.", 2) == 0 ? CH_ACME_DNS_01 : CH_ACME_HTTP_01};
 }
 
 static struct ch_preflight_result result_of(const char *name)
