@@ -64,5 +64,7 @@ struct ch_store {
 
 CH_MUST int ch_sqlite_open(const char *path, const struct ch_store_options *options,
 	struct ch_store **ret_store, struct ch_err *err);
+CH_MUST int ch_postgres_open(const char *url, const struct ch_store_options *options,
+	struct ch_store **ret_store, struct ch_err *err);
 
 #endif

@@ -5,5 +5,7 @@
 
 extern const char *const ch_migrations_sqlite[];
 extern const unsigned ch_migrations_sqlite_n;
+extern const char *const ch_migrations_postgres[];
+extern const unsigned ch_migrations_postgres_n;
 
 #endif

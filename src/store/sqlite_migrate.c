@@ -1,24 +1,27 @@
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/clock.h"
+#include "store/db_sqlite.h"
 #include "store/migrations.h"
-#include "store/sqlite_work.h"
+#include "store/sql_work.h"
+#include "store/sqlite_migrate.h"
 
 /* The version that brought policies. */
 #define POLICY_VERSION 2
 /* PRAGMA application_id of our files: "CRTH". */
 #define APPLICATION_ID INT64_C(0x43525448)
 
-static int check_owner(struct ch_sq *sq, const char *path, int64_t version, struct ch_err *err)
+static int check_owner(struct ch_db *db, const char *path, int64_t version, struct ch_err *err)
 {
 	int64_t id;
 	int64_t tables;
-	int rc = ch_sq_get_i64(sq, &id, "PRAGMA application_id", "");
+	int rc = ch_db_get_i64(db, &id, "PRAGMA application_id", "");
 
 	if (!rc)
-		rc = ch_sq_get_i64(sq, &tables, "SELECT count(*) FROM sqlite_schema", "");
+		rc = ch_db_get_i64(db, &tables, "SELECT count(*) FROM sqlite_schema", "");
 	if (rc)
-		return ch_sq_err(sq, path, err);
+		return ch_db_err(db, path, err);
 	if (id != APPLICATION_ID && (id || tables || version))
 		return ch_err_set(err, CH_EUNSUPPORTED, "bad-database",
 			"%.300s is an SQLite database of another program", path);
@@ -32,9 +35,9 @@ static int check_owner(struct ch_sq *sq, const char *path, int64_t version, stru
 }
 
 /* Edges learn a name's tenant from its policy: names from before there were any have none. */
-static int tell_tenants(struct ch_sq *sq)
+static int tell_tenants(struct ch_db *db)
 {
-	struct ch_work w = {.sq = sq, .now = ch_now_ms()};
+	struct ch_work w = {.db = db, .now = ch_now_ms()};
 	struct ch_work_tx before;
 	int rc = ch_work_load_meta(&w);
 
@@ -44,48 +47,44 @@ static int tell_tenants(struct ch_sq *sq)
 	return rc ? rc : ch_work_save_meta(&w, &before);
 }
 
-static int migrate_locked(struct ch_sq *sq, const char *path, struct ch_err *err)
+static int migrate_locked(struct ch_db *db, const char *path, struct ch_err *err)
 {
 	int64_t version;
 	int64_t found;
-	int rc = ch_sq_get_i64(sq, &version, "PRAGMA user_version", "");
+	int rc = ch_db_get_i64(db, &version, "PRAGMA user_version", "");
 
 	if (rc)
-		return ch_sq_err(sq, path, err);
-	rc = check_owner(sq, path, version, err);
+		return ch_db_err(db, path, err);
+	rc = check_owner(db, path, version, err);
 	if (rc)
 		return rc;
 	for (found = version; version < (int64_t)ch_migrations_sqlite_n; version++) {
-		char *note;
+		char note[128];
 
-		if (ch_sq_script(sq, ch_migrations_sqlite[version]))
-			return ch_sq_err(sq, path, err);
-		note = sqlite3_mprintf(
-			"PRAGMA user_version = %lld; PRAGMA application_id = %lld",
-			(long long)version + 1, (long long)APPLICATION_ID);
-		if (!note)
-			return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
-		rc = ch_sq_script(sq, note);
-		sqlite3_free(note);
-		if (rc)
-			return ch_sq_err(sq, path, err);
+		if (ch_db_script(db, ch_migrations_sqlite[version]))
+			return ch_db_err(db, path, err);
+		snprintf(note, sizeof(note),
+			"PRAGMA user_version = %" PRId64 "; PRAGMA application_id = %" PRId64,
+			version + 1, APPLICATION_ID);
+		if (ch_db_script(db, note))
+			return ch_db_err(db, path, err);
 	}
 	/* After all scripts: it works on the newest schema. */
-	if (found > 0 && found < POLICY_VERSION && tell_tenants(sq))
-		return ch_sq_err(sq, path, err);
+	if (found > 0 && found < POLICY_VERSION && tell_tenants(db))
+		return ch_db_err(db, path, err);
 	return CH_OK;
 }
 
-int ch_sqlite_migrate(struct ch_sq *sq, const char *path, struct ch_err *err)
+int ch_sqlite_migrate(struct ch_db *db, const char *path, struct ch_err *err)
 {
 	int rc;
 
-	if (ch_sq_script(sq, "BEGIN IMMEDIATE"))
-		return ch_sq_err(sq, path, err);
-	rc = migrate_locked(sq, path, err);
-	if (!rc && ch_sq_script(sq, "COMMIT"))
-		rc = ch_sq_err(sq, path, err);
-	if (rc && !sqlite3_get_autocommit(sq->db) && ch_sq_script(sq, "ROLLBACK"))
-		return ch_sq_err(sq, path, err);
+	if (ch_db_script(db, "BEGIN IMMEDIATE"))
+		return ch_db_err(db, path, err);
+	rc = migrate_locked(db, path, err);
+	if (!rc && ch_db_script(db, "COMMIT"))
+		rc = ch_db_err(db, path, err);
+	if (rc && ch_db_in_transaction(db) && ch_db_script(db, "ROLLBACK"))
+		return ch_db_err(db, path, err);
 	return rc;
 }

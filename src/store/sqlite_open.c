@@ -1,15 +1,27 @@
+/* SQLite: one process per file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
-#include "store/sqlite_calendar.h"
+#include "store/db_sqlite.h"
+#include "store/sql_calendar.h"
+#include "store/sqlite_migrate.h"
 
-#define DEFAULT_QUEUE 4096
-#define DEFAULT_READERS 8
+struct sqlite_store {
+	struct ch_sql_store sql; /* first */
+	int lock_fd;
+	const char *path; /* while it is opened */
+};
+
+static struct sqlite_store *sqlite_of(struct ch_sql_store *store)
+{
+	return (struct sqlite_store *)store;
+}
 
 /* The lock is a file of its own: SQLite loses its locks when somebody in the process closes
  * another descriptor of the database. */
@@ -45,116 +57,81 @@ static int make_private(const char *path, struct ch_err *err)
 	return CH_OK;
 }
 
-static int open_writer(struct ch_sqlite *store, const char *path, struct ch_err *err)
+static void note_change(
+	void *arg, int what, const char *schema, const char *table, sqlite3_int64 rowid)
 {
-	int rc = ch_sq_open(path, SQLITE_OPEN_READWRITE, &store->writer, err);
+	if (strcmp(table, "renewal_slot") == 0)
+		ch_slots_changed(arg, rowid);
+}
+
+static int open_writer(struct ch_sql_store *store, const char *path, struct ch_err *err)
+{
+	int rc = ch_db_sqlite_open(path, SQLITE_OPEN_READWRITE, &store->writer, err);
 
 	if (rc)
 		return rc;
-	if (ch_sq_script(store->writer, "PRAGMA journal_mode = WAL;"
+	if (ch_db_script(store->writer, "PRAGMA journal_mode = WAL;"
 					"PRAGMA synchronous = FULL;"
 					"PRAGMA cache_size = -32000;"
 					"PRAGMA temp_store = MEMORY;"
 					"PRAGMA secure_delete = FAST;"
 					"PRAGMA wal_autocheckpoint = 16000;"
 					"PRAGMA journal_size_limit = 67108864"))
-		return ch_sq_err(store->writer, path, err);
+		return ch_db_err(store->writer, path, err);
 	rc = ch_sqlite_migrate(store->writer, path, err);
 	if (rc)
 		return rc;
 	store->slots = calloc(1, sizeof(*store->slots));
 	if (!store->slots)
 		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
-	ch_slots_watch(store->slots, store->writer);
+	store->slots->is_told = true;
+	sqlite3_update_hook(ch_db_sqlite_of(store->writer), note_change, store->slots);
 	return CH_OK;
 }
 
-static int open_readers(struct ch_sqlite *store, const char *path, size_t n, struct ch_err *err)
+static int open_reader(struct ch_sql_store *store, struct ch_db **ret_db, struct ch_err *err)
 {
-	store->readers = calloc(n, sizeof(struct ch_sq *));
-	if (!store->readers)
-		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
-	for (; store->n_readers < n; store->n_readers++) {
-		int rc = ch_sq_open(
-			path, SQLITE_OPEN_READONLY, &store->readers[store->n_readers], err);
+	return ch_db_sqlite_open(sqlite_of(store)->path, SQLITE_OPEN_READONLY, ret_db, err);
+}
 
-		if (rc)
-			return rc;
-		store->n_idle++;
-	}
+static int sqlite_mend(struct ch_db *db)
+{
 	return CH_OK;
 }
 
-static void sqlite_close(struct ch_store *base)
+static int nothing_to_do(struct ch_sql_store *store, struct ch_work *w)
 {
-	struct ch_sqlite *store = ch_sqlite_of(base);
-
-	ch_sqlite_writer_stop(store);
-	for (size_t i = 0; i < store->n_idle; i++)
-		ch_sq_close(store->readers[i]);
-	free(store->readers);
-	ch_sq_close(store->writer);
-	free(store->slots);
-	if (store->lock_fd >= 0)
-		close(store->lock_fd);
-	pthread_cond_destroy(&store->queue_cond);
-	pthread_cond_destroy(&store->reader_cond);
-	pthread_mutex_destroy(&store->lock);
-	free(store);
+	return CH_OK;
 }
 
-static void sqlite_on_commit(struct ch_store *base,
-	void (*fn)(const struct ch_store_change *change, void *arg), void *arg)
+static void sqlite_close(struct ch_sql_store *store)
 {
-	struct ch_sqlite *store = ch_sqlite_of(base);
-
-	pthread_mutex_lock(&store->lock);
-	store->on_commit = fn;
-	store->on_commit_arg = arg;
-	pthread_mutex_unlock(&store->lock);
+	if (sqlite_of(store)->lock_fd >= 0)
+		close(sqlite_of(store)->lock_fd);
 }
 
-static const struct ch_store_backend sqlite_backend = {
+static const struct ch_sql_kind sqlite_kind = {
+	.begin_read = "BEGIN",
+	.begin_write = "BEGIN IMMEDIATE",
+	.schema = "PRAGMA user_version",
+	.mend = sqlite_mend,
+	.begun = nothing_to_do,
+	.to_commit = nothing_to_do,
 	.close = sqlite_close,
-	.on_commit = sqlite_on_commit,
-	.submit = ch_sqlite_submit,
-	.get_domain = ch_sqlite_get_domain,
-	.list_domains = ch_sqlite_list_domains,
-	.get_history = ch_sqlite_get_history,
-	.get_certs = ch_sqlite_get_certs,
-	.get_order = ch_sqlite_get_order,
-	.list_orders = ch_sqlite_list_orders,
-	.read_feed = ch_sqlite_read_feed,
-	.read_records = ch_sqlite_read_records,
-	.pool_head = ch_sqlite_pool_head,
-	.list_pools = ch_sqlite_list_pools,
-	.list_edges = ch_sqlite_list_edges,
-	.list_tickets = ch_sqlite_list_tickets,
-	.list_alerts = ch_sqlite_list_alerts,
-	.get_danger = ch_sqlite_get_danger,
-	.get_rekey = ch_sqlite_get_rekey,
-	.get_limits = ch_sqlite_get_limits,
-	.next_ask = ch_sqlite_next_ask,
-	.get_calendar = ch_sqlite_get_calendar,
-	.next_due = ch_sqlite_next_due,
-	.get_status = ch_sqlite_get_status,
-	.get_figures = ch_sqlite_get_figures,
-	.list_audit = ch_sqlite_list_audit,
 };
 
-static int open_parts(struct ch_sqlite *store, const char *path,
-	const struct ch_store_options *options, struct ch_err *err)
+static int open_parts(
+	struct sqlite_store *store, const struct ch_store_options *options, struct ch_err *err)
 {
-	int rc = take_lock(path, &store->lock_fd, err);
+	int rc = take_lock(store->path, &store->lock_fd, err);
 
 	if (!rc)
-		rc = make_private(path, err);
+		rc = make_private(store->path, err);
 	if (!rc)
-		rc = open_writer(store, path, err);
+		rc = open_writer(&store->sql, store->path, err);
 	if (!rc)
-		rc = open_readers(store, path,
-			options->readers ? options->readers : DEFAULT_READERS, err);
-	if (!rc && ch_sqlite_writer_start(store))
+		rc = ch_sql_open_readers(&store->sql, options->readers, open_reader, err);
+	if (!rc && ch_sql_writer_start(&store->sql))
 		rc = ch_err_set(err, CH_EIO, "internal", "cannot start the writer thread");
 	return rc;
 }
@@ -162,55 +139,20 @@ static int open_parts(struct ch_sqlite *store, const char *path,
 int ch_sqlite_open(const char *path, const struct ch_store_options *options,
 	struct ch_store **ret_store, struct ch_err *err)
 {
-	struct ch_sqlite *store = calloc(1, sizeof(*store));
+	struct sqlite_store *store = calloc(1, sizeof(*store));
 	int rc;
 
 	if (!store)
 		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
-	store->base.backend = &sqlite_backend;
+	ch_sql_init(&store->sql, &sqlite_kind, options);
 	store->lock_fd = -1;
-	store->edge_timeout_ms = options->edge_timeout_ms;
-	store->queue_max = options->queue_max ? options->queue_max : DEFAULT_QUEUE;
-	store->queue_tail = &store->queue_head;
-	pthread_mutex_init(&store->lock, NULL);
-	pthread_cond_init(&store->queue_cond, NULL);
-	pthread_cond_init(&store->reader_cond, NULL);
-	rc = open_parts(store, path, options, err);
+	store->path = path;
+	rc = open_parts(store, options, err);
+	store->path = NULL;
 	if (rc) {
-		sqlite_close(&store->base);
+		ch_sql_close(&store->sql.base);
 		return rc;
 	}
-	*ret_store = &store->base;
+	*ret_store = &store->sql.base;
 	return CH_OK;
-}
-
-int ch_sqlite_read_begin(struct ch_sqlite *store, struct ch_sq **ret_sq)
-{
-	struct ch_sq *sq;
-	int rc;
-
-	pthread_mutex_lock(&store->lock);
-	while (!store->n_idle)
-		pthread_cond_wait(&store->reader_cond, &store->lock);
-	sq = store->readers[--store->n_idle];
-	pthread_mutex_unlock(&store->lock);
-	rc = ch_sq_run(sq, "BEGIN", "");
-	if (rc) {
-		ch_sqlite_read_end(store, sq);
-		return rc;
-	}
-	*ret_sq = sq;
-	return CH_OK;
-}
-
-/* A read transaction has nothing to lose: closing it cannot fail in a way that matters, and a
- * connection that is stuck says so at the next BEGIN. */
-void ch_sqlite_read_end(struct ch_sqlite *store, struct ch_sq *sq)
-{
-	if (!sqlite3_get_autocommit(sq->db))
-		(void)!ch_sq_run(sq, "COMMIT", "");
-	pthread_mutex_lock(&store->lock);
-	store->readers[store->n_idle++] = sq;
-	pthread_cond_signal(&store->reader_cond);
-	pthread_mutex_unlock(&store->lock);
 }

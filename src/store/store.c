@@ -14,8 +14,10 @@ int ch_store_open(
 
 	if (strncmp(database, "sqlite:", 7) == 0 && database[7])
 		return ch_sqlite_open(database + 7, options, ret_store, err);
+	if (strncmp(database, "postgresql://", 13) == 0 && database[13])
+		return ch_postgres_open(database, options, ret_store, err);
 	return ch_err_set(err, CH_EUNSUPPORTED, "bad-database",
-		"the database \"%.200s\" is not of the form sqlite:PATH", database);
+		"the database is neither of the form sqlite:PATH nor postgresql://…");
 }
 
 void ch_store_close(struct ch_store *store)

@@ -37,14 +37,17 @@ static int add_listen(const char *item, void *arg)
 	return CH_OK;
 }
 
-/* "sqlite:PATH" with PATH relative to the configuration. */
+/* "sqlite:PATH" with PATH relative to the configuration, or "postgresql://…". */
 static char *database_text(struct ch_conf *conf)
 {
 	const char *text = ch_conf_str(conf, SECTION, "database", "sqlite:store/certherd.db");
 	char *full;
 
+	if (strncmp(text, "postgresql://", 13) == 0)
+		return strdup(text);
 	if (strncmp(text, "sqlite:", 7) != 0 || !text[7]) {
-		ch_conf_fail(conf, SECTION, "database", "expected sqlite:PATH");
+		ch_conf_fail(conf, SECTION, "database",
+			"expected sqlite:PATH or postgresql://HOST/DATABASE");
 		return NULL;
 	}
 	if (text[7] == '/')

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <dirent.h>
+#include <libpq-fe.h>
 
 #include "base/buf.h"
 
@@ -13,10 +14,46 @@ static int64_t test_clock(void *arg)
 
 static void open_store(struct fixture *fx)
 {
-	struct ch_store_options options = {
-		.database = fx->database, .edge_timeout_ms = EDGE_TIMEOUT_MS};
+	/* Each reader is a process of the server. */
+	struct ch_store_options options = {.database = fx->database,
+		.edge_timeout_ms = EDGE_TIMEOUT_MS,
+		.readers = fx_is_postgres() ? 2 : 0};
 
 	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
+}
+
+bool fx_is_postgres(void)
+{
+	return getenv("CERTHERD_TEST_POSTGRES") != NULL;
+}
+
+static void run_on_server(const char *verb, const char *name, const char *how)
+{
+	char url[128];
+	char sql[128];
+	PGconn *conn;
+	PGresult *result;
+
+	snprintf(url, sizeof(url), "%s/postgres", getenv("CERTHERD_TEST_POSTGRES"));
+	conn = PQconnectdb(url);
+	snprintf(sql, sizeof(sql), "%s DATABASE \"%s\" %s", verb, name, how);
+	result = PQexec(conn, sql);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(conn));
+	PQclear(result);
+	PQfinish(conn);
+}
+
+/* CERTHERD_TEST_POSTGRES is the URL of a server, without a database's name. */
+static void name_database(struct fixture *fx)
+{
+	if (!fx_is_postgres()) {
+		snprintf(fx->database, sizeof(fx->database), "sqlite:%s/test.db", fx->dir);
+		return;
+	}
+	snprintf(fx->database, sizeof(fx->database), "%s/%s", getenv("CERTHERD_TEST_POSTGRES"),
+		fx->dir + strlen("/tmp/certherd-"));
+	run_on_server("CREATE", fx->dir + strlen("/tmp/certherd-"), "");
 }
 
 int fx_setup(void **state)
@@ -26,7 +63,7 @@ int fx_setup(void **state)
 	assert_non_null(fx);
 	snprintf(fx->dir, sizeof(fx->dir), "/tmp/certherd-store-XXXXXX");
 	assert_non_null(mkdtemp(fx->dir));
-	snprintf(fx->database, sizeof(fx->database), "sqlite:%s/test.db", fx->dir);
+	name_database(fx);
 	test_now_ms = START_MS;
 	ch_clock_set(test_clock, NULL);
 	assert_ok(ch_arena_new(0, &fx->arena));
@@ -57,6 +94,8 @@ int fx_teardown(void **state)
 
 	ch_store_close(fx->store);
 	ch_arena_free(fx->arena);
+	if (fx_is_postgres())
+		run_on_server("DROP", fx->dir + strlen("/tmp/certherd-"), "WITH (FORCE)");
 	fx_remove_dir(fx->dir);
 	free(fx);
 	return 0;

@@ -31,6 +31,9 @@ struct fixture {
 
 extern int64_t test_now_ms;
 
+/* Whether the tests run against PostgreSQL (CERTHERD_TEST_POSTGRES) and not SQLite. */
+bool fx_is_postgres(void);
+
 int fx_setup(void **state);
 int fx_teardown(void **state);
 /* Closes and opens again. */

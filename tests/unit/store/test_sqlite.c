@@ -142,7 +142,8 @@ static void a_database_of_another_program_is_refused(void **state)
 static void another_kind_of_database_is_refused(void **state)
 {
 	struct fixture *fx = *state;
-	static const char *const urls[] = {"", "sqlite:", "postgresql://db/x", "test.db"};
+	static const char *const urls[] = {
+		"", "sqlite:", "postgresql://", "mysql://db/x", "test.db"};
 
 	close_store(fx);
 	for (size_t i = 0; i < CH_ARRAY_LEN(urls); i++) {

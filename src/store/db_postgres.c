@@ -1,0 +1,682 @@
+#include "store/db_postgres.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* pg_type.dat */
+enum {
+	OID_BOOL = 16,
+	OID_BYTEA = 17,
+	OID_INT8 = 20,
+	OID_INT2 = 21,
+	OID_INT4 = 23,
+	OID_TEXT = 25
+};
+
+#define NAME_B 16
+
+struct pg_stmt {
+	struct ch_stmt base; /* first */
+	struct pg_db *db;
+	char name[NAME_B];
+	char *text;
+	Oid types[CH_DB_ARGS_MAX];
+	int n_args;
+	uint64_t prepared_in; /* the connection's number; 0: in none */
+	bool asked;	      /* its answer is to come */
+	PGresult *result;
+	int row;
+};
+
+/* What the server has not answered yet, in its order. */
+struct pending {
+	struct pg_stmt *stmt;
+	bool is_prepare;
+	bool keep; /* the rows are wanted */
+};
+
+struct pg_db {
+	struct ch_db base; /* first */
+	PGconn *conn;
+	const char *setup;
+	uint64_t number; /* of the connection, from 1 */
+	uint64_t n_stmts;
+	struct pending *pending;
+	size_t n_pending;
+	size_t room;
+	bool in_transaction;
+	int rc; /* latched until it was told */
+	int last_rc;
+	int64_t changes;
+	char error[256];
+};
+
+static const struct ch_db_driver driver;
+
+static struct pg_db *pg_of(struct ch_db *db)
+{
+	return (struct pg_db *)db;
+}
+
+static struct pg_stmt *stmt_of(struct ch_stmt *stmt)
+{
+	return (struct pg_stmt *)stmt;
+}
+
+static void note_text(struct pg_db *db, const char *text)
+{
+	size_t len;
+
+	snprintf(db->error, sizeof(db->error), "%s", text && *text ? text : "no answer");
+	len = strcspn(db->error, "\n");
+	db->error[len] = '\0';
+}
+
+/* The first error stands until it was told. */
+static void latch(struct pg_db *db, int rc, const char *text)
+{
+	if (db->rc)
+		return;
+	db->rc = rc;
+	note_text(db, text);
+}
+
+static void latch_lost(struct pg_db *db)
+{
+	latch(db, CH_EAGAIN, PQerrorMessage(db->conn));
+}
+
+static int tell(struct pg_db *db)
+{
+	int rc = db->rc;
+
+	if (rc)
+		db->last_rc = rc;
+	db->rc = CH_OK;
+	return rc;
+}
+
+static void ignore_notice(void *arg, const char *message)
+{
+}
+
+static void drop_result(struct pg_stmt *stmt)
+{
+	PQclear(stmt->result);
+	stmt->result = NULL;
+	stmt->asked = false;
+}
+
+static void forget_pending(struct pg_db *db)
+{
+	for (size_t i = 0; i < db->n_pending; i++)
+		if (db->pending[i].stmt)
+			db->pending[i].stmt->asked = false;
+	db->n_pending = 0;
+}
+
+/* After the connection was made. */
+static int begin_session(struct pg_db *db)
+{
+	PGresult *result = PQexec(db->conn, db->setup);
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK ||
+		    PQresultStatus(result) == PGRES_TUPLES_OK;
+
+	if (!good)
+		note_text(db, PQerrorMessage(db->conn));
+	PQclear(result);
+	if (!good || !PQenterPipelineMode(db->conn))
+		return CH_EAGAIN;
+	db->number++;
+	db->in_transaction = false;
+	db->rc = CH_OK;
+	return CH_OK;
+}
+
+/* A password does not belong into a configuration that is shown around. */
+static int check_url(const char *url, struct ch_err *err)
+{
+	char *message = NULL;
+	PQconninfoOption *options = PQconninfoParse(url, &message);
+	bool has_password = false;
+	int rc = CH_OK;
+
+	for (PQconninfoOption *o = options; o && o->keyword; o++)
+		has_password |= strcmp(o->keyword, "password") == 0 && o->val;
+	if (!options)
+		rc = ch_err_set(err, CH_EINVAL, "bad-database",
+			"the URL of the database: %.200s", message ? message : "out of memory");
+	else if (has_password)
+		rc = ch_err_set(err, CH_EINVAL, "bad-database",
+			"the URL of the database has a password in it: put that into a file "
+			"and "
+			"name the file, with ?passfile=PATH (libpq's format), or use a "
+			"certificate: ?sslcert=PATH&sslkey=PATH");
+	PQconninfoFree(options);
+	PQfreemem(message);
+	return rc;
+}
+
+/* What the URL does not say. */
+static PGconn *connect_to(const char *url)
+{
+	const char *const keys[] = {"connect_timeout", "fallback_application_name",
+		"target_session_attrs", "dbname", NULL};
+	const char *const values[] = {"3", "certherd", "read-write", url, NULL};
+
+	return PQconnectdbParams(keys, values, 1);
+}
+
+int ch_db_postgres_open(
+	const char *url, const char *setup, struct ch_db **ret_db, struct ch_err *err)
+{
+	struct pg_db *db;
+	int rc = check_url(url, err);
+
+	if (rc)
+		return rc;
+	db = calloc(1, sizeof(*db));
+	if (!db)
+		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
+	db->base.driver = &driver;
+	db->setup = setup;
+	db->conn = connect_to(url);
+	rc = CH_EAGAIN;
+	if (PQstatus(db->conn) == CONNECTION_OK) {
+		PQsetNoticeProcessor(db->conn, ignore_notice, NULL);
+		rc = begin_session(db);
+	} else {
+		note_text(db, PQerrorMessage(db->conn));
+	}
+	if (rc) {
+		rc = ch_err_set(err, rc, "store-busy", "PostgreSQL: %s", db->error);
+		ch_db_close(&db->base);
+		return rc;
+	}
+	*ret_db = &db->base;
+	return CH_OK;
+}
+
+static void pg_close(struct ch_db *base)
+{
+	struct pg_db *db = pg_of(base);
+
+	PQfinish(db->conn);
+	free(db->pending);
+	free(db);
+}
+
+/* A server that goes says why, and then there is the end to read. */
+static bool is_lost(struct pg_db *db)
+{
+	struct pollfd fd = {.fd = PQsocket(db->conn), .events = POLLIN};
+
+	if (PQstatus(db->conn) != CONNECTION_OK)
+		return true;
+	for (int i = 0; i < 3 && poll(&fd, 1, 0) > 0; i++)
+		if (!PQconsumeInput(db->conn))
+			return true;
+	return PQstatus(db->conn) != CONNECTION_OK;
+}
+
+uint64_t ch_db_postgres_times(struct ch_db *db)
+{
+	return pg_of(db)->number;
+}
+
+int ch_db_postgres_mend(struct ch_db *base)
+{
+	struct pg_db *db = pg_of(base);
+	int rc;
+
+	if (!is_lost(db))
+		return CH_OK;
+	forget_pending(db);
+	PQreset(db->conn);
+	if (PQstatus(db->conn) != CONNECTION_OK) {
+		note_text(db, PQerrorMessage(db->conn));
+		db->last_rc = CH_EAGAIN;
+		return CH_EAGAIN;
+	}
+	rc = begin_session(db);
+	if (rc)
+		db->last_rc = rc;
+	return rc;
+}
+
+static Oid type_of(char letter)
+{
+	switch (letter) {
+	case 't':
+		return OID_TEXT;
+	case 'b':
+		return OID_BYTEA;
+	case 'l':
+		return OID_BOOL;
+	default:
+		return OID_INT8;
+	}
+}
+
+static int pg_prepare(
+	struct ch_db *base, const char *sql, const char *fmt, struct ch_stmt **ret_stmt)
+{
+	struct pg_stmt *stmt = calloc(1, sizeof(*stmt));
+
+	if (!stmt)
+		return CH_ENOMEM;
+	stmt->base.driver = &driver;
+	stmt->db = pg_of(base);
+	stmt->text = ch_db_postgres_text(sql);
+	if (!stmt->text) {
+		free(stmt);
+		return CH_ENOMEM;
+	}
+	snprintf(stmt->name, sizeof(stmt->name), "s%llu",
+		(unsigned long long)++stmt->db->n_stmts);
+	for (; *fmt; fmt++)
+		stmt->types[stmt->n_args++] = type_of(*fmt);
+	*ret_stmt = &stmt->base;
+	return CH_OK;
+}
+
+static void pg_drop(struct ch_stmt *base)
+{
+	struct pg_stmt *stmt = stmt_of(base);
+
+	PQclear(stmt->result);
+	free(stmt->text);
+	free(stmt);
+}
+
+/* ---- what was sent, and its answers ---- */
+
+static int note_pending(struct pg_db *db, struct pg_stmt *stmt, bool is_prepare, bool keep)
+{
+	if (db->n_pending == db->room) {
+		size_t room = db->room ? db->room * 2 : 64;
+		void *pending = reallocarray(db->pending, room, sizeof(*db->pending));
+
+		if (!pending)
+			return CH_ENOMEM;
+		db->pending = pending;
+		db->room = room;
+	}
+	db->pending[db->n_pending++] = (struct pending){stmt, is_prepare, keep};
+	return CH_OK;
+}
+
+/* A COMMIT of a transaction that had failed is a roll-back, and no error to the server. */
+static bool is_undone_commit(const struct pg_stmt *stmt, const PGresult *result)
+{
+	return strcmp(stmt->text, "COMMIT") == 0 &&
+	       strcmp(PQcmdStatus((PGresult *)result), "ROLLBACK") == 0;
+}
+
+static void take_answer(struct pg_db *db, const struct pending *what, PGresult *result)
+{
+	struct pg_stmt *stmt = what->stmt;
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+		if (is_undone_commit(stmt, result))
+			latch(db, CH_EIO, "the transaction had failed");
+		if (!what->is_prepare)
+			db->changes = strtoll(PQcmdTuples(result), NULL, 10);
+		if (what->keep) {
+			stmt->result = result;
+			stmt->row = -1;
+			return;
+		}
+	} else {
+		if (what->is_prepare)
+			stmt->prepared_in = 0;
+		if (status != PGRES_PIPELINE_ABORTED) {
+			const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+			latch(db, state ? ch_db_postgres_rc(state) : CH_EAGAIN,
+				PQresultErrorMessage(result));
+		}
+	}
+	PQclear(result);
+}
+
+/* After an error the server passes over all that comes before the next sync. */
+static void resync(struct pg_db *db)
+{
+	PGresult *result;
+
+	if (!PQpipelineSync(db->conn)) {
+		latch_lost(db);
+		return;
+	}
+	while (PQstatus(db->conn) == CONNECTION_OK) {
+		ExecStatusType status;
+
+		result = PQgetResult(db->conn);
+		status = PQresultStatus(result);
+		PQclear(result);
+		if (result && status == PGRES_PIPELINE_SYNC)
+			return;
+	}
+	latch_lost(db);
+}
+
+/* Reads the answers to all that is pending. */
+static void take_answers(struct pg_db *db)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < db->n_pending; i++) {
+		PGresult *result = PQgetResult(db->conn);
+		ExecStatusType status = PQresultStatus(result);
+
+		if (!result || PQstatus(db->conn) != CONNECTION_OK) {
+			PQclear(result);
+			latch_lost(db);
+			break;
+		}
+		failed |= status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED;
+		take_answer(db, &db->pending[i], result);
+		PQclear(PQgetResult(db->conn)); /* the end of this one's results */
+	}
+	forget_pending(db);
+	if (failed && PQstatus(db->conn) == CONNECTION_OK)
+		resync(db);
+}
+
+static int pg_settle(struct ch_db *base)
+{
+	struct pg_db *db = pg_of(base);
+
+	if (db->n_pending > 0) {
+		if (!PQsendFlushRequest(db->conn) || PQflush(db->conn) < 0) {
+			latch_lost(db);
+			forget_pending(db);
+		} else {
+			take_answers(db);
+		}
+	}
+	return tell(db);
+}
+
+static int send_prepare(struct pg_db *db, struct pg_stmt *stmt)
+{
+	int rc;
+
+	if (stmt->prepared_in == db->number)
+		return CH_OK;
+	rc = note_pending(db, stmt, true, false);
+	if (rc)
+		return rc;
+	if (!PQsendPrepare(db->conn, stmt->name, stmt->text, stmt->n_args, stmt->types)) {
+		db->n_pending--;
+		latch_lost(db);
+		return tell(db);
+	}
+	stmt->prepared_in = db->number;
+	return CH_OK;
+}
+
+/* In binary; number is room for one. */
+static void put_value(
+	const struct ch_db_arg *arg, uint64_t *number, const char **ret_value, int *ret_len)
+{
+	*number = htobe64((uint64_t)arg->i);
+	if (arg->type == 'l')
+		memset(number, arg->i != 0, 1);
+	*ret_len = arg->type == 'i'   ? (int)sizeof(*number)
+		   : arg->type == 'l' ? 1
+				      : (int)arg->len;
+	*ret_value = arg->is_null ? NULL : arg->bytes ? arg->bytes : (const char *)number;
+}
+
+/* keep is decided by who comes next, step or run. */
+static int pg_bind(
+	struct ch_db *base, struct ch_stmt *stmt_base, const struct ch_db_arg *args, size_t n)
+{
+	struct pg_db *db = pg_of(base);
+	struct pg_stmt *stmt = stmt_of(stmt_base);
+	const char *values[CH_DB_ARGS_MAX];
+	int lens[CH_DB_ARGS_MAX];
+	int formats[CH_DB_ARGS_MAX];
+	uint64_t numbers[CH_DB_ARGS_MAX];
+	int rc = tell(db); /* what was refused meanwhile */
+
+	if (!rc)
+		rc = send_prepare(db, stmt);
+	if (!rc)
+		rc = note_pending(db, stmt, false, true);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		formats[i] = 1;
+		put_value(&args[i], &numbers[i], &values[i], &lens[i]);
+	}
+	if (!PQsendQueryPrepared(db->conn, stmt->name, (int)n, values, lens, formats, 1)) {
+		db->n_pending--;
+		latch_lost(db);
+		return tell(db);
+	}
+	stmt->asked = true;
+	return CH_OK;
+}
+
+static int pg_step(struct ch_db *base, struct ch_stmt *stmt_base)
+{
+	struct pg_stmt *stmt = stmt_of(stmt_base);
+
+	if (stmt->asked) {
+		int rc = pg_settle(base);
+
+		if (rc)
+			return rc;
+	}
+	if (!stmt->result)
+		return 0;
+	return ++stmt->row < PQntuples(stmt->result);
+}
+
+/* Whether we are in a transaction is for us to know: the server tells at a sync only. */
+static void note_transaction(struct pg_db *db, const char *text)
+{
+	if (strncmp(text, "BEGIN", 5) == 0)
+		db->in_transaction = true;
+	else if (strcmp(text, "COMMIT") == 0 || strcmp(text, "ROLLBACK") == 0)
+		db->in_transaction = false;
+}
+
+static int pg_run(struct ch_db *base, struct ch_stmt *stmt_base)
+{
+	struct pg_db *db = pg_of(base);
+	struct pg_stmt *stmt = stmt_of(stmt_base);
+	bool was = db->in_transaction;
+
+	db->pending[db->n_pending - 1].keep = false;
+	stmt->asked = false;
+	note_transaction(db, stmt->text);
+	/* Nobody may ask any more: it has to be on its way. */
+	if (was && !db->in_transaction &&
+		(!PQsendFlushRequest(db->conn) || PQflush(db->conn) < 0)) {
+		latch_lost(db);
+		return tell(db);
+	}
+	return CH_OK;
+}
+
+static void pg_reset(struct ch_stmt *base)
+{
+	struct pg_stmt *stmt = stmt_of(base);
+	struct pg_db *db = stmt->db;
+
+	/* Nobody wants to know any more. */
+	for (size_t i = 0; stmt->asked && i < db->n_pending; i++)
+		if (db->pending[i].stmt == stmt)
+			db->pending[i].keep = false;
+	drop_result(stmt);
+}
+
+static int64_t pg_changes(struct ch_db *base)
+{
+	struct pg_db *db = pg_of(base);
+	int rc = pg_settle(base);
+
+	/* The next call tells. */
+	if (rc)
+		latch(db, rc, db->error);
+	return rc ? 0 : db->changes;
+}
+
+static bool pg_in_transaction(struct ch_db *base)
+{
+	struct pg_db *db = pg_of(base);
+
+	return db->in_transaction && PQstatus(db->conn) == CONNECTION_OK;
+}
+
+static int pg_rc(struct ch_db *base)
+{
+	return pg_of(base)->last_rc;
+}
+
+static const char *pg_text_of_error(struct ch_db *base)
+{
+	return pg_of(base)->error;
+}
+
+/* No Sync is outstanding: a script is a run of its own. */
+static int pg_script(struct ch_db *base, const char *sql)
+{
+	struct pg_db *db = pg_of(base);
+	PGresult *result;
+	int rc = pg_settle(base);
+
+	if (rc)
+		return rc;
+	if (!PQpipelineSync(db->conn)) {
+		latch_lost(db);
+		return tell(db);
+	}
+	PQclear(PQgetResult(db->conn));
+	if (!PQexitPipelineMode(db->conn)) {
+		latch(db, CH_EIO, PQerrorMessage(db->conn));
+		return tell(db);
+	}
+	result = PQexec(db->conn, sql);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK &&
+		PQresultStatus(result) != PGRES_TUPLES_OK) {
+		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+		latch(db, state ? ch_db_postgres_rc(state) : CH_EAGAIN,
+			PQerrorMessage(db->conn));
+	}
+	PQclear(result);
+	db->in_transaction = PQtransactionStatus(db->conn) == PQTRANS_INTRANS ||
+			     PQtransactionStatus(db->conn) == PQTRANS_INERROR;
+	if (!PQenterPipelineMode(db->conn))
+		latch(db, CH_EIO, PQerrorMessage(db->conn));
+	return tell(db);
+}
+
+/* ---- columns ---- */
+
+static bool pg_is_null(struct ch_stmt *base, int col)
+{
+	struct pg_stmt *stmt = stmt_of(base);
+
+	return PQgetisnull(stmt->result, stmt->row, col);
+}
+
+static int64_t pg_i64(struct ch_stmt *base, int col)
+{
+	struct pg_stmt *stmt = stmt_of(base);
+	const char *value = PQgetvalue(stmt->result, stmt->row, col);
+	uint64_t n8;
+	uint32_t n4;
+	uint16_t n2;
+
+	if (pg_is_null(base, col))
+		return 0;
+	switch (PQftype(stmt->result, col)) {
+	case OID_INT8:
+		memcpy(&n8, value, sizeof(n8));
+		return (int64_t)be64toh(n8);
+	case OID_INT4:
+		memcpy(&n4, value, sizeof(n4));
+		return (int32_t)be32toh(n4);
+	case OID_INT2:
+		memcpy(&n2, value, sizeof(n2));
+		return (int16_t)be16toh(n2);
+	case OID_BOOL:
+		return value[0] != 0;
+	default:
+		return 0;
+	}
+}
+
+static const void *pg_bytes(struct ch_stmt *base, int col, size_t *ret_len)
+{
+	struct pg_stmt *stmt = stmt_of(base);
+
+	*ret_len = (size_t)PQgetlength(stmt->result, stmt->row, col);
+	return PQgetvalue(stmt->result, stmt->row, col);
+}
+
+/* ---- notifications ---- */
+
+static int take_notified(
+	struct pg_db *db, void (*fn)(const char *text, void *arg), void *arg, bool *ret_any)
+{
+	PGnotify *note;
+
+	if (!PQconsumeInput(db->conn))
+		return CH_EAGAIN;
+	while ((note = PQnotifies(db->conn))) {
+		*ret_any = true;
+		fn(note->extra, arg);
+		PQfreemem(note);
+	}
+	return CH_OK;
+}
+
+int ch_db_postgres_notified(struct ch_db *base, int wait_ms, int wake_fd,
+	void (*fn)(const char *text, void *arg), void *arg)
+{
+	struct pg_db *db = pg_of(base);
+	struct pollfd fds[] = {{.fd = PQsocket(db->conn), .events = POLLIN},
+		{.fd = wake_fd, .events = POLLIN}};
+	bool any = false;
+	int rc = take_notified(db, fn, arg, &any);
+
+	if (rc || any)
+		return rc;
+	if (poll(fds, CH_ARRAY_LEN(fds), wait_ms) < 0 && errno != EINTR)
+		return CH_EIO;
+	return take_notified(db, fn, arg, &any);
+}
+
+static const struct ch_db_driver driver = {
+	.close = pg_close,
+	.script = pg_script,
+	.prepare = pg_prepare,
+	.drop = pg_drop,
+	.bind = pg_bind,
+	.step = pg_step,
+	.run = pg_run,
+	.settle = pg_settle,
+	.reset = pg_reset,
+	.changes = pg_changes,
+	.in_transaction = pg_in_transaction,
+	.rc = pg_rc,
+	.text_of_error = pg_text_of_error,
+	.is_null = pg_is_null,
+	.i64 = pg_i64,
+	.bytes = pg_bytes,
+};

@@ -1,0 +1,31 @@
+/* The driver for PostgreSQL, by libpq in pipeline mode: what returns nothing is sent on without
+ * waiting for the answer. */
+#ifndef CH_STORE_DB_POSTGRES_H
+#define CH_STORE_DB_POSTGRES_H
+
+#include "store/db.h"
+
+/* url: as libpq takes it.  setup: a script that each connection runs when it is made, borrowed
+ * for as long as it lives.  One thread at a time.  CH_EAGAIN: the server is away. */
+CH_MUST int ch_db_postgres_open(
+	const char *url, const char *setup, struct ch_db **ret_db, struct ch_err *err);
+
+/* Between transactions: connects anew when the connection is lost.  CH_EAGAIN: the server is
+ * away. */
+CH_MUST int ch_db_postgres_mend(struct ch_db *db);
+/* Counts the times it was connected, from 1. */
+uint64_t ch_db_postgres_times(struct ch_db *db);
+
+/* Hands out the notifications that have come; with none it waits for them, wait_ms at most, or
+ * until wake_fd can be read.  CH_EAGAIN: the connection is lost. */
+CH_MUST int ch_db_postgres_notified(struct ch_db *db, int wait_ms, int wake_fd,
+	void (*fn)(const char *text, void *arg), void *arg);
+
+/* ---- db_postgres_text.c ---- */
+/* "?" and "?N" become "$N", and "INDEXED BY x", which only SQLite needs, goes.  To be freed;
+ * NULL: no memory. */
+char *ch_db_postgres_text(const char *sql);
+/* Of an SQLSTATE: as ch_db_rc. */
+int ch_db_postgres_rc(const char *state);
+
+#endif

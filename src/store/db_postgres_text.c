@@ -1,0 +1,81 @@
+/* What needs no connection. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/db_postgres.h"
+
+/* Appendix A of PostgreSQL's documentation. */
+int ch_db_postgres_rc(const char *state)
+{
+	static const struct {
+		const char *prefix;
+		int rc;
+	} table[] = {
+		{"53100", CH_EFULL},	/* disk_full */
+		{"53200", CH_ENOMEM},	/* out_of_memory */
+		{"53", CH_EAGAIN},	/* insufficient_resources */
+		{"08", CH_EAGAIN},	/* connection_exception */
+		{"40", CH_EAGAIN},	/* transaction_rollback */
+		{"55P03", CH_EAGAIN},	/* lock_not_available */
+		{"57", CH_EAGAIN},	/* operator_intervention */
+		{"25006", CH_EAGAIN},	/* read_only_sql_transaction: a standby */
+		{"25P03", CH_EAGAIN},	/* idle_in_transaction_session_timeout */
+		{"54", CH_ETOOBIG},	/* program_limit_exceeded */
+		{"XX001", CH_ECORRUPT}, /* data_corrupted */
+		{"XX002", CH_ECORRUPT}, /* index_corrupted */
+	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(table); i++)
+		if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0)
+			return table[i].rc;
+	return CH_EIO;
+}
+
+static const char *skip_word(const char *at, const char *word)
+{
+	size_t len = strlen(word);
+
+	return strncmp(at, word, len) == 0 ? at + len : NULL;
+}
+
+/* "INDEXED BY x" forces an index that SQLite would not take. */
+static const char *skip_hint(const char *at)
+{
+	const char *end = skip_word(at, "INDEXED BY ");
+
+	return end ? end + strcspn(end, " ") : NULL;
+}
+
+char *ch_db_postgres_text(const char *sql)
+{
+	size_t room = 2 * strlen(sql) + 64;
+	char *text = malloc(room);
+	unsigned next = 1;
+	bool quoted = false;
+	size_t at = 0;
+
+	if (!text)
+		return NULL;
+	while (*sql) {
+		const char *hint = quoted ? NULL : skip_hint(sql);
+
+		if (hint) {
+			sql = hint;
+			continue;
+		}
+		if (*sql == '\'')
+			quoted = !quoted;
+		if (*sql != '?' || quoted) {
+			text[at++] = *sql++;
+			continue;
+		}
+		sql++;
+		if (*sql >= '0' && *sql <= '9')
+			text[at++] = '$';
+		else
+			at += (size_t)snprintf(text + at, room - at, "$%u", next++);
+	}
+	text[at] = '\0';
+	return text;
+}

@@ -1,0 +1,438 @@
+-- The schema that SQLite has after its migrations up to 0011, where its columns are explained.
+-- Text is compared byte by byte, as SQLite does it.
+
+-- What SQLite has by these names.
+CREATE FUNCTION iif(boolean, anycompatible, anycompatible) RETURNS anycompatible
+	LANGUAGE sql IMMUTABLE AS 'SELECT CASE WHEN $1 THEN $2 ELSE $3 END';
+CREATE FUNCTION iif(bigint, anycompatible, anycompatible) RETURNS anycompatible
+	LANGUAGE sql IMMUTABLE AS 'SELECT CASE WHEN $1 <> 0 THEN $2 ELSE $3 END';
+CREATE FUNCTION min(bigint, bigint) RETURNS bigint
+	LANGUAGE sql IMMUTABLE AS 'SELECT CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE least($1, $2) END';
+CREATE FUNCTION max(bigint, bigint) RETURNS bigint
+	LANGUAGE sql IMMUTABLE AS 'SELECT CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE greatest($1, $2) END';
+CREATE FUNCTION instr(text, text) RETURNS integer
+	LANGUAGE sql IMMUTABLE AS 'SELECT strpos($1, $2)';
+CREATE FUNCTION substr(bytea, bigint, integer) RETURNS bytea
+	LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.substr($1, $2::integer, $3)';
+
+CREATE TABLE meta (
+	one bigint PRIMARY KEY CHECK (one = 1),
+	epoch bytea NOT NULL,
+	last_id bigint NOT NULL,
+	head bigint NOT NULL,
+	floor bigint NOT NULL,
+	timeline text NOT NULL         -- of the server that the epoch is for
+);
+INSERT INTO meta VALUES (1, uuid_send(gen_random_uuid()), 0, 0, 0, '');
+
+CREATE TABLE name (
+	name text COLLATE "C" PRIMARY KEY,
+	tenant text COLLATE "C" NOT NULL,
+	pool text COLLATE "C" NOT NULL,
+	www bigint NOT NULL,
+	www_of text COLLATE "C",
+	state text COLLATE "C" NOT NULL,
+	code text COLLATE "C" NOT NULL,
+	detail text COLLATE "C" NOT NULL,
+	actor text COLLATE "C" NOT NULL,
+	next_at bigint,
+	failures bigint NOT NULL,
+	version bigint NOT NULL,
+	order_id bigint,
+	solo bigint NOT NULL,
+	cert bigint,
+	prev_cert bigint,
+	not_after bigint,
+	created_at bigint NOT NULL,
+	updated_at bigint NOT NULL,
+	upstream text COLLATE "C" NOT NULL DEFAULT '',
+	hsts text COLLATE "C" NOT NULL DEFAULT '',
+	redirect text COLLATE "C" NOT NULL DEFAULT '',
+	keys text COLLATE "C" NOT NULL DEFAULT 'ecdsa',
+	cert_key text COLLATE "C" NOT NULL DEFAULT 'ecdsa',
+	second_cert bigint,
+	second_prev bigint,
+	second_at bigint,
+	second_failures bigint NOT NULL DEFAULT 0,
+	second_code text COLLATE "C" NOT NULL DEFAULT '',
+	second_detail text COLLATE "C" NOT NULL DEFAULT '',
+	second_actor text COLLATE "C" NOT NULL DEFAULT 'nobody',
+	checks_failed bigint NOT NULL DEFAULT 0,
+	away_since bigint,
+	imported bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX name_due ON name (next_at) WHERE order_id IS NULL AND next_at IS NOT NULL;
+CREATE INDEX name_state ON name (state, name);
+CREATE INDEX name_tenant ON name (tenant, name);
+CREATE INDEX name_actor ON name (actor, name) WHERE actor <> 'nobody';
+CREATE INDEX name_expiry ON name (not_after) WHERE not_after IS NOT NULL;
+CREATE INDEX name_second_due ON name (second_at) WHERE order_id IS NULL AND second_at IS NOT NULL
+	AND cert IS NOT NULL AND failures = 0;
+
+CREATE TABLE orders (
+	id bigint PRIMARY KEY,
+	state text COLLATE "C" NOT NULL,
+	pool text COLLATE "C" NOT NULL,
+	fence bigint NOT NULL,
+	attempts bigint NOT NULL,
+	renewal bigint NOT NULL,
+	next_at bigint,
+	code text COLLATE "C",
+	detail text COLLATE "C",
+	actor text COLLATE "C",
+	lease_issuer text COLLATE "C",
+	lease_until bigint,
+	acme text COLLATE "C",
+	csr bytea,
+	sealed bytea,
+	leaf_sha256 bytea,
+	created_at bigint NOT NULL,
+	updated_at bigint NOT NULL,
+	ended_at bigint,
+	rollback bigint,
+	key text COLLATE "C" NOT NULL DEFAULT 'ecdsa',
+	second bigint NOT NULL DEFAULT 0,
+	paced text COLLATE "C",
+	free bigint NOT NULL DEFAULT 0,
+	replaces text COLLATE "C"
+);
+CREATE INDEX orders_due ON orders (next_at) WHERE ended_at IS NULL;
+CREATE INDEX orders_leased ON orders (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX orders_ended ON orders (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX orders_state ON orders (state, id);
+
+CREATE TABLE order_name (
+	order_id bigint NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	had_cert bigint NOT NULL,
+	prev_state text COLLATE "C" NOT NULL,
+	gone bigint NOT NULL,
+	PRIMARY KEY (order_id, name)
+);
+CREATE INDEX order_name_name ON order_name (name, order_id);
+
+CREATE TABLE cert (
+	version bigint PRIMARY KEY,
+	names text COLLATE "C" NOT NULL,
+	leaf bytea NOT NULL,
+	leaf_sha256 bytea NOT NULL,
+	chain_id bytea,
+	serial text COLLATE "C" NOT NULL,
+	issuer text COLLATE "C" NOT NULL,
+	not_before bigint NOT NULL,
+	not_after bigint NOT NULL,
+	renew_at bigint NOT NULL,
+	spki_sha256 bytea NOT NULL,
+	published_at bigint NOT NULL,
+	origin bigint,
+	key text COLLATE "C" NOT NULL DEFAULT 'ecdsa',
+	paced text COLLATE "C",
+	live bigint NOT NULL DEFAULT 0,
+	ari_id text COLLATE "C",
+	ari_ca text COLLATE "C",
+	ari_start bigint,
+	ari_end bigint,
+	ari_url text COLLATE "C",
+	ari_asked bigint,
+	ari_fails bigint NOT NULL DEFAULT 0,
+	ari_next bigint
+);
+CREATE INDEX cert_ari ON cert (ari_ca, ari_next) WHERE ari_next IS NOT NULL;
+
+CREATE TABLE cert_name (
+	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	name text COLLATE "C" NOT NULL,
+	version bigint NOT NULL,
+	record bytea,
+	UNIQUE (name, version)
+);
+CREATE INDEX cert_name_version ON cert_name (version);
+
+CREATE TABLE chain (
+	id bytea PRIMARY KEY,
+	block bytea NOT NULL
+);
+
+CREATE TABLE edge_record (
+	seq bigint PRIMARY KEY,
+	pool text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	version bigint NOT NULL,
+	kind bigint NOT NULL,
+	record bytea NOT NULL,
+	chain_id bytea,
+	at bigint NOT NULL,
+	UNIQUE (name, pool)
+);
+CREATE INDEX edge_record_pool ON edge_record (pool, seq);
+CREATE INDEX edge_record_tombstone ON edge_record (at) WHERE kind = 3;
+
+CREATE TABLE edge (
+	pool text COLLATE "C" NOT NULL,
+	id text COLLATE "C" NOT NULL,
+	epoch bytea NOT NULL,
+	seq bigint NOT NULL,
+	names bigint NOT NULL,
+	software text COLLATE "C" NOT NULL,
+	error text COLLATE "C",
+	seen_at bigint NOT NULL,
+	PRIMARY KEY (pool, id)
+);
+
+CREATE TABLE history (
+	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	name text COLLATE "C" NOT NULL,
+	at bigint NOT NULL,
+	event text COLLATE "C" NOT NULL,
+	detail text COLLATE "C" NOT NULL,
+	actor text COLLATE "C" NOT NULL
+);
+CREATE INDEX history_name ON history (name, id);
+
+CREATE TABLE audit (
+	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	at bigint NOT NULL,
+	who text COLLATE "C" NOT NULL,
+	action text COLLATE "C" NOT NULL,
+	target text COLLATE "C" NOT NULL
+);
+
+CREATE TABLE counter (
+	key text COLLATE "C" PRIMARY KEY,
+	n bigint NOT NULL
+);
+INSERT INTO counter VALUES ('pending', 0), ('validating', 0), ('issuing', 0), ('active', 0),
+	('renewing', 0), ('failed', 0), ('paused', 0), ('moved', 0), ('orders-open', 0),
+	('waiting', 0), ('rekey', 0), ('rekey-total', 0), ('rekey-began', 0);
+
+-- Session ticket keys: kept apart, so that a backup can leave them out.
+CREATE TABLE ticket_set (
+	pool text COLLATE "C" PRIMARY KEY,
+	seq bigint NOT NULL,
+	version bigint NOT NULL,
+	until_s bigint NOT NULL,
+	record bytea NOT NULL
+);
+
+CREATE TABLE pool (
+	pool text COLLATE "C" PRIMARY KEY,
+	frozen_at bigint,
+	frozen_by text COLLATE "C",
+	frozen_why text COLLATE "C",
+	frozen_seq bigint NOT NULL,
+	canary text COLLATE "C",
+	soak bigint NOT NULL,
+	release_seq bigint NOT NULL
+);
+
+CREATE TABLE held (
+	seq bigint PRIMARY KEY,
+	pool text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	version bigint NOT NULL,
+	kind bigint NOT NULL,
+	record bytea NOT NULL,
+	chain_id bytea,
+	at bigint NOT NULL
+);
+CREATE UNIQUE INDEX held_name ON held (name, pool);
+CREATE INDEX held_pool ON held (pool, seq);
+CREATE INDEX held_plain ON held (pool, seq) WHERE kind NOT IN (2, 4, 6);
+
+CREATE TABLE canary_mark (
+	pool text COLLATE "C" NOT NULL,
+	seq bigint NOT NULL,
+	at bigint NOT NULL,
+	PRIMARY KEY (pool, seq)
+);
+
+CREATE TABLE holder (
+	name text COLLATE "C" PRIMARY KEY,
+	tenant text COLLATE "C" NOT NULL,
+	at bigint NOT NULL
+);
+CREATE INDEX holder_at ON holder (at);
+
+CREATE TABLE claim_salt (
+	one bigint PRIMARY KEY CHECK (one = 1),
+	salt bytea NOT NULL
+);
+INSERT INTO claim_salt VALUES (1, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
+CREATE TABLE bucket (
+	key text COLLATE "C" PRIMARY KEY,
+	tat bigint NOT NULL,
+	size bigint NOT NULL,
+	refill bigint NOT NULL,
+	tail bigint NOT NULL
+);
+CREATE INDEX bucket_full ON bucket (tat);
+
+CREATE TABLE waiting (
+	name text COLLATE "C" PRIMARY KEY,
+	class bigint NOT NULL,
+	tenant text COLLATE "C" NOT NULL,
+	since bigint NOT NULL
+);
+CREATE INDEX waiting_turn ON waiting (class, tenant, since);
+
+CREATE TABLE turn (
+	class bigint NOT NULL,
+	tenant text COLLATE "C" NOT NULL,
+	n bigint NOT NULL,
+	served bigint NOT NULL,
+	PRIMARY KEY (class, tenant)
+);
+CREATE INDEX turn_next ON turn (class, served) WHERE n > 0;
+
+CREATE TABLE rekey (
+	name text COLLATE "C" NOT NULL,
+	second bigint NOT NULL,
+	at bigint NOT NULL,
+	PRIMARY KEY (name, second)
+);
+CREATE INDEX rekey_at ON rekey (at);
+
+CREATE TABLE renewal_slot (
+	slot bigint PRIMARY KEY,
+	n bigint NOT NULL
+);
+
+CREATE TABLE alert (
+	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	kind text COLLATE "C" NOT NULL,
+	subject text COLLATE "C" NOT NULL,
+	source text COLLATE "C" NOT NULL,
+	severity text COLLATE "C" NOT NULL,
+	detail text COLLATE "C" NOT NULL,
+	opened_at bigint NOT NULL,
+	seen_at bigint NOT NULL,
+	closed_at bigint,
+	tell_at bigint,
+	tries bigint NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX alert_open ON alert (kind, subject) WHERE closed_at IS NULL;
+CREATE INDEX alert_tell ON alert (tell_at) WHERE tell_at IS NOT NULL;
+CREATE INDEX alert_closed ON alert (closed_at) WHERE closed_at IS NOT NULL;
+
+-- ---- triggers: what SQLite's do ----
+
+CREATE FUNCTION name_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP <> 'INSERT' THEN
+		UPDATE counter SET n = n - 1 WHERE key = old.state;
+	END IF;
+	IF TG_OP <> 'DELETE' THEN
+		UPDATE counter SET n = n + 1 WHERE key = new.state;
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER name_insert AFTER INSERT OR DELETE ON name
+	FOR EACH ROW EXECUTE FUNCTION name_counted();
+CREATE TRIGGER name_update AFTER UPDATE OF state ON name
+	FOR EACH ROW WHEN (old.state <> new.state) EXECUTE FUNCTION name_counted();
+
+CREATE FUNCTION order_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE counter SET n = n + CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END
+		WHERE key = 'orders-open';
+	RETURN NULL;
+END $$;
+CREATE TRIGGER orders_insert AFTER INSERT ON orders
+	FOR EACH ROW EXECUTE FUNCTION order_counted();
+CREATE TRIGGER orders_end AFTER UPDATE OF ended_at ON orders
+	FOR EACH ROW WHEN (old.ended_at IS NULL AND new.ended_at IS NOT NULL)
+	EXECUTE FUNCTION order_counted();
+
+CREATE FUNCTION name_mended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	new.checks_failed := 0;
+	new.away_since := NULL;
+	RETURN new;
+END $$;
+CREATE TRIGGER name_mended BEFORE UPDATE OF failures ON name
+	FOR EACH ROW WHEN (new.failures = 0 AND (new.checks_failed <> 0 OR new.away_since IS NOT NULL))
+	EXECUTE FUNCTION name_mended();
+
+CREATE FUNCTION waiting_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		INSERT INTO turn VALUES (new.class, new.tenant, 1, 0)
+			ON CONFLICT (class, tenant) DO UPDATE SET n = turn.n + 1;
+		UPDATE counter SET n = n + 1 WHERE key = 'waiting';
+	ELSE
+		UPDATE turn SET n = n - 1 WHERE class = old.class AND tenant = old.tenant;
+		UPDATE counter SET n = n - 1 WHERE key = 'waiting';
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER waiting_counted AFTER INSERT OR DELETE ON waiting
+	FOR EACH ROW EXECUTE FUNCTION waiting_counted();
+
+CREATE FUNCTION rekey_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		UPDATE counter SET n = n + 1 WHERE key IN ('rekey', 'rekey-total');
+	ELSE
+		UPDATE counter SET n = n - 1 WHERE key = 'rekey';
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER rekey_counted AFTER INSERT OR DELETE ON rekey
+	FOR EACH ROW EXECUTE FUNCTION rekey_counted();
+
+CREATE FUNCTION name_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM rekey WHERE name = old.name;
+	IF old.state NOT IN ('paused', 'moved') THEN
+		UPDATE cert SET live = live - 1 WHERE version IN
+			(old.cert, CASE WHEN old.keys = 'ecdsa+rsa' THEN old.second_cert END);
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER name_gone AFTER DELETE ON name FOR EACH ROW EXECUTE FUNCTION name_gone();
+
+CREATE FUNCTION slot_add(bigint, bigint) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO renewal_slot VALUES ($1 / 3600000, $2)
+		ON CONFLICT (slot) DO UPDATE SET n = renewal_slot.n + $2;
+	DELETE FROM renewal_slot WHERE $2 < 0 AND slot = $1 / 3600000 AND n = 0;
+$$;
+CREATE FUNCTION cert_planned() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF old.live > 0 THEN
+		PERFORM slot_add(old.renew_at, -1);
+	END IF;
+	IF TG_OP = 'UPDATE' AND new.live > 0 THEN
+		PERFORM slot_add(new.renew_at, 1);
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER cert_planned AFTER UPDATE OF live, renew_at ON cert
+	FOR EACH ROW WHEN ((old.live > 0) <> (new.live > 0)
+		OR (new.live > 0 AND old.renew_at / 3600000 <> new.renew_at / 3600000))
+	EXECUTE FUNCTION cert_planned();
+CREATE TRIGGER cert_unplanned AFTER DELETE ON cert
+	FOR EACH ROW WHEN (old.live > 0) EXECUTE FUNCTION cert_planned();
+
+CREATE FUNCTION cert_asked() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	new.ari_next := CASE WHEN new.live > 0 THEN 0 END;
+	RETURN new;
+END $$;
+CREATE TRIGGER cert_asked BEFORE UPDATE OF live ON cert
+	FOR EACH ROW WHEN ((old.live > 0) <> (new.live > 0) AND new.ari_id IS NOT NULL)
+	EXECUTE FUNCTION cert_asked();
+
+CREATE FUNCTION name_certs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE cert SET live = live + 1 WHERE new.state NOT IN ('paused', 'moved')
+		AND version IN (new.cert, CASE WHEN new.keys = 'ecdsa+rsa' THEN new.second_cert END);
+	UPDATE cert SET live = live - 1 WHERE old.state NOT IN ('paused', 'moved')
+		AND version IN (old.cert, CASE WHEN old.keys = 'ecdsa+rsa' THEN old.second_cert END);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER name_certs AFTER UPDATE OF state, cert, second_cert, keys ON name
+	FOR EACH ROW WHEN (old.keys <> new.keys OR old.cert IS DISTINCT FROM new.cert
+		OR old.second_cert IS DISTINCT FROM new.second_cert
+		OR (old.state IN ('paused', 'moved')) <> (new.state IN ('paused', 'moved')))
+	EXECUTE FUNCTION name_certs();

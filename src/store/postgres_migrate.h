@@ -1,0 +1,13 @@
+#ifndef CH_STORE_POSTGRES_MIGRATE_H
+#define CH_STORE_POSTGRES_MIGRATE_H
+
+#include "store/db.h"
+
+/* The advisory lock under which one store at a time writes, or brings the schema forward. */
+#define CH_POSTGRES_WRITER_LOCK "1129469000" /* "CRTH" */
+
+/* Brings the schema to this program's version; several stores may begin at once.
+ * CH_EUNSUPPORTED: made by a newer one. */
+CH_MUST int ch_postgres_migrate(struct ch_db *db, struct ch_err *err);
+
+#endif

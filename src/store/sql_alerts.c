@@ -1,0 +1,205 @@
+/* CH_OP_ALERTS, and the reads that go with it. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "pace/retry.h"
+#include "store/sql_read.h"
+#include "store/sql_work.h"
+
+#define RETRY_LEAST_MS CH_MINUTE_MS
+#define RETRY_MOST_MS CH_HOUR_MS
+#define ENDED_MS (7 * CH_DAY_MS)
+#define DANGER_PERCENT 10
+/* A tenth of the longest lifetime that any CA gives, and more. */
+#define LOOK_AHEAD_MS (40 * CH_DAY_MS)
+
+#define COLUMNS                                                                                \
+	"id, kind, subject, source, severity, detail, opened_at, seen_at, closed_at, tries"
+
+static int read_alert(
+	struct ch_arena *arena, struct ch_stmt *stmt, struct ch_store_alert *alert)
+{
+	int rc = CH_OK;
+
+	*alert = (struct ch_store_alert){.id = ch_db_u64(stmt, 0),
+		.kind = ch_db_text(arena, stmt, 1, &rc),
+		.subject = ch_db_text(arena, stmt, 2, &rc),
+		.source = ch_db_text(arena, stmt, 3, &rc),
+		.severity = ch_db_text(arena, stmt, 4, &rc),
+		.detail = ch_db_text(arena, stmt, 5, &rc),
+		.opened_ms = ch_db_i64(stmt, 6),
+		.seen_ms = ch_db_i64(stmt, 7),
+		.closed_ms = ch_db_i64(stmt, 8),
+		.tries = ch_db_u64(stmt, 9)};
+	return rc;
+}
+
+static int see(struct ch_work *w, const struct ch_store_trouble *trouble)
+{
+	return ch_db_run(w->db,
+		"INSERT INTO alert (kind, subject, source, severity, detail, opened_at, "
+		"seen_at, "
+		"tell_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6) "
+		"ON CONFLICT (kind, subject) WHERE closed_at IS NULL "
+		"DO UPDATE SET source = ?3, severity = ?4, detail = ?5, seen_at = ?6, "
+		/* What has become worse is told again. */
+		"tell_at = iif(alert.severity = 'warning' AND ?4 = 'critical', ?6, "
+		"alert.tell_at), "
+		"tries = iif(alert.severity = 'warning' AND ?4 = 'critical', 0, alert.tries)",
+		"ttttti", trouble->kind, trouble->subject, trouble->source,
+		trouble->critical ? "critical" : "warning", trouble->detail, w->now);
+}
+
+static int close_unseen(struct ch_work *w, const char *source)
+{
+	return ch_db_run(w->db,
+		/* Of what nobody began to tell of, nobody has to hear that it is over. */
+		"UPDATE alert SET closed_at = ?1, tries = 0, "
+		"tell_at = iif(tell_at = opened_at, NULL, ?1) WHERE closed_at IS NULL "
+		"AND (source = ?2 OR ?2 IS NULL) AND seen_at < ?3",
+		"iti", w->now, source,
+		w->now - (source ? CH_STORE_ALERT_HOLD_MS : CH_STORE_ALERT_STALE_MS));
+}
+
+/* What has changed since then is told all the same. */
+static int note_told(struct ch_work *w, const struct ch_store_told *told)
+{
+	int64_t tries;
+	int rc;
+
+	if (!told->failed)
+		return ch_db_run(w->db,
+			"UPDATE alert SET tell_at = NULL WHERE id = ? "
+			"AND (closed_at IS NOT NULL) = ? AND severity = ?",
+			"ilt", told->id, (int64_t)told->closed,
+			told->critical ? "critical" : "warning");
+	rc = ch_db_get_i64(
+		w->db, &tries, "SELECT tries FROM alert WHERE id = ?", "i", told->id);
+	if (rc)
+		return rc == CH_ENOTFOUND ? CH_OK : rc;
+	if (tries + 1 >= CH_STORE_ALERT_TRIES_MAX)
+		return ch_db_run(w->db,
+			"UPDATE alert SET tell_at = NULL, tries = tries + 1 WHERE id = ?", "i",
+			told->id);
+	return ch_db_run(w->db,
+		"UPDATE alert SET tell_at = ?, tries = tries + 1 WHERE id = ? "
+		"AND (closed_at IS NOT NULL) = ?",
+		"iil", w->now + ch_doubling_ms(RETRY_LEAST_MS, (uint64_t)tries, RETRY_MOST_MS),
+		told->id, (int64_t)told->closed);
+}
+
+static int lease(struct ch_work *w, struct ch_op_alerts *in)
+{
+	int rc = CH_OK;
+
+	in->tell = ch_arena_array(w->op->arena, CH_STORE_TELL_MAX, sizeof(*in->tell));
+	if (!in->tell)
+		return CH_ENOMEM;
+	{
+		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+
+		rc = ch_db_query(w->db, &stmt,
+			"SELECT " COLUMNS
+			" FROM alert WHERE tell_at IS NOT NULL AND tell_at <= ? "
+			"ORDER BY tell_at, id LIMIT ?",
+			"ii", w->now, (int64_t)CH_STORE_TELL_MAX);
+		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1)
+			rc = read_alert(w->op->arena, stmt, &in->tell[in->n_tell++]);
+	}
+	for (size_t i = 0; !rc && i < in->n_tell; i++)
+		rc = ch_db_run(w->db, "UPDATE alert SET tell_at = ? WHERE id = ?", "ii",
+			w->now + in->lease_ms, in->tell[i].id);
+	return rc;
+}
+
+int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *in)
+{
+	int rc = CH_OK;
+
+	in->n_tell = 0;
+	for (size_t i = 0; !rc && i < in->n_troubles; i++)
+		rc = see(w, &in->troubles[i]);
+	if (!rc)
+		rc = close_unseen(w, in->source);
+	if (!rc)
+		rc = close_unseen(w, NULL);
+	for (size_t i = 0; !rc && i < in->n_told; i++)
+		rc = note_told(w, &in->told[i]);
+	if (!rc && in->lease_ms > 0)
+		rc = lease(w, in);
+	return rc;
+}
+
+int ch_sql_list_alerts(struct ch_store *base, bool closed_too, size_t limit,
+	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n)
+{
+	struct ch_sql_store *store = ch_sql_of(base);
+	struct ch_store_alert *alerts = ch_arena_array(arena, limit, sizeof(*alerts));
+	struct ch_db *db;
+	size_t n = 0;
+	int rc;
+
+	if (!alerts)
+		return CH_ENOMEM;
+	rc = ch_sql_read_begin(store, &db);
+	if (rc)
+		return rc;
+	{
+		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+
+		rc = ch_db_query(db, &stmt,
+			closed_too ? "SELECT " COLUMNS
+				     " FROM alert ORDER BY closed_at IS NOT NULL, "
+				     "id DESC LIMIT ?"
+				   : "SELECT " COLUMNS " FROM alert WHERE closed_at IS NULL "
+				     "ORDER BY id DESC LIMIT ?",
+			"i", (int64_t)limit);
+		while (!rc && (rc = ch_db_step(db, stmt)) == 1)
+			rc = read_alert(arena, stmt, &alerts[n++]);
+	}
+	ch_sql_read_end(store, db);
+	*ret_alerts = alerts;
+	*ret_n = n;
+	return rc;
+}
+
+static int read_danger(
+	struct ch_db *db, struct ch_arena *arena, int64_t now, struct ch_store_danger *danger)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(db, &stmt,
+		"SELECT l.name, l.not_after, l.not_after - ?1 < (l.not_after - c.not_before) / "
+		"100 * ?2 "
+		"FROM (SELECT name, not_after, cert FROM name WHERE not_after > ?3 AND "
+		"not_after < ?4 "
+		"AND state NOT IN ('paused', 'moved') ORDER BY not_after LIMIT ?5) l "
+		"JOIN cert c ON c.version = l.cert ORDER BY l.not_after",
+		"iiiii", now, (int64_t)DANGER_PERCENT, now - ENDED_MS, now + LOOK_AHEAD_MS,
+		(int64_t)CH_STORE_DANGER_MAX);
+
+	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
+		rc = CH_OK;
+		if (!(int)ch_db_i64(stmt, 2))
+			continue;
+		if (danger->n++ == 0) {
+			danger->name = ch_db_text(arena, stmt, 0, &rc);
+			danger->ends_ms = ch_db_i64(stmt, 1);
+		}
+	}
+	return rc;
+}
+
+int ch_sql_get_danger(
+	struct ch_store *base, struct ch_arena *arena, struct ch_store_danger *ret_danger)
+{
+	struct ch_sql_store *store = ch_sql_of(base);
+	struct ch_db *db;
+	int rc = ch_sql_read_begin(store, &db);
+
+	if (rc)
+		return rc;
+	memset(ret_danger, 0, sizeof(*ret_danger));
+	rc = read_danger(db, arena, ch_now_ms(), ret_danger);
+	ch_sql_read_end(store, db);
+	return rc;
+}

@@ -1,0 +1,110 @@
+#include <string.h>
+
+#include "store/sql_work.h"
+
+static void read_private(
+	struct ch_stmt *stmt, struct ch_arena *arena, struct ch_store_order *order, int *rc)
+{
+	order->acme = ch_db_text(arena, stmt, 14, rc);
+	order->csr = ch_db_blob(arena, stmt, 15, &order->csr_len, rc);
+	order->sealed = ch_db_blob(arena, stmt, 16, &order->sealed_len, rc);
+	order->has_leaf = !ch_db_is_null(stmt, 17);
+	if (order->has_leaf)
+		ch_db_bytes(stmt, 17, order->leaf_sha256, sizeof(order->leaf_sha256), rc);
+}
+
+static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena,
+	struct ch_store_order *order, int *rc)
+{
+	char word[16];
+
+	order->id = ch_db_u64(stmt, 0);
+	order->fence = ch_db_u64(stmt, 1);
+	ch_db_copy(stmt, 2, word, sizeof(word), rc);
+	if (ch_order_state_parse(word, &order->state))
+		*rc = CH_ECORRUPT;
+	order->pool = ch_db_text(arena, stmt, 3, rc);
+	order->attempts = ch_db_u64(stmt, 4);
+	order->renewal = (int)ch_db_i64(stmt, 5);
+	order->next_at_ms = ch_db_i64(stmt, 6);
+	order->reason.code = ch_db_text(arena, stmt, 7, rc);
+	order->reason.detail = ch_db_text(arena, stmt, 8, rc);
+	ch_db_copy(stmt, 9, word, sizeof(word), rc);
+	if (order->reason.code && ch_actor_parse(word, &order->reason.actor))
+		*rc = CH_ECORRUPT;
+	order->lease_until_ms = ch_db_i64(stmt, 11);
+	if (order->lease_until_ms > now)
+		order->lease_issuer = ch_db_text(arena, stmt, 10, rc);
+	else
+		order->lease_until_ms = 0;
+	order->rollback = ch_db_u64(stmt, 18);
+	ch_db_copy(stmt, 19, word, sizeof(word), rc);
+	if (ch_key_type_parse(word, &order->key))
+		*rc = CH_ECORRUPT;
+	order->second = (int)ch_db_i64(stmt, 20);
+	order->account = ch_db_text(arena, stmt, 21, rc);
+	order->replaces = ch_db_text(arena, stmt, 22, rc);
+	order->created_at_ms = ch_db_i64(stmt, 12);
+	order->updated_at_ms = ch_db_i64(stmt, 13);
+}
+
+static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(db, &stmt,
+		"SELECT o.name, o.gone, iif(?2, n.second_failures, n.failures), "
+		"iif(?2, 0, n.checks_failed), n.away_since FROM order_name o "
+		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
+		"ORDER BY length(o.name), o.name",
+		"ii", order->id, (int64_t)order->second);
+
+	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
+		struct ch_store_order_name *name = &order->names[order->n_names];
+
+		if (order->n_names++ == CH_STORE_ORDER_NAMES_MAX)
+			return CH_ECORRUPT;
+		rc = CH_OK;
+		name->name = ch_db_text(arena, stmt, 0, &rc);
+		name->gone = (int)ch_db_i64(stmt, 1);
+		name->failures = ch_db_u64(stmt, 2);
+		name->checks_failed = ch_db_u64(stmt, 3);
+		name->away_since_ms = ch_db_i64(stmt, 4);
+	}
+	return rc;
+}
+
+static int read_row(struct ch_db *db, uint64_t id, int64_t now, bool private_parts,
+	struct ch_arena *arena, struct ch_store_order *order)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(db, &stmt,
+		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
+		"actor, "
+		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
+		"leaf_sha256, rollback, key, second, paced, replaces "
+		"FROM orders WHERE id = ?",
+		"i", id);
+
+	if (!rc)
+		rc = ch_db_step(db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	read_order(stmt, now, arena, order, &rc);
+	if (private_parts)
+		read_private(stmt, arena, order, &rc);
+	return rc;
+}
+
+int ch_db_order_load(struct ch_db *db, uint64_t id, int64_t now, bool private_parts,
+	struct ch_arena *arena, struct ch_store_order *ret_order)
+{
+	struct ch_store_order order = {0};
+	int rc = read_row(db, id, now, private_parts, arena, &order);
+
+	if (!rc)
+		rc = read_names(db, arena, &order);
+	if (!rc)
+		*ret_order = order;
+	return rc;
+}

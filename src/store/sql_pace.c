@@ -1,0 +1,548 @@
+#include "store/sql_pace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "wire/name.h"
+
+#define KEY_B (16 + CH_STORE_ACCOUNT_MAX + 2 * (CH_NAME_MAX + 1))
+#define YEAR_MS (366 * CH_DAY_MS)
+/* What was learned of a limit that nobody configured holds until its time, as a bucket of one.
+ */
+#define LEARNED ((struct ch_limit){.size = 1, .refill_us = 1})
+
+static const char *const words[CH_PACED_COUNT] = {
+#define X(name, text) [name] = text,
+	CH_PACED_LIST(X)
+#undef X
+};
+
+const char *ch_paced_str(enum ch_paced paced)
+{
+	return words[paced];
+}
+
+int ch_paced_parse(const char *text, enum ch_paced *ret_paced)
+{
+	for (int i = 0; i < CH_PACED_COUNT; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*ret_paced = (enum ch_paced)i;
+			return CH_OK;
+		}
+	}
+	return CH_EINVAL;
+}
+
+struct row {
+	char key[KEY_B];
+	struct ch_limit limit; /* size 0: there is none */
+	struct ch_limit kept;  /* what it was under when it was saved; size 0: never */
+	struct ch_bucket bucket;
+	int64_t tail_ms;
+};
+
+static int make_key(char ret_key[KEY_B], enum ch_paced paced, const char *account,
+	const char *const *names, size_t n_names)
+{
+	int ca = (int)strcspn(account, "/");
+	char domain[CH_NAME_TEXT_B];
+	bool swap;
+	int rc;
+
+	switch (paced) {
+	case CH_PACED_ACCOUNT:
+		snprintf(ret_key, KEY_B, "account:%s", account);
+		return CH_OK;
+	case CH_PACED_DOMAIN:
+		rc = ch_name_registered(names[0], domain);
+		if (rc)
+			return rc;
+		snprintf(ret_key, KEY_B, "domain:%.*s:%s", ca, account, domain);
+		return CH_OK;
+	default:
+		/* Whichever of the two is due first. */
+		swap = n_names > 1 && strcmp(names[0], names[1]) > 0;
+		snprintf(ret_key, KEY_B, "set:%.*s:%s%s%s", ca, account, names[swap],
+			n_names > 1 ? " " : "", n_names > 1 ? names[!swap] : "");
+		return CH_OK;
+	}
+}
+
+/* wanted: the limit as configured. */
+static int load(struct ch_work *w, const struct ch_limit *wanted, struct row *row)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT tat, tail, size, refill FROM bucket WHERE key = ?", "t", row->key);
+
+	memset(&row->kept, 0, sizeof(row->kept));
+	row->limit = wanted->size ? ch_limit_with_margin(wanted) : *wanted;
+	row->bucket.tat_us = 0;
+	row->tail_ms = 0;
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc;
+	row->bucket.tat_us = ch_db_i64(stmt, 0);
+	row->tail_ms = ch_db_i64(stmt, 1);
+	row->kept.size = (uint32_t)ch_db_i64(stmt, 2);
+	row->kept.refill_us = ch_db_i64(stmt, 3);
+	/* Of a limit that was configured once nothing is left when it no longer is. */
+	if (!row->limit.size && row->kept.size == 1 && row->kept.refill_us == 1 &&
+		row->bucket.tat_us > w->now * 1000)
+		row->limit = LEARNED;
+	return CH_OK;
+}
+
+static int save(struct ch_work *w, const struct row *row)
+{
+	return ch_db_run(w->db,
+		"INSERT INTO bucket (key, tat, size, refill, tail) VALUES (?, ?, ?, ?, ?) "
+		"ON CONFLICT (key) DO UPDATE SET tat = excluded.tat, size = excluded.size, "
+		"refill = excluded.refill, tail = excluded.tail",
+		"tiiii", row->key, row->bucket.tat_us, (int64_t)row->limit.size,
+		row->limit.refill_us, row->tail_ms);
+}
+
+static int64_t ready_at(const struct ch_work *w, const struct row *row)
+{
+	return row->limit.size ? ch_bucket_ready_at_ms(&row->bucket, &row->limit, 1, w->now)
+			       : w->now;
+}
+
+static int load_for(struct ch_work *w, const struct ch_store_pace *pace, enum ch_paced paced,
+	const struct ch_pace_order *order, struct row *row)
+{
+	int rc = make_key(row->key, paced, pace->account, order->names, order->n_names);
+
+	return rc ? rc : load(w, &pace->limits[paced], row);
+}
+
+static int wait_until(struct ch_work *w, const struct ch_pace_order *order, int64_t at_ms,
+	const char *code, const char *detail)
+{
+	static const char second[] =
+		"UPDATE name SET second_at = ?1, second_code = ?2, second_detail = ?3, "
+		"second_actor = 'nobody', updated_at = ?4 WHERE name = ?5";
+	static const char first[] =
+		"UPDATE name SET next_at = ?1, code = ?2, detail = ?3, actor = 'nobody', "
+		"updated_at = ?4 WHERE name = ?5";
+
+	ch_work_due(w, at_ms);
+	w->tx.changed = true;
+	return ch_db_run(w->db, order->second ? second : first, "ittit", at_ms, code, detail,
+		w->now, order->names[0]);
+}
+
+/* A turn of its own, so that not all of a domain come back at the same moment. */
+static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
+	enum ch_paced paced, struct row *row)
+{
+	char limit[CH_LIMIT_TEXT_B];
+	char at[CH_TIME_STR_B];
+	char code[32];
+	char detail[300];
+	int64_t at_ms = ready_at(w, row);
+	int64_t step_ms = row->limit.refill_us / 1000;
+	int64_t most_ms;
+	int rc;
+
+	/* Turns of names that have been retried, or are gone, stay behind: no further ahead
+	 * than a bucket's worth, where all look again. */
+	most_ms = at_ms + step_ms * row->limit.size;
+	if (paced == CH_PACED_DOMAIN && row->tail_ms >= at_ms)
+		at_ms = row->tail_ms + step_ms;
+	if (at_ms > most_ms)
+		at_ms = most_ms;
+	if (at_ms > w->now + YEAR_MS)
+		at_ms = w->now + YEAR_MS;
+	row->tail_ms = at_ms;
+	rc = save(w, row);
+	snprintf(code, sizeof(code), "ca-limit-%s", words[paced]);
+	snprintf(detail, sizeof(detail),
+		"Waits for its turn at %s: the CA allows %s certificates for %s.",
+		ch_time_str(at_ms, at), ch_limit_str(&row->limit, limit),
+		paced == CH_PACED_DOMAIN ? "a registered domain" : "the same set of names");
+	return rc ? rc : wait_until(w, order, at_ms, code, detail);
+}
+
+/* The time is that of the last turn: earlier when fewer tenants or classes are before it. */
+static int wait_in_line(
+	struct ch_work *w, const struct ch_pace_order *order, const struct row *account)
+{
+	char limit[CH_LIMIT_TEXT_B];
+	char at[CH_TIME_STR_B];
+	char detail[300];
+	int64_t waiting = 0;
+	int64_t at_ms;
+	int rc = ch_db_run(w->db,
+		"INSERT INTO waiting (name, class, tenant, since) VALUES (?, ?, ?, ?) "
+		"ON CONFLICT (name) DO NOTHING",
+		"titi", order->names[0], (int64_t)order->class, order->tenant, order->due_ms);
+
+	if (!rc)
+		rc = ch_db_get_i64(
+			w->db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "");
+	if (rc)
+		return rc;
+	at_ms = ready_at(w, account);
+	if (waiting < YEAR_MS * 1000 / account->limit.refill_us)
+		at_ms += waiting * account->limit.refill_us / 1000;
+	if (at_ms > w->now + YEAR_MS)
+		at_ms = w->now + YEAR_MS;
+	/* Not to be looked at again and again just before its turn. */
+	if (at_ms < w->now + CH_MINUTE_MS)
+		at_ms = w->now + CH_MINUTE_MS;
+	snprintf(detail, sizeof(detail),
+		"Waits for its turn, %s at the latest: the CA allows %s new orders, and %lld "
+		"names wait.",
+		ch_time_str(at_ms, at), ch_limit_str(&account->limit, limit),
+		(long long)waiting);
+	return wait_until(w, order, at_ms, "ca-limit-account", detail);
+}
+
+static int take(struct ch_work *w, struct row *row)
+{
+	if (!row->limit.size)
+		return CH_OK;
+	(void)ch_bucket_take(&row->bucket, &row->limit, w->now);
+	return save(w, row);
+}
+
+/* What stands in the way of an order under one account. */
+enum obstacle {
+	NOTHING,
+	BUCKET, /* of its own names: ->blocked */
+	LINE,	/* the account's: it waits for its turn */
+};
+
+struct look {
+	struct row rows[CH_PACED_COUNT];
+	enum ch_paced blocked;
+};
+
+static int look_at(struct ch_work *w, const struct ch_pace_list *paces, size_t at,
+	const struct ch_pace_order *order, bool in_turn, struct look *look,
+	enum obstacle *ret_obstacle)
+{
+	const struct ch_store_pace *pace = paces->list[at];
+	const struct ch_pace_known *known = &order->known[at];
+	static const enum ch_paced checked[] = {CH_PACED_SET, CH_PACED_DOMAIN};
+	struct row *account = &look->rows[CH_PACED_ACCOUNT];
+	int rc;
+
+	memset(look, 0, sizeof(*look));
+	*ret_obstacle = NOTHING;
+	if (!pace->account || known->exempt)
+		return CH_OK;
+	for (size_t i = 0; i < (known->renewal ? 1 : CH_ARRAY_LEN(checked)); i++) {
+		struct row *row = &look->rows[checked[i]];
+
+		rc = load_for(w, pace, checked[i], order, row);
+		if (rc)
+			return rc;
+		if (ready_at(w, row) > w->now) {
+			look->blocked = checked[i];
+			*ret_obstacle = BUCKET;
+			return CH_OK;
+		}
+	}
+	if (known->renewal)
+		return CH_OK;
+	rc = load_for(w, pace, CH_PACED_ACCOUNT, order, account);
+	if (!rc && account->limit.size && (!in_turn || ready_at(w, account) > w->now))
+		*ret_obstacle = LINE;
+	return rc;
+}
+
+static int take_all(struct ch_work *w, struct look *look)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < CH_PACED_COUNT; i++)
+		rc = take(w, &look->rows[i]);
+	return rc;
+}
+
+void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list)
+{
+	ret_list->n = 0;
+	ret_list->list[ret_list->n++] = &lease->pace;
+	for (size_t i = 0; i < lease->n_fallback; i++)
+		ret_list->list[ret_list->n++] = &lease->fallback[i];
+}
+
+/* Whoever would have to stand in the line of an account stands there, before one that comes
+ * after it is thought of: when it is his turn, and that account is short of tokens, it is. */
+int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
+	const struct ch_pace_order *order, bool in_turn, size_t *ret_at,
+	enum ch_pace_verdict *ret_verdict)
+{
+	struct look first = {.blocked = CH_PACED_SET};
+	bool first_in_line = false;
+
+	*ret_verdict = CH_PACE_WAITS;
+	for (size_t i = 0; i < paces->n; i++) {
+		enum obstacle obstacle;
+		struct look look;
+		int rc = look_at(w, paces, i, order, in_turn, &look, &obstacle);
+
+		if (rc)
+			return rc;
+		if (obstacle == NOTHING) {
+			*ret_verdict = CH_PACE_GO;
+			*ret_at = i;
+			return take_all(w, &look);
+		}
+		if (obstacle == LINE && !in_turn)
+			return wait_in_line(w, order, &look.rows[CH_PACED_ACCOUNT]);
+		/* The account whose line is the reason, or else the first. */
+		if (i == 0 || (obstacle == LINE && !first_in_line)) {
+			first = look;
+			first_in_line = obstacle == LINE;
+		}
+	}
+	return first_in_line
+		       ? wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT])
+		       : wait_for_bucket(w, order, first.blocked, &first.rows[first.blocked]);
+}
+
+/* Whether one of the accounts can be used now, as far as its own limit goes. */
+static int any_ready(struct ch_work *w, const struct ch_pace_list *paces, bool *ret_ready)
+{
+	*ret_ready = false;
+	for (size_t i = 0; i < paces->n && !*ret_ready; i++) {
+		const struct ch_store_pace *pace = paces->list[i];
+		struct row account;
+		int rc;
+
+		*ret_ready = !pace->account;
+		if (*ret_ready)
+			break;
+		rc = make_key(account.key, CH_PACED_ACCOUNT, pace->account, NULL, 0);
+		if (!rc)
+			rc = load(w, &pace->limits[CH_PACED_ACCOUNT], &account);
+		if (rc)
+			return rc;
+		*ret_ready = ready_at(w, &account) <= w->now;
+	}
+	return CH_OK;
+}
+
+int ch_pace_turn(
+	struct ch_work *w, const struct ch_pace_list *paces, char ret_name[CH_NAME_MAX + 1])
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	bool ready;
+	int64_t class;
+	int rc = any_ready(w, paces, &ready);
+
+	if (!rc && !ready)
+		return CH_ENOTFOUND;
+	if (!rc)
+		rc = ch_db_query(w->db, &stmt,
+			"SELECT t.class, t.tenant, (SELECT name FROM waiting v "
+			"WHERE v.class = t.class AND v.tenant = t.tenant "
+			"ORDER BY v.since LIMIT 1) FROM turn t WHERE t.n > 0 "
+			"ORDER BY t.class, t.served LIMIT 1",
+			"");
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	class = ch_db_i64(stmt, 0);
+	ch_db_copy(stmt, 1, tenant, sizeof(tenant), &rc);
+	ch_db_copy(stmt, 2, ret_name, CH_NAME_MAX + 1, &rc);
+	ch_db_reset_p(&stmt);
+	stmt = NULL;
+	if (!rc)
+		rc = ch_pace_forget(w, ret_name);
+	w->tx.changed = true;
+	return rc ? rc
+		  : ch_db_run(w->db,
+			    "UPDATE turn SET served = ? WHERE class = ? AND tenant = ?", "iit",
+			    ch_work_id(w), class, tenant);
+}
+
+int ch_pace_forget(struct ch_work *w, const char *name)
+{
+	return ch_db_run(w->db, "DELETE FROM waiting WHERE name = ?", "t", name);
+}
+
+int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited)
+{
+	static const struct ch_limit none;
+	const char *list[CH_STORE_ORDER_NAMES_MAX];
+	struct ch_order_names names;
+	int64_t until_ms = limited->until_ms;
+	struct row row;
+	int rc = ch_order_names_load(w->db, order_id, &names);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < names.n; i++)
+		list[i] = names.rows[i].name;
+	if (until_ms > w->now + CH_STORE_LEARN_MAX_MS)
+		until_ms = w->now + CH_STORE_LEARN_MAX_MS;
+	rc = make_key(row.key, limited->paced, limited->account, list, names.n);
+	if (!rc)
+		rc = load(w, &none, &row);
+	if (rc)
+		return rc;
+	row.limit = row.kept.size ? row.kept : LEARNED;
+	ch_bucket_learn(&row.bucket, &row.limit, until_ms);
+	return save(w, &row);
+}
+
+static int give_back(struct ch_work *w, struct row *row)
+{
+	static const struct ch_limit none;
+	int rc = load(w, &none, row);
+
+	if (rc || !row->kept.size)
+		return rc;
+	row->limit = row->kept;
+	row->bucket.tat_us -= row->kept.refill_us;
+	return save(w, row);
+}
+
+int ch_pace_refund(struct ch_work *w, uint64_t order_id)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	const char *list[CH_STORE_ORDER_NAMES_MAX];
+	char account[CH_STORE_ACCOUNT_MAX + 1];
+	struct ch_order_names names;
+	bool set_only;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT paced, free FROM orders WHERE id = ? "
+		"AND paced IS NOT NULL AND free < 2 AND attempts = 0",
+		"i", order_id);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc;
+	rc = CH_OK;
+	ch_db_copy(stmt, 0, account, sizeof(account), &rc);
+	set_only = (int)ch_db_i64(stmt, 1);
+	if (!rc)
+		rc = ch_order_names_load(w->db, order_id, &names);
+	for (size_t i = 0; !rc && i < names.n; i++)
+		list[i] = names.rows[i].name;
+	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
+		struct row row;
+
+		if (set_only && paced != CH_PACED_SET)
+			continue;
+		rc = make_key(row.key, (enum ch_paced)paced, account, list, names.n);
+		if (!rc)
+			rc = give_back(w, &row);
+	}
+	return rc;
+}
+
+int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms)
+{
+	int64_t waiting = 0;
+	int64_t at_us;
+	int rc = ch_db_get_i64(db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "");
+
+	*ret_at_ms = INT64_MAX;
+	if (rc || !waiting)
+		return rc;
+	/* Any account that has a token: whose it is, the lease will tell. */
+	rc = ch_db_get_i64(db, &at_us,
+		"SELECT min(tat - (size - 1) * refill) FROM bucket "
+		"WHERE key >= 'account:' AND key < 'account;'",
+		"");
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	*ret_at_ms = rc ? now_ms : (at_us + 999) / 1000;
+	return CH_OK;
+}
+
+int ch_pace_prune(struct ch_work *w, int64_t max_rows, int64_t *ret_removed)
+{
+	int rc = ch_db_run(w->db,
+		"DELETE FROM bucket WHERE key IN (SELECT key FROM bucket WHERE tat < ?1 "
+		"AND tail < ?2 ORDER BY tat LIMIT ?3)",
+		"iii", w->now * 1000, w->now, max_rows);
+
+	*ret_removed = ch_db_changes(w->db);
+	return rc;
+}
+
+static void present(struct ch_stmt *stmt, int64_t now_ms, struct ch_arena *arena,
+	struct ch_store_bucket *b, int *rc)
+{
+	const char *key = ch_db_text(arena, stmt, 0, rc);
+	struct ch_bucket bucket = {.tat_us = ch_db_i64(stmt, 1)};
+	const char *colon = key ? strchr(key, ':') : NULL;
+	char word[16];
+
+	b->limit.size = (uint32_t)ch_db_i64(stmt, 2);
+	b->limit.refill_us = ch_db_i64(stmt, 3);
+	if (!colon || (size_t)(colon - key) >= sizeof(word)) {
+		*rc = *rc ? *rc : CH_ECORRUPT;
+		return;
+	}
+	snprintf(word, sizeof(word), "%.*s", (int)(colon - key), key);
+	if (ch_paced_parse(word, &b->paced))
+		*rc = CH_ECORRUPT;
+	b->of = colon + 1;
+	b->left = ch_bucket_level(&bucket, &b->limit, now_ms);
+	b->next_at_ms = ch_bucket_ready_at_ms(&bucket, &b->limit, 1, now_ms);
+	b->full_at_ms = (bucket.tat_us + 999) / 1000;
+}
+
+static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store_limits *limits)
+{
+	struct ch_store_bucket *list =
+		ch_arena_array(arena, CH_STORE_BUCKETS_MAX, sizeof(*list));
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int64_t now_ms = ch_now_ms();
+	int64_t waiting = 0;
+	size_t n = 0;
+	int rc = list ? ch_db_get_i64(
+				db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "")
+		      : CH_ENOMEM;
+
+	if (!rc)
+		rc = ch_db_query(db, &stmt,
+			"SELECT key, tat, size, refill FROM bucket WHERE tat > ? "
+			"ORDER BY key LIMIT ?",
+			"ii", now_ms * 1000, (int64_t)CH_STORE_BUCKETS_MAX + 1);
+	limits->more = false;
+	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
+		rc = CH_OK;
+		if (n == CH_STORE_BUCKETS_MAX) {
+			limits->more = true;
+			break;
+		}
+		present(stmt, now_ms, arena, &list[n++], &rc);
+	}
+	limits->buckets = list;
+	limits->n_buckets = n;
+	limits->waiting = (uint64_t)waiting;
+	return rc;
+}
+
+int ch_sql_get_limits(
+	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits)
+{
+	struct ch_sql_store *store = ch_sql_of(base);
+	struct ch_store_limits limits;
+	struct ch_db *db;
+	int rc = ch_sql_read_begin(store, &db);
+
+	if (rc)
+		return rc;
+	rc = list_limits(db, arena, &limits);
+	ch_sql_read_end(store, db);
+	if (!rc)
+		*ret_limits = limits;
+	return rc;
+}

@@ -1,0 +1,56 @@
+/* Inside the SQLite backend: store/pace.h. */
+#ifndef CH_STORE_SQL_PACE_H
+#define CH_STORE_SQL_PACE_H
+
+#include "pace/scheduler.h"
+#include "store/sql_work.h"
+
+/* What an account's CA knows of an order that could be made. */
+struct ch_pace_known {
+	bool renewal; /* of the same names: free of all limits but theirs */
+	bool exempt;  /* … in the CA's window: free of that too */
+};
+
+/* An order that could be made. */
+struct ch_pace_order {
+	struct ch_pace_known known[1 + CH_STORE_FALLBACK_MAX]; /* as the list of accounts */
+	const char *names[CH_STORE_ORDER_NAMES_MAX]; /* the first is the one that is due */
+	size_t n_names;
+	const char *tenant;
+	bool second;
+	enum ch_class class;
+	int64_t due_ms; /* since when */
+};
+
+enum ch_pace_verdict {
+	CH_PACE_GO,    /* the tokens are taken */
+	CH_PACE_WAITS, /* it waits, and its row says why */
+};
+
+/* Accounts in the order in which they are to be used. */
+struct ch_pace_list {
+	const struct ch_store_pace *list[1 + CH_STORE_FALLBACK_MAX];
+	size_t n; /* at least one */
+};
+void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list);
+
+/* in_turn: it comes from ch_pace_turn.  *ret_at, with CH_PACE_GO: under which account. */
+CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
+	const struct ch_pace_order *order, bool in_turn, size_t *ret_at,
+	enum ch_pace_verdict *ret_verdict);
+/* Whose turn it is, if one of the accounts has a token for it; it waits no longer then.
+ * CH_ENOTFOUND. */
+CH_MUST int ch_pace_turn(
+	struct ch_work *w, const struct ch_pace_list *paces, char ret_name[CH_NAME_MAX + 1]);
+CH_MUST int ch_pace_learn(
+	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
+/* The name waits for no turn any more. */
+CH_MUST int ch_pace_forget(struct ch_work *w, const char *name);
+/* The order was given up before the CA was asked: its tokens are there again. */
+CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id);
+/* When ch_pace_turn could have something: INT64_MAX: nothing waits. */
+CH_MUST int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms);
+/* Buckets that are full again: they are as good as none. */
+CH_MUST int ch_pace_prune(struct ch_work *w, int64_t max_rows, int64_t *ret_removed);
+
+#endif

@@ -1,0 +1,292 @@
+/* CH_OP_PUBLISH. */
+#include <string.h>
+
+#include "crypto/keys.h"
+#include "store/sql_calendar.h"
+
+struct publication {
+	struct ch_op_publish *in;
+	enum ch_record_kind kind;
+	enum ch_key_type key;
+	struct ch_order_names names;
+	int64_t renew_at;
+	uint64_t rollback; /* the version to put back; 0: none */
+	uint64_t key_version;
+	uint8_t leaf_sha256[32];
+	uint8_t chain_id[CH_CHAIN_ID_B];
+	const struct ch_store_record_bytes *records[CH_STORE_ORDER_NAMES_MAX]; /* as names */
+};
+
+static int bad(struct ch_work *w, const char *detail)
+{
+	return ch_err_set(&w->op->err, CH_EINVAL, "bad-record", "%s", detail);
+}
+
+static int hash_parts(struct ch_work *w, struct publication *pub)
+{
+	const struct ch_op_publish *in = pub->in;
+	struct ch_chain chain;
+
+	if (!in->leaf_len || in->leaf_len > CH_RECORD_LEAF_MAX_B)
+		return bad(w, "leaf: 1 to 8192 bytes of DER");
+	if (ch_sha256(in->leaf, in->leaf_len, pub->leaf_sha256))
+		return CH_ECRYPTO;
+	memset(pub->chain_id, 0, sizeof(pub->chain_id));
+	if (!in->chain)
+		return CH_OK;
+	if (ch_chain_decode(in->chain, in->chain_len, &chain))
+		return bad(w, "chain: not a chain block");
+	return ch_chain_id(in->chain, in->chain_len, pub->chain_id) ? CH_ECRYPTO : CH_OK;
+}
+
+static int find_name(const struct ch_order_names *names, const struct ch_record *record)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strlen(names->rows[i].name) == record->name_len &&
+			memcmp(names->rows[i].name, record->name, record->name_len) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int check_record(
+	struct ch_work *w, struct publication *pub, const struct ch_store_record_bytes *bytes)
+{
+	const struct ch_op_publish *in = pub->in;
+	struct ch_record record;
+	int at;
+
+	if (ch_record_decode(bytes->bytes, bytes->len, &record))
+		return bad(w, "a record cannot be decoded");
+	if (record.kind != pub->kind || !ch_record_has_cert(&record))
+		return bad(
+			w, pub->kind == CH_RECORD_CERT
+				   ? "a record is not of the kind CERT"
+				   : "a record is not of the kind SECOND, with a certificate");
+	if (record.version != in->id || (!pub->rollback && record.key_version != in->id))
+		return bad(w, "a record's version is not the id of the order");
+	if (pub->rollback) {
+		int rc = ch_work_check_rollback(w, pub->rollback, &record);
+
+		if (rc)
+			return rc;
+	}
+	pub->key_version = record.key_version;
+	if (record.leaf_len != in->leaf_len || memcmp(record.leaf, in->leaf, in->leaf_len) != 0)
+		return bad(w, "a record carries another leaf");
+	if (memcmp(record.chain_id, pub->chain_id, CH_CHAIN_ID_B) != 0)
+		return bad(w, "a record names another chain");
+	at = find_name(&pub->names, &record);
+	if (at < 0)
+		return bad(w, "a record is for a name that is not in the order");
+	if (pub->records[at])
+		return bad(w, "two records for one name");
+	pub->records[at] = bytes;
+	return CH_OK;
+}
+
+static int check_records(struct ch_work *w, struct publication *pub)
+{
+	for (size_t i = 0; i < pub->in->n_records; i++) {
+		int rc = check_record(w, pub, &pub->in->records[i]);
+
+		if (rc)
+			return rc;
+	}
+	for (size_t i = 0; i < pub->names.n; i++)
+		if (!pub->names.rows[i].gone && !pub->records[i])
+			return bad(w, "a name of the order has no record");
+	return CH_OK;
+}
+
+static int write_cert(struct ch_work *w, const struct publication *pub)
+{
+	const struct ch_op_publish *in = pub->in;
+	const struct ch_order_names *names = &pub->names;
+	const char *text = ch_arena_fmt(w->op->arena, "%s%s%s", names->rows[0].name,
+		names->n > 1 ? " " : "", names->n > 1 ? names->rows[1].name : "");
+	int rc;
+
+	if (!text)
+		return CH_ENOMEM;
+	if (in->chain) {
+		rc = ch_db_run(w->db,
+			"INSERT INTO chain (id, block) VALUES (?, ?) "
+			"ON CONFLICT DO NOTHING",
+			"bb", pub->chain_id, sizeof(pub->chain_id), in->chain, in->chain_len);
+		if (rc)
+			return rc;
+	}
+	return ch_db_run(w->db,
+		"INSERT INTO cert (version, names, leaf, leaf_sha256, chain_id, serial, "
+		"issuer, "
+		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key, "
+		"ari_id, paced, ari_ca) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+		"?12, ?13, "
+		"?14, ?15, paced, substr(paced, 1, instr(paced, '/') - 1) "
+		"FROM orders WHERE id = ?1",
+		"itbbbttiiibiztt", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
+		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
+		in->not_after_ms, pub->renew_at, in->spki_sha256, sizeof(in->spki_sha256),
+		w->now, pub->rollback ? pub->key_version : 0, ch_key_type_str(pub->key),
+		in->ari_id);
+}
+
+/* The record that was live stays with its certificate, so that one can go back to it. */
+static int keep_previous(struct ch_work *w, const struct publication *pub, const char *key,
+	const struct ch_name_row *row)
+{
+	uint64_t live = pub->kind == CH_RECORD_SECOND ? row->second_cert : row->cert;
+
+	if (!live)
+		return CH_OK;
+	return ch_db_run(w->db,
+		"UPDATE cert_name SET record = coalesce((SELECT record FROM held WHERE "
+		"name = ?1 AND pool = ?2 AND version = ?3), (SELECT record FROM edge_record "
+		"WHERE name = ?1 AND pool = ?2 AND version = ?3)) "
+		"WHERE name = ?4 AND version = ?3",
+		"ttit", key, row->pool, live, row->name);
+}
+
+/* The name's row, once its first certificate is live. */
+static int write_first(struct ch_work *w, const struct publication *pub,
+	const struct ch_name_row *row, enum ch_name_state state)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET cert = ?1, prev_cert = cert, not_after = ?2, version = ?1, "
+		"next_at = ?3, failures = 0, state = ?4, updated_at = ?5, cert_key = ?7 "
+		"WHERE name = ?6",
+		"iiititt", pub->in->id, pub->in->not_after_ms, pub->renew_at,
+		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key));
+	struct ch_name_row now;
+
+	/* Was it kept until this one was there?  One that is put back is not what was awaited.
+	 */
+	if (rc || row->keys == CH_KEYS_BOTH || pub->rollback)
+		return rc;
+	rc = ch_name_row_load(w->db, row->name, &now);
+	return rc ? rc : ch_work_withdraw_second(w, &now);
+}
+
+static int write_second(struct ch_work *w, const struct publication *pub,
+	const struct ch_name_row *row, enum ch_name_state state)
+{
+	return ch_db_run(w->db,
+		"UPDATE name SET second_cert = ?1, second_prev = second_cert, version = ?1, "
+		"second_at = ?2, second_failures = 0, state = ?3, updated_at = ?4 "
+		"WHERE name = ?5",
+		"iitit", pub->in->id, pub->renew_at, ch_name_state_str(state), w->now,
+		row->name);
+}
+
+static int write_name(struct ch_work *w, const struct publication *pub, size_t at)
+{
+	const struct ch_op_publish *in = pub->in;
+	const struct ch_order_name_row *order_name = &pub->names.rows[at];
+	enum ch_name_state state =
+		ch_name_state_during(CH_ORDER_CONFIRMING, order_name->had_cert);
+	bool second = pub->kind == CH_RECORD_SECOND;
+	char key[CH_RECORD_KEY_B];
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->db, order_name->name, &row);
+
+	if (rc || row.order_id != in->id || row.version >= in->id)
+		return rc && rc != CH_ENOTFOUND ? rc : CH_ECORRUPT;
+	ch_record_key(pub->kind, row.name, strlen(row.name), key);
+	rc = keep_previous(w, pub, key, &row);
+	if (!rc)
+		rc = ch_db_run(w->db, "INSERT INTO cert_name (name, version) VALUES (?, ?)",
+			"ti", row.name, in->id);
+	if (!rc)
+		rc = ch_work_trim_certs(w, row.name,
+			(const uint64_t[]){in->id, row.cert, row.second_cert,
+				second ? row.prev_cert : row.second_prev});
+	if (!rc)
+		rc = ch_work_emit(w, row.pool, key, in->id, pub->kind, pub->records[at]->bytes,
+			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
+	if (!rc)
+		rc = (second ? write_second : write_first)(w, pub, &row, state);
+	if (!rc && !pub->rollback)
+		rc = ch_work_rekeyed(w, row.name, second);
+	if (!rc)
+		rc = ch_work_history(w, row.name, pub->rollback ? "rolled-back" : "published",
+			in->serial, CH_ACTOR_NOBODY);
+	return rc;
+}
+
+static int plan(struct ch_work *w, struct publication *pub)
+{
+	const struct ch_op_publish *in = pub->in;
+
+	pub->renew_at = in->renew_at_ms;
+	return in->renew_from_ms
+		       ? ch_work_plan(w, in->renew_from_ms, in->renew_at_ms, in->not_before_ms,
+				 in->not_after_ms, in->id, &pub->renew_at)
+		       : CH_OK;
+}
+
+static int write_all(struct ch_work *w, const struct publication *pub)
+{
+	const struct ch_op_publish *in = pub->in;
+	int64_t due = in->next_at_ms > w->now ? in->next_at_ms : w->now;
+	bool any = false;
+	int rc = CH_OK;
+
+	for (size_t i = 0; i < pub->names.n; i++)
+		any |= !pub->names.rows[i].gone;
+	if (any)
+		rc = write_cert(w, pub);
+	for (size_t i = 0; !rc && i < pub->names.n; i++)
+		if (!pub->names.rows[i].gone)
+			rc = write_name(w, pub, i);
+	ch_work_due(w, due);
+	return rc ? rc
+		  : ch_db_run(w->db,
+			    "UPDATE orders SET state = 'confirming', leaf_sha256 = ?1, "
+			    "csr = NULL, sealed = NULL, next_at = ?2, lease_issuer = NULL, "
+			    "lease_until = NULL, "
+			    "updated_at = ?3 WHERE id = ?4",
+			    "biii", pub->leaf_sha256, sizeof(pub->leaf_sha256), due, w->now,
+			    in->id);
+}
+
+static bool may_publish(const struct ch_order_row *order)
+{
+	if (order->rollback)
+		return order->state == CH_ORDER_NEW;
+	return order->state == CH_ORDER_SEALED || order->state == CH_ORDER_FINALIZING;
+}
+
+int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
+{
+	struct publication pub = {.in = in};
+	struct ch_order_row order;
+	int rc = ch_order_row_load(w->db, in->id, &order);
+
+	if (rc == CH_ENOTFOUND)
+		return ch_err_set(&w->op->err, rc, "order-not-found", "there is no such order");
+	if (!rc)
+		rc = ch_order_names_load(w->db, in->id, &pub.names);
+	pub.kind = order.second ? CH_RECORD_SECOND : CH_RECORD_CERT;
+	pub.key = order.key;
+	if (!rc)
+		rc = hash_parts(w, &pub);
+	if (rc)
+		return rc;
+	if (order.has_leaf && memcmp(order.leaf_sha256, pub.leaf_sha256, 32) == 0)
+		return ch_work_order_answer(w, in->id, &in->answer);
+	if (order.fence != in->fence)
+		return ch_err_set(&w->op->err, CH_ECONFLICT, "fence-lost",
+			"the lease ran out or the order was canceled: take another");
+	if (!may_publish(&order))
+		return ch_err_set(&w->op->err, CH_ECONFLICT, "order-state",
+			"publish comes after sealed and once, not in state %s",
+			ch_order_state_str(order.state));
+	pub.rollback = order.rollback;
+	rc = check_records(w, &pub);
+	if (!rc)
+		rc = plan(w, &pub);
+	if (!rc)
+		rc = write_all(w, &pub);
+	return rc ? rc : ch_work_order_answer(w, in->id, &in->answer);
+}

@@ -1,0 +1,288 @@
+/* CH_OP_PUT. */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sql_work.h"
+
+#define QUEUED "Waits for its first order."
+
+static void reject(struct ch_store_put_item *item, const char *detail)
+{
+	item->result = CH_PUT_REJECTED;
+	item->problem = "bad-field";
+	item->detail = detail;
+}
+
+/* What an item asks of a name, or what the name has. */
+struct settings {
+	const char *tenant;
+	const char *pool;
+	const char *policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on */
+	enum ch_keys keys;
+};
+
+static struct settings wanted(
+	const struct ch_store_put_item *item, const struct ch_name_row *row)
+{
+	struct settings s = {
+		.tenant = item->tenant ? item->tenant : row->tenant,
+		.pool = item->pool ? item->pool : row->pool,
+		.keys = item->has_keys ? item->keys : row->keys,
+	};
+
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		s.policy[tag] = item->policy[tag] ? item->policy[tag] : row->policy[tag];
+	return s;
+}
+
+/* The www name's share of its first name's settings: all but the redirect. */
+static struct settings shared(const struct settings *s, const char *redirect)
+{
+	struct settings share = *s;
+
+	share.policy[CH_POLICY_REDIRECT] = redirect;
+	return share;
+}
+
+static bool policy_differs(const struct ch_name_row *row, const struct settings *s)
+{
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		if (strcmp(row->policy[tag], s->policy[tag]) != 0)
+			return true;
+	return strcmp(row->tenant, s->tenant) != 0;
+}
+
+static int insert_name(struct ch_work *w, const char *name, const struct settings *s, bool www,
+	const char *www_of)
+{
+	uint64_t version;
+	int rc = ch_work_emit_plain(w, s->pool, name, CH_RECORD_NAME, &version);
+
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"INSERT INTO name (name, tenant, pool, www, www_of, state, code, "
+			"detail, actor, next_at, failures, version, solo, upstream, hsts, "
+			"redirect, created_at, updated_at, keys, second_at, imported) "
+			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
+			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL), ?14)",
+			"tttittiittttii", name, s->tenant, s->pool, (int64_t)www, www_of,
+			QUEUED, w->now, version, s->policy[CH_POLICY_UPSTREAM],
+			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
+			ch_keys_str(s->keys), (int64_t)(s->keys == CH_KEYS_BOTH),
+			(int64_t)(w->op->u.put.n_items > 1));
+	if (!rc)
+		rc = ch_work_forget_holder(w, name);
+	if (!rc)
+		rc = ch_work_emit_policy(w, name);
+	if (!rc)
+		rc = ch_work_history(w, name, "created", "Registered.", CH_ACTOR_NOBODY);
+	ch_work_due(w, w->now);
+	return rc;
+}
+
+/* Removed from the old pool's edges, begun again in the new one: what was sealed for the old
+ * pool cannot be opened in the new one. */
+static int move_name(struct ch_work *w, const struct ch_name_row *row, const char *pool)
+{
+	uint64_t version;
+	int rc = ch_work_detach(w, row->name, row->order_id);
+
+	if (!rc)
+		rc = ch_work_emit_plain(w, row->pool, row->name, CH_RECORD_TOMBSTONE, &version);
+	if (!rc)
+		rc = ch_work_emit_plain(w, pool, row->name, CH_RECORD_NAME, &version);
+	if (!rc)
+		rc = ch_work_forget_certs(w, row->name);
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET pool = ?1, version = ?2, order_id = NULL, solo = 0, "
+			"cert = NULL, prev_cert = NULL, not_after = NULL, failures = 0, "
+			"second_cert = NULL, second_prev = NULL, second_failures = 0, "
+			"second_at = iif(state = 'paused' OR keys <> 'ecdsa+rsa', NULL, ?3), "
+			"state = iif(state = 'paused', 'paused', 'pending'), "
+			"next_at = iif(state = 'paused', NULL, ?3), code = 'queued', "
+			"detail = ?4, actor = 'nobody', updated_at = ?3 WHERE name = ?5",
+			"tiitt", pool, version, w->now, QUEUED, row->name);
+	if (!rc)
+		rc = ch_work_history(w, row->name, "moved", pool, CH_ACTOR_NOBODY);
+	ch_work_due(w, w->now);
+	return rc;
+}
+
+/* Brings a name to these settings. */
+static int follow(struct ch_work *w, const struct ch_name_row *row, const struct settings *s)
+{
+	bool moves = strcmp(row->pool, s->pool) != 0;
+	bool differs = policy_differs(row, s);
+	int rc = moves ? move_name(w, row, s->pool) : CH_OK;
+
+	if (!rc && differs)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET tenant = ?, upstream = ?, hsts = ?, redirect = ?, "
+			"updated_at = ? WHERE name = ?",
+			"ttttit", s->tenant, s->policy[CH_POLICY_UPSTREAM],
+			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT], w->now,
+			row->name);
+	if (!rc && (moves || differs))
+		rc = ch_work_emit_policy(w, row->name);
+	if (!rc)
+		rc = ch_work_change_keys(w, row->name, s->keys);
+	return rc;
+}
+
+static int follow_mate(struct ch_work *w, const char *name, const struct settings *s)
+{
+	struct settings share;
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->db, name, &row);
+
+	if (rc)
+		return rc;
+	share = shared(s, row.policy[CH_POLICY_REDIRECT]);
+	return follow(w, &row, &share);
+}
+
+/* Registers the www name, or takes in the one that is there. */
+static int join_www(struct ch_work *w, const char *name, const struct settings *s)
+{
+	struct settings share = shared(s, "");
+	char www[CH_NAME_MAX + 1];
+	struct ch_name_row row;
+	int rc;
+
+	snprintf(www, sizeof(www), "www.%s", name);
+	rc = ch_name_row_load(w->db, www, &row);
+	if (rc == CH_ENOTFOUND)
+		return insert_name(w, www, &share, false, name);
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
+			name, w->now, www);
+	return rc ? rc : follow_mate(w, www, s);
+}
+
+static int part_www(struct ch_work *w, const struct ch_name_row *row)
+{
+	char www[CH_NAME_MAX + 1];
+
+	ch_name_row_mate(row, www);
+	return ch_db_run(w->db, "UPDATE name SET www_of = NULL, updated_at = ? WHERE name = ?",
+		"it", w->now, www);
+}
+
+static int change_www(
+	struct ch_work *w, const struct ch_name_row *row, bool www, const struct settings *s)
+{
+	int rc = www ? join_www(w, row->name, s) : part_www(w, row);
+
+	return rc ? rc
+		  : ch_db_run(w->db, "UPDATE name SET www = ?, updated_at = ? WHERE name = ?",
+			    "iit", (int64_t)www, w->now, row->name);
+}
+
+static int change_name(
+	struct ch_work *w, const struct ch_name_row *row, const struct ch_store_put_item *item)
+{
+	struct settings s = wanted(item, row);
+	bool www = item->www == CH_TRI_KEEP ? row->www : item->www == CH_TRI_YES;
+	char mate[CH_NAME_MAX + 1];
+	int rc = CH_OK;
+
+	if (!policy_differs(row, &s) && strcmp(s.pool, row->pool) == 0 && www == row->www &&
+		s.keys == row->keys)
+		return CH_OK;
+	ch_name_row_mate(row, mate);
+	rc = follow(w, row, &s);
+	if (!rc && www != row->www)
+		rc = change_www(w, row, www, &s);
+	else if (!rc && mate[0] && !row->www_of[0])
+		rc = follow_mate(w, mate, &s);
+	if (!rc)
+		rc = ch_work_history(
+			w, row->name, "changed", "Settings changed.", CH_ACTOR_NOBODY);
+	return rc ? rc : ch_work_audit(w, "domain.change", row->name);
+}
+
+static int create_name(
+	struct ch_work *w, const struct ch_store_put_item *item, enum ch_keys keys)
+{
+	const struct ch_name_row fresh = {
+		.tenant = CH_STORE_LABEL_DEFAULT, .pool = CH_STORE_LABEL_DEFAULT, .keys = keys};
+	struct settings s = wanted(item, &fresh);
+	bool www = item->www == CH_TRI_YES;
+	int rc = insert_name(w, item->name, &s, www, NULL);
+
+	if (!rc && www)
+		rc = join_www(w, item->name, &s);
+	return rc ? rc : ch_work_audit(w, "domain.create", item->name);
+}
+
+static bool may_have_www(struct ch_store_put_item *item)
+{
+	if (strncmp(item->name, "www.", 4) == 0)
+		reject(item, "www: the name is a www name itself");
+	else if (strncmp(item->name, "*.", 2) == 0)
+		reject(item, "www: a wildcard covers its www name already");
+	else if (strlen(item->name) + 4 > CH_NAME_MAX)
+		reject(item, "www: the name with www. in front would be too long");
+	else
+		return true;
+	return false;
+}
+
+/* Whether a www name is to differ from its first name. */
+static bool leaves_its_group(
+	const struct ch_name_row *row, const struct ch_store_put_item *item)
+{
+	struct settings s = wanted(item, row);
+
+	s.policy[CH_POLICY_REDIRECT] = row->policy[CH_POLICY_REDIRECT];
+	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0 || s.keys != row->keys;
+}
+
+static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_keys keys)
+{
+	struct ch_name_row row;
+	const char *tenant;
+	bool refused;
+	int claim_rc;
+	int rc;
+
+	item->problem = NULL;
+	item->detail = NULL;
+	if (item->www == CH_TRI_YES && !may_have_www(item))
+		return CH_OK;
+	rc = ch_name_row_load(w->db, item->name, &row);
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	tenant = item->tenant ? item->tenant : rc ? CH_STORE_LABEL_DEFAULT : row.tenant;
+	claim_rc = ch_work_check_claim(w, item, tenant, &refused);
+	if (claim_rc || refused)
+		return claim_rc;
+	if (rc == CH_ENOTFOUND) {
+		item->result = CH_PUT_CREATED;
+		return create_name(w, item, keys);
+	}
+	if (row.www_of[0] && leaves_its_group(&row, item)) {
+		reject(item, "tenant, pool, upstream, hsts, keys: the name shares these with "
+			     "the name "
+			     "without www.; change that one");
+		return CH_OK;
+	}
+	item->result = CH_PUT_EXISTS;
+	return change_name(w, &row, item);
+}
+
+int ch_work_put(struct ch_work *w, struct ch_op_put *put)
+{
+	if (!put->n_items || put->n_items > CH_STORE_PUT_MAX)
+		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
+			"1 to %d names at a time", CH_STORE_PUT_MAX);
+	for (size_t i = 0; i < put->n_items; i++) {
+		int rc = put_item(w, &put->items[i], put->keys);
+
+		if (rc)
+			return rc;
+	}
+	return CH_OK;
+}

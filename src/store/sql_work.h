@@ -1,0 +1,253 @@
+/* What one operation works with on the writer thread, and the steps that several share. */
+#ifndef CH_STORE_SQL_WORK_H
+#define CH_STORE_SQL_WORK_H
+
+#include "store/sql_hold.h"
+#include "store/sql_store.h"
+
+/* Counters and notes of the open transaction: kept here, written once before the commit, and
+ * put back when an operation's savepoint is rolled back. */
+struct ch_work_tx {
+	uint64_t last_id;
+	uint64_t head;
+	uint64_t floor;
+	bool changed;
+	struct ch_store_change change;
+};
+
+struct ch_slots;
+struct ch_work_edges; /* the edges of one pool, read once per operation */
+
+struct ch_work {
+	struct ch_db *db;
+	struct ch_store_op *op;
+	int64_t now;
+	int64_t edge_timeout_ms;
+	uint8_t epoch[CH_EPOCH_B];
+	struct ch_work_tx tx;
+	struct ch_slots *slots;	     /* the store's; sql_calendar.h */
+	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
+};
+
+/* ---- sql_writer.c: the row that holds ids and feed numbers, read after a transaction was
+ * begun and written before it is committed ---- */
+CH_MUST int ch_work_load_meta(struct ch_work *w);
+CH_MUST int ch_work_save_meta(struct ch_work *w, const struct ch_work_tx *before);
+
+/* The operations; each fills op->err when it fails in a way that is the caller's to mend. */
+CH_MUST int ch_work_put(struct ch_work *w, struct ch_op_put *put);
+CH_MUST int ch_work_delete(struct ch_work *w, const char *name);
+CH_MUST int ch_work_retry(struct ch_work *w, const char *name);
+CH_MUST int ch_work_pause(struct ch_work *w, const char *name);
+CH_MUST int ch_work_resume(struct ch_work *w, const char *name);
+CH_MUST int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease);
+CH_MUST int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch);
+CH_MUST int ch_work_publish(struct ch_work *w, struct ch_op_publish *publish);
+CH_MUST int ch_work_edge_ack(struct ch_work *w, struct ch_op_edge_ack *ack);
+CH_MUST int ch_work_edge_forget(struct ch_work *w, const struct ch_op_edge_forget *forget);
+CH_MUST int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *tickets);
+CH_MUST int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house);
+CH_MUST int ch_work_pool(struct ch_work *w, const struct ch_op_pool *pool);
+CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
+CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rollback);
+CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
+CH_MUST int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *alerts);
+CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
+CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
+
+/* ---- sql_work.c ---- */
+/* The next id: higher than every order's and every record's version so far. */
+uint64_t ch_work_id(struct ch_work *w);
+/* Something can be leased from at_ms on. */
+void ch_work_due(struct ch_work *w, int64_t at_ms);
+CH_MUST int ch_work_history(struct ch_work *w, const char *name, const char *event,
+	const char *detail, enum ch_actor actor);
+/* Nothing when the operation has no `who`. */
+CH_MUST int ch_work_audit(struct ch_work *w, const char *action, const char *target);
+/* Cut at the limit of details, so that it ends in whole UTF-8 characters. */
+const char *ch_work_cut(struct ch_work *w, const char *text, size_t max_b);
+
+/* ---- sql_feed_write.c ---- */
+/* Makes this the newest record of the name in the pool, with the next sequence number; held
+ * back from the edges where the pool's rules say so. */
+CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
+	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
+	const uint8_t *chain_id);
+/* A NAME or TOMBSTONE record under a fresh version; a TOMBSTONE takes along what else the pool
+ * has of the name, and a name that comes back is told to have none of it. */
+CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
+	enum ch_record_kind kind, uint64_t *ret_version);
+/* With a name go its policy and its second certificate. */
+CH_MUST int ch_work_drop_extras(struct ch_work *w, const char *pool, const char *name);
+
+/* ---- sql_hold.c ---- */
+/* Instead of ch_work_emit's own: numbered, but held back. */
+CH_MUST int ch_work_hold(struct ch_work *w, const char *pool, const char *name,
+	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
+	const uint8_t *chain_id);
+/* Why what is held back of the name is; the code stays NULL when nothing is.  *ret_held: it is,
+ * even if only for a moment more. */
+CH_MUST int ch_work_held_reason(struct ch_work *w, const char *pool, const char *name,
+	bool *ret_held, struct ch_store_reason *ret_reason);
+/* An edge acknowledges: for the soak, when it is its pool's canary. */
+CH_MUST int ch_work_canary_ack(struct ch_work *w, const struct ch_op_edge_ack *ack);
+
+/* ---- sql_policy.c ---- */
+/* A POLICY record of what the name's row says now.  Nothing when all is as by default and the
+ * pool was never told otherwise. */
+CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
+/* The same for every name that has a tenant: what names from before there were policies lack.
+ */
+CH_MUST int ch_work_emit_tenants(struct ch_work *w);
+
+/* ---- sql_rekey.c ---- */
+/* The name has a new certificate. */
+CH_MUST int ch_work_rekeyed(struct ch_work *w, const char *name, bool second);
+
+/* ---- sql_tickets.c ---- */
+CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
+
+/* ---- sql_row.c: what the operations need of a name's and an order's row ---- */
+struct ch_name_row {
+	char name[CH_NAME_MAX + 1];
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	char pool[CH_STORE_LABEL_MAX + 1];
+	bool www;
+	char www_of[CH_NAME_MAX + 1]; /* "": none */
+	enum ch_name_state state;
+	int64_t next_at; /* 0: none */
+	uint64_t failures;
+	uint64_t version;
+	uint64_t order_id; /* 0: none */
+	bool solo;
+	uint64_t cert; /* 0: none */
+	uint64_t prev_cert;
+	char policy[CH_POLICY_TAG_COUNT][CH_STORE_POLICY_MAX + 1]; /* "": the default */
+	enum ch_keys keys;
+	enum ch_key_type cert_key; /* of cert, if there is one */
+	uint64_t second_cert;	   /* 0: none */
+	uint64_t second_prev;
+	int64_t second_at; /* 0: none */
+	uint64_t second_failures;
+	bool imported;
+};
+/* CH_ENOTFOUND. */
+CH_MUST int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row);
+/* The other name of its group: "" when it has none. */
+void ch_name_row_mate(const struct ch_name_row *row, char ret_name[CH_NAME_MAX + 1]);
+
+struct ch_order_row {
+	uint64_t id;
+	enum ch_order_state state;
+	enum ch_key_type key;
+	bool second;
+	char pool[CH_STORE_LABEL_MAX + 1];
+	uint64_t fence;
+	int64_t ended_at; /* 0: open */
+	bool has_csr;
+	bool has_leaf;
+	uint8_t leaf_sha256[32];
+	uint64_t rollback; /* 0: none */
+};
+CH_MUST int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_row);
+
+struct ch_order_name_row {
+	char name[CH_NAME_MAX + 1];
+	bool had_cert;
+	enum ch_name_state prev_state;
+	bool gone;
+};
+struct ch_order_names {
+	struct ch_order_name_row rows[CH_STORE_ORDER_NAMES_MAX];
+	size_t n;
+};
+CH_MUST int ch_order_names_load(
+	struct ch_db *db, uint64_t id, struct ch_order_names *ret_names);
+
+/* What a name's state is while its order is in this state. */
+enum ch_name_state ch_name_state_during(enum ch_order_state order, bool had_cert);
+
+/* ---- sql_answerer.c ---- */
+/* The hint of the account under which the name's challenges are answered, once all edges have
+ * its newest records; 0: the first that is pinned there. */
+CH_MUST int ch_work_answerer(
+	struct ch_work *w, const char *pool, const char *name, uint64_t *ret_hint);
+/* From now on under this one: a CHALLENGE record, when that is a change. */
+CH_MUST int ch_work_answer_under(
+	struct ch_work *w, const char *pool, const char *name, uint64_t hint);
+/* A CHALLENGE record that an issuer has signed, which a name's challenge is answered from until
+ * that is ended.  The record is checked by the caller. */
+CH_MUST int ch_work_begin_challenge(struct ch_work *w, const char *pool, const char *name,
+	const struct ch_store_record_bytes *record);
+/* Whether an order in this state may have such records. */
+bool ch_work_is_validated(enum ch_order_state state);
+/* It is in no such state any more: for its names that are not gone, edges answer nothing. */
+CH_MUST int ch_work_end_challenges(
+	struct ch_work *w, const char *pool, const struct ch_order_names *names);
+
+/* ---- sql_lease.c ---- */
+/* The name is in the order from now on. */
+CH_MUST int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row);
+
+/* ---- sql_rollback.c ---- */
+/* Whether the record is what was live under the version to put back.  CH_EINVAL. */
+CH_MUST int ch_work_check_rollback(
+	struct ch_work *w, uint64_t version, const struct ch_record *record);
+/* Fills in what was live under order->rollback. */
+CH_MUST int ch_db_rollback_load(
+	struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order);
+
+/* ---- sql_cancel.c ---- */
+/* Takes a name that is removed, moved or paused out of its open order, if it has one.  An order
+ * before `finalizing`, or left without names, is canceled; its other name begins again. */
+CH_MUST int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_id);
+
+/* ---- sql_certs_write.c ---- */
+/* Forgets all certificates of the name; a certificate goes with its last name. */
+CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
+/* Forgets those of the name that are not among these; 0: none. */
+CH_MUST int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[4]);
+
+/* ---- sql_claim.c ---- */
+/* *ret_refused: rejected, the item says why. */
+CH_MUST int ch_work_check_claim(struct ch_work *w, struct ch_store_put_item *item,
+	const char *tenant, bool *ret_refused);
+/* A name is removed; one is registered. */
+CH_MUST int ch_work_note_holder(struct ch_work *w, const char *name, const char *tenant);
+CH_MUST int ch_work_forget_holder(struct ch_work *w, const char *name);
+CH_MUST int ch_work_prune_holders(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
+
+/* ---- sql_second.c ---- */
+/* After a name without an open order was made `active`: takes that back as long as a
+ * certificate that it is to have is missing or fails. */
+CH_MUST int ch_work_settle(struct ch_work *w, const char *name);
+/* Brings a name to these keys: what is no longer wanted is stopped or withdrawn, what is
+ * missing is due. */
+CH_MUST int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_keys keys);
+/* Of a name that is due: it has an RSA certificate that makes room for an ECDSA one.  Those
+ * that can use RSA only get their own before. */
+bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row *row);
+/* Takes the second certificate from the edges, if there is one. */
+CH_MUST int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row);
+/* Why the second certificate, which the name's open order id is to bring, is where it is. */
+CH_MUST int ch_work_second_reason(
+	struct ch_work *w, const char *name, uint64_t id, const struct ch_store_reason *reason);
+/* What becomes of a name when the order of its second certificate has failed. */
+CH_MUST int ch_work_fail_second(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_store_outcome *outcome, bool another_failed);
+
+/* ---- sql_edges_write.c ---- */
+/* How far the edges are with the names of the order that are not gone. */
+CH_MUST int ch_work_edges_state(struct ch_work *w, const char *pool,
+	const struct ch_order_names *names, struct ch_store_edges_state *ret_state);
+/* The answer of a patch or publication. */
+CH_MUST int ch_work_order_answer(
+	struct ch_work *w, uint64_t id, struct ch_store_order_answer *ret_answer);
+
+/* ---- sql_order_load.c: for reads and operations ---- */
+/* Everything of an order but its edges; private_parts: acme, csr, sealed, leaf. */
+CH_MUST int ch_db_order_load(struct ch_db *db, uint64_t id, int64_t now, bool private_parts,
+	struct ch_arena *arena, struct ch_store_order *ret_order);
+
+#endif

@@ -1,0 +1,307 @@
+/* The one thread that writes.  It takes what is queued, runs each operation in a savepoint of
+ * one transaction, commits, and only then reports: an fsync is shared by all that waited. */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "store/sql_calendar.h"
+
+#define BATCH_OPS 256
+#define BATCH_MS 50
+/* A commit costs much the same for one operation and for several: while they come in company,
+ * commits keep this distance. */
+#define APART_MS 3
+#define CROWD_OPS 32
+
+static int run_op(struct ch_work *w, struct ch_store_op *op)
+{
+	switch (op->type) {
+	case CH_OP_PUT:
+		return ch_work_put(w, &op->u.put);
+	case CH_OP_DELETE:
+		return ch_work_delete(w, op->u.name.name);
+	case CH_OP_RETRY:
+		return ch_work_retry(w, op->u.name.name);
+	case CH_OP_PAUSE:
+		return ch_work_pause(w, op->u.name.name);
+	case CH_OP_RESUME:
+		return ch_work_resume(w, op->u.name.name);
+	case CH_OP_LEASE:
+		return ch_work_lease(w, &op->u.lease);
+	case CH_OP_PATCH:
+		return ch_work_patch(w, &op->u.patch);
+	case CH_OP_PUBLISH:
+		return ch_work_publish(w, &op->u.publish);
+	case CH_OP_EDGE_ACK:
+		return ch_work_edge_ack(w, &op->u.edge_ack);
+	case CH_OP_EDGE_FORGET:
+		return ch_work_edge_forget(w, &op->u.edge_forget);
+	case CH_OP_TICKETS:
+		return ch_work_tickets(w, &op->u.tickets);
+	case CH_OP_HOUSEKEEP:
+		return ch_work_housekeep(w, &op->u.housekeep);
+	case CH_OP_POOL:
+		return ch_work_pool(w, &op->u.pool);
+	case CH_OP_RELEASE:
+		return ch_work_release(w, &op->u.release);
+	case CH_OP_ROLLBACK:
+		return ch_work_rollback(w, &op->u.rollback);
+	case CH_OP_REKEY:
+		return ch_work_rekey(w, &op->u.rekey);
+	case CH_OP_ASK_LEASE:
+		return ch_work_ask_lease(w, &op->u.ask_lease);
+	case CH_OP_ASK_WRITE:
+		return ch_work_ask_write(w, &op->u.ask_write);
+	case CH_OP_ALERTS:
+		return ch_work_alerts(w, &op->u.alerts);
+	default:
+		return ch_err_set(&op->err, CH_EINVAL, "internal", "no such operation");
+	}
+}
+
+static void fail_op(struct ch_store_op *op, int rc, const char *text)
+{
+	op->rc = rc;
+	if (op->err.rc != rc || !op->err.problem[0]) /* else it said so itself */
+		ch_err_set(&op->err, rc, rc == CH_EAGAIN ? "store-busy" : "internal",
+			"%s: %.300s", ch_rc_str(rc), text);
+}
+
+/* Returns false when the database has given up the whole transaction. */
+static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
+{
+	struct ch_work_tx before = w->tx;
+	int rc = ch_db_run(w->db, "SAVEPOINT op", "");
+
+	w->op = op;
+	w->edges = NULL;
+	w->now = ch_now_ms();
+	ch_slots_begin(w->slots);
+	if (!rc)
+		rc = run_op(w, op);
+	if (!rc)
+		rc = ch_db_settle(w->db);
+	if (rc)
+		fail_op(op, rc, ch_db_text_of_error(w->db));
+	if (!ch_db_in_transaction(w->db))
+		return false;
+	if (rc) {
+		w->tx = before;
+		ch_slots_rolled_back(w->slots);
+		if (ch_db_run(w->db, "ROLLBACK TO SAVEPOINT op", ""))
+			return false;
+	}
+	return ch_db_run(w->db, "RELEASE SAVEPOINT op", "") == CH_OK;
+}
+
+static struct ch_store_op *take_op(struct ch_sql_store *store, bool wait)
+{
+	struct ch_store_op *op;
+
+	pthread_mutex_lock(&store->lock);
+	while (wait && !store->queue_head && !store->closing)
+		pthread_cond_wait(&store->queue_cond, &store->lock);
+	op = store->queue_head;
+	if (op) {
+		store->queue_head = op->backend_next;
+		if (!store->queue_head)
+			store->queue_tail = &store->queue_head;
+		store->queue_len--;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return op;
+}
+
+int ch_work_load_meta(struct ch_work *w)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(
+		w->db, &stmt, "SELECT last_id, head, floor, epoch FROM meta WHERE one = 1", "");
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	w->tx.last_id = ch_db_u64(stmt, 0);
+	w->tx.head = ch_db_u64(stmt, 1);
+	w->tx.floor = ch_db_u64(stmt, 2);
+	ch_db_bytes(stmt, 3, w->epoch, CH_EPOCH_B, &rc);
+	w->tx.changed = false;
+	w->tx.change = (struct ch_store_change){.feed_head = w->tx.head, .due_ms = INT64_MAX};
+	return rc;
+}
+
+int ch_work_save_meta(struct ch_work *w, const struct ch_work_tx *before)
+{
+	if (before->last_id == w->tx.last_id && before->head == w->tx.head &&
+		before->floor == w->tx.floor)
+		return CH_OK;
+	return ch_db_run(w->db,
+		"UPDATE meta SET last_id = ?, head = ?, floor = ? WHERE one = 1", "iii",
+		w->tx.last_id, w->tx.head, w->tx.floor);
+}
+
+struct batch {
+	struct ch_store_op *ops[BATCH_OPS];
+	size_t n;
+};
+
+/* Runs first and what follows it in the queue; the transaction stays open on success. */
+static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_store_op *first,
+	struct batch *batch)
+{
+	int64_t began_ms = ch_mono_ms();
+	struct ch_store_op *op = first;
+	struct ch_work_tx before;
+	int rc = store->kind->mend(w->db);
+
+	batch->ops[batch->n++] = first;
+	if (!rc)
+		rc = ch_db_run(w->db, store->kind->begin_write, "");
+	if (!rc)
+		rc = store->kind->begun(store, w);
+	if (!rc)
+		rc = ch_work_load_meta(w);
+	before = w->tx;
+	while (!rc) {
+		if (!run_in_savepoint(w, op)) {
+			rc = op->rc ? op->rc : ch_db_rc(w->db);
+			return rc ? rc : CH_EIO;
+		}
+		if (batch->n == BATCH_OPS || ch_mono_ms() - began_ms >= BATCH_MS)
+			break;
+		op = take_op(store, false);
+		if (!op)
+			break;
+		batch->ops[batch->n++] = op;
+	}
+	return rc ? rc : ch_work_save_meta(w, &before);
+}
+
+void ch_sql_announce(struct ch_sql_store *store, const struct ch_store_change *change)
+{
+	void (*fn)(const struct ch_store_change *change, void *arg);
+	void *arg;
+
+	pthread_mutex_lock(&store->lock);
+	fn = store->on_commit;
+	arg = store->on_commit_arg;
+	pthread_mutex_unlock(&store->lock);
+	if (fn)
+		fn(change, arg);
+}
+
+static size_t queue_len(struct ch_sql_store *store)
+{
+	size_t len;
+
+	pthread_mutex_lock(&store->lock);
+	len = store->queue_len;
+	pthread_mutex_unlock(&store->lock);
+	return len;
+}
+
+/* Who writes one after the other does not wait; nor does a crowd. */
+static void wait_for_company(struct ch_sql_store *store, size_t before_n, int64_t before_ms)
+{
+	int64_t wait_ms = before_ms + APART_MS - ch_mono_ms();
+	struct timespec pause = {
+		.tv_nsec = (wait_ms < APART_MS ? wait_ms : APART_MS) * 1000000};
+
+	if (before_n > 1 && wait_ms > 0 && queue_len(store) < CROWD_OPS)
+		nanosleep(&pause, NULL);
+}
+
+/* Returns how many there were. */
+static size_t run_batch(struct ch_sql_store *store, struct ch_store_op *first)
+{
+	struct ch_work w = {.db = store->writer,
+		.edge_timeout_ms = store->edge_timeout_ms,
+		.slots = store->slots};
+	struct batch batch = {.n = 0};
+	char text[256] = "";
+	int rc = run_ops(store, &w, first, &batch);
+
+	if (!rc)
+		rc = store->kind->to_commit(store, &w);
+	if (!rc)
+		rc = ch_db_run(w.db, "COMMIT", "");
+	if (!rc)
+		rc = ch_db_settle(w.db);
+	if (rc) {
+		store->slots->loaded = false;
+		snprintf(text, sizeof(text), "%s", ch_db_text_of_error(w.db));
+		if (ch_db_in_transaction(w.db))
+			(void)!ch_db_run(w.db, "ROLLBACK", "");
+	} else if (w.tx.changed) {
+		ch_sql_announce(store, &w.tx.change);
+	}
+	for (size_t i = 0; i < batch.n; i++) {
+		if (rc) /* what it saw of its neighbours' changes is gone as well */
+			fail_op(batch.ops[i], rc, text);
+		batch.ops[i]->done(batch.ops[i], batch.ops[i]->user);
+	}
+	return batch.n;
+}
+
+static void *writer_main(void *arg)
+{
+	struct ch_sql_store *store = arg;
+	struct ch_store_op *op;
+	int64_t ended_ms = 0;
+	size_t n = 0;
+
+	while ((op = take_op(store, true))) {
+		wait_for_company(store, n, ended_ms);
+		n = run_batch(store, op);
+		ended_ms = ch_mono_ms();
+	}
+	return NULL;
+}
+
+int ch_sql_writer_start(struct ch_sql_store *store)
+{
+	if (pthread_create(&store->thread, NULL, writer_main, store))
+		return CH_EIO;
+	store->thread_runs = true;
+	return CH_OK;
+}
+
+void ch_sql_writer_stop(struct ch_sql_store *store)
+{
+	if (!store->thread_runs)
+		return;
+	pthread_mutex_lock(&store->lock);
+	store->closing = true;
+	pthread_cond_broadcast(&store->queue_cond);
+	pthread_mutex_unlock(&store->lock);
+	pthread_join(store->thread, NULL);
+	store->thread_runs = false;
+}
+
+int ch_sql_submit(struct ch_store *base, struct ch_store_op *op)
+{
+	struct ch_sql_store *store = ch_sql_of(base);
+	int rc = CH_OK;
+
+	pthread_mutex_lock(&store->lock);
+	if (store->closing) {
+		rc = CH_ECANCELED;
+	} else if (store->queue_len >= store->queue_max) {
+		rc = CH_EAGAIN;
+	} else {
+		op->backend_next = NULL;
+		*store->queue_tail = op;
+		store->queue_tail = &op->backend_next;
+		store->queue_len++;
+		pthread_cond_signal(&store->queue_cond);
+	}
+	pthread_mutex_unlock(&store->lock);
+	if (!rc)
+		return CH_OK;
+	op->rc = ch_err_set(&op->err, rc, "store-busy",
+		rc == CH_EAGAIN ? "too many changes are waiting to be written; try again"
+				: "the store is closing");
+	return rc;
+}

@@ -1,0 +1,9 @@
+#ifndef CH_STORE_SQLITE_MIGRATE_H
+#define CH_STORE_SQLITE_MIGRATE_H
+
+#include "store/db.h"
+
+/* Brings the schema to this program's version.  CH_EUNSUPPORTED: made by a newer one. */
+CH_MUST int ch_sqlite_migrate(struct ch_db *db, const char *path, struct ch_err *err);
+
+#endif

@@ -1,0 +1,34 @@
+#!/usr/bin/python3
+"""Runs the contract tests on a PostgreSQL server of their own: on_postgres.py TEST…"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools"))
+
+from lab import postgres
+
+
+def main():
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="certherd-pg-") as name:
+        os.chmod(name, 0o755)
+        server = postgres.Postgres(pathlib.Path(name) / "pg").make().start()
+        try:
+            for test in sys.argv[1:]:
+                done = subprocess.run([test], capture_output=True, text=True, check=False,
+                                      env={**os.environ, "CERTHERD_TEST_POSTGRES": server.url()})
+                if done.returncode:
+                    failed.append(pathlib.Path(test).name)
+                    print(done.stdout, done.stderr, sep="\n")
+        finally:
+            server.stop()
+    print(f"{len(sys.argv) - 1 - len(failed)} test programs passed, {len(failed)} failed",
+          *failed)
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,277 @@
+/* What is particular to the PostgreSQL backend: several stores on one database, lost
+ * connections, its URL and its schema. */
+#include "fixture.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "store/migrations.h"
+
+static void run(struct fixture *fx, const char *sql)
+{
+	PGconn *conn = PQconnectdb(fx->database);
+	PGresult *result = PQexec(conn, sql);
+
+	if (PQresultStatus(result) != PGRES_COMMAND_OK &&
+		PQresultStatus(result) != PGRES_TUPLES_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(conn));
+	PQclear(result);
+	PQfinish(conn);
+}
+
+static struct ch_store *open_another(struct fixture *fx)
+{
+	struct ch_store_options options = {
+		.database = fx->database, .edge_timeout_ms = EDGE_TIMEOUT_MS, .readers = 2};
+	struct ch_store *store;
+
+	assert_ok(ch_store_open(&options, &store, &fx->err));
+	return store;
+}
+
+struct heard {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	uint64_t feed_head;
+};
+
+static void hear(const struct ch_store_change *change, void *arg)
+{
+	struct heard *heard = arg;
+
+	pthread_mutex_lock(&heard->lock);
+	if (change->feed && change->feed_head > heard->feed_head)
+		heard->feed_head = change->feed_head;
+	pthread_cond_signal(&heard->cond);
+	pthread_mutex_unlock(&heard->lock);
+}
+
+static bool hears_of(struct heard *heard, uint64_t head)
+{
+	struct timespec until;
+	bool good;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	pthread_mutex_lock(&heard->lock);
+	while (heard->feed_head < head &&
+		pthread_cond_timedwait(&heard->cond, &heard->lock, &until) == 0)
+		;
+	good = heard->feed_head >= head;
+	pthread_mutex_unlock(&heard->lock);
+	return good;
+}
+
+static uint64_t head_of(struct ch_store *store)
+{
+	struct ch_store_feed_info info;
+
+	assert_ok(ch_store_read_feed(store, "default", 0, NULL, NULL, &info));
+	return info.head;
+}
+
+static void a_store_hears_of_what_another_commits(void **state)
+{
+	struct heard heard = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+	struct fixture *fx = *state;
+	struct ch_store *other = open_another(fx);
+
+	ch_store_on_commit(other, hear, &heard);
+	fx_add(fx, "a.example");
+	assert_true(hears_of(&heard, head_of(fx->store)));
+	assert_int_equal(head_of(other), head_of(fx->store));
+	ch_store_close(other);
+}
+
+#define STORES 4
+#define EACH 200
+
+struct adder {
+	struct ch_store *store;
+	int number;
+	int failures;
+	pthread_t thread;
+};
+
+static void *add_names(void *arg)
+{
+	struct adder *adder = arg;
+
+	for (int i = 0; i < EACH; i++) {
+		char name[64];
+		struct ch_store_put_item item = {.name = name};
+		struct ch_store_op op = {
+			.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+
+		snprintf(name, sizeof(name), "n%d-%d.example", adder->number, i);
+		if (ch_arena_new(0, &op.arena))
+			abort();
+		adder->failures += ch_store_run(adder->store, &op) != CH_OK;
+		ch_arena_free(op.arena);
+	}
+	return NULL;
+}
+
+struct follower {
+	uint64_t after;
+	uint64_t rows;
+	bool gap;
+};
+
+static int follow(const struct ch_store_feed_row *row, void *arg)
+{
+	struct follower *follower = arg;
+
+	follower->gap |= row->seq != follower->after + 1;
+	follower->after = row->seq;
+	follower->rows++;
+	return 0;
+}
+
+/* Names are only added, so each number of the feed has its row: whoever reads what is there and
+ * later what came after it must see all of them. */
+static void the_feed_has_no_gap_with_many_writers(void **state)
+{
+	struct fixture *fx = *state;
+	struct adder adders[STORES];
+	struct follower follower = {.after = 0};
+	struct ch_store_feed_info info;
+
+	for (int i = 0; i < STORES; i++) {
+		adders[i] = (struct adder){.store = open_another(fx), .number = i};
+		assert_int_equal(
+			pthread_create(&adders[i].thread, NULL, add_names, &adders[i]), 0);
+	}
+	while (follower.rows < STORES * EACH && !follower.gap)
+		assert_ok(ch_store_read_feed(
+			fx->store, "default", follower.after, follow, &follower, &info));
+	assert_false(follower.gap);
+	for (int i = 0; i < STORES; i++) {
+		pthread_join(adders[i].thread, NULL);
+		assert_int_equal(adders[i].failures, 0);
+		ch_store_close(adders[i].store);
+	}
+	assert_int_equal(follower.rows, STORES * EACH);
+	assert_int_equal(head_of(fx->store), STORES * EACH);
+}
+
+static void an_order_is_leased_by_one_of_two_stores(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store *other = open_another(fx);
+	struct ch_store *first = fx->store;
+
+	fx_add(fx, "a.example");
+	fx_lease_one(fx);
+	fx->store = other;
+	fx_lease_none(fx);
+	fx->store = first;
+	ch_store_close(other);
+}
+
+static void a_lost_connection_is_made_anew(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	/* Waits until the last of them is gone. */
+	run(fx, "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity "
+		"WHERE datname = current_database() AND pid <> pg_backend_pid()");
+	fx_add(fx, "b.example");
+	fx_get(fx, "a.example");
+	fx_get(fx, "b.example");
+}
+
+static void a_statement_that_fails_fails_its_operation_alone(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {.name = "b.example"};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+
+	fx_add(fx, "a.example");
+	run(fx, "ALTER TABLE audit RENAME TO elsewhere");
+	op.who = "operator";
+	assert_int_not_equal(fx_run(fx, &op), CH_OK);
+	run(fx, "ALTER TABLE elsewhere RENAME TO audit");
+	assert_ok(fx_run(fx, &op));
+	fx_get(fx, "b.example");
+}
+
+static void another_timeline_has_another_epoch(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_feed_info before;
+	struct ch_store_feed_info after;
+
+	fx_add(fx, "a.example");
+	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &before));
+	fx_reopen(fx);
+	fx_add(fx, "b.example");
+	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &after));
+	assert_memory_equal(before.epoch, after.epoch, sizeof(before.epoch));
+	run(fx, "UPDATE meta SET timeline = 'FFFFFFFF'");
+	fx_reopen(fx);
+	fx_add(fx, "c.example");
+	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &after));
+	assert_memory_not_equal(before.epoch, after.epoch, sizeof(before.epoch));
+}
+
+static void a_newer_schema_is_not_touched(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_options options = {.database = fx->database};
+	char sql[64];
+
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	run(fx, "UPDATE certherd_schema SET version = version + 1");
+	assert_int_equal(ch_store_open(&options, &fx->store, &fx->err), CH_EUNSUPPORTED);
+	assert_string_equal(fx->err.problem, "schema-newer");
+	snprintf(sql, sizeof(sql), "UPDATE certherd_schema SET version = %u",
+		ch_migrations_postgres_n);
+	run(fx, sql);
+	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
+}
+
+static void a_bad_url_is_refused(void **state)
+{
+	static const struct {
+		const char *url;
+		const char *says;
+	} cases[] = {
+		{"postgresql://u:secret@127.0.0.1/x", "passfile"},
+		{"postgresql://h/x?password=secret", "passfile"},
+		{"postgresql://h/x?nonsense=1", "nonsense"},
+		{"postgresql://h:port/x", "port"},
+	};
+	struct fixture *fx = *state;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(cases); i++) {
+		struct ch_store_options options = {.database = cases[i].url};
+		struct ch_store *store = NULL;
+		int rc = ch_store_open(&options, &store, &fx->err);
+
+		assert_true(rc == CH_EINVAL || rc == CH_EAGAIN);
+		assert_non_null(strstr(fx->err.detail, cases[i].says));
+		assert_null(strstr(fx->err.detail, "secret"));
+	}
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_store_hears_of_what_another_commits),
+		T(the_feed_has_no_gap_with_many_writers),
+		T(an_order_is_leased_by_one_of_two_stores),
+		T(a_lost_connection_is_made_anew),
+		T(a_statement_that_fails_fails_its_operation_alone),
+		T(another_timeline_has_another_epoch),
+		T(a_newer_schema_is_not_touched),
+		T(a_bad_url_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
