@@ -1,10 +1,12 @@
-/* The store on SQLite with BENCH_NAMES names (default 100,000) in a folder under $TMPDIR: what
- * it costs when names come in, work is found, steps are written and the feed is read.  One line
- * of JSON: CPU time of the whole process, and what a clock on the wall saw. */
+/* The store with BENCH_NAMES names (default 100,000), on SQLite in a folder under $TMPDIR or in
+ * the empty database whose URL is the argument: what it costs when names come in, work is
+ * found, steps are written and the feed is read.  One line of JSON: CPU time of the whole
+ * process, and what a clock on the wall saw. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,14 +149,14 @@ static int count_row(const struct ch_store_feed_row *row, void *arg)
 	return 0;
 }
 
-static double feed_us(void)
+static struct span feed_read(void)
 {
 	struct ch_store_feed_info info;
 	struct span began = begin();
 	long n = 0;
 
 	must(ch_store_read_feed(store, "default", 0, count_row, &n, &info), "feed");
-	return per(began, (double)n).cpu_us;
+	return per(began, (double)n);
 }
 
 static double status_us(void)
@@ -181,13 +183,11 @@ static double empty_page_us(void)
 	return per(began, 1).cpu_us;
 }
 
-static void open_store(char *dir, char *database, size_t database_b)
+static void open_store(const char *database)
 {
 	struct ch_store_options options = {.database = database, .edge_timeout_ms = 60000};
 	struct ch_err err;
 
-	must(mkdtemp(dir) == NULL, "mkdtemp");
-	snprintf(database, database_b, "sqlite:%s/bench.db", dir);
 	must(ch_store_open(&options, &store, &err), "open");
 }
 
@@ -204,18 +204,30 @@ static void remove_files(const char *dir, const char *database)
 	rmdir(dir);
 }
 
-int main(void)
+static long peak_kib(void)
+{
+	struct rusage usage;
+
+	must(getrusage(RUSAGE_SELF, &usage), "getrusage");
+	return usage.ru_maxrss;
+}
+
+int main(int argc, char **argv)
 {
 	const char *tmp = getenv("TMPDIR");
 	const char *names = getenv("BENCH_NAMES");
 	char dir[256], database[512];
-	struct span batched, single;
+	struct span batched, single, feed;
 	double step, p50, p99;
 
 	if (names && atol(names) >= CH_STORE_PUT_MAX)
 		total = atol(names) / CH_STORE_PUT_MAX * CH_STORE_PUT_MAX;
 	snprintf(dir, sizeof(dir), "%.200s/certherd-bench-XXXXXX", tmp ? tmp : "/tmp");
-	open_store(dir, database, sizeof(database));
+	if (argc < 2) {
+		must(mkdtemp(dir) == NULL, "mkdtemp");
+		snprintf(database, sizeof(database), "sqlite:%s/bench.db", dir);
+	}
+	open_store(argc < 2 ? database : argv[1]);
 	batched = batched_puts();
 	single = single_puts();
 	step = steps(&p50, &p99);
@@ -225,9 +237,13 @@ int main(void)
 		1e6 / single.wall_us);
 	printf("\"step_cpu_us\": %.2f, \"step_p50_ms\": %.3f, \"step_p99_ms\": %.3f, ", step,
 		p50 / 1e3, p99 / 1e3);
-	printf("\"feed_cpu_us\": %.3f, \"status_cpu_us\": %.1f, \"page_cpu_us\": %.1f}\n",
-		feed_us(), status_us(), empty_page_us());
+	feed = feed_read();
+	printf("\"feed_cpu_us\": %.3f, \"feed_per_s\": %.0f, \"status_cpu_us\": %.1f, ",
+		feed.cpu_us, 1e6 / feed.wall_us, status_us());
+	printf("\"page_cpu_us\": %.1f, \"peak_mib\": %.1f}\n", empty_page_us(),
+		(double)peak_kib() / 1024);
 	ch_store_close(store);
-	remove_files(dir, database);
+	if (argc < 2)
+		remove_files(dir, database);
 	return 0;
 }

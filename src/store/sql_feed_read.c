@@ -3,6 +3,9 @@
 #include "store/sql_hold.h"
 #include "store/sql_read.h"
 
+/* Rows that a query fetches at once: a driver may hold them all. */
+#define CHUNK 1000
+
 int ch_db_meta_load(struct ch_db *db, struct ch_db_meta *ret_meta)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
@@ -105,32 +108,49 @@ static int query_rows(struct ch_db *db, const char *pool, const struct ch_hold_v
 	if (!view->canary)
 		return ch_db_query(db, ret_stmt,
 			"SELECT seq, record, chain_id FROM edge_record INDEXED BY "
-			"edge_record_pool WHERE pool = ? AND seq > ? ORDER BY seq",
-			"ti", pool, after);
+			"edge_record_pool WHERE pool = ? AND seq > ? ORDER BY seq LIMIT ?",
+			"tii", pool, after, (int64_t)CHUNK);
 	return ch_db_query(db, ret_stmt,
 		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
 		"WHERE pool = ?1 AND seq > ?2 UNION ALL "
 		"SELECT seq, record, chain_id FROM held INDEXED BY held_pool "
-		"WHERE pool = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY 1",
-		"tii", pool, after, view->head_max);
+		"WHERE pool = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY 1 LIMIT ?4",
+		"tiii", pool, after, view->head_max, (int64_t)CHUNK);
 }
 
-static int hand_rows(struct ch_db *db, const char *pool, struct rows *r, bool *ret_more)
+/* *at goes along; *ret_n: how many there were. */
+static int hand_chunk(
+	struct ch_db *db, const char *pool, struct rows *r, uint64_t *at, size_t *ret_n)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = query_rows(db, pool, &r->view, r->after, &stmt);
+	int rc = query_rows(db, pool, &r->view, *at, &stmt);
 
+	*ret_n = 0;
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
 		struct ch_store_feed_row feed_row = {.seq = ch_db_u64(stmt, 0)};
 		struct ch_db_view chain_id = ch_db_view(stmt, 2);
 
 		feed_row.record = ch_db_col_blob(stmt, 1);
-		feed_row.record_len = (size_t)ch_db_col_len(stmt, 1);
+		feed_row.record_len = ch_db_col_len(stmt, 1);
 		rc = hand_tickets(r, feed_row.seq);
 		if (!rc)
 			rc = ch_db_hand_row(
 				db, &feed_row, &chain_id, &r->handed, r->row, r->arg);
+		*at = feed_row.seq;
+		++*ret_n;
 	}
+	return rc;
+}
+
+static int hand_rows(struct ch_db *db, const char *pool, struct rows *r, bool *ret_more)
+{
+	uint64_t at = r->after;
+	size_t n;
+	int rc;
+
+	do
+		rc = hand_chunk(db, pool, r, &at, &n);
+	while (!rc && n == CHUNK);
 	if (!rc)
 		rc = hand_tickets(r, UINT64_MAX);
 	*ret_more = rc == 1;

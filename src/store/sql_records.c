@@ -7,6 +7,9 @@
 #include "store/sql_read.h"
 
 #define NAME_HIGHEST "\x7f" /* above every name */
+#define POOL_HIGHEST "\x7f" /* and every pool */
+/* Rows that a query fetches at once: a driver may hold them all. */
+#define CHUNK 1000
 
 enum { COL_NAME, COL_POOL, COL_KIND, COL_RECORD, COL_CHAIN };
 
@@ -16,6 +19,10 @@ struct records {
 	int (*row)(const struct ch_store_feed_row *row, void *arg);
 	void *arg;
 	struct ch_db_handed handed;
+	size_t seen;		      /* names */
+	char before[CH_RECORD_KEY_B]; /* the name before the last */
+	char name[CH_RECORD_KEY_B];   /* the row that was last */
+	char pool[CH_STORE_LABEL_MAX + 1];
 };
 
 /* The text is valid until the next step. */
@@ -46,67 +53,90 @@ static int hand_record(struct ch_db *db, struct ch_stmt *stmt, struct records *r
 
 /* A canary's: what is held back for it in the place of what the others have. */
 static int query_both(
-	struct ch_db *db, const struct records *r, const char *after, struct ch_stmt **ret_stmt)
+	struct ch_db *db, const struct records *r, const char *until, struct ch_stmt **ret_stmt)
 {
-	const char *until = r->filter->until;
-
 	return ch_db_query(db, ret_stmt,
 		"SELECT name, pool, kind, record, chain_id FROM edge_record e "
-		"WHERE name > ?1 AND name <= ?2 AND NOT EXISTS (SELECT 1 FROM held h "
-		"WHERE h.name = e.name AND h.pool = e.pool AND h.pool = ?3 AND h.seq <= ?4) "
-		"UNION ALL SELECT name, pool, kind, record, chain_id FROM held "
-		"INDEXED BY held_name WHERE name > ?1 AND name <= ?2 AND pool = ?3 AND seq <= "
-		"?4 ORDER BY 1, 2",
-		"ttti", after ? after : "", until ? until : NAME_HIGHEST, r->filter->pool,
-		r->view.head_max);
+		"WHERE (name, pool) > (?1, ?2) AND name <= ?3 AND NOT EXISTS (SELECT 1 FROM "
+		"held h WHERE h.name = e.name AND h.pool = e.pool AND h.pool = ?4 AND h.seq <= "
+		"?5) UNION ALL SELECT name, pool, kind, record, chain_id FROM held "
+		"INDEXED BY held_name WHERE (name, pool) > (?1, ?2) AND name <= ?3 AND pool = "
+		"?4 "
+		"AND seq <= ?5 ORDER BY 1, 2 LIMIT ?6",
+		"ttttii", r->name, r->pool, until, r->filter->pool, r->view.head_max,
+		(int64_t)CHUNK);
 }
 
-static int query_records(
-	struct ch_db *db, const struct records *r, const char *after, struct ch_stmt **ret_stmt)
+static int query_records(struct ch_db *db, const struct records *r, struct ch_stmt **ret_stmt)
 {
-	const char *until = r->filter->until;
+	const char *until = r->filter->until ? r->filter->until : NAME_HIGHEST;
 
 	if (r->view.canary)
-		return query_both(db, r, after, ret_stmt);
+		return query_both(db, r, until, ret_stmt);
 	return ch_db_query(db, ret_stmt,
 		"SELECT name, pool, kind, record, chain_id FROM edge_record "
-		"WHERE name > ? AND name <= ? ORDER BY name, pool",
-		"tt", after ? after : "", until ? until : NAME_HIGHEST);
+		"WHERE (name, pool) > (?, ?) AND name <= ? ORDER BY name, pool LIMIT ?",
+		"ttti", r->name, r->pool, until, (int64_t)CHUNK);
+}
+
+/* The next name: whether it is one too many. */
+static bool is_beyond(struct records *r, const char *name, struct ch_store_records_info *info)
+{
+	if (r->seen > 0 && strcmp(name, info->last) == 0)
+		return false;
+	if (r->seen == r->filter->limit)
+		return true;
+	r->seen++;
+	memcpy(r->before, info->last, sizeof(r->before));
+	snprintf(info->last, sizeof(info->last), "%s", name);
+	return false;
+}
+
+/* 1: there is more, for another time.  *ret_n: how many rows there were. */
+static int hand_chunk(
+	struct ch_db *db, struct records *r, struct ch_store_records_info *info, size_t *ret_n)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = query_records(db, r, &stmt);
+
+	*ret_n = 0;
+	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
+		const char *name = column_name(stmt);
+
+		if (!name)
+			return CH_ECORRUPT;
+		if (is_beyond(r, name, info))
+			return 1;
+		rc = CH_OK;
+		ch_db_copy(stmt, COL_NAME, r->name, sizeof(r->name), &rc);
+		ch_db_copy(stmt, COL_POOL, r->pool, sizeof(r->pool), &rc);
+		if (!rc)
+			rc = hand_record(db, stmt, r);
+		if (rc == 1) {
+			memcpy(info->last, r->before, sizeof(r->before));
+			return 1;
+		}
+		++*ret_n;
+	}
+	return rc;
 }
 
 /* The limit counts names, in whatever pools they are, so that the work has a bound; a name that
  * moved is there once for each pool it was in. */
 static int hand_records(struct ch_db *db, struct records *r, struct ch_store_records_info *info)
 {
-	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	const char *after = r->filter->after;
-	char before[CH_RECORD_KEY_B]; /* the name before the last */
-	size_t seen = 0;
-	int rc = query_records(db, r, after, &stmt);
+	const char *after = r->filter->after ? r->filter->after : "";
+	size_t n;
+	int rc;
 
-	snprintf(info->last, sizeof(info->last), "%s", after ? after : "");
-	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
-		const char *name = column_name(stmt);
-
-		if (!name)
-			return CH_ECORRUPT;
-		if (seen == 0 || strcmp(name, info->last) != 0) {
-			if (seen == r->filter->limit) {
-				info->more = true;
-				return CH_OK;
-			}
-			seen++;
-			memcpy(before, info->last, sizeof(before));
-			snprintf(info->last, sizeof(info->last), "%s", name);
-		}
-		rc = hand_record(db, stmt, r);
-		if (rc == 1) {
-			memcpy(info->last, before, sizeof(before));
-			info->more = true;
-			return CH_OK;
-		}
-	}
-	return rc;
+	snprintf(info->last, sizeof(info->last), "%s", after);
+	snprintf(r->name, sizeof(r->name), "%s", after);
+	snprintf(r->pool, sizeof(r->pool), "%s", POOL_HIGHEST);
+	do
+		rc = hand_chunk(db, r, info, &n);
+	while (!rc && n == CHUNK);
+	info->more = rc == 1;
+	return rc == 1 ? CH_OK : rc;
 }
 
 static int pool_head(struct ch_db *db, const char *pool, struct ch_store_pool_head *ret_head)
