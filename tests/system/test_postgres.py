@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from killing import Visitors
 from lab import conffile, herd, ports, postgres, process, site as site_module, wait
 
 
@@ -14,14 +15,21 @@ class Pair:
 
     def __init__(self, folder):
         self.server = postgres.Postgres(folder / "pg", durable=True).make().start()
+        self.standby = None
         self.site = site_module.Site(folder)
         self.second_port = ports.free_port()
         self.second = None
 
+    def add_standby(self):
+        self.standby = self.server.make_standby(self.server.folder.parent / "standby").start()
+        self.server.wait_synchronous()
+        return self
+
     def start(self):
         self.site.prepare()
         place = self.site.herd
-        place.set("store", database=self.server.create("certherd"))
+        self.server.create("certherd")
+        place.set("store", database=self.server.url("certherd", filter(None, [self.standby])))
         both = f"https://127.0.0.1:{place.store_port}, https://127.0.0.1:{self.second_port}"
         for section in ("issuer", "agent", "cli"):
             place.set(section, store=both)
@@ -72,6 +80,8 @@ class Pair:
             self.second.stop()
         self.site.stop()
         self.server.stop()
+        if self.standby:
+            self.standby.stop()
         self.site.remove()
 
 
@@ -80,6 +90,15 @@ def pair():
     two = Pair(site_module.make_scratch("certherd-pg-"))
     try:
         yield two.start()
+    finally:
+        two.stop()
+
+
+@pytest.fixture
+def replicated():
+    two = Pair(site_module.make_scratch("certherd-pg-"))
+    try:
+        yield two.add_standby().start()
     finally:
         two.stop()
 
@@ -129,6 +148,35 @@ def test_postgresql_may_go_and_come(pair, how):
         pair.put(name, pair.second_port)
     pair.wait_active(names, first)
     assert served(pair, names[0]) and served(pair, names[5])
+
+
+def epoch(pair, port):
+    return pair.api(port).get("/v1/status").json["feed"]["epoch"]
+
+
+def test_a_standby_takes_over_and_nothing_acknowledged_is_lost(replicated):
+    first, second = replicated.site.herd.store_port, replicated.second_port
+    names = [f"n{number:02}.pg.example.com" for number in range(30)]
+    replicated.put(names[0], first)
+    replicated.wait_active(names[:1], first)
+    before = epoch(replicated, first)
+    with Visitors(replicated.site, 1) as visitors:
+        visitors.names = names[:1]
+        for name in names[1:20]:
+            replicated.put(name, second)
+        replicated.server.kill()
+        replicated.standby.promote()
+        for name in names[20:]:
+            replicated.put(name, second)
+        assert all(replicated.is_known(name, first) for name in names)
+        replicated.wait_active(names, first)
+    assert visitors.served
+    assert (visitors.wrong, visitors.alerts, visitors.broken) == ([], {}, 0)
+    assert epoch(replicated, first) == epoch(replicated, second) != before
+    # The edge has compared what it has with the new timeline, and takes what comes on it.
+    replicated.put("last.pg.example.com", second)
+    replicated.wait_active(["last.pg.example.com"], second)
+    assert served(replicated, "last.pg.example.com") and served(replicated, names[5])
 
 
 def test_schemas_of_newer_stores_are_refused(pair):

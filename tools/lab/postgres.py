@@ -49,10 +49,31 @@ class Postgres:
                               "--no-sync", "-E", "UTF8", "--locale=C"]), cwd="/")
         return self
 
+    def make_standby(self, folder):
+        """A standby that confirms each commit before it is acknowledged; to be started, and
+        then waited for with wait_synchronous."""
+        standby = Postgres(folder, settings={**self.settings, "unix_socket_directories": str(folder)})
+        standby.folder.mkdir(parents=True)
+        if os.geteuid() == 0:
+            shutil.chown(standby.folder, "postgres", "postgres")
+        process.run(as_owner([binary("pg_basebackup"), "-h", self.folder, "-U", USER, "-D",
+                              standby.data, "-R", "-X", "stream", "-c", "fast"]), cwd="/")
+        return standby
+
+    def wait_synchronous(self):
+        self.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.run("SELECT pg_reload_conf()")
+        wait.until(lambda: "sync" in self.run("SELECT sync_state FROM pg_stat_replication").split(),
+                   "the standby is not synchronous")
+
+    def promote(self):
+        self.run("SELECT pg_promote(true, 30)")
+
     def start(self):
         options = [word for key, value in self.settings.items() for word in ("-c", f"{key}={value}")]
         argv = as_owner([binary("postgres"), "-D", self.data, *options])
-        self.server = process.Process("postgres", argv, self.folder.parent / "postgres.log", cwd="/")
+        log = self.folder.parent / f"{self.folder.name}.log"
+        self.server = process.Process("postgres", argv, log, cwd="/")
         self.server.start()
         wait.until(lambda: self.server.check_alive() and self.is_ready(),
                    "PostgreSQL takes no connections", 30)
@@ -62,10 +83,10 @@ class Postgres:
         return subprocess.run([binary("pg_isready"), "-q", "-h", self.folder],
                               check=False).returncode == 0
 
-    def url(self, name=None):
-        """Of a database; without a name of none."""
-        return (f"postgresql://{USER}@{urllib.parse.quote(str(self.folder), safe='')}"
-                f"{'/' + name if name else ''}")
+    def url(self, name=None, others=()):
+        """Of a database; without a name of none.  others: servers to be tried as well."""
+        hosts = ",".join(urllib.parse.quote(str(one.folder), safe="") for one in (self, *others))
+        return f"postgresql://{USER}@{hosts}{'/' + name if name else ''}"
 
     def run(self, sql, database="postgres"):
         """The rows, as lines of text."""
