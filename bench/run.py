@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import report as reports
 
-SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight"]
+SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres"]
 
 
 class Bench:

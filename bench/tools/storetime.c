@@ -143,6 +143,22 @@ static double steps(double *ret_p50_us, double *ret_p99_us)
 	return per(whole, LEASES).cpu_us;
 }
 
+/* When the next work is due: what issuers wait for, asked again and again. */
+static double due_p99_us(void)
+{
+	double taken[LEASES];
+
+	for (size_t i = 0; i < LEASES; i++) {
+		struct span began = begin();
+		int64_t at_ms;
+
+		must(ch_store_next_due(store, &at_ms), "next due");
+		taken[i] = per(began, 1).wall_us;
+	}
+	qsort(taken, LEASES, sizeof(taken[0]), by_size);
+	return taken[LEASES * 99 / 100];
+}
+
 static int count_row(const struct ch_store_feed_row *row, void *arg)
 {
 	++*(long *)arg;
@@ -238,6 +254,7 @@ int main(int argc, char **argv)
 	printf("\"step_cpu_us\": %.2f, \"step_p50_ms\": %.3f, \"step_p99_ms\": %.3f, ", step,
 		p50 / 1e3, p99 / 1e3);
 	feed = feed_read();
+	printf("\"due_p99_ms\": %.3f, ", due_p99_us() / 1e3);
 	printf("\"feed_cpu_us\": %.3f, \"feed_per_s\": %.0f, \"status_cpu_us\": %.1f, ",
 		feed.cpu_us, 1e6 / feed.wall_us, status_us());
 	printf("\"page_cpu_us\": %.1f, \"peak_mib\": %.1f}\n", empty_page_us(),
