@@ -34,18 +34,27 @@ static void tell(enum ch_role role, const char *method, const char *uri, const c
 	json_decref(send(role, method, uri, body));
 }
 
+#define CAS                                                                                    \
+	",\"pace\":{\"account\":\"one.test/1\",\"ca\":\"main\"},"                              \
+	"\"fallback\":[{\"account\":\"two.test/1\",\"ca\":\"backup\"}]"
+
 /* A new order, with this id. */
-static void lease(json_int_t id)
+static void lease_with(json_int_t id, const char *body)
 {
 	const json_t *order;
 	json_t *doc;
 
 	ch_fuzz_store_number((uint64_t)id);
-	doc = send(CH_ROLE_ISSUER, "POST", "/v1/leases", "{\"max\":1,\"lease_ms\":3600000}");
+	doc = send(CH_ROLE_ISSUER, "POST", "/v1/leases", body);
 	order = json_array_get(json_object_get(doc, "orders"), 0);
 	CH_FUZZ_CHECK(json_integer_value(json_object_get(order, "id")) == id);
 	CH_FUZZ_CHECK(json_integer_value(json_object_get(order, "fence")) == 1);
 	json_decref(doc);
+}
+
+static void lease(json_int_t id)
+{
+	lease_with(id, "{\"max\":1,\"lease_ms\":3600000}");
 }
 
 static void seal(json_int_t id)
@@ -108,8 +117,30 @@ static void publish(json_int_t id, const char *name)
 	ch_buf_done(&body);
 }
 
+static void finish(json_int_t id)
+{
+	char uri[64];
+
+	snprintf(uri, sizeof(uri), "/v1/orders/%lld", (long long)id);
+	tell(CH_ROLE_ISSUER, "PATCH", uri, "{\"fence\":1,\"state\":\"done\"}");
+}
+
+/* One with a standby certificate. */
+static void make_kept(void)
+{
+	tell(CH_ROLE_PLATFORM, "PUT", "/v1/domains/kept.example.com",
+		"{\"standby\":\"backup\"}");
+	for (json_int_t id = 50; id <= 60; id += 10) {
+		lease_with(id, "{\"max\":1,\"lease_ms\":3600000" CAS "}");
+		seal(id);
+		publish(id, "kept.example.com");
+		finish(id);
+	}
+}
+
 static void make(void)
 {
+	make_kept();
 	tell(CH_ROLE_PLATFORM, "PUT", "/v1/domains/shop.example.com", "{\"tenant\":\"acme\"}");
 	tell(CH_ROLE_EDGE, "PUT", "/v1/edges/self",
 		"{\"epoch\":\"000102030405060708090a0b0c0d0e0f\",\"seq\":1,\"names\":1,"

@@ -479,7 +479,7 @@ ngx_http_certherd_use_record(ngx_connection_t *c, ngx_http_certherd_conn_t *cx)
      * second one: it may have an RSA key, or else OpenSSL sends alert 40.
      */
 
-    if (!ngx_http_certherd_offers_ecdsa(c->ssl->connection)) {
+    if (!ngx_http_certherd_offers_ecdsa(c->ssl->connection, &record)) {
         (void) ngx_http_certherd_acquire_second(&record, c->log);
     }
 

@@ -2,8 +2,8 @@
 /*
  * Private keys of this worker's names, opened: the scalars of P-256 keys are
  * kept (edge/keytable.h) when what was parsed has been thrown away, since to
- * open one takes longer than to parse the certificate.  RSA keys are not: they
- * are large and few.
+ * open one takes longer than to parse the certificate.  Other keys are not: they
+ * are larger and few.
  *
  * A scalar is found by the name's hash, and is used only if the record has the
  * very version and signature that it was opened for, which covers everything

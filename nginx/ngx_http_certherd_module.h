@@ -325,8 +325,9 @@ void ngx_http_certherd_sum_counters(ngx_http_certherd_main_conf_t *mcf,
 char *ngx_http_certherd_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* offer.c */
-/* Within the certificate callback. */
-ngx_uint_t ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn);
+/* Within the certificate callback: a key on the curve of the record's. */
+ngx_uint_t ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn,
+    struct ch_record *record);
 
 /* alpn.c */
 /* Within the callback for the ClientHello: "acme-tls/1" and nothing else. */

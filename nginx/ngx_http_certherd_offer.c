@@ -1,15 +1,19 @@
 
 /*
  * What a client offers, as far as it decides between two certificates of a
- * name: whether it can use one with an ECDSA P-256 key.
+ * name: whether it can use one with an ECDSA key, on P-256 or P-384.
  */
 
 
 #include "ngx_http_certherd_module.h"
 
+#include "crypto/seal.h"
+#include "wire/record.h"
+
 
 /* RFC 8446 section 4.2.3: the hash and the signature of a SignatureScheme */
 #define NGX_HTTP_CERTHERD_SHA256  4
+#define NGX_HTTP_CERTHERD_SHA384  5
 #define NGX_HTTP_CERTHERD_ECDSA   3
 
 
@@ -20,10 +24,12 @@
  */
 
 static ngx_uint_t
-ngx_http_certherd_offers_signature(ngx_ssl_conn_t *ssl_conn)
+ngx_http_certherd_offers_signature(ngx_ssl_conn_t *ssl_conn, ngx_uint_t p384)
 {
     int            i, n, tls13;
-    unsigned char  hash, sig;
+    unsigned char  hash, sig, own;
+
+    own = p384 ? NGX_HTTP_CERTHERD_SHA384 : NGX_HTTP_CERTHERD_SHA256;
 
     tls13 = (SSL_version(ssl_conn) == TLS1_3_VERSION);
     n = SSL_get_shared_sigalgs(ssl_conn, 0, NULL, NULL, NULL, NULL, NULL);
@@ -33,8 +39,8 @@ ngx_http_certherd_offers_signature(ngx_ssl_conn_t *ssl_conn)
                                       &hash);
 
         if (sig == NGX_HTTP_CERTHERD_ECDSA
-            && (hash == NGX_HTTP_CERTHERD_SHA256
-                || (!tls13 && hash > NGX_HTTP_CERTHERD_SHA256 && hash <= 6)))
+            && (hash == own
+                || (!tls13 && hash >= NGX_HTTP_CERTHERD_SHA256 && hash <= 6)))
         {
             return 1;
         }
@@ -47,18 +53,19 @@ ngx_http_certherd_offers_signature(ngx_ssl_conn_t *ssl_conn)
 /* Of TLS 1.2 (RFC 8422 section 5.1.1); without the extension any curve will do. */
 
 static ngx_uint_t
-ngx_http_certherd_offers_curve(ngx_ssl_conn_t *ssl_conn)
+ngx_http_certherd_offers_curve(ngx_ssl_conn_t *ssl_conn, ngx_uint_t p384)
 {
-    int  i, n;
+    int  i, n, curve;
 
     if (SSL_get1_groups(ssl_conn, NULL) <= 0) {
         return 1;
     }
 
     n = SSL_get_shared_group(ssl_conn, -1);
+    curve = p384 ? NID_secp384r1 : NID_X9_62_prime256v1;
 
     for (i = 0; i < n; i++) {
-        if (SSL_get_shared_group(ssl_conn, i) == NID_X9_62_prime256v1) {
+        if (SSL_get_shared_group(ssl_conn, i) == curve) {
             return 1;
         }
     }
@@ -98,13 +105,20 @@ ngx_http_certherd_offers_cipher(ngx_ssl_conn_t *ssl_conn)
 
 
 ngx_uint_t
-ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn)
+ngx_http_certherd_offers_ecdsa(ngx_ssl_conn_t *ssl_conn,
+    struct ch_record *record)
 {
-    if (!ngx_http_certherd_offers_signature(ssl_conn)) {
+    ngx_uint_t  p384;
+
+    /* Before the certificate is parsed: how long a sealed key is tells its kind. */
+    p384 = record->n_sealed
+           && record->sealed[0].ct_len == CH_KEY_BLOCK_P384_B + CH_SEAL_TAG_B;
+
+    if (!ngx_http_certherd_offers_signature(ssl_conn, p384)) {
         return 0;
     }
 
     return SSL_version(ssl_conn) == TLS1_3_VERSION
-           || (ngx_http_certherd_offers_curve(ssl_conn)
+           || (ngx_http_certherd_offers_curve(ssl_conn, p384)
                && ngx_http_certherd_offers_cipher(ssl_conn));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/cert_standby.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/text.h"
@@ -173,6 +174,8 @@ int ch_cert_main(int argc, char **argv)
 	static const struct ch_verb verbs[] = {
 		{"show", "NAME", "the certificate of a name, and the one before it", show_main},
 		{"rollback", "NAME", "puts the one before it back", rollback_main},
+		{"standby", "NAME|--all", "puts the standby certificate live",
+			ch_cert_standby_main},
 	};
 
 	return ch_verbs_main("cert", "Certificates.", verbs, CH_ARRAY_LEN(verbs), argc, argv);

@@ -133,8 +133,16 @@ int ch_domain_add_main(int argc, char **argv)
 		{"pool", "TEXT", "the pool of edges that serve it (default: default)", NULL,
 			&add.settings.pool},
 		{"keys", "KEYS",
-			"ecdsa, rsa, or ecdsa+rsa: two certificates (default: the store's)",
+			"ecdsa, p384 or rsa; ecdsa+rsa, p384+rsa: two certificates (default: "
+			"the "
+			"store's)",
 			NULL, &add.settings.keys},
+		{"cas", "LIST",
+			"the CAs that it may use, in order, such as main,backup (default: the "
+			"issuer's)",
+			NULL, &add.settings.cas},
+		{"standby", "CA", "from which CA it has a standby certificate, or none", NULL,
+			&add.settings.standby},
 		{"upstream", "TEXT", "what the edges' configuration maps to addresses", NULL,
 			&add.settings.upstream},
 		{"hsts", "TEXT", "value of Strict-Transport-Security, such as max-age=300",
@@ -148,6 +156,7 @@ int ch_domain_add_main(int argc, char **argv)
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "domain add",
 		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--keys KEYS] "
+			 "[--cas LIST] [--standby CA] "
 			 "[--upstream TEXT]\n"
 			 "[--hsts TEXT] [--redirect TEXT] [--wait] [--json]",
 		.help = "Registers names; certherd then gets and renews their certificates. "

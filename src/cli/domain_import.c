@@ -298,7 +298,7 @@ int ch_domain_import_main(int argc, char **argv)
 		.help = "Registers the names of a file (- is standard input): one name a line, "
 			"or "
 			"CSV whose first line\nnames its columns out of "
-			"name,www,tenant,pool,upstream,hsts,redirect,keys. "
+			"name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby. "
 			"Lines that are rejected are told one by one; the\nothers are "
 			"registered, and the exit code is then 3. Running it again does no "
 			"harm.\nWith --json: one object a rejected line, then one with the "

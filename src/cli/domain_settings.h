@@ -11,6 +11,8 @@ struct ch_domain_settings { /* borrowed texts; NULL: not given */
 	const char *hsts;
 	const char *redirect;
 	const char *keys;
+	const char *cas; /* "main,backup"; "": any */
+	const char *standby;
 };
 
 /* Puts those that are given into a request's body.  NULL or no UTF-8: CH_EINVAL. */

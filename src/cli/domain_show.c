@@ -90,6 +90,27 @@ static void print_second(const json_t *domain)
 	print_certificate(json_object_get(second, "certificate"));
 }
 
+/* What is kept for the day on which a CA fails. */
+static void print_standby(const json_t *domain)
+{
+	const json_t *standby = json_object_get(domain, "standby");
+	char when[64];
+
+	if (!json_is_object(standby))
+		return;
+	printf("\nStandby certificate, which is not live\n");
+	line("Ready", json_is_true(json_object_get(standby, "ready")) ? "yes" : "no");
+	print_reason(json_object_get(standby, "reason"));
+	line("Wanted from", ch_json_str(standby, "wanted"));
+	if (*ch_json_str(standby, "ca"))
+		line("CA", ch_json_str(standby, "ca"));
+	line("Next", ch_when_str(ch_json_time(standby, "next_at"), when));
+	if (ch_json_int(standby, "failures"))
+		printf("%-12s %" PRId64 " in a row\n", "Failures",
+			ch_json_int(standby, "failures"));
+	print_certificate(json_object_get(standby, "certificate"));
+}
+
 /* What keeps other accounts, and other CAs, from issuing for the name. */
 static void print_caa(const json_t *domain)
 {
@@ -104,6 +125,20 @@ static void print_caa(const json_t *domain)
 		ch_text_print(stdout, json_string_value(record));
 		putchar('\n');
 	}
+}
+
+static void print_cas(const json_t *list)
+{
+	const json_t *ca;
+	size_t i;
+
+	json_array_foreach(list, i, ca)
+	{
+		printf("%s", i ? ", " : "CAs          ");
+		ch_text_print(stdout, json_string_value(ca));
+	}
+	if (json_array_size(list))
+		putchar('\n');
 }
 
 static void print_delegation(const json_t *delegation)
@@ -172,10 +207,12 @@ static void print_domain(const json_t *domain)
 		if (*ch_json_str(domain, policy[i].key))
 			line(policy[i].label, ch_json_str(domain, policy[i].key));
 	line("Keys", ch_json_str(domain, "keys"));
+	print_cas(json_object_get(domain, "cas"));
 	print_delegation(json_object_get(domain, "delegation"));
 	print_caa(domain);
 	line("Registered", ch_json_str(domain, "created_at"));
 	print_second(domain);
+	print_standby(domain);
 	print_history(json_object_get(domain, "history"));
 }
 

@@ -115,8 +115,8 @@ static int split(char *line, char **ret_fields, size_t max, size_t *ret_n, struc
 /* A first line whose columns are ours makes the file CSV; "name" alone does too. */
 static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_err *err)
 {
-	static const char *const words[] = {
-		"name", "www", "tenant", "pool", "upstream", "hsts", "redirect", "keys"};
+	static const char *const words[] = {"name", "www", "tenant", "pool", "upstream", "hsts",
+		"redirect", "keys", "cas", "standby"};
 	char *fields[CH_IMPORT_COLS_MAX];
 	char line[sizeof(r->text)];
 	size_t n = 0;
@@ -141,7 +141,7 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 		if (col == CH_ARRAY_LEN(words))
 			return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
 				"the column \"%s\" is not one of name, www, tenant, pool, "
-				"upstream, hsts, redirect, keys, each once",
+				"upstream, hsts, redirect, keys, cas, standby, each once",
 				fields[i]);
 		r->cols[i] = (enum ch_import_col)col;
 	}
@@ -186,6 +186,10 @@ static const char **place_of(struct ch_import_row *row, enum ch_import_col col)
 		return &row->settings.redirect;
 	case CH_IMPORT_KEYS:
 		return &row->settings.keys;
+	case CH_IMPORT_CAS:
+		return &row->settings.cas;
+	case CH_IMPORT_STANDBY:
+		return &row->settings.standby;
 	case CH_IMPORT_WWW:
 		break;
 	}

@@ -1,7 +1,7 @@
 /* Reads the file of `certherd domain import` line by line: one name a line, or CSV (RFC 4180,
  * without line ends inside of fields) whose first line names its columns out of name, www,
- * tenant, pool, upstream, hsts, redirect and keys.  A byte order mark, CRLF, empty lines and
- * lines that begin with '#' are fine.  Memory does not grow with the file. */
+ * tenant, pool, upstream, hsts, redirect, keys, cas and standby.  A byte order mark, CRLF,
+ * empty lines and lines that begin with '#' are fine.  Memory does not grow with the file. */
 #ifndef CH_CLI_IMPORT_READ_H
 #define CH_CLI_IMPORT_READ_H
 
@@ -14,7 +14,7 @@
 #include "cli/domain_settings.h"
 
 #define CH_IMPORT_LINE_MAX_B 4096
-#define CH_IMPORT_COLS_MAX 8
+#define CH_IMPORT_COLS_MAX 10
 
 enum ch_import_col {
 	CH_IMPORT_NAME,
@@ -24,7 +24,9 @@ enum ch_import_col {
 	CH_IMPORT_UPSTREAM,
 	CH_IMPORT_HSTS,
 	CH_IMPORT_REDIRECT,
-	CH_IMPORT_KEYS
+	CH_IMPORT_KEYS,
+	CH_IMPORT_CAS,
+	CH_IMPORT_STANDBY
 };
 
 struct ch_import_reader {

@@ -44,7 +44,8 @@ static const struct key keys[] = {
 		"revoked identities, see `certherd identity revoke`; read again when it "
 		"changes"},
 	{"store", "keys", "ecdsa",
-		"certificates of new names that say nothing: ecdsa, rsa, or ecdsa+rsa for two"},
+		"certificates of new names that say nothing: ecdsa, p384 or rsa; ecdsa+rsa or "
+		"p384+rsa for two"},
 	{"store", "edge_timeout", "60s", "an edge not seen for so long holds nothing up"},
 	{"store", "tombstone_keep", "30d", "how long removals are remembered for absent edges"},
 	{"store", "claims", "on",
@@ -95,6 +96,10 @@ static const struct key keys[] = {
 	{"issuer", "signing_key", "issuer/signing.key", "signs the edge records"},
 	{"issuer", "recipients", "issuer/recipients",
 		"who can open the leaf keys: one certherd-pub-… a line"},
+	{"issuer", "standby", "",
+		"the CA of standby certificates: main, or a name in fallback"},
+	{"issuer", "key_type", "p256",
+		"curve of the keys of names that say ecdsa: p256 or p384"},
 	{"issuer", "rsa_bits", "2048", "size of RSA keys: 2048, 3072 or 4096"},
 	{"issuer", "workers", "8", "threads, each making one step at a time"},
 	{"issuer", "lease", "60s",

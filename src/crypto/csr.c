@@ -2,6 +2,7 @@
 
 #include "crypto/keys.h"
 #include "crypto/ossl.h"
+#include "crypto/p384.h"
 #include "crypto/san.h"
 #include "crypto/x509.h"
 
@@ -71,7 +72,8 @@ int ch_csr_make(EVP_PKEY *key, const char *const *names, size_t n_names, struct 
 		rc = add_names(req, names, n_names);
 	if (rc)
 		return rc;
-	if (X509_REQ_sign(req, key, ossl->sha256) <= 0)
+	/* RFC 5480 section 4: a hash as strong as the curve. */
+	if (X509_REQ_sign(req, key, ch_p384_is(key) ? EVP_sha384() : ossl->sha256) <= 0)
 		return ch_ossl_fail(CH_ECRYPTO);
 	len = i2d_X509_REQ(req, NULL);
 	if (len <= 0)

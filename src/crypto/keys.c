@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "crypto/ossl.h"
+#include "crypto/p384.h"
 #include "crypto/rsa.h"
 
 #define PEM_MAX_B (16u * 1024u)
@@ -38,6 +39,8 @@ int ch_key_to_block(EVP_PKEY *key, struct ch_secret **ret_block)
 
 	if (EVP_PKEY_is_a(key, "RSA"))
 		return ch_rsa_to_block(key, ret_block);
+	if (ch_p384_is(key))
+		return ch_p384_to_block(key, ret_block);
 	rc = ch_secret_new(CH_KEY_BLOCK_B, &block);
 	if (rc)
 		return rc;
@@ -56,6 +59,8 @@ int ch_key_from_block(const uint8_t *block, size_t len, EVP_PKEY **ret_key)
 
 	if (len > 0 && block[0] == CH_KEY_BLOCK_RSA)
 		return ch_rsa_from_block(block, len, ret_key);
+	if (len > 0 && block[0] == CH_KEY_BLOCK_P384)
+		return ch_p384_from_block(block, len, ret_key);
 	if (len == 0 || block[0] != CH_KEY_BLOCK_P256)
 		return CH_EUNSUPPORTED;
 	if (len != CH_KEY_BLOCK_B)

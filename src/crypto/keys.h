@@ -3,6 +3,7 @@
  * A leaf key travels sealed as "key block": making the other parts anew and EVP_PKEY_fromdata
  * is far cheaper than parsing PKCS#8, and the record stays small.  All integers big-endian:
  *   P-256 (33 bytes)   u8 1, u8 scalar[32]
+ *   P-384 (49 bytes)   u8 3, u8 scalar[48]
  *   RSA (261, 389 or 517 bytes, for 2,048, 3,072, 4,096 bits)
  *                      u8 2, u32 public exponent, the two primes in 128, 192, 256 bytes each
  *
@@ -27,7 +28,9 @@ CH_DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 
 #define CH_KEY_BLOCK_P256 1
 #define CH_KEY_BLOCK_RSA 2
-#define CH_KEY_BLOCK_B 33	/* of a P-256 key */
+#define CH_KEY_BLOCK_P384 3
+#define CH_KEY_BLOCK_B 33 /* of a P-256 key */
+#define CH_KEY_BLOCK_P384_B 49
 #define CH_KEY_BLOCK_MAX_B 517u /* of any */
 #define CH_SHA256_B 32
 
@@ -35,6 +38,8 @@ CH_MUST int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA25
 
 /* A fresh P-256 key. */
 CH_MUST int ch_key_generate(EVP_PKEY **ret_key);
+/* A fresh P-384 key. */
+CH_MUST int ch_key_generate_p384(EVP_PKEY **ret_key);
 /* 2,048, 3,072 or 4,096 bits, else CH_EUNSUPPORTED.  Takes a good part of a second. */
 CH_MUST int ch_key_generate_rsa(unsigned bits, EVP_PKEY **ret_key);
 /* CH_EUNSUPPORTED: there is no block for such a key. */

@@ -42,10 +42,11 @@ static void make_shared(void)
 	shared.aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	shared.p256 = make_p256();
 	shared.p256_group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	shared.p384_group = EC_GROUP_new_by_curve_name(NID_secp384r1);
 	shared.x25519 = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, some_public, 32);
 	shared.bare = make_bare();
 	shared_ok = shared.sha256 && shared.aes_256_gcm && shared.p256 && shared.p256_group &&
-		    shared.x25519 && shared.bare;
+		    shared.p384_group && shared.x25519 && shared.bare;
 	ERR_pop_to_mark();
 }
 

@@ -31,6 +31,7 @@ struct ch_ossl {
 	/* Only to be duplicated. */
 	EVP_PKEY *p256; /* the curve's parameters without a key */
 	EC_GROUP *p256_group;
+	EC_GROUP *p384_group;
 	EVP_PKEY *x25519;   /* some public key */
 	OSSL_LIB_CTX *bare; /* has no algorithm at all; crypto/pair.c */
 };
@@ -61,6 +62,10 @@ CH_MUST int ch_p256_from_pair(
 /* A P-256 key pair for signing, of the kind that OpenSSL made before it had providers (an
  * EC_KEY): a certificate can share it, crypto/pair.h.  CH_EINVAL as ch_p256_public. */
 CH_MUST int ch_p256_from_scalar(const uint8_t scalar[32], EVP_PKEY **ret_key);
+/* d × G, d read from the scalar.  CH_EINVAL when it is 0 or not below the order; CH_ENOMEM also
+ * when d or point is NULL. */
+CH_MUST int ch_ec_multiply(
+	const EC_GROUP *group, const uint8_t *scalar, size_t len, BIGNUM *d, EC_POINT *point);
 /* scalar × G.  CH_EINVAL when the scalar is 0 or not below the order. */
 CH_MUST int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65]);
 CH_MUST int ch_p256_scalar(EVP_PKEY *key, uint8_t ret_scalar[32]);

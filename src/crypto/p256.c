@@ -113,10 +113,10 @@ int ch_p256_from_pair(const uint8_t scalar[32], const uint8_t point[65], EVP_PKE
 	return CH_OK;
 }
 
-/* d × G, d read from the scalar. */
-static int multiply(const EC_GROUP *group, const uint8_t scalar[32], BIGNUM *d, EC_POINT *point)
+int ch_ec_multiply(
+	const EC_GROUP *group, const uint8_t *scalar, size_t len, BIGNUM *d, EC_POINT *point)
 {
-	if (!point || !d || !BN_bin2bn(scalar, 32, d))
+	if (!point || !d || !BN_bin2bn(scalar, (int)len, d))
 		return ch_ossl_fail(CH_ENOMEM);
 	BN_set_flags(d, BN_FLG_CONSTTIME);
 	if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group)) >= 0)
@@ -136,7 +136,7 @@ int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65])
 
 	if (!group)
 		return CH_EUNSUPPORTED;
-	rc = multiply(group, scalar, d, point);
+	rc = ch_ec_multiply(group, scalar, 32, d, point);
 	return rc ? rc : to_octets(group, point, ret_point);
 }
 
@@ -152,7 +152,7 @@ int ch_p256_from_scalar(const uint8_t scalar[32], EVP_PKEY **ret_key)
 
 	if (!group)
 		return CH_EUNSUPPORTED;
-	rc = multiply(group, scalar, d, point);
+	rc = ch_ec_multiply(group, scalar, 32, d, point);
 	if (rc)
 		return rc;
 	if (!pair || !key || EC_KEY_set_group(pair, group) != 1 ||

@@ -58,6 +58,13 @@ static void read_tickets(struct ch_conf *conf, struct ch_issuer_config *config)
 
 static void read_keys(struct ch_conf *conf, struct ch_issuer_config *config)
 {
+	const char *type = ch_conf_str(conf, SECTION, "key_type", "p256");
+
+	config->p384 = strcmp(type, "p384") == 0;
+	if (!config->p384 && strcmp(type, "p256") != 0)
+		ch_conf_fail(conf, SECTION, "key_type",
+			"must be p256 or p384; which names have RSA keys is said by their "
+			"\"keys\"");
 	config->rsa_bits = (unsigned)ch_conf_int(conf, SECTION, "rsa_bits", 2048, 2048, 4096);
 	if (config->rsa_bits % 1024)
 		ch_conf_fail(conf, SECTION, "rsa_bits", "must be 2048, 3072 or 4096");

@@ -21,6 +21,7 @@
 #define CH_WORKERS_MAX 256
 #define CH_CAS_MAX 8
 #define CH_CA_MAIN "main"
+#define CH_CA_NAME_B 32 /* with NUL */
 
 enum ch_probe_mode { CH_PROBE_OFF, CH_PROBE_DNS, CH_PROBE_FIXED };
 
@@ -48,8 +49,10 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	struct ch_api_options store;
 	struct ch_ca_config cas[CH_CAS_MAX]; /* the first is asked as long as it can be */
 	size_t n_cas;
+	const char *standby; /* the CA of standby certificates; NULL: none */
 	const char *signing_key;
 	const char *recipients;
+	bool p384; /* keys of names that say ecdsa */
 	unsigned rsa_bits;
 	size_t workers;
 	int64_t lease_ms;

@@ -6,7 +6,6 @@
 
 #define MAIN_SECTION "issuer"
 #define SECTION_PREFIX "ca "
-#define NAME_MAX_B 32
 
 static int add_contact(const char *item, void *arg)
 {
@@ -101,11 +100,12 @@ static void read_ca(struct ch_conf *conf, const char *section, const char *key,
 	ch_limits_read(conf, section, preset_of(ca->directory), &ca->limits);
 }
 
+/* "none" would be taken for no standby. */
 static bool is_name(const char *text)
 {
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-	return len > 0 && len < NAME_MAX_B && !text[len];
+	return len > 0 && len < CH_CA_NAME_B && !text[len] && strcmp(text, "none") != 0;
 }
 
 struct naming {
@@ -141,7 +141,7 @@ static int add_fallback(const char *item, void *arg)
 	const char *why = NULL;
 
 	if (!is_name(item))
-		why = "a name has 1 to 31 of a-z, 0-9 and -";
+		why = "a name has 1 to 31 of a-z, 0-9 and -, and is not \"none\"";
 	else if (!section)
 		why = "there is no such [ca NAME] section";
 	else if (find_ca(config, item))
@@ -170,7 +170,7 @@ static void refuse_unused(struct ch_conf *conf, const struct ch_issuer_config *c
 
 static void read_fallback(struct ch_conf *conf, struct ch_ca_config *ca)
 {
-	char section[sizeof(SECTION_PREFIX) + NAME_MAX_B];
+	char section[sizeof(SECTION_PREFIX) + CH_CA_NAME_B];
 	char key[64];
 	char state[64];
 
@@ -205,12 +205,16 @@ void ch_issuer_config_cas(struct ch_conf *conf, struct ch_issuer_config *config)
 		read_fallback(conf, &config->cas[i]);
 	refuse_twins(conf, config);
 	refuse_unused(conf, config);
+	config->standby = optional(conf, MAIN_SECTION, "standby");
+	if (config->standby && (!find_ca(config, config->standby) || config->n_cas < 2))
+		ch_conf_fail(conf, MAIN_SECTION, "standby",
+			"must be one of several CAs: " CH_CA_MAIN ", or a name in `fallback`");
 }
 
 int ch_issuer_config_finish_cas(
 	struct ch_conf *conf, struct ch_issuer_config *config, struct ch_err *err)
 {
-	char section[sizeof(SECTION_PREFIX) + NAME_MAX_B];
+	char section[sizeof(SECTION_PREFIX) + CH_CA_NAME_B];
 	int rc = CH_OK;
 
 	for (size_t i = 1; rc == CH_OK && i < config->n_cas; i++) {

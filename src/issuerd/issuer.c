@@ -152,6 +152,14 @@ struct ch_ca *ch_issuer_ca_of(struct ch_issuer *issuer, uint64_t account_hint)
 	return NULL;
 }
 
+struct ch_ca *ch_issuer_ca_named(struct ch_issuer *issuer, const char *name)
+{
+	for (size_t i = 0; i < issuer->n_cas; i++)
+		if (strcmp(issuer->cas[i].config->name, name) == 0)
+			return &issuer->cas[i];
+	return NULL;
+}
+
 struct ch_ca *ch_issuer_ca_paced(struct ch_issuer *issuer, const char *pace_account)
 {
 	for (size_t i = 0; i < issuer->n_cas; i++)

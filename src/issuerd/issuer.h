@@ -83,6 +83,8 @@ bool ch_rate_pass(struct ch_issuer *issuer, struct ch_ca *ca, enum ch_acme_kind 
 	struct ch_acme_answer *ans);
 /* The CA that this account's hint belongs to; NULL: none that is configured. */
 struct ch_ca *ch_issuer_ca_of(struct ch_issuer *issuer, uint64_t account_hint);
+/* … by what the configuration calls it, */
+struct ch_ca *ch_issuer_ca_named(struct ch_issuer *issuer, const char *name);
 /* … and by the text under which the store paces it. */
 struct ch_ca *ch_issuer_ca_paced(struct ch_issuer *issuer, const char *pace_account);
 

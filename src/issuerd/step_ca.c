@@ -1,5 +1,6 @@
 /* Under which CA and account an order goes on, and that the edges answer for it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "issuerd/step_dns.h"
@@ -43,12 +44,23 @@ bool ch_step_is_orphan(struct ch_step *step)
 	return true;
 }
 
+/* A standby is worth nothing from the CA that the name has its certificate from. */
+static bool may_use(const struct ch_work *work, const struct ch_ca *ca)
+{
+	if (work->standby)
+		return false;
+	for (size_t i = 0; i < work->n_cas; i++)
+		if (strcmp(work->cas[i], ca->config->name) == 0)
+			return true;
+	return work->n_cas == 0;
+}
+
 static bool has_other(const struct ch_step *step)
 {
 	for (size_t i = 0; i < step->issuer->n_cas; i++) {
 		struct ch_ca *other = &step->issuer->cas[i];
 
-		if (other != step->ca && ch_ca_is_usable(other))
+		if (other != step->ca && may_use(step->work, other) && ch_ca_is_usable(other))
 			return true;
 	}
 	return false;

@@ -5,8 +5,27 @@
 #include "issuerd/ladder.h"
 #include "issuerd/step.h"
 
+/* A list whose first CAs do all the work would be found out to be wrong when they cannot. */
+static void look_for_unknown(struct ch_step *step)
+{
+	const struct ch_work *work = step->work;
+
+	for (size_t i = 0; i < work->n_cas; i++) {
+		if (ch_issuer_ca_named(step->issuer, work->cas[i]))
+			continue;
+		ch_step_reason(step, "ca-unknown", CH_ACTOR_OPERATOR,
+			"Served by all edges, but of the CAs that the name may use the issuer "
+			"has "
+			"not configured \"%s\".",
+			work->cas[i]);
+		return;
+	}
+}
+
 static void done(struct ch_step *step)
 {
+	if (!step->out->has_reason)
+		look_for_unknown(step);
 	step->out->has_state = true;
 	step->out->state = CH_ORDER_DONE;
 	if (!step->out->has_reason)
@@ -63,6 +82,11 @@ void ch_step_confirm(struct ch_step *step)
 {
 	int most = (int)step->issuer->config->workers / 2 + 1;
 
+	if (step->work->standby) {
+		ch_step_reason(step, "ok", CH_ACTOR_NOBODY, "Ready to be put live.");
+		done(step);
+		return;
+	}
 	if (ch_step_wait_for_edges(step))
 		return;
 	if (atomic_fetch_add(&step->issuer->probing, 1) < most)

@@ -5,6 +5,17 @@
 #include "issuerd/sealed.h"
 #include "issuerd/step.h"
 
+static int make_key(const struct ch_step *step, EVP_PKEY **ret_key)
+{
+	const struct ch_issuer_config *config = step->issuer->config;
+	enum ch_key_type type = step->work->key;
+
+	if (type == CH_KEY_RSA)
+		return ch_key_generate_rsa(config->rsa_bits, ret_key);
+	return type == CH_KEY_P384 || config->p384 ? ch_key_generate_p384(ret_key)
+						   : ch_key_generate(ret_key);
+}
+
 static int make(struct ch_step *step, struct ch_buf *csr, struct ch_buf *sealed)
 {
 	const struct ch_work *work = step->work;
@@ -14,8 +25,7 @@ static int make(struct ch_step *step, struct ch_buf *csr, struct ch_buf *sealed)
 	uint8_t spki[CH_SHA256_B];
 	int rc;
 
-	rc = work->key == CH_KEY_RSA ? ch_key_generate_rsa(step->issuer->config->rsa_bits, &key)
-				     : ch_key_generate(&key);
+	rc = make_key(step, &key);
 	if (rc == CH_OK)
 		rc = ch_csr_make(key, work->name_list, work->n_names, csr);
 	if (rc == CH_OK)

@@ -54,14 +54,15 @@ void ch_step_blame_preflight(
 	struct ch_verdict *v = &step->out->verdicts[i];
 	const struct ch_work *work = step->work;
 	int64_t since_ms = work->away_since_ms[i] ? work->away_since_ms[i] : ch_now_ms();
-	uint64_t before = work->second ? work->failures[i] : work->checks_failed[i];
+	bool first = !work->second && !work->standby;
+	uint64_t before = !first ? work->failures[i] : work->checks_failed[i];
 
 	v->failed = v->check = true;
 	v->away = away;
 	v->next_at_ms =
 		ch_now_ms() + ch_preflight_wait_ms(config, work->names[i], before, work->id);
 	ch_reason_from_err(&v->reason, err);
-	if (away && !work->second && config->moved_after_ms &&
+	if (away && first && config->moved_after_ms &&
 		ch_now_ms() - since_ms >= config->moved_after_ms)
 		let_go(step, i, ch_now_ms() - since_ms);
 }

@@ -122,6 +122,24 @@ static int read_account(const json_t *doc, struct ch_work *work)
 	return CH_OK;
 }
 
+/* A store of before knows no lists. */
+static int read_cas(const json_t *doc, struct ch_work *work)
+{
+	const json_t *list = json_object_get(doc, "cas");
+
+	work->n_cas = json_array_size(list);
+	if (work->n_cas > CH_CAS_MAX)
+		return CH_EPROTO;
+	for (size_t i = 0; i < work->n_cas; i++) {
+		const char *ca = json_string_value(json_array_get(list, i));
+
+		if (!ca || strlen(ca) >= sizeof(work->cas[i]))
+			return CH_EPROTO;
+		strcpy(work->cas[i], ca);
+	}
+	return CH_OK;
+}
+
 static int read_bytes(
 	const json_t *doc, const char *key, size_t max_b, uint8_t **ret_bytes, size_t *ret_len)
 {
@@ -200,9 +218,10 @@ static int read_key(const json_t *doc, struct ch_work *work)
 	const char *key = json_string_value(json_object_get(doc, "key"));
 
 	work->second = json_is_true(json_object_get(doc, "second"));
+	work->standby = json_is_true(json_object_get(doc, "standby"));
 	if (key && ch_key_type_parse(key, &work->key))
 		return CH_EPROTO;
-	return work->second && work->key != CH_KEY_RSA ? CH_EPROTO : CH_OK;
+	return work->second && (work->key != CH_KEY_RSA || work->standby) ? CH_EPROTO : CH_OK;
 }
 
 int ch_work_read(
@@ -223,6 +242,8 @@ int ch_work_read(
 		rc = read_checks(doc, work);
 	if (rc == CH_OK)
 		rc = read_account(doc, work);
+	if (rc == CH_OK)
+		rc = read_cas(doc, work);
 	if (rc == CH_OK)
 		rc = ch_notes_read(json_object_get(doc, "acme"), &work->notes);
 	if (rc == CH_OK)

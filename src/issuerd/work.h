@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "crypto/keys.h"
+#include "issuerd/config.h"
 #include "issuerd/dns_journal.h"
 #include "wire/name.h"
 #include "wire/state.h"
@@ -77,13 +78,16 @@ struct ch_work {
 	uint64_t checks_failed[CH_WORK_NAMES_MAX]; /* of these: before the CA was asked */
 	int64_t away_since_ms[CH_WORK_NAMES_MAX];  /* 0: its DNS does not lead elsewhere */
 	size_t n_names;
-	char account[CH_WORK_ACCOUNT_B]; /* as the store paces it; "": it does not say */
+	char cas[CH_CAS_MAX][CH_CA_NAME_B]; /* that the names may use, in order */
+	size_t n_cas;			    /* 0: any */
+	char account[CH_WORK_ACCOUNT_B];    /* as the store paces it; "": it does not say */
 	/* Under which account the edges answer; 0: the first that is pinned there.  As read for
 	 * orders that are new, and as written since. */
 	uint64_t answer_under[CH_WORK_NAMES_MAX];
 	uint64_t attempts;
 	enum ch_key_type key;
 	bool second;			  /* brings the names' second certificate */
+	bool standby;			  /* … or their standby, which goes to no edge */
 	bool renewal;			  /* each name has such a certificate live */
 	char replaces[CH_ACME_CERT_ID_B]; /* the certID that an order names; "": none */
 	struct ch_edges edges;

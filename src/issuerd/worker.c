@@ -291,41 +291,28 @@ static json_t *limit_json(const struct ch_limit *limit)
 			   : json_string("none");
 }
 
-static json_t *pace_json(const struct ch_ca *ca)
+/* The store passes over those that are out of order, as long as one of those is not that the
+ * name may use. */
+static json_t *pace_json(struct ch_ca *ca)
 {
 	const struct ch_limits *limits = &ca->config->limits;
 
-	return json_pack("{sssososo}", "account", ca->pace_account, "orders",
-		limit_json(&limits->account), "domain", limit_json(&limits->domain), "set",
-		limit_json(&limits->set));
-}
-
-/* Under which accounts new orders can be made: those that are out of order are passed over, as
- * long as one is not. */
-static size_t choose_cas(struct ch_issuer *issuer, const struct ch_ca *ret_cas[CH_CAS_MAX])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < issuer->n_cas; i++)
-		if (ch_ca_is_usable(&issuer->cas[i]))
-			ret_cas[n++] = &issuer->cas[i];
-	if (n == 0)
-		ret_cas[n++] = &issuer->cas[0];
-	return n;
+	return json_pack("{sssssbsososo}", "account", ca->pace_account, "ca", ca->config->name,
+		"out", !ch_ca_is_usable(ca), "orders", limit_json(&limits->account), "domain",
+		limit_json(&limits->domain), "set", limit_json(&limits->set));
 }
 
 static json_t *lease_json(struct ch_worker *worker, size_t room)
 {
-	const struct ch_ca *cas[CH_CAS_MAX];
-	size_t n = choose_cas(worker->issuer, cas);
-	json_t *fallback = n > 1 ? json_array() : NULL;
+	struct ch_issuer *issuer = worker->issuer;
+	json_t *fallback = issuer->n_cas > 1 ? json_array() : NULL;
 
-	for (size_t i = 1; i < n; i++)
-		(void)json_array_append_new(fallback, pace_json(cas[i]));
-	return json_pack("{sIsIsIsoso*so*}", "max", (json_int_t)room, "lease_ms",
-		(json_int_t)worker->issuer->config->lease_ms, "wait_ms",
-		(json_int_t)LEASE_WAIT_MS, "pace", pace_json(cas[0]), "fallback", fallback,
-		"caa", ch_issuer_caa_advice(worker->issuer));
+	for (size_t i = 1; i < issuer->n_cas; i++)
+		(void)json_array_append_new(fallback, pace_json(&issuer->cas[i]));
+	return json_pack("{sIsIsIsoso*ss*so*}", "max", (json_int_t)room, "lease_ms",
+		(json_int_t)issuer->config->lease_ms, "wait_ms", (json_int_t)LEASE_WAIT_MS,
+		"pace", pace_json(&issuer->cas[0]), "fallback", fallback, "standby",
+		issuer->config->standby, "caa", ch_issuer_caa_advice(issuer));
 }
 
 static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)

@@ -8,9 +8,14 @@
  *   domain   the registered domain: the same, one name after another
  *   account  new orders: names that came alone before those that came with many, and within
  *            each of these the tenants in turn
- * A renewal of the same names is free of the last two. */
+ * A renewal of the same names is free of the last two.
+ *
+ * A name may have a list of the CAs that it may use, in its own order; those that have the same
+ * list wait in a line of their own. */
 #ifndef CH_STORE_PACE_H
 #define CH_STORE_PACE_H
+
+#include <stdbool.h>
 
 #include "base/arena.h"
 #include "pace/bucket.h"
@@ -39,6 +44,8 @@ CH_MUST int ch_paced_parse(const char *text, enum ch_paced *ret_paced);
 
 struct ch_store_pace {
 	const char *account; /* "CA/ACCOUNT", CA without "/"; NULL: nothing is paced */
+	const char *ca;	     /* as names' lists call it; NULL: they cannot */
+	bool out;	     /* out of order: for who may use no other */
 	struct ch_limit limits[CH_PACED_COUNT];
 };
 

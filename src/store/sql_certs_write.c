@@ -8,7 +8,7 @@ static int drop_orphan(struct ch_work *w, uint64_t version)
 		"i", version);
 }
 
-int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[4])
+int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[CH_KEPT_CERTS])
 {
 	int64_t version;
 	int rc;
@@ -16,8 +16,8 @@ int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[
 	for (;;) {
 		rc = ch_db_get_i64(w->db, &version,
 			"SELECT version FROM cert_name WHERE name = ? AND version NOT IN (?, "
-			"?, ?, ?) LIMIT 1",
-			"tiiii", name, keep[0], keep[1], keep[2], keep[3]);
+			"?, ?, ?, ?) LIMIT 1",
+			"tiiiii", name, keep[0], keep[1], keep[2], keep[3], keep[4]);
 		if (rc)
 			return rc == CH_ENOTFOUND ? CH_OK : rc;
 		rc = ch_db_run(w->db, "DELETE FROM cert_name WHERE name = ? AND version = ?",
@@ -31,5 +31,5 @@ int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[
 
 int ch_work_forget_certs(struct ch_work *w, const char *name)
 {
-	return ch_work_trim_certs(w, name, (const uint64_t[4]){0});
+	return ch_work_trim_certs(w, name, (const uint64_t[CH_KEPT_CERTS]){0});
 }

@@ -1,13 +1,21 @@
 /* CH_OP_LEASE. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/sql_calendar.h"
 #include "store/sql_pace.h"
 
 /* Names that wait for a limit, looked at by one lease. */
 #define PACED_LOOKS 500
+/* Standbys, beside those that there is room for. */
+#define STANDBY_LOOKS 20
+#define STANDBY_HOLD_MS (5 * CH_SECOND_MS)
 
-int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row)
+/* Which of a name's certificates an order brings. */
+enum slot { SLOT_FIRST, SLOT_SECOND, SLOT_STANDBY };
+
+int ch_work_add_member(
+	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet)
 {
 	int rc = ch_db_run(w->db,
 		"INSERT INTO order_name (order_id, name, had_cert, prev_state, gone) "
@@ -21,13 +29,14 @@ int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row 
 			"WHERE name = ?",
 			"itit", id,
 			ch_name_state_str(
-				row->state == CH_NAME_MOVED
-					? CH_NAME_MOVED
+				quiet || row->state == CH_NAME_MOVED
+					? row->state
 					: ch_name_state_during(CH_ORDER_NEW, row->cert != 0)),
 			w->now, row->name);
 	if (!rc)
-		rc = ch_work_history(
-			w, row->name, "order", "An order was opened.", CH_ACTOR_NOBODY);
+		rc = ch_work_history(w, row->name, "order",
+			quiet ? "An order for a standby was opened." : "An order was opened.",
+			CH_ACTOR_NOBODY);
 	return rc;
 }
 
@@ -46,14 +55,14 @@ static int load_mate(struct ch_work *w, const struct ch_name_row *row, bool seco
 		return rc;
 	if (ret_mate->state == CH_NAME_PAUSED || ret_mate->order_id || ret_mate->solo)
 		return CH_ENOTFOUND;
-	if (second && (ret_mate->keys != CH_KEYS_BOTH || !ret_mate->cert || ret_mate->failures))
+	if (second && (!ch_keys_both(ret_mate->keys) || !ret_mate->cert || ret_mate->failures))
 		return CH_ENOTFOUND;
 	return CH_OK;
 }
 
-static bool has_cert(const struct ch_name_row *row, bool second)
+static uint64_t cert_of(const struct ch_name_row *row, bool second, bool standby)
 {
-	return second ? row->second_cert : row->cert;
+	return standby ? row->standby_cert : second ? row->second_cert : row->cert;
 }
 
 /* What a CA takes an order for. */
@@ -68,21 +77,27 @@ struct plan {
 	struct ch_name_row mate;
 	bool has_mate;
 	bool second;
+	bool standby;
 	bool renewal;	       /* each name has a certificate */
 	struct as_known known; /* of admit */
 };
 
-static int make_plan(struct ch_work *w, const char *name, bool second, struct plan *plan)
+static int make_plan(struct ch_work *w, const char *name, enum slot slot, struct plan *plan)
 {
 	int rc = ch_name_row_load(w->db, name, &plan->row);
 
 	if (rc)
 		return rc;
-	plan->second = second || ch_work_second_goes_first(w, &plan->row);
+	plan->standby = slot == SLOT_STANDBY;
+	plan->second = slot == SLOT_SECOND ||
+		       (!plan->standby && ch_work_second_goes_first(w, &plan->row));
 	rc = load_mate(w, &plan->row, plan->second, &plan->mate);
+	/* The two are put live together, or not at all. */
+	if (!rc && plan->standby && (plan->mate.cert != plan->row.cert || plan->mate.failures))
+		rc = CH_ENOTFOUND;
 	plan->has_mate = rc == CH_OK;
-	plan->renewal = has_cert(&plan->row, plan->second) &&
-			(!plan->has_mate || has_cert(&plan->mate, plan->second));
+	plan->renewal = cert_of(&plan->row, plan->second, plan->standby) &&
+			(!plan->has_mate || cert_of(&plan->mate, plan->second, plan->standby));
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
@@ -103,7 +118,7 @@ static int compare(struct ch_work *w, const char *account, const struct plan *pl
 {
 	const char *names[] = {plan->row.name, plan->mate.name};
 	size_t n = plan->has_mate ? 2 : 1;
-	uint64_t own = plan->second ? plan->row.second_cert : plan->row.cert;
+	uint64_t own = cert_of(&plan->row, plan->second, plan->standby);
 	uint64_t other = plan->second ? plan->row.cert : plan->row.second_cert;
 	struct ch_live_cert first;
 	int rc;
@@ -118,34 +133,43 @@ static int compare(struct ch_work *w, const char *account, const struct plan *pl
 	return rc;
 }
 
-/* *ret_pace: under which account; then the plan knows what that one's CA knows. */
-static int admit(struct ch_work *w, const struct ch_op_lease *lease, struct plan *plan,
-	bool in_turn, const struct ch_store_pace **ret_pace, enum ch_pace_verdict *ret_verdict)
+static struct ch_pace_order order_of(const struct plan *plan)
 {
-	struct as_known known[1 + CH_STORE_FALLBACK_MAX];
-	struct ch_pace_list paces;
-	size_t at = 0;
-	int rc;
-	struct ch_pace_order order = {
+	return (struct ch_pace_order){
 		.names = {plan->row.name, plan->mate.name},
 		.n_names = plan->has_mate ? 2 : 1,
 		.tenant = plan->row.tenant,
+		.cas = plan->row.cas,
 		.second = plan->second,
+		.standby = plan->standby,
 		.due_ms = plan->row.next_at,
 	};
+}
 
-	ch_pace_list(lease, &paces);
-	for (size_t i = 0; i < paces.n; i++) {
-		rc = compare(w, paces.list[i]->account, plan, &known[i]);
+/* *ret_pace: under which account; then the plan knows what that one's CA knows. */
+static int admit(struct ch_work *w, const struct ch_pace_list *paces, struct plan *plan,
+	bool in_turn, const struct ch_store_pace **ret_pace, enum ch_pace_verdict *ret_verdict)
+{
+	struct as_known known[1 + CH_STORE_FALLBACK_MAX];
+	size_t at = 0;
+	int rc;
+	struct ch_pace_order order = order_of(plan);
+
+	if (!paces->n) {
+		*ret_verdict = CH_PACE_WAITS;
+		return ch_pace_refuse(w, &order);
+	}
+	for (size_t i = 0; i < paces->n; i++) {
+		rc = compare(w, paces->list[i]->account, plan, &known[i]);
 		if (rc)
 			return rc;
 		order.known[i] = (struct ch_pace_known){
 			.renewal = known[i].same, .exempt = known[i].live.in_window};
 	}
 	order.class = class_of(plan, known[0].live.in_danger);
-	rc = ch_pace_admit(w, &paces, &order, in_turn, &at, ret_verdict);
+	rc = ch_pace_admit(w, paces, &order, in_turn, &at, ret_verdict);
 	if (!rc && *ret_verdict == CH_PACE_GO) {
-		*ret_pace = paces.list[at];
+		*ret_pace = paces->list[at];
 		plan->known = known[at];
 	}
 	return rc;
@@ -158,21 +182,22 @@ static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
 	enum ch_key_type key = plan->second ? CH_KEY_RSA : ch_keys_first(plan->row.keys);
 	int rc = ch_db_run(w->db,
 		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
-		"next_at, created_at, updated_at, key, second, paced, free, replaces) "
-		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9)",
-		"itiititit", id, plan->row.pool, (int64_t)plan->renewal, w->now,
+		"next_at, created_at, updated_at, key, second, paced, free, replaces, standby) "
+		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		"itiitititi", id, plan->row.pool, (int64_t)plan->renewal, w->now,
 		ch_key_type_str(key), (int64_t)plan->second, pace->account,
 		(int64_t)(plan->known.live.in_window ? 2
 			  : plan->known.same	     ? 1
 						     : 0),
-		plan->known.live.ari_id[0] ? plan->known.live.ari_id : NULL);
+		plan->known.live.ari_id[0] ? plan->known.live.ari_id : NULL,
+		(int64_t)plan->standby);
 
 	if (!rc)
-		rc = ch_work_add_member(w, id, &plan->row);
+		rc = ch_work_add_member(w, id, &plan->row, plan->standby);
 	if (!rc)
 		rc = ch_pace_forget(w, plan->row.name);
 	if (!rc && plan->has_mate)
-		rc = ch_work_add_member(w, id, &plan->mate);
+		rc = ch_work_add_member(w, id, &plan->mate, plan->standby);
 	if (!rc && plan->has_mate)
 		rc = ch_pace_forget(w, plan->mate.name);
 	if (!rc)
@@ -220,10 +245,35 @@ static int take(struct ch_work *w, struct ch_op_lease *lease, uint64_t id)
 	return rc;
 }
 
+/* The order of a standby does not keep a name waiting that is due: *ret_gone. */
+static int give_way(struct ch_work *w, uint64_t id, bool *ret_gone)
+{
+	struct ch_order_names names;
+	int rc = ch_order_names_load(w->db, id, &names);
+
+	*ret_gone = false;
+	for (size_t i = 0; !rc && !*ret_gone && i < names.n; i++) {
+		struct ch_name_row row;
+
+		rc = ch_name_row_load(w->db, names.rows[i].name, &row);
+		if (rc == CH_ENOTFOUND || (!rc && row.order_id != id)) {
+			rc = CH_OK;
+			continue;
+		}
+		if (rc || !row.next_at || row.next_at > w->now)
+			continue;
+		*ret_gone = true;
+		rc = ch_work_detach(w, row.name, id);
+	}
+	return rc;
+}
+
 /* Ids first, changes afterwards: an update would move the row under the running query. */
 static int lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 {
 	uint64_t ids[CH_STORE_LEASE_MAX];
+	bool standbys[CH_STORE_LEASE_MAX];
+	bool gone = false;
 	size_t n = 0;
 	int rc;
 
@@ -231,16 +281,23 @@ static int lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 
 		rc = ch_db_query(w->db, &stmt,
-			"SELECT id FROM orders WHERE ended_at IS NULL AND next_at <= ? "
+			"SELECT id, standby FROM orders WHERE ended_at IS NULL AND next_at <= "
+			"? "
 			"ORDER BY next_at LIMIT ?",
 			"ii", w->now, (int64_t)(most - lease->n_orders));
 		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
+			standbys[n] = ch_db_i64(stmt, 1);
 			ids[n++] = ch_db_u64(stmt, 0);
 			rc = CH_OK;
 		}
 	}
-	for (size_t i = 0; !rc && i < n; i++)
-		rc = take(w, lease, ids[i]);
+	for (size_t i = 0; !rc && i < n; i++) {
+		gone = false;
+		if (standbys[i])
+			rc = give_way(w, ids[i], &gone);
+		if (!rc && !gone)
+			rc = take(w, lease, ids[i]);
+	}
 	return rc;
 }
 
@@ -258,34 +315,37 @@ static bool must_renew(struct ch_work *w, const struct plan *plan, int *rc)
 
 static bool is_limited(const struct ch_op_lease *lease)
 {
-	struct ch_pace_list paces;
 	bool limited = false;
 
-	ch_pace_list(lease, &paces);
-	for (size_t n = 0; n < paces.n; n++)
+	for (size_t n = 0; n <= lease->n_fallback; n++) {
+		const struct ch_store_pace *pace = n ? &lease->fallback[n - 1] : &lease->pace;
+
 		for (int i = 0; i < CH_PACED_COUNT; i++)
-			limited |= paces.list[n]->account && paces.list[n]->limits[i].size != 0;
+			limited |= pace->account && pace->limits[i].size != 0;
+	}
 	return limited;
 }
 
 static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *name,
-	bool second, bool in_turn)
+	enum slot slot, bool in_turn)
 {
 	const struct ch_store_pace *pace = &lease->pace;
 	enum ch_pace_verdict verdict;
+	struct ch_pace_list paces;
 	struct plan plan;
 	uint64_t id;
-	int rc = make_plan(w, name, second, &plan);
+	int rc = make_plan(w, name, slot, &plan);
 
 	if (rc)
 		return rc;
 	if (plan.row.order_id) /* came into the order of its mate just now */
 		return CH_OK;
-	rc = admit(w, lease, &plan, in_turn, &pace, &verdict);
+	ch_pace_list(lease, plan.row.cas, &paces);
+	rc = admit(w, &paces, &plan, in_turn, &pace, &verdict);
 	if (!rc && verdict == CH_PACE_WAITS && must_renew(w, &plan, &rc)) {
 		plan.has_mate = false;
 		plan.renewal = true;
-		rc = admit(w, lease, &plan, in_turn, &pace, &verdict);
+		rc = admit(w, &paces, &plan, in_turn, &pace, &verdict);
 	}
 	if (rc || verdict == CH_PACE_WAITS)
 		return rc;
@@ -322,7 +382,7 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 		}
 	}
 	for (size_t i = 0; !rc && i < n && lease->n_orders < lease->max; i++)
-		rc = lease_name(w, lease, names[i], second, false);
+		rc = lease_name(w, lease, names[i], second ? SLOT_SECOND : SLOT_FIRST, false);
 	return rc;
 }
 
@@ -330,14 +390,12 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 {
 	char name[CH_NAME_MAX + 1];
-	struct ch_pace_list paces;
 	int rc = CH_OK;
 
-	ch_pace_list(lease, &paces);
 	for (int i = 0; !rc && i < PACED_LOOKS && lease->n_orders < lease->max; i++) {
 		struct ch_name_row row;
 
-		rc = ch_pace_turn(w, &paces, name);
+		rc = ch_pace_turn(w, lease, name);
 		if (rc == CH_ENOTFOUND)
 			return CH_OK;
 		if (!rc)
@@ -345,8 +403,148 @@ static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 		if (rc == CH_ENOTFOUND)
 			rc = CH_OK;
 		else if (!rc && !row.order_id && row.next_at && row.state != CH_NAME_PAUSED)
-			rc = lease_name(w, lease, name, false, true);
+			rc = lease_name(w, lease, name, SLOT_FIRST, true);
 	}
+	return rc;
+}
+
+/* Unknown is another one: nothing is lost by one standby too many. */
+static bool is_of_host(const struct ch_store_pace *pace, const char *host)
+{
+	size_t len = strlen(host);
+
+	return pace->account && len && strncmp(pace->account, host, len) == 0 &&
+	       pace->account[len] == '/';
+}
+
+/* From which account the standby of a name comes: the one that is asked for, or, when what is
+ * live is of that CA, the first other one that the name may use.  NULL: none; *ret_code says
+ * why. */
+static const struct ch_store_pace *choose_standby(const struct ch_op_lease *lease,
+	const struct plan *plan, const char *wanted, const char *live_host,
+	const char **ret_code)
+{
+	const struct ch_store_pace *pace = ch_pace_of(lease, wanted, strlen(wanted));
+	struct ch_pace_list list;
+
+	*ret_code = pace ? "standby-no-ca" : "ca-unknown";
+	if (!pace || !is_of_host(pace, live_host))
+		return pace;
+	ch_pace_list(lease, plan->row.cas, &list);
+	for (size_t i = 0; i < list.n; i++)
+		if (!is_of_host(list.list[i], live_host))
+			return list.list[i];
+	return NULL;
+}
+
+static int live_host(
+	struct ch_work *w, uint64_t version, char ret_host[CH_STORE_ACCOUNT_MAX + 1])
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT coalesce(ari_ca, '') FROM cert WHERE version = ?", "i", version);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	ch_db_copy(stmt, 0, ret_host, CH_STORE_ACCOUNT_MAX + 1, &rc);
+	return rc;
+}
+
+/* *ret_full: the account has no room, or is out of order. */
+static int lease_standby(
+	struct ch_work *w, struct ch_op_lease *lease, const char *name, bool *ret_full)
+{
+	char host[CH_STORE_ACCOUNT_MAX + 1];
+	char wanted[CH_STORE_CA_NAME_MAX + 1];
+	const struct ch_store_pace *pace = NULL;
+	enum ch_pace_verdict verdict;
+	struct ch_pace_order order;
+	struct ch_pace_list paces;
+	const char *code;
+	struct plan plan;
+	uint64_t id;
+	int rc = make_plan(w, name, SLOT_STANDBY, &plan);
+
+	*ret_full = false;
+	if (rc || plan.row.order_id)
+		return rc;
+	rc = live_host(w, plan.row.cert, host);
+	if (!rc)
+		rc = ch_db_standby_wanted(w->db, plan.row.standby, wanted);
+	if (rc)
+		return rc;
+	pace = choose_standby(lease, &plan, wanted, host, &code);
+	order = order_of(&plan);
+	if (!pace)
+		return ch_pace_refuse_as(w, &order, code,
+			*code == 'c' ? "The standby is to come from a CA that the issuer has "
+				       "not configured."
+				     : "The standby needs another CA than what is live, and "
+				       "the name has none.");
+	*ret_full = pace->out;
+	if (pace->out)
+		return CH_OK;
+	paces = (struct ch_pace_list){{pace}, 1};
+	rc = admit(w, &paces, &plan, true, &pace, &verdict);
+	*ret_full = !rc && verdict == CH_PACE_FULL;
+	if (rc || verdict != CH_PACE_GO)
+		return rc;
+	rc = make_order(w, pace, &plan, &id);
+	return rc ? rc : take(w, lease, id);
+}
+
+/* Those that are due, by one of the texts below. */
+static int look_at_standbys(struct ch_work *w, struct ch_op_lease *lease, const char *sql,
+	size_t most, size_t *n_full)
+{
+	const char **names = ch_arena_array(w->op->arena, most, sizeof(*names));
+	size_t n = 0;
+	int rc = names ? CH_OK : CH_ENOMEM;
+
+	{
+		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+
+		if (!rc)
+			rc = ch_db_query(w->db, &stmt, sql, "ii", w->now, (int64_t)most);
+		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
+			rc = CH_OK;
+			names[n++] = ch_db_text(w->op->arena, stmt, 0, &rc);
+		}
+	}
+	for (size_t i = 0; !rc && i < n && lease->n_orders < lease->max; i++) {
+		bool full;
+
+		rc = lease_standby(w, lease, names[i], &full);
+		*n_full += !rc && full;
+	}
+	return rc;
+}
+
+#define OLDEST "standby_at <= ? ORDER BY standby_at LIMIT ?"
+#define NEWEST "standby_at <= ? ORDER BY standby_at DESC LIMIT ?"
+
+/* After all else.  When there is no room for the oldest there is none for many, all that were
+ * from a CA that has failed, say: then a few of the newest are looked at, which may be for
+ * another one. */
+static int lease_standbys(struct ch_work *w, struct ch_op_lease *lease, bool own)
+{
+	static const char *const oldest[] = {"SELECT name FROM name WHERE " CH_STANDBY_DEFAULT
+					     " AND " OLDEST,
+		"SELECT name FROM name WHERE " CH_STANDBY_OWN " AND " OLDEST};
+	static const char *const newest[] = {"SELECT name FROM name WHERE " CH_STANDBY_DEFAULT
+					     " AND " NEWEST,
+		"SELECT name FROM name WHERE " CH_STANDBY_OWN " AND " NEWEST};
+	size_t most = lease->max - lease->n_orders + STANDBY_LOOKS;
+	size_t n_full = 0;
+	int rc = look_at_standbys(w, lease, oldest[own], most, &n_full);
+
+	if (!rc && n_full && lease->n_orders < lease->max)
+		rc = look_at_standbys(w, lease, newest[own], STANDBY_LOOKS, &n_full);
+	if (!rc && n_full)
+		rc = ch_work_hold_standbys(w, w->now + STANDBY_HOLD_MS);
 	return rc;
 }
 
@@ -367,13 +565,19 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 		return CH_ENOMEM;
 	/* A quarter is for names without an order: those that have one may be many, and wait
 	 * long, behind a canary say. */
-	rc = lease_open(w, lease, lease->max - lease->max / 4);
+	rc = ch_work_note_cas(w, lease);
+	if (!rc)
+		rc = lease_open(w, lease, lease->max - lease->max / 4);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, false);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_waiting(w, lease);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, true);
+	if (!rc && lease->n_orders < lease->max)
+		rc = lease_standbys(w, lease, true);
+	if (!rc && lease->n_orders < lease->max && lease->standby)
+		rc = lease_standbys(w, lease, false);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_open(w, lease, lease->max);
 	return rc;

@@ -70,10 +70,23 @@ static int retry_now(struct ch_work *w, const struct ch_name_row *row)
 		"UPDATE name SET failures = 0, second_failures = 0, updated_at = ?1, "
 		"next_at = iif(?2, ?1, next_at), "
 		"second_at = iif(?3 AND second_at IS NOT NULL, ?1, second_at), "
+		"standby_at = iif(standby_failures > 0, ?1, standby_at), standby_failures = 0, "
 		"state = iif(cert IS NULL, 'pending', 'active') WHERE name = ?4",
 		"illt", w->now, (int64_t)first, (int64_t)second, row->name);
 
 	return rc ? rc : ch_work_settle(w, row->name);
+}
+
+/* Its order would keep the one that is asked for waiting. */
+static int leave_standby(struct ch_work *w, struct ch_name_row *row)
+{
+	struct ch_order_row order;
+	int rc = row->order_id ? ch_order_row_load(w->db, row->order_id, &order) : CH_OK;
+
+	if (rc || !row->order_id || !order.standby)
+		return rc;
+	rc = ch_work_detach(w, row->name, row->order_id);
+	return rc ? rc : ch_name_row_load(w->db, row->name, row);
 }
 
 int ch_work_retry(struct ch_work *w, const char *name)
@@ -86,12 +99,13 @@ int ch_work_retry(struct ch_work *w, const char *name)
 	if (row.state == CH_NAME_PAUSED)
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "domain-paused",
 			"%s is paused; resume it first", name);
-	if (row.order_id)
+	rc = leave_standby(w, &row);
+	if (!rc && row.order_id)
 		rc = ch_db_run(w->db,
 			"UPDATE name SET failures = 0, second_failures = 0, updated_at = ? "
 			"WHERE name = ?",
 			"it", w->now, name);
-	else
+	else if (!rc)
 		rc = retry_now(w, &row);
 	if (!rc)
 		rc = hurry_order(w, row.order_id);
@@ -139,13 +153,13 @@ int ch_work_resume(struct ch_work *w, const char *name)
 			"code = iif(cert IS NULL, 'queued', 'ok'), "
 			"detail = iif(cert IS NULL, 'Waits for its next order.', "
 			"'Served by the edges.'), second_failures = 0, "
-			"second_at = iif(keys = 'ecdsa+rsa', coalesce((SELECT renew_at FROM "
+			"second_at = iif(keys LIKE '%+rsa', coalesce((SELECT renew_at FROM "
 			"cert WHERE version = second_cert), ?2), NULL) WHERE name = ?3",
 			"iit", next_at, w->now, name);
 	if (!rc)
 		rc = ch_work_settle(w, name);
 	if (!rc)
 		rc = ch_work_history(w, name, "resumed", "Resumed.", CH_ACTOR_NOBODY);
-	ch_work_due(w, row.keys == CH_KEYS_BOTH ? w->now : next_at);
+	ch_work_due(w, ch_keys_both(row.keys) ? w->now : next_at);
 	return rc ? rc : ch_work_audit(w, "domain.resume", name);
 }

@@ -25,7 +25,7 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 		*rc = CH_ECORRUPT;
 	order->pool = ch_db_text(arena, stmt, 3, rc);
 	order->attempts = ch_db_u64(stmt, 4);
-	order->renewal = (int)ch_db_i64(stmt, 5);
+	order->renewal = ch_db_i64(stmt, 5);
 	order->next_at_ms = ch_db_i64(stmt, 6);
 	order->reason.code = ch_db_text(arena, stmt, 7, rc);
 	order->reason.detail = ch_db_text(arena, stmt, 8, rc);
@@ -41,9 +41,10 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 	ch_db_copy(stmt, 19, word, sizeof(word), rc);
 	if (ch_key_type_parse(word, &order->key))
 		*rc = CH_ECORRUPT;
-	order->second = (int)ch_db_i64(stmt, 20);
+	order->second = ch_db_i64(stmt, 20);
 	order->account = ch_db_text(arena, stmt, 21, rc);
 	order->replaces = ch_db_text(arena, stmt, 22, rc);
+	order->standby = ch_db_i64(stmt, 23);
 	order->created_at_ms = ch_db_i64(stmt, 12);
 	order->updated_at_ms = ch_db_i64(stmt, 13);
 }
@@ -52,11 +53,14 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
-		"SELECT o.name, o.gone, iif(?2, n.second_failures, n.failures), "
-		"iif(?2, 0, n.checks_failed), n.away_since FROM order_name o "
+		"SELECT o.name, o.gone, iif(?3, n.standby_failures, iif(?2, n.second_failures, "
+		"n.failures)), "
+		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, '') FROM "
+		"order_name "
+		"o "
 		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
 		"ORDER BY length(o.name), o.name",
-		"ii", order->id, (int64_t)order->second);
+		"ill", order->id, (int64_t)order->second, (int64_t)order->standby);
 
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
 		struct ch_store_order_name *name = &order->names[order->n_names];
@@ -65,10 +69,12 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 			return CH_ECORRUPT;
 		rc = CH_OK;
 		name->name = ch_db_text(arena, stmt, 0, &rc);
-		name->gone = (int)ch_db_i64(stmt, 1);
+		name->gone = ch_db_i64(stmt, 1);
 		name->failures = ch_db_u64(stmt, 2);
 		name->checks_failed = ch_db_u64(stmt, 3);
 		name->away_since_ms = ch_db_i64(stmt, 4);
+		if (!order->cas)
+			order->cas = ch_db_text(arena, stmt, 5, &rc);
 	}
 	return rc;
 }
@@ -81,7 +87,7 @@ static int read_row(struct ch_db *db, uint64_t id, int64_t now, bool private_par
 		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
 		"actor, "
 		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
-		"leaf_sha256, rollback, key, second, paced, replaces "
+		"leaf_sha256, rollback, key, second, paced, replaces, standby "
 		"FROM orders WHERE id = ?",
 		"i", id);
 

@@ -8,6 +8,8 @@
 
 #define KEY_B (16 + CH_STORE_ACCOUNT_MAX + 2 * (CH_NAME_MAX + 1))
 #define YEAR_MS (366 * CH_DAY_MS)
+/* The issuer's configuration may have changed. */
+#define UNKNOWN_WAIT_MS (10 * CH_MINUTE_MS)
 /* What was learned of a limit that nobody configured holds until its time, as a bucket of one.
  */
 #define LEARNED ((struct ch_limit){.size = 1, .refill_us = 1})
@@ -120,19 +122,43 @@ static int load_for(struct ch_work *w, const struct ch_store_pace *pace, enum ch
 }
 
 static int wait_until(struct ch_work *w, const struct ch_pace_order *order, int64_t at_ms,
-	const char *code, const char *detail)
+	const char *code, const char *detail, enum ch_actor actor)
 {
 	static const char second[] =
 		"UPDATE name SET second_at = ?1, second_code = ?2, second_detail = ?3, "
-		"second_actor = 'nobody', updated_at = ?4 WHERE name = ?5";
+		"second_actor = ?6, updated_at = ?4 WHERE name = ?5";
 	static const char first[] =
-		"UPDATE name SET next_at = ?1, code = ?2, detail = ?3, actor = 'nobody', "
+		"UPDATE name SET next_at = ?1, code = ?2, detail = ?3, actor = ?6, "
 		"updated_at = ?4 WHERE name = ?5";
+
+	static const char standby[] =
+		"UPDATE name SET standby_at = ?1, standby_code = ?2, standby_detail = ?3, "
+		"standby_actor = ?6, updated_at = ?4 WHERE name = ?5";
 
 	ch_work_due(w, at_ms);
 	w->tx.changed = true;
-	return ch_db_run(w->db, order->second ? second : first, "ittit", at_ms, code, detail,
-		w->now, order->names[0]);
+	return ch_db_run(w->db,
+		order->standby	? standby
+		: order->second ? second
+				: first,
+		"ittitt", at_ms, code, detail, w->now, order->names[0], ch_actor_str(actor));
+}
+
+int ch_pace_refuse(struct ch_work *w, const struct ch_pace_order *order)
+{
+	char detail[CH_STORE_CAS_TEXT_B + 150];
+
+	snprintf(detail, sizeof(detail),
+		"The name may have certificates from %s only, and the issuer has not "
+		"configured any of these.",
+		order->cas);
+	return ch_pace_refuse_as(w, order, "ca-unknown", detail);
+}
+
+int ch_pace_refuse_as(struct ch_work *w, const struct ch_pace_order *order, const char *code,
+	const char *detail)
+{
+	return wait_until(w, order, w->now + UNKNOWN_WAIT_MS, code, detail, CH_ACTOR_OPERATOR);
 }
 
 /* A turn of its own, so that not all of a domain come back at the same moment. */
@@ -164,7 +190,7 @@ static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 		"Waits for its turn at %s: the CA allows %s certificates for %s.",
 		ch_time_str(at_ms, at), ch_limit_str(&row->limit, limit),
 		paced == CH_PACED_DOMAIN ? "a registered domain" : "the same set of names");
-	return rc ? rc : wait_until(w, order, at_ms, code, detail);
+	return rc ? rc : wait_until(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
 }
 
 /* The time is that of the last turn: earlier when fewer tenants or classes are before it. */
@@ -177,9 +203,10 @@ static int wait_in_line(
 	int64_t waiting = 0;
 	int64_t at_ms;
 	int rc = ch_db_run(w->db,
-		"INSERT INTO waiting (name, class, tenant, since) VALUES (?, ?, ?, ?) "
+		"INSERT INTO waiting (name, class, tenant, since, cas) VALUES (?, ?, ?, ?, ?) "
 		"ON CONFLICT (name) DO NOTHING",
-		"titi", order->names[0], (int64_t)order->class, order->tenant, order->due_ms);
+		"titit", order->names[0], (int64_t)order->class, order->tenant, order->due_ms,
+		order->cas);
 
 	if (!rc)
 		rc = ch_db_get_i64(
@@ -199,7 +226,7 @@ static int wait_in_line(
 		"names wait.",
 		ch_time_str(at_ms, at), ch_limit_str(&account->limit, limit),
 		(long long)waiting);
-	return wait_until(w, order, at_ms, "ca-limit-account", detail);
+	return wait_until(w, order, at_ms, "ca-limit-account", detail, CH_ACTOR_NOBODY);
 }
 
 static int take(struct ch_work *w, struct row *row)
@@ -265,12 +292,47 @@ static int take_all(struct ch_work *w, struct look *look)
 	return rc;
 }
 
-void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list)
+static const struct ch_store_pace *pace_at(const struct ch_op_lease *lease, size_t at)
 {
+	return at ? &lease->fallback[at - 1] : &lease->pace;
+}
+
+const struct ch_store_pace *ch_pace_of(
+	const struct ch_op_lease *lease, const char *ca, size_t len)
+{
+	for (size_t i = 0; i <= lease->n_fallback; i++) {
+		const struct ch_store_pace *pace = pace_at(lease, i);
+
+		if (pace->ca && strlen(pace->ca) == len && memcmp(pace->ca, ca, len) == 0)
+			return pace;
+	}
+	return NULL;
+}
+
+/* The first one that is out is kept for when all are. */
+static void add_pace(struct ch_pace_list *list, const struct ch_store_pace *pace,
+	const struct ch_store_pace **first_out)
+{
+	if (pace && !pace->out && list->n < CH_ARRAY_LEN(list->list))
+		list->list[list->n++] = pace;
+	else if (pace && !*first_out)
+		*first_out = pace;
+}
+
+void ch_pace_list(
+	const struct ch_op_lease *lease, const char *cas, struct ch_pace_list *ret_list)
+{
+	const struct ch_store_pace *first_out = NULL;
+
 	ret_list->n = 0;
-	ret_list->list[ret_list->n++] = &lease->pace;
-	for (size_t i = 0; i < lease->n_fallback; i++)
-		ret_list->list[ret_list->n++] = &lease->fallback[i];
+	for (size_t i = 0; !*cas && i <= lease->n_fallback; i++)
+		add_pace(ret_list, pace_at(lease, i), &first_out);
+	for (size_t len; *cas; cas += len + (cas[len] == ',')) {
+		len = strcspn(cas, ",");
+		add_pace(ret_list, ch_pace_of(lease, cas, len), &first_out);
+	}
+	if (!ret_list->n && first_out)
+		ret_list->list[ret_list->n++] = first_out;
 }
 
 /* Whoever would have to stand in the line of an account stands there, before one that comes
@@ -303,6 +365,10 @@ int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 			first_in_line = obstacle == LINE;
 		}
 	}
+	if (order->standby && first_in_line) {
+		*ret_verdict = CH_PACE_FULL;
+		return CH_OK;
+	}
 	return first_in_line
 		       ? wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT])
 		       : wait_for_bucket(w, order, first.blocked, &first.rows[first.blocked]);
@@ -330,32 +396,99 @@ static int any_ready(struct ch_work *w, const struct ch_pace_list *paces, bool *
 	return CH_OK;
 }
 
-int ch_pace_turn(
-	struct ch_work *w, const struct ch_pace_list *paces, char ret_name[CH_NAME_MAX + 1])
+/* The lists of those who wait, one after the other: *ret_cas is the first from this text on. */
+static int next_cas(struct ch_work *w, const char *from, char ret_cas[CH_STORE_CAS_TEXT_B])
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	char tenant[CH_STORE_LABEL_MAX + 1];
-	bool ready;
-	int64_t class;
-	int rc = any_ready(w, paces, &ready);
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT cas FROM turn WHERE n > 0 AND cas >= ? ORDER BY cas LIMIT 1", "t",
+		from);
 
-	if (!rc && !ready)
-		return CH_ENOTFOUND;
-	if (!rc)
-		rc = ch_db_query(w->db, &stmt,
-			"SELECT t.class, t.tenant, (SELECT name FROM waiting v "
-			"WHERE v.class = t.class AND v.tenant = t.tenant "
-			"ORDER BY v.since LIMIT 1) FROM turn t WHERE t.n > 0 "
-			"ORDER BY t.class, t.served LIMIT 1",
-			"");
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);
 	if (rc <= 0)
 		return rc ? rc : CH_ENOTFOUND;
 	rc = CH_OK;
-	class = ch_db_i64(stmt, 0);
-	ch_db_copy(stmt, 1, tenant, sizeof(tenant), &rc);
-	ch_db_copy(stmt, 2, ret_name, CH_NAME_MAX + 1, &rc);
+	ch_db_copy(stmt, 0, ret_cas, CH_STORE_CAS_TEXT_B, &rc);
+	return rc;
+}
+
+struct turn {
+	int64_t class;
+	int64_t served;
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	char cas[CH_STORE_CAS_TEXT_B];
+};
+
+/* Whose turn it is among those with this list; *turn stays when it is another one's before. */
+static int look_at_line(struct ch_work *w, const char *cas, struct turn *turn)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT class, served, tenant FROM turn WHERE n > 0 AND cas = ? "
+		"ORDER BY class, served LIMIT 1",
+		"t", cas);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc;
+	rc = CH_OK;
+	if (ch_db_i64(stmt, 0) > turn->class ||
+		(ch_db_i64(stmt, 0) == turn->class && ch_db_i64(stmt, 1) >= turn->served))
+		return CH_OK;
+	turn->class = ch_db_i64(stmt, 0);
+	turn->served = ch_db_i64(stmt, 1);
+	ch_db_copy(stmt, 2, turn->tenant, sizeof(turn->tenant), &rc);
+	strcpy(turn->cas, cas);
+	return rc;
+}
+
+/* Of the lines whose accounts have a token: those of the others keep nobody waiting. */
+static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, struct turn *ret_turn)
+{
+	char cas[CH_STORE_CAS_TEXT_B] = "";
+	char from[CH_STORE_CAS_TEXT_B + 1] = "";
+	int rc;
+
+	*ret_turn = (struct turn){.class = INT64_MAX};
+	while ((rc = next_cas(w, from, cas)) == CH_OK) {
+		struct ch_pace_list paces;
+		bool ready = true;
+
+		ch_pace_list(lease, cas, &paces);
+		/* Without one of its CAs a name is told so. */
+		if (paces.n)
+			rc = any_ready(w, &paces, &ready);
+		if (!rc && ready)
+			rc = look_at_line(w, cas, ret_turn);
+		if (rc)
+			return rc;
+		snprintf(from, sizeof(from), "%s\x01", cas);
+	}
+	if (rc != CH_ENOTFOUND)
+		return rc;
+	return ret_turn->class == INT64_MAX ? CH_ENOTFOUND : CH_OK;
+}
+
+int ch_pace_turn(
+	struct ch_work *w, const struct ch_op_lease *lease, char ret_name[CH_NAME_MAX + 1])
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	struct turn turn;
+	int rc = find_turn(w, lease, &turn);
+
+	if (!rc)
+		rc = ch_db_query(w->db, &stmt,
+			"SELECT name FROM waiting WHERE class = ? AND tenant = ? AND cas = ? "
+			"ORDER BY since LIMIT 1",
+			"itt", turn.class, turn.tenant, turn.cas);
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	ch_db_copy(stmt, 0, ret_name, CH_NAME_MAX + 1, &rc);
 	ch_db_reset_p(&stmt);
 	stmt = NULL;
 	if (!rc)
@@ -363,8 +496,9 @@ int ch_pace_turn(
 	w->tx.changed = true;
 	return rc ? rc
 		  : ch_db_run(w->db,
-			    "UPDATE turn SET served = ? WHERE class = ? AND tenant = ?", "iit",
-			    ch_work_id(w), class, tenant);
+			    "UPDATE turn SET served = ? WHERE class = ? AND tenant = ? "
+			    "AND cas = ?",
+			    "iitt", ch_work_id(w), turn.class, turn.tenant, turn.cas);
 }
 
 int ch_pace_forget(struct ch_work *w, const char *name)
@@ -472,77 +606,5 @@ int ch_pace_prune(struct ch_work *w, int64_t max_rows, int64_t *ret_removed)
 		"iii", w->now * 1000, w->now, max_rows);
 
 	*ret_removed = ch_db_changes(w->db);
-	return rc;
-}
-
-static void present(struct ch_stmt *stmt, int64_t now_ms, struct ch_arena *arena,
-	struct ch_store_bucket *b, int *rc)
-{
-	const char *key = ch_db_text(arena, stmt, 0, rc);
-	struct ch_bucket bucket = {.tat_us = ch_db_i64(stmt, 1)};
-	const char *colon = key ? strchr(key, ':') : NULL;
-	char word[16];
-
-	b->limit.size = (uint32_t)ch_db_i64(stmt, 2);
-	b->limit.refill_us = ch_db_i64(stmt, 3);
-	if (!colon || (size_t)(colon - key) >= sizeof(word)) {
-		*rc = *rc ? *rc : CH_ECORRUPT;
-		return;
-	}
-	snprintf(word, sizeof(word), "%.*s", (int)(colon - key), key);
-	if (ch_paced_parse(word, &b->paced))
-		*rc = CH_ECORRUPT;
-	b->of = colon + 1;
-	b->left = ch_bucket_level(&bucket, &b->limit, now_ms);
-	b->next_at_ms = ch_bucket_ready_at_ms(&bucket, &b->limit, 1, now_ms);
-	b->full_at_ms = (bucket.tat_us + 999) / 1000;
-}
-
-static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store_limits *limits)
-{
-	struct ch_store_bucket *list =
-		ch_arena_array(arena, CH_STORE_BUCKETS_MAX, sizeof(*list));
-	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int64_t now_ms = ch_now_ms();
-	int64_t waiting = 0;
-	size_t n = 0;
-	int rc = list ? ch_db_get_i64(
-				db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "")
-		      : CH_ENOMEM;
-
-	if (!rc)
-		rc = ch_db_query(db, &stmt,
-			"SELECT key, tat, size, refill FROM bucket WHERE tat > ? "
-			"ORDER BY key LIMIT ?",
-			"ii", now_ms * 1000, (int64_t)CH_STORE_BUCKETS_MAX + 1);
-	limits->more = false;
-	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
-		rc = CH_OK;
-		if (n == CH_STORE_BUCKETS_MAX) {
-			limits->more = true;
-			break;
-		}
-		present(stmt, now_ms, arena, &list[n++], &rc);
-	}
-	limits->buckets = list;
-	limits->n_buckets = n;
-	limits->waiting = (uint64_t)waiting;
-	return rc;
-}
-
-int ch_sql_get_limits(
-	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits)
-{
-	struct ch_sql_store *store = ch_sql_of(base);
-	struct ch_store_limits limits;
-	struct ch_db *db;
-	int rc = ch_sql_read_begin(store, &db);
-
-	if (rc)
-		return rc;
-	rc = list_limits(db, arena, &limits);
-	ch_sql_read_end(store, db);
-	if (!rc)
-		*ret_limits = limits;
 	return rc;
 }

@@ -17,7 +17,9 @@ struct ch_pace_order {
 	const char *names[CH_STORE_ORDER_NAMES_MAX]; /* the first is the one that is due */
 	size_t n_names;
 	const char *tenant;
+	const char *cas; /* of the first, "": any */
 	bool second;
+	bool standby; /* comes after all others, and stands in no line */
 	enum ch_class class;
 	int64_t due_ms; /* since when */
 };
@@ -25,23 +27,36 @@ struct ch_pace_order {
 enum ch_pace_verdict {
 	CH_PACE_GO,    /* the tokens are taken */
 	CH_PACE_WAITS, /* it waits, and its row says why */
+	CH_PACE_FULL,  /* a standby: the account has no token; nothing is written */
 };
 
 /* Accounts in the order in which they are to be used. */
 struct ch_pace_list {
 	const struct ch_store_pace *list[1 + CH_STORE_FALLBACK_MAX];
-	size_t n; /* at least one */
+	size_t n;
 };
-void ch_pace_list(const struct ch_op_lease *lease, struct ch_pace_list *ret_list);
+/* For a name that has this list of CAs; "": none of its own.  Empty: it has none of those that
+ * the lease has. */
+void ch_pace_list(
+	const struct ch_op_lease *lease, const char *cas, struct ch_pace_list *ret_list);
 
-/* in_turn: it comes from ch_pace_turn.  *ret_at, with CH_PACE_GO: under which account. */
+/* The one that a CA's name means; NULL: the lease has none. */
+const struct ch_store_pace *ch_pace_of(
+	const struct ch_op_lease *lease, const char *ca, size_t len);
+/* in_turn: it comes from ch_pace_turn.  paces: not empty.  *ret_at, with CH_PACE_GO: under
+ * which account. */
 CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 	const struct ch_pace_order *order, bool in_turn, size_t *ret_at,
 	enum ch_pace_verdict *ret_verdict);
-/* Whose turn it is, if one of the accounts has a token for it; it waits no longer then.
+/* A name whose list has no CA of the lease's: it waits, and its row says so. */
+CH_MUST int ch_pace_refuse(struct ch_work *w, const struct ch_pace_order *order);
+/* The same, for another reason that is the operator's to mend. */
+CH_MUST int ch_pace_refuse_as(struct ch_work *w, const struct ch_pace_order *order,
+	const char *code, const char *detail);
+/* Whose turn it is, if an account that it may use has a token for it; it waits no longer then.
  * CH_ENOTFOUND. */
 CH_MUST int ch_pace_turn(
-	struct ch_work *w, const struct ch_pace_list *paces, char ret_name[CH_NAME_MAX + 1]);
+	struct ch_work *w, const struct ch_op_lease *lease, char ret_name[CH_NAME_MAX + 1]);
 CH_MUST int ch_pace_learn(
 	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
 /* The name waits for no turn any more. */

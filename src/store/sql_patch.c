@@ -160,6 +160,9 @@ static int write_reason(struct ch_work *w, const struct ch_order_row *order, con
 {
 	int rc = order->second ? ch_work_second_reason(w, name, order->id, reason) : CH_OK;
 
+	/* What is live is as it was. */
+	if (order->standby)
+		return ch_work_standby_reason(w, name, order->id, reason);
 	return rc ? rc
 		  : ch_db_run(w->db,
 			    "UPDATE name SET code = ?1, detail = ?2, actor = ?3, updated_at = "
@@ -182,7 +185,7 @@ static int step_name(struct ch_work *w, const struct ch_op_patch *patch,
 	enum ch_name_state state = ch_name_state_during(after, row->had_cert);
 	int rc = CH_OK;
 
-	if (order->state != after)
+	if (order->state != after && !order->standby)
 		rc = ch_db_run(w->db,
 			"UPDATE name SET state = ?1, updated_at = ?2 "
 			"WHERE name = ?3 AND order_id = ?4 AND state <> ?1",
@@ -198,7 +201,14 @@ static int finish_name(struct ch_work *w, const struct ch_op_patch *patch,
 {
 	static const struct ch_store_reason ok = {
 		"ok", "Served by all edges.", CH_ACTOR_NOBODY};
-	const struct ch_store_reason *reason = patch->has_reason ? &patch->reason : &ok;
+	const char *event = order->second    ? "second-active"
+			    : order->standby ? "standby-ready"
+					     : "active";
+	static const struct ch_store_reason kept = {
+		"ok", "Ready to be put live.", CH_ACTOR_NOBODY};
+	const struct ch_store_reason *reason = patch->has_reason ? &patch->reason
+					       : order->standby	 ? &kept
+								 : &ok;
 	int64_t next_at;
 	int rc = write_reason(w, order, row->name, reason);
 
@@ -207,14 +217,16 @@ static int finish_name(struct ch_work *w, const struct ch_op_patch *patch,
 			"UPDATE name SET state = 'active', order_id = NULL, updated_at = ? "
 			"WHERE name = ? AND order_id = ?",
 			"iti", w->now, row->name, patch->id);
+	if (!rc && order->standby)
+		rc = ch_work_served(w, row->name);
 	if (!rc)
 		rc = ch_work_settle(w, row->name);
 	if (!rc)
-		rc = ch_work_history(w, row->name, order->second ? "second-active" : "active",
-			reason->detail, reason->actor);
+		rc = ch_work_history(w, row->name, event, reason->detail, reason->actor);
 	if (!rc)
 		rc = ch_db_get_i64(w->db, &next_at,
-			"SELECT min(next_at, coalesce(second_at, next_at)) FROM name "
+			"SELECT min(min(next_at, coalesce(second_at, next_at)), "
+			"coalesce(standby_at, next_at)) FROM name "
 			"WHERE name = ?",
 			"t", row->name);
 	if (!rc)
@@ -280,13 +292,15 @@ static int fail_name(struct ch_work *w, const struct ch_order_name_row *row,
 		return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 	rc = write_reason(w, order, row->name, &outcome->reason);
 	if (!rc)
-		rc = (order->second ? ch_work_fail_second : fail_first)(
-			w, &name, outcome, another_failed);
+		rc = order->standby ? ch_work_fail_standby(w, &name, outcome)
+				    : (order->second ? ch_work_fail_second : fail_first)(
+					      w, &name, outcome, another_failed);
 	if (!rc)
 		rc = ch_work_settle(w, row->name);
 	return rc ? rc
-		  : ch_work_history(w, row->name, fail_event(outcome), outcome->reason.detail,
-			    outcome->reason.actor);
+		  : ch_work_history(w, row->name,
+			    order->standby ? "standby-failed" : fail_event(outcome),
+			    outcome->reason.detail, outcome->reason.actor);
 }
 
 static int write_names(struct ch_work *w, const struct ch_op_patch *patch,

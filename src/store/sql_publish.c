@@ -8,6 +8,7 @@ struct publication {
 	struct ch_op_publish *in;
 	enum ch_record_kind kind;
 	enum ch_key_type key;
+	bool standby; /* for no edge */
 	struct ch_order_names names;
 	int64_t renew_at;
 	uint64_t rollback; /* the version to put back; 0: none */
@@ -154,15 +155,16 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 {
 	int rc = ch_db_run(w->db,
 		"UPDATE name SET cert = ?1, prev_cert = cert, not_after = ?2, version = ?1, "
-		"next_at = ?3, failures = 0, state = ?4, updated_at = ?5, cert_key = ?7 "
-		"WHERE name = ?6",
-		"iiititt", pub->in->id, pub->in->not_after_ms, pub->renew_at,
-		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key));
+		"next_at = ?3, failures = 0, state = ?4, updated_at = ?5, cert_key = ?7, "
+		"standby_cert = nullif(standby_cert, ?8) WHERE name = ?6",
+		"iiitittz", pub->in->id, pub->in->not_after_ms, pub->renew_at,
+		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key),
+		(int64_t)pub->rollback);
 	struct ch_name_row now;
 
 	/* Was it kept until this one was there?  One that is put back is not what was awaited.
 	 */
-	if (rc || row->keys == CH_KEYS_BOTH || pub->rollback)
+	if (rc || ch_keys_both(row->keys) || pub->rollback)
 		return rc;
 	rc = ch_name_row_load(w->db, row->name, &now);
 	return rc ? rc : ch_work_withdraw_second(w, &now);
@@ -179,6 +181,26 @@ static int write_second(struct ch_work *w, const struct publication *pub,
 		row->name);
 }
 
+/* Its record is kept with it, as that of one that was live before. */
+static int write_standby(struct ch_work *w, const struct publication *pub, size_t at,
+	const struct ch_name_row *row)
+{
+	const struct ch_store_record_bytes *record = pub->records[at];
+	int rc = ch_db_run(w->db,
+		"INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)", "tib",
+		row->name, pub->in->id, record->bytes, record->len);
+
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET standby_cert = ?1, standby_at = ?2, "
+			"standby_failures = 0, updated_at = ?3 WHERE name = ?4",
+			"iiit", pub->in->id, pub->renew_at, w->now, row->name);
+	return rc ? rc
+		  : ch_work_trim_certs(w, row->name,
+			    (const uint64_t[]){pub->in->id, row->cert, row->prev_cert,
+				    row->second_cert, row->second_prev});
+}
+
 static int write_name(struct ch_work *w, const struct publication *pub, size_t at)
 {
 	const struct ch_op_publish *in = pub->in;
@@ -192,6 +214,8 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 
 	if (rc || row.order_id != in->id || row.version >= in->id)
 		return rc && rc != CH_ENOTFOUND ? rc : CH_ECORRUPT;
+	if (pub->standby)
+		return write_standby(w, pub, at, &row);
 	ch_record_key(pub->kind, row.name, strlen(row.name), key);
 	rc = keep_previous(w, pub, key, &row);
 	if (!rc)
@@ -200,7 +224,8 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 	if (!rc)
 		rc = ch_work_trim_certs(w, row.name,
 			(const uint64_t[]){in->id, row.cert, row.second_cert,
-				second ? row.prev_cert : row.second_prev});
+				second ? row.prev_cert : row.second_prev,
+				pub->rollback == row.standby_cert ? 0 : row.standby_cert});
 	if (!rc)
 		rc = ch_work_emit(w, row.pool, key, in->id, pub->kind, pub->records[at]->bytes,
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
@@ -208,8 +233,13 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
 	if (!rc && !pub->rollback)
 		rc = ch_work_rekeyed(w, row.name, second);
+	if (!rc && !second)
+		rc = ch_work_plan_standby(w, row.name, in->id);
 	if (!rc)
-		rc = ch_work_history(w, row.name, pub->rollback ? "rolled-back" : "published",
+		rc = ch_work_history(w, row.name,
+			!pub->rollback			    ? "published"
+			: pub->rollback == row.standby_cert ? "standby-live"
+							    : "rolled-back",
 			in->serial, CH_ACTOR_NOBODY);
 	return rc;
 }
@@ -283,6 +313,7 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 			"publish comes after sealed and once, not in state %s",
 			ch_order_state_str(order.state));
 	pub.rollback = order.rollback;
+	pub.standby = order.standby;
 	rc = check_records(w, &pub);
 	if (!rc)
 		rc = plan(w, &pub);

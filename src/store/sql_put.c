@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/sql_work.h"
+#include "store/sql_pace.h"
 
 #define QUEUED "Waits for its first order."
 
@@ -19,6 +19,8 @@ struct settings {
 	const char *pool;
 	const char *policy[CH_POLICY_TAG_COUNT]; /* from CH_STORE_POLICY_FIRST on */
 	enum ch_keys keys;
+	const char *cas;
+	const char *standby;
 };
 
 static struct settings wanted(
@@ -28,6 +30,8 @@ static struct settings wanted(
 		.tenant = item->tenant ? item->tenant : row->tenant,
 		.pool = item->pool ? item->pool : row->pool,
 		.keys = item->has_keys ? item->keys : row->keys,
+		.cas = item->cas ? item->cas : row->cas,
+		.standby = item->standby ? item->standby : row->standby,
 	};
 
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
@@ -62,14 +66,15 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 		rc = ch_db_run(w->db,
 			"INSERT INTO name (name, tenant, pool, www, www_of, state, code, "
 			"detail, actor, next_at, failures, version, solo, upstream, hsts, "
-			"redirect, created_at, updated_at, keys, second_at, imported) "
+			"redirect, created_at, updated_at, keys, second_at, imported, "
+			"cas, standby) "
 			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
-			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL), ?14)",
-			"tttittiittttii", name, s->tenant, s->pool, (int64_t)www, www_of,
+			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL), ?14, ?15, ?16)",
+			"tttittiittttiitt", name, s->tenant, s->pool, (int64_t)www, www_of,
 			QUEUED, w->now, version, s->policy[CH_POLICY_UPSTREAM],
 			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
-			ch_keys_str(s->keys), (int64_t)(s->keys == CH_KEYS_BOTH),
-			(int64_t)(w->op->u.put.n_items > 1));
+			ch_keys_str(s->keys), (int64_t)ch_keys_both(s->keys),
+			(int64_t)(w->op->u.put.n_items > 1), s->cas, s->standby);
 	if (!rc)
 		rc = ch_work_forget_holder(w, name);
 	if (!rc)
@@ -98,13 +103,35 @@ static int move_name(struct ch_work *w, const struct ch_name_row *row, const cha
 			"UPDATE name SET pool = ?1, version = ?2, order_id = NULL, solo = 0, "
 			"cert = NULL, prev_cert = NULL, not_after = NULL, failures = 0, "
 			"second_cert = NULL, second_prev = NULL, second_failures = 0, "
-			"second_at = iif(state = 'paused' OR keys <> 'ecdsa+rsa', NULL, ?3), "
+			"standby_cert = NULL, standby_at = NULL, standby_failures = 0, "
+			"second_at = iif(state = 'paused' OR keys NOT LIKE '%+rsa', NULL, ?3), "
 			"state = iif(state = 'paused', 'paused', 'pending'), "
 			"next_at = iif(state = 'paused', NULL, ?3), code = 'queued', "
 			"detail = ?4, actor = 'nobody', updated_at = ?3 WHERE name = ?5",
 			"tiitt", pool, version, w->now, QUEUED, row->name);
 	if (!rc)
 		rc = ch_work_history(w, row->name, "moved", pool, CH_ACTOR_NOBODY);
+	ch_work_due(w, w->now);
+	return rc;
+}
+
+/* Holds from the next order on; what waits for a CA of the list before need not any more. */
+static int change_cas(struct ch_work *w, const struct ch_name_row *row, const char *cas)
+{
+	int rc = CH_OK;
+
+	if (strcmp(row->cas, cas) == 0)
+		return CH_OK;
+	rc = ch_pace_forget(w, row->name);
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET cas = ?1, "
+			"next_at = iif(next_at IS NOT NULL AND order_id IS NULL AND "
+			"(code = 'ca-unknown' OR code LIKE 'ca-limit-%'), ?2, next_at), "
+			"second_at = iif(second_at IS NOT NULL AND order_id IS NULL AND "
+			"(second_code = 'ca-unknown' OR second_code LIKE 'ca-limit-%'), ?2, "
+			"second_at), updated_at = ?2 WHERE name = ?3",
+			"tit", cas, w->now, row->name);
 	ch_work_due(w, w->now);
 	return rc;
 }
@@ -125,6 +152,10 @@ static int follow(struct ch_work *w, const struct ch_name_row *row, const struct
 			row->name);
 	if (!rc && (moves || differs))
 		rc = ch_work_emit_policy(w, row->name);
+	if (!rc)
+		rc = change_cas(w, row, s->cas);
+	if (!rc)
+		rc = ch_work_change_standby(w, row, s->standby);
 	if (!rc)
 		rc = ch_work_change_keys(w, row->name, s->keys);
 	return rc;
@@ -189,7 +220,8 @@ static int change_name(
 	int rc = CH_OK;
 
 	if (!policy_differs(row, &s) && strcmp(s.pool, row->pool) == 0 && www == row->www &&
-		s.keys == row->keys)
+		s.keys == row->keys && strcmp(s.cas, row->cas) == 0 &&
+		strcmp(s.standby, row->standby) == 0)
 		return CH_OK;
 	ch_name_row_mate(row, mate);
 	rc = follow(w, row, &s);
@@ -237,7 +269,9 @@ static bool leaves_its_group(
 	struct settings s = wanted(item, row);
 
 	s.policy[CH_POLICY_REDIRECT] = row->policy[CH_POLICY_REDIRECT];
-	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0 || s.keys != row->keys;
+	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0 ||
+	       s.keys != row->keys || strcmp(s.cas, row->cas) != 0 ||
+	       strcmp(s.standby, row->standby) != 0;
 }
 
 static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_keys keys)
@@ -264,7 +298,8 @@ static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_k
 		return create_name(w, item, keys);
 	}
 	if (row.www_of[0] && leaves_its_group(&row, item)) {
-		reject(item, "tenant, pool, upstream, hsts, keys: the name shares these with "
+		reject(item, "tenant, pool, upstream, hsts, keys, cas, standby: the name "
+			     "shares these with "
 			     "the name "
 			     "without www.; change that one");
 		return CH_OK;

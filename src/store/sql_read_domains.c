@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/sql_read.h"
 
 /* Rows looked at for one page: a filter that fits few names must not read all of them. */
@@ -42,6 +43,9 @@ static void read_domain(
 		*rc = CH_ECORRUPT;
 	domain->checks_failed = ch_db_u64(stmt, KEYS_COLUMN + 1);
 	domain->away_since_ms = ch_db_i64(stmt, KEYS_COLUMN + 2);
+	domain->cas = ch_db_text(arena, stmt, KEYS_COLUMN + 3, rc);
+	if (domain->cas && !*domain->cas)
+		domain->cas = NULL;
 }
 
 static int read_second_cert(struct ch_db *db, uint64_t version, struct ch_arena *arena,
@@ -95,6 +99,64 @@ static int read_second(struct ch_db *db, struct ch_arena *arena, struct ch_store
 	return rc;
 }
 
+/* version 0: none yet. */
+static int read_standby(struct ch_db *db, const char *wanted, uint64_t version,
+	struct ch_arena *arena, struct ch_store_domain *domain)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	struct ch_store_standby *standby = ch_arena_alloc(arena, sizeof(*standby));
+	char actor[16];
+	int rc =
+		standby ? ch_db_query(db, &stmt,
+				  "SELECT n.standby_code, n.standby_detail, n.standby_actor, "
+				  "n.standby_at, n.standby_failures, (SELECT name FROM ca "
+				  "WHERE "
+				  "host = c.ari_ca LIMIT 1), c.not_after FROM name n LEFT JOIN "
+				  "cert c ON c.version = n.standby_cert WHERE n.name = ?",
+				  "t", domain->name)
+			: CH_ENOMEM;
+
+	if (!rc)
+		rc = ch_db_step(db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	*standby = (struct ch_store_standby){.wanted = wanted,
+		.ca = ch_db_text(arena, stmt, 5, &rc),
+		.ready = version && ch_db_i64(stmt, 6) > ch_now_ms(),
+		.reason.code = ch_db_text(arena, stmt, 0, &rc),
+		.reason.detail = ch_db_text(arena, stmt, 1, &rc),
+		.next_at_ms = ch_db_i64(stmt, 3),
+		.failures = ch_db_u64(stmt, 4)};
+	ch_db_copy(stmt, 2, actor, sizeof(actor), &rc);
+	if (ch_actor_parse(actor, &standby->reason.actor))
+		rc = CH_ECORRUPT;
+	if (standby->reason.code && !*standby->reason.code)
+		standby->reason = (struct ch_store_reason){"queued",
+			"Comes after the live certificate, when everything else that is due "
+			"has "
+			"been done.",
+			CH_ACTOR_NOBODY};
+	if (!rc && version)
+		rc = read_second_cert(db, version, arena, &standby->cert);
+	domain->standby = standby;
+	return rc;
+}
+
+static int load_standby(struct ch_db *db, struct ch_stmt *stmt, struct ch_arena *arena,
+	struct ch_store_domain *domain)
+{
+	int rc = CH_OK;
+	const char *wanted = ch_db_text(arena, stmt, KEYS_COLUMN + 4, &rc);
+	uint64_t version = ch_db_u64(stmt, KEYS_COLUMN + 5);
+
+	if (wanted && (!*wanted || strcmp(wanted, CH_STORE_STANDBY_NONE) == 0))
+		wanted = NULL;
+	if (rc || (!wanted && !version))
+		return rc;
+	return read_standby(db, wanted, version, arena, domain);
+}
+
 int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena,
 	struct ch_store_domain *ret_domain)
 {
@@ -108,7 +170,10 @@ int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena
 		"o.next_at), "
 		"n.failures, n.version, n.order_id, n.created_at, "
 		"n.updated_at, n.upstream, n.hsts, n.redirect, " CH_CERT_COLUMNS
-		", n.keys, n.checks_failed, n.away_since FROM name n LEFT JOIN orders o ON "
+		", n.keys, n.checks_failed, n.away_since, n.cas, "
+		"coalesce(nullif(n.standby, ''), (SELECT ca FROM standby_default)), "
+		"n.standby_cert FROM name n LEFT JOIN orders o "
+		"ON "
 		"o.id = n.order_id "
 		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",
 		"t", name);
@@ -119,8 +184,10 @@ int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena
 		return rc ? rc : CH_ENOTFOUND;
 	rc = CH_OK;
 	read_domain(stmt, arena, &domain, &rc);
-	if (!rc && domain.keys == CH_KEYS_BOTH)
+	if (!rc && ch_keys_both(domain.keys))
 		rc = read_second(db, arena, &domain);
+	if (!rc)
+		rc = load_standby(db, stmt, arena, &domain);
 	if (!rc)
 		*ret_domain = domain;
 	return rc;

@@ -106,7 +106,7 @@ static int leave_order(struct ch_work *w, const struct ch_name_row *row)
 	if (!row->order_id)
 		return CH_OK;
 	rc = ch_order_row_load(w->db, row->order_id, &order);
-	if (!rc && order.state != CH_ORDER_CONFIRMING)
+	if (!rc && order.state != CH_ORDER_CONFIRMING && !order.standby)
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "order-open",
 			"an order for %s is under way (%s, %s): wait for its end", row->name,
 			order.rollback ? "a roll-back" : "a new certificate",
@@ -117,9 +117,8 @@ static int leave_order(struct ch_work *w, const struct ch_name_row *row)
 	return rc ? rc : ch_work_detach(w, row->name, row->order_id);
 }
 
-/* CH_ENOTFOUND: it goes alone. */
-static int load_mate(
-	struct ch_work *w, const struct ch_name_row *row, struct ch_name_row *ret_mate)
+int ch_work_shares(struct ch_work *w, const struct ch_name_row *row, uint64_t version,
+	struct ch_name_row *ret_mate)
 {
 	char name[CH_NAME_MAX + 1];
 	bool has;
@@ -130,16 +129,25 @@ static int load_mate(
 		return CH_ENOTFOUND;
 	rc = ch_name_row_load(w->db, name, ret_mate);
 	if (!rc)
-		rc = has_record(w, name, row->prev_cert, &has);
+		rc = has_record(w, name, version, &has);
 	if (rc)
 		return rc;
-	return has && ret_mate->state != CH_NAME_PAUSED && ret_mate->cert == row->cert &&
-			       ret_mate->prev_cert == row->prev_cert
+	return has && ret_mate->state != CH_NAME_PAUSED && ret_mate->cert == row->cert
 		       ? CH_OK
 		       : CH_ENOTFOUND;
 }
 
-static int join(struct ch_work *w, uint64_t id, const char *name, uint64_t version)
+/* CH_ENOTFOUND: it goes alone. */
+static int load_mate(
+	struct ch_work *w, const struct ch_name_row *row, struct ch_name_row *ret_mate)
+{
+	int rc = ch_work_shares(w, row, row->prev_cert, ret_mate);
+
+	return !rc && ret_mate->prev_cert != row->prev_cert ? CH_ENOTFOUND : rc;
+}
+
+static int join(
+	struct ch_work *w, uint64_t id, const char *name, uint64_t version, const char *event)
 {
 	const char *detail =
 		ch_arena_fmt(w->op->arena, "Version %" PRIu64 " is to be put back.", version);
@@ -147,26 +155,27 @@ static int join(struct ch_work *w, uint64_t id, const char *name, uint64_t versi
 	int rc = detail ? ch_name_row_load(w->db, name, &row) : CH_ENOMEM;
 
 	if (!rc)
-		rc = ch_work_add_member(w, id, &row);
-	return rc ? rc : ch_work_history(w, name, "rollback", detail, CH_ACTOR_NOBODY);
+		rc = ch_work_add_member(w, id, &row, false);
+	return rc ? rc : ch_work_history(w, name, event, detail, CH_ACTOR_NOBODY);
 }
 
-static int make_order(
-	struct ch_work *w, const struct ch_name_row *row, const struct ch_name_row *mate)
+/* Under the account of the certificate, of which nothing is taken: free of all limits. */
+int ch_work_put_back(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_name_row *mate, uint64_t version, const char *event)
 {
 	uint64_t id = ch_work_id(w);
 	int rc = ch_db_run(w->db,
 		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, next_at, "
-		"created_at, updated_at, rollback, key) "
-		"SELECT ?1, 'new', ?2, 0, 0, 1, ?3, ?3, ?3, version, key FROM cert "
+		"created_at, updated_at, rollback, key, paced, free) "
+		"SELECT ?1, 'new', ?2, 0, 0, 1, ?3, ?3, ?3, version, key, paced, 2 FROM cert "
 		"WHERE version = ?4",
-		"itii", id, row->pool, w->now, row->prev_cert);
+		"itii", id, row->pool, w->now, version);
 
 	ch_work_due(w, w->now);
 	if (!rc)
-		rc = join(w, id, row->name, row->prev_cert);
+		rc = join(w, id, row->name, version, event);
 	if (!rc && mate)
-		rc = join(w, id, mate->name, row->prev_cert);
+		rc = join(w, id, mate->name, version, event);
 	return rc;
 }
 
@@ -197,7 +206,8 @@ int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *op)
 	if (!rc && !mate_rc)
 		rc = leave_order(w, &mate);
 	if (!rc)
-		rc = make_order(w, &row, mate_rc ? NULL : &mate);
+		rc = ch_work_put_back(
+			w, &row, mate_rc ? NULL : &mate, row.prev_cert, "rollback");
 	return rc ? rc : ch_work_audit(w, "cert.rollback", op->name);
 }
 

@@ -36,7 +36,15 @@ static void read_name_row(struct ch_stmt *stmt, struct ch_name_row *row, int *rc
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
 		ch_db_copy(stmt, 19 + tag - CH_STORE_POLICY_FIRST, row->policy[tag],
 			sizeof(row->policy[tag]), rc);
-	row->imported = (int)ch_db_i64(stmt, 19 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	row->imported = ch_db_i64(stmt, 19 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	ch_db_copy(stmt, 20 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST, row->cas,
+		sizeof(row->cas), rc);
+	ch_db_copy(stmt, 21 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST, row->standby,
+		sizeof(row->standby), rc);
+	row->standby_cert = ch_db_u64(stmt, 22 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	row->standby_at = ch_db_i64(stmt, 23 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	row->standby_failures =
+		ch_db_u64(stmt, 24 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 }
 
 int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row)
@@ -46,7 +54,8 @@ int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret
 	int rc = ch_db_query(db, &stmt,
 		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
 		"order_id, solo, cert, prev_cert, keys, cert_key, second_cert, second_prev, "
-		"second_at, second_failures, upstream, hsts, redirect, imported FROM name "
+		"second_at, second_failures, upstream, hsts, redirect, imported, cas, standby, "
+		"standby_cert, standby_at, standby_failures FROM name "
 		"WHERE "
 		"name = ?",
 		"t", name);
@@ -78,7 +87,7 @@ int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_ro
 	char state[16];
 	int rc = ch_db_query(db, &stmt,
 		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback, "
-		"key, second "
+		"key, second, standby "
 		"FROM orders WHERE id = ?",
 		"i", id);
 
@@ -101,7 +110,8 @@ int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_ro
 	ch_db_copy(stmt, 7, state, sizeof(state), &rc);
 	if (ch_key_type_parse(state, &row.key))
 		rc = CH_ECORRUPT;
-	row.second = (int)ch_db_i64(stmt, 8);
+	row.second = ch_db_i64(stmt, 8);
+	row.standby = ch_db_i64(stmt, 9);
 	if (!rc)
 		*ret_row = row;
 	return rc;

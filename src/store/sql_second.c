@@ -8,7 +8,7 @@
 
 static bool wants_second(const struct ch_name_row *row)
 {
-	return row->keys == CH_KEYS_BOTH;
+	return ch_keys_both(row->keys);
 }
 
 bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row *row)
@@ -74,8 +74,8 @@ int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row)
 			"UPDATE name SET second_cert = NULL, second_prev = NULL WHERE name = ?",
 			"t", row->name);
 	if (!rc)
-		rc = ch_work_trim_certs(
-			w, row->name, (const uint64_t[]){row->cert, row->prev_cert, 0, 0});
+		rc = ch_work_trim_certs(w, row->name,
+			(const uint64_t[]){row->cert, row->prev_cert, 0, 0, row->standby_cert});
 	return rc ? rc
 		  : ch_work_history(w, row->name, "withdrawn",
 			    "The second certificate is no longer served.", CH_ACTOR_NOBODY);
@@ -92,7 +92,7 @@ static int stop_order(struct ch_work *w, const struct ch_name_row *row, enum ch_
 	rc = ch_order_row_load(w->db, row->order_id, &order);
 	if (rc)
 		return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
-	if (order.second ? keys == CH_KEYS_BOTH : order.key == ch_keys_first(keys))
+	if (order.second ? ch_keys_both(keys) : order.key == ch_keys_first(keys))
 		return CH_OK;
 	return ch_work_detach(w, row->name, row->order_id);
 }
@@ -100,7 +100,8 @@ static int stop_order(struct ch_work *w, const struct ch_name_row *row, enum ch_
 /* A name between orders, after its keys were changed. */
 static int rest(struct ch_work *w, const struct ch_name_row *row)
 {
-	if (row->state == CH_NAME_PAUSED || row->order_id)
+	/* The order of a standby leaves a name active. */
+	if (row->state == CH_NAME_PAUSED || (row->order_id && row->state != CH_NAME_ACTIVE))
 		return CH_OK;
 	if (!row->failures && row->cert) {
 		int rc = ch_db_run(w->db,
@@ -131,7 +132,8 @@ int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_keys keys)
 		return rc;
 	/* What is served goes on being served until there is something in its place. */
 	begin = ch_keys_first(keys) != (row.cert ? row.cert_key : ch_keys_first(row.keys));
-	if (keys == CH_KEYS_ECDSA)
+	/* Who can use RSA only has the second until the first can do. */
+	if (!ch_keys_both(keys) && (keys != CH_KEYS_RSA || row.cert_key == CH_KEY_RSA))
 		rc = ch_work_withdraw_second(w, &row);
 	if (!rc)
 		rc = ch_db_run(w->db,
@@ -140,9 +142,10 @@ int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_keys keys)
 			"failures = iif(?2, 0, failures), "
 			"second_at = iif(?4 AND state <> 'paused', coalesce(second_at, ?3), "
 			"NULL), "
+			"standby_at = iif(?2 AND standby_cert IS NOT NULL, ?3, standby_at), "
 			"second_failures = 0, updated_at = ?3 WHERE name = ?5",
 			"tlilt", ch_keys_str(keys), (int64_t)begin, w->now,
-			(int64_t)(keys == CH_KEYS_BOTH), name);
+			(int64_t)ch_keys_both(keys), name);
 	ch_work_due(w, w->now);
 	if (!rc)
 		rc = ch_name_row_load(w->db, name, &row);

@@ -13,6 +13,7 @@ static int next_due(struct ch_db *db, int64_t *ret_at_ms)
 	int64_t names = INT64_MAX;
 	int64_t seconds = INT64_MAX;
 	int64_t orders = INT64_MAX;
+	int64_t standbys;
 	int rc = ch_db_get_i64(db, &names,
 		"SELECT min(next_at) FROM name WHERE order_id IS NULL AND next_at IS NOT NULL",
 		"");
@@ -32,6 +33,10 @@ static int next_due(struct ch_db *db, int64_t *ret_at_ms)
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
 	names = names < orders ? names : orders;
+	rc = ch_db_standby_due(db, &standbys);
+	if (rc)
+		return rc;
+	names = names < standbys ? names : standbys;
 	rc = ch_pace_next(db, ch_now_ms(), ret_at_ms);
 	if (!rc && names < *ret_at_ms)
 		*ret_at_ms = names;

@@ -130,6 +130,11 @@ struct ch_name_row {
 	int64_t second_at; /* 0: none */
 	uint64_t second_failures;
 	bool imported;
+	char cas[CH_STORE_CAS_TEXT_B];		/* "": any */
+	char standby[CH_STORE_CA_NAME_MAX + 1]; /* "": the issuers' default */
+	uint64_t standby_cert;			/* 0: none */
+	int64_t standby_at;			/* 0: none */
+	uint64_t standby_failures;
 };
 /* CH_ENOTFOUND. */
 CH_MUST int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row);
@@ -141,6 +146,7 @@ struct ch_order_row {
 	enum ch_order_state state;
 	enum ch_key_type key;
 	bool second;
+	bool standby;
 	char pool[CH_STORE_LABEL_MAX + 1];
 	uint64_t fence;
 	int64_t ended_at; /* 0: open */
@@ -186,8 +192,9 @@ CH_MUST int ch_work_end_challenges(
 	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 
 /* ---- sql_lease.c ---- */
-/* The name is in the order from now on. */
-CH_MUST int ch_work_add_member(struct ch_work *w, uint64_t id, const struct ch_name_row *row);
+/* The name is in the order from now on.  quiet: of a standby, which leaves its state alone. */
+CH_MUST int ch_work_add_member(
+	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet);
 
 /* ---- sql_rollback.c ---- */
 /* Whether the record is what was live under the version to put back.  CH_EINVAL. */
@@ -206,7 +213,9 @@ CH_MUST int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_i
 /* Forgets all certificates of the name; a certificate goes with its last name. */
 CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
 /* Forgets those of the name that are not among these; 0: none. */
-CH_MUST int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[4]);
+#define CH_KEPT_CERTS 5
+CH_MUST int ch_work_trim_certs(
+	struct ch_work *w, const char *name, const uint64_t keep[CH_KEPT_CERTS]);
 
 /* ---- sql_claim.c ---- */
 /* *ret_refused: rejected, the item says why. */
@@ -236,6 +245,43 @@ CH_MUST int ch_work_second_reason(
 /* What becomes of a name when the order of its second certificate has failed. */
 CH_MUST int ch_work_fail_second(struct ch_work *w, const struct ch_name_row *row,
 	const struct ch_store_outcome *outcome, bool another_failed);
+
+/* ---- sql_rollback.c ---- */
+/* An order that puts a certificate back, whose record is kept with each of the names; mate
+ * NULL: of row alone. */
+CH_MUST int ch_work_put_back(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_name_row *mate, uint64_t version, const char *event);
+/* CH_ENOTFOUND: the name goes alone. */
+CH_MUST int ch_work_shares(struct ch_work *w, const struct ch_name_row *row, uint64_t version,
+	struct ch_name_row *ret_mate);
+
+/* ---- sql_standby.c ---- */
+/* Names whose standby may be ordered: by themselves, or as long as there is a default. */
+#define CH_STANDBY_DUE                                                                         \
+	"standby_at IS NOT NULL AND order_id IS NULL AND cert IS NOT NULL AND failures = 0 "   \
+	"AND state NOT IN ('paused', 'moved')"
+#define CH_STANDBY_OWN "standby NOT IN ('', 'none') AND " CH_STANDBY_DUE
+#define CH_STANDBY_DEFAULT "standby = '' AND " CH_STANDBY_DUE
+CH_MUST int ch_work_standby(struct ch_work *w, struct ch_op_standby *op);
+/* What issuers call their CAs, and from which one standbys are to be. */
+CH_MUST int ch_work_note_cas(struct ch_work *w, const struct ch_op_lease *lease);
+CH_MUST int ch_work_change_standby(
+	struct ch_work *w, const struct ch_name_row *row, const char *standby);
+CH_MUST int ch_work_standby_reason(
+	struct ch_work *w, const char *name, uint64_t id, const struct ch_store_reason *reason);
+CH_MUST int ch_work_fail_standby(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_store_outcome *outcome);
+/* Nothing is to come any more of what the name's reason says, if it says so. */
+CH_MUST int ch_work_served(struct ch_work *w, const char *name);
+/* After a certificate has become live under this version: when the next standby is due. */
+CH_MUST int ch_work_plan_standby(struct ch_work *w, const char *name, uint64_t version);
+/* What is read and waits for something else: no account has room for a standby before. */
+CH_MUST int ch_work_hold_standbys(struct ch_work *w, int64_t until_ms);
+/* A name's own setting, or the default: "" when none is wanted. */
+CH_MUST int ch_db_standby_wanted(
+	struct ch_db *db, const char *own, char ret_ca[CH_STORE_CA_NAME_MAX + 1]);
+/* INT64_MAX: never. */
+CH_MUST int ch_db_standby_due(struct ch_db *db, int64_t *ret_at_ms);
 
 /* ---- sql_edges_write.c ---- */
 /* How far the edges are with the names of the order that are not gone. */

@@ -46,6 +46,8 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_release(w, &op->u.release);
 	case CH_OP_ROLLBACK:
 		return ch_work_rollback(w, &op->u.rollback);
+	case CH_OP_STANDBY:
+		return ch_work_standby(w, &op->u.standby);
 	case CH_OP_REKEY:
 		return ch_work_rekey(w, &op->u.rekey);
 	case CH_OP_ASK_LEASE:

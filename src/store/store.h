@@ -34,6 +34,7 @@
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
 #include "store/store_rekey.h"
+#include "store/store_standby.h"
 #include "store/store_status.h"
 #include "wire/feed.h"
 #include "wire/record.h"
@@ -59,6 +60,9 @@
 #define CH_STORE_SOAK_MAX_MS INT64_C(604800000)
 #define CH_STORE_POOLS_MAX 1000 /* pools of one list */
 #define CH_STORE_FALLBACK_MAX 7 /* accounts beside the first of a CH_OP_LEASE */
+#define CH_STORE_CAS_MAX 8	/* of a name's list */
+#define CH_STORE_CA_NAME_MAX 31
+#define CH_STORE_CAS_TEXT_B 256 /* "main,backup", with NUL */
 #define CH_STORE_CLAIM_PREFIX "certherd-claim="
 #define CH_STORE_CLAIM_B 64 /* with NUL */
 #define CH_STORE_ID_MAX ((1ULL << 53) - 1)
@@ -98,12 +102,6 @@ void ch_store_on_commit(struct ch_store *store,
 	void (*fn)(const struct ch_store_change *change, void *arg), void *arg);
 
 /* ---- what is read ---- */
-
-struct ch_store_reason {
-	const char *code;   /* "ok", "wrong-answer", … */
-	const char *detail; /* one sentence */
-	enum ch_actor actor;
-};
 
 struct ch_store_cert {
 	uint64_t version; /* id of the order that brought it */
@@ -160,7 +158,9 @@ struct ch_store_domain {
 	/* From CH_STORE_POLICY_FIRST on; NULL: default. */
 	const char *policy[CH_POLICY_TAG_COUNT];
 	enum ch_keys keys;
-	const struct ch_store_second *second; /* NULL: keys are not CH_KEYS_BOTH */
+	const char *cas; /* "main,backup": the CAs that it may use, in order; NULL: any */
+	const struct ch_store_second *second;	/* NULL: none is wanted (ch_keys_both) */
+	const struct ch_store_standby *standby; /* NULL: none, and none is wanted */
 	int64_t created_at_ms;
 	int64_t updated_at_ms;
 };
@@ -205,6 +205,7 @@ struct ch_store_order {
 	enum ch_key_type key;
 	const char *account; /* "CA/ACCOUNT" under which it was made; NULL: not known */
 	bool second;	     /* brings the names' second certificate: records of kind SECOND */
+	bool standby;	     /* brings the names' standby: records of kind CERT for no edge */
 	bool renewal; /* every name had such a certificate live when the order was made */
 	int64_t next_at_ms;
 	struct ch_store_reason reason; /* code NULL: none yet */
@@ -214,6 +215,7 @@ struct ch_store_order {
 	int64_t updated_at_ms;
 	/* Only in leased orders: */
 	struct ch_store_edges_state edges;
+	const char *cas;      /* of the first name, as ch_store_domain.cas */
 	const char *replaces; /* ari_id of the certificate that it renews; NULL: none */
 	const char *acme;     /* as written; NULL: none */
 	const uint8_t *csr;
@@ -270,6 +272,7 @@ enum ch_store_op_type {
 	CH_OP_POOL,
 	CH_OP_RELEASE,
 	CH_OP_ROLLBACK,
+	CH_OP_STANDBY,
 	CH_OP_REKEY,
 	CH_OP_ASK_LEASE,
 	CH_OP_ASK_WRITE,
@@ -293,8 +296,10 @@ struct ch_store_put_item {
 	 * what `claim` said, once it was found in the DNS.  Otherwise rejected as
 	 * "claim-needed". */
 	bool ask_proof;
-	const char *proof; /* NULL: none */
-	bool has_keys;	   /* false: keep; what the operation says for a new name */
+	const char *proof;   /* NULL: none */
+	const char *cas;     /* as ch_store_domain.cas; NULL: keep; "": any */
+	const char *standby; /* its CA; NULL: keep; "": the issuers' default; or "none" */
+	bool has_keys;	     /* false: keep; what the operation says for a new name */
 	enum ch_keys keys;
 	/* out: */
 	enum ch_store_put_result result;
@@ -342,9 +347,12 @@ struct ch_op_lease {
 	size_t max;	    /* 1 … CH_STORE_LEASE_MAX */
 	int64_t lease_ms;
 	struct ch_store_pace pace; /* of the new ones */
-	/* Other accounts, for what the limits of the ones before do not allow now. */
+	/* Other accounts, for what the limits of the ones before do not allow now.  Those that
+	 * are out are passed over as long as another one is not.  A name that has a list goes
+	 * by that; when it has none of these CAs, it waits as "ca-unknown". */
 	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
 	size_t n_fallback;
+	const char *standby; /* the CA of standbys of names that say nothing; NULL: none */
 	/* out: */
 	struct ch_store_order *orders;
 	size_t n_orders; /* 0: nothing is due */
@@ -494,17 +502,6 @@ struct ch_op_housekeep {
 	bool more;	  /* call again soon */
 };
 
-/* CH_OP_ROLLBACK: an order that puts the certificate before the live one back, with its key; a
- * www name that shares both goes along.  An order that is only being confirmed is given up for
- * it.  Nothing to do when `to` is what is live.
- * CH_ENOTFOUND "domain-not-found", "version-not-found" (`to` is not what is kept); CH_ECONFLICT
- * "nothing-to-roll-back", "rolled-back" (the live one is put back already, and `to` is not
- * given), "cert-expired", "order-open", "domain-paused". */
-struct ch_op_rollback {
-	const char *name;
-	uint64_t to; /* 0: the one before the live one */
-};
-
 struct ch_store_op {
 	enum ch_store_op_type type;
 	const char *who; /* for the audit log, written in the same commit; NULL: not logged */
@@ -526,6 +523,7 @@ struct ch_store_op {
 		struct ch_op_pool pool;
 		struct ch_op_release release;
 		struct ch_op_rollback rollback;
+		struct ch_op_standby standby;
 		struct ch_op_rekey rekey;
 		struct ch_op_ask_lease ask_lease;
 		struct ch_op_ask_write ask_write;

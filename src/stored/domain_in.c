@@ -66,7 +66,70 @@ static void read_keys(struct ch_json_in *in, struct ch_store_put_item *item)
 
 	item->has_keys = text != NULL;
 	if (text && ch_keys_parse(text, &item->keys))
-		ch_json_in_fail(in, "keys", "\"keys\" must be ecdsa, rsa or ecdsa+rsa.");
+		ch_json_in_fail(in, "keys",
+			"\"keys\" must be ecdsa, p384, rsa, ecdsa+rsa or p384+rsa.");
+}
+
+static bool is_ca_name(const char *text)
+{
+	size_t len = text ? strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+
+	return len > 0 && len <= CH_STORE_CA_NAME_MAX && !text[len];
+}
+
+static bool is_named_before(const json_t *list, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (json_equal(json_array_get(list, i), json_array_get(list, at)))
+			return true;
+	return false;
+}
+
+/* The names with commas in between; NULL: kept as it is, or wrong. */
+static const char *read_cas(struct ch_json_in *in)
+{
+	const json_t *list = ch_json_in_array(in, "cas", CH_JSON_OPTIONAL, CH_STORE_CAS_MAX);
+	char text[CH_STORE_CAS_MAX * (CH_STORE_CA_NAME_MAX + 1) + 1] = "";
+	struct ch_err err = {0};
+	json_t *kept;
+
+	if (!list)
+		return NULL;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *ca = json_string_value(json_array_get(list, i));
+
+		if (!is_ca_name(ca) || is_named_before(list, i)) {
+			ch_json_in_fail(in, "cas",
+				"\"cas\" must be a list of CAs, each once, as the issuer's "
+				"configuration calls them: main, or NAME of a section [ca "
+				"NAME].");
+			return NULL;
+		}
+		if (i)
+			strcat(text, ",");
+		strcat(text, ca);
+	}
+	kept = json_string(text);
+	if (json_object_set_new(in->object, "cas", kept)) {
+		(void)ch_err_set(&err, CH_ENOMEM, "internal", "out of memory");
+		ch_json_in_fail_err(in, "cas", &err);
+		return NULL;
+	}
+	return json_string_value(kept);
+}
+
+/* NULL: kept as it is, or wrong. */
+static const char *read_standby(struct ch_json_in *in)
+{
+	const char *text =
+		ch_json_in_str(in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
+
+	if (!text || !*text || is_ca_name(text))
+		return text;
+	ch_json_in_fail(in, "standby",
+		"\"standby\" must be a CA as the issuer's configuration calls it, none, or "
+		"empty.");
+	return NULL;
 }
 
 void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item)
@@ -79,6 +142,8 @@ void ch_domain_in_read(struct ch_json_in *in, struct ch_store_put_item *item)
 	item->tenant = read_label(in, "tenant");
 	item->pool = read_label(in, "pool");
 	read_keys(in, item);
+	item->cas = read_cas(in);
+	item->standby = read_standby(in);
 	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
 		item->policy[tag] = read_policy(in, tag);
 }

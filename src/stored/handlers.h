@@ -24,6 +24,8 @@ ch_req_fn ch_handle_domains_batch;
 /* handlers_orders.c */
 ch_req_fn ch_handle_certificate;
 ch_req_fn ch_handle_certificate_rollback;
+ch_req_fn ch_handle_certificate_standby;
+ch_req_fn ch_handle_standby;
 ch_req_fn ch_handle_orders_list;
 ch_req_fn ch_handle_order_get;
 /* handlers_issuer.c */

@@ -26,6 +26,7 @@ struct leases {
 	struct ch_store_pace pace;
 	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
 	size_t n_fallback;
+	const char *standby; /* NULL: none */
 };
 
 static ch_req_fn lease_look;
@@ -83,6 +84,7 @@ static void lease_take(struct ch_req *req, struct leases *l)
 	l->op.u.lease.pace = l->pace;
 	memcpy(l->op.u.lease.fallback, l->fallback, sizeof(l->fallback));
 	l->op.u.lease.n_fallback = l->n_fallback;
+	l->op.u.lease.standby = l->standby;
 	ch_service_write(req, &l->op, lease_done);
 }
 
@@ -132,6 +134,8 @@ static void read_pace(
 
 	ch_json_in_init(&in, value, prefix);
 	pace->account = ch_json_in_str(&in, "account", CH_JSON_REQUIRED, CH_STORE_ACCOUNT_MAX);
+	pace->ca = ch_json_in_str(&in, "ca", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
+	pace->out = ch_json_in_bool(&in, "out", false);
 	text = ch_json_in_str(&in, "orders", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
 	take_limit(&in, "orders", text, &pace->limits[CH_PACED_ACCOUNT]);
 	text = ch_json_in_str(&in, "domain", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
@@ -170,6 +174,7 @@ void ch_handle_leases(struct ch_req *req)
 	l->lease_ms = ch_json_in_int(&in, "lease_ms", CH_JSON_REQUIRED, 1000, 3600000);
 	l->wait_ms = ch_json_in_int(&in, "wait_ms", CH_JSON_OPTIONAL, 0, WAIT_MAX_MS);
 	read_paces(&in, l);
+	l->standby = ch_json_in_str(&in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
 	caa = ch_json_in_array(&in, "caa", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
 	ch_advice_take(&req->service->advice, &in, "caa", caa);
 	if (!ch_req_body_ok(req, &in))

@@ -114,6 +114,31 @@ static json_t *second(const struct ch_store_second *s)
 		"certificate", cert_summary(s->cert));
 }
 
+static json_t *standby(const struct ch_store_standby *s)
+{
+	if (!s)
+		return json_null();
+	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:I, s:o}", "wanted",
+		text_or_null(s->wanted), "ca", text_or_null(s->ca), "ready", s->ready, "reason",
+		reason(&s->reason), "next_at", ch_present_time(s->next_at_ms), "failures",
+		(json_int_t)s->failures, "certificate", cert_summary(s->cert));
+}
+
+/* "main,backup" */
+static json_t *list_of(const char *text)
+{
+	json_t *list = text ? json_array() : json_null();
+
+	for (size_t len; list && text && *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		if (json_array_append_new(list, json_stringn(text, len))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 /* The CNAME record that a customer creates once. */
 static json_t *delegation(const char *name, const char *zone)
 {
@@ -132,19 +157,20 @@ json_t *ch_present_domain(const struct ch_store_domain *d, const char *delegate)
 	json_t *json;
 
 	ch_name_display(d->name, display, sizeof(display));
-	json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:I, s:o, s:o, "
-		"s:o, s:o, s:o, s:o}",
+	json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:o, "
+			 "s:I, s:o, s:o, "
+			 "s:o, s:o, s:o, s:o, s:o}",
 		"name", d->name, "display", display, "tenant", d->tenant, "pool", d->pool,
-		"www", d->www, "keys", ch_keys_str(d->keys), "state",
+		"www", d->www, "keys", ch_keys_str(d->keys), "cas", list_of(d->cas), "state",
 		ch_name_state_str(d->state), "reason", reason(&d->reason), "next_at",
 		ch_present_time(d->next_at_ms), "failures", (json_int_t)d->failures,
 		"checks_failed", (json_int_t)d->checks_failed, "away_since",
 		ch_present_time(d->away_since_ms), "version", (json_int_t)d->version, "order",
 		d->order_id ? json_integer((json_int_t)d->order_id) : json_null(),
-		"certificate", cert_summary(d->cert), "second", second(d->second), "delegation",
-		delegation(d->name, delegate), "created_at", ch_present_time(d->created_at_ms),
-		"updated_at", ch_present_time(d->updated_at_ms));
+		"certificate", cert_summary(d->cert), "second", second(d->second), "standby",
+		standby(d->standby), "delegation", delegation(d->name, delegate), "created_at",
+		ch_present_time(d->created_at_ms), "updated_at",
+		ch_present_time(d->updated_at_ms));
 	for (int tag = CH_STORE_POLICY_FIRST; json && tag < CH_POLICY_TAG_COUNT; tag++)
 		if (json_object_set_new(
 			    json, ch_policy_word(tag), text_or_null(d->policy[tag]))) {
@@ -247,10 +273,10 @@ json_t *ch_present_order(const struct ch_store_order *order)
 	if (order->lease_issuer)
 		lease = json_pack("{s:s, s:o}", "issuer", order->lease_issuer, "until",
 			ch_present_time(order->lease_until_ms));
-	return json_pack("{s:I, s:s, s:s, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "id",
+	return json_pack("{s:I, s:s, s:s, s:b, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "id",
 		(json_int_t)order->id, "state", ch_order_state_str(order->state), "key",
-		ch_key_type_str(order->key), "second", order->second, "names",
-		order_names(order), "attempts", (json_int_t)order->attempts, "next_at",
+		ch_key_type_str(order->key), "second", order->second, "standby", order->standby,
+		"names", order_names(order), "attempts", (json_int_t)order->attempts, "next_at",
 		ch_present_time(order->next_at_ms), "reason", reason(&order->reason),
 		"created_at", ch_present_time(order->created_at_ms), "updated_at",
 		ch_present_time(order->updated_at_ms), "lease", lease);
@@ -344,19 +370,21 @@ static json_t *rollback(const struct ch_store_order *order)
 
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
-	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, "
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
-		order->second, "names", order_names(order), "pool", order->pool, "attempts",
-		(json_int_t)order->attempts, "renewal", order->renewal, "created_at",
-		ch_present_time(order->created_at_ms), "failures", failures(order), "checks",
-		checks(order), "edges", ch_present_edges_state(&order->edges), "acme",
-		notes(order->acme), "csr", ch_present_bytes(order->csr, order->csr_len),
-		"sealed", ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
+		order->second, "standby", order->standby, "names", order_names(order), "pool",
+		order->pool, "attempts", (json_int_t)order->attempts, "renewal", order->renewal,
+		"created_at", ch_present_time(order->created_at_ms), "failures",
+		failures(order), "checks", checks(order), "edges",
+		ch_present_edges_state(&order->edges), "acme", notes(order->acme), "csr",
+		ch_present_bytes(order->csr, order->csr_len), "sealed",
+		ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
 		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
 		"rollback", rollback(order), "account", text_or_null(order->account),
-		"answer_under", answerers(order), "replaces", text_or_null(order->replaces));
+		"answer_under", answerers(order), "replaces", text_or_null(order->replaces),
+		"cas", list_of(order->cas));
 }
 
 json_t *ch_present_edge(const struct ch_store_edge *e)

@@ -31,6 +31,8 @@ static const struct ch_problem_kind problems[] = {
 	{"claim-needed", 409, "Another tenant holds or held this domain"},
 	{"version-not-found", 404, "This version of the certificate is not kept"},
 	{"nothing-to-roll-back", 409, "There is no certificate before the live one"},
+	{"standby-not-ready", 409, "There is no standby certificate that could be put live"},
+	{"ca-not-found", 404, "No issuer has told of this CA"},
 	{"rolled-back", 409, "The certificate before is live already"},
 	{"cert-expired", 409, "The certificate before has expired"},
 	{"order-open", 409, "An order is under way"},

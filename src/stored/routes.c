@@ -67,6 +67,10 @@ const struct ch_route ch_routes[] = {
 
 	{"GET", "/v1/limits", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_limits,
 		"What is used up of the CAs' limits"},
+	{"POST", "/v1/certificates/{name}/standby", OPERATOR, CH_BODY_OPTIONAL, SMALL_B, "",
+		ch_handle_certificate_standby, "Put the standby certificate live"},
+	{"POST", "/v1/standby", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_standby,
+		"Put the standbys of many names live"},
 	{"POST", "/v1/rekey", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_rekey_post,
 		"Plan new certificates before their renewal"},
 	{"GET", "/v1/rekey", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_rekey_get,

@@ -89,7 +89,8 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 	o->auth.edge_ca = ch_conf_path(conf, SECTION, "edge_ca", "pki/edge-ca.pem");
 	o->auth.revoked = ch_conf_path(conf, SECTION, "revoked", "pki/revoked");
 	if (ch_keys_parse(ch_conf_str(conf, SECTION, "keys", "ecdsa"), &o->keys))
-		ch_conf_fail(conf, SECTION, "keys", "expected ecdsa, rsa or ecdsa+rsa");
+		ch_conf_fail(conf, SECTION, "keys",
+			"expected ecdsa, p384, rsa, ecdsa+rsa or p384+rsa");
 	o->claims = ch_conf_bool(conf, SECTION, "claims", true);
 	o->resolvers = ch_conf_str(conf, SECTION, "resolvers", "");
 	o->wildcards = ch_conf_bool(conf, SECTION, "wildcards", false);

@@ -26,7 +26,7 @@
  *       u8  recipient_id[8]    first 8 bytes of SHA-256 of the serialized public key
  *       u16 kem_id             RFC 9180 section 7.1
  *       u8  enc_len, enc       32 or 65 bytes
- *       u16 ct_len, ct         1 … 1,024 bytes; P-256: 49, RSA with 2,048 bits: 277
+ *       u16 ct_len, ct         1 … 1,024 bytes; P-256: 49, P-384: 65, RSA with 2,048 bits: 277
  *   kind CH_RECORD_TICKETS, whose name is the pool's and whose account_hint is 0, goes on:
  *   u8  keys[]            the layout of wire/tickets.h
  *   kind CH_RECORD_SECOND, the certificate for clients that cannot use that of the name's CERT

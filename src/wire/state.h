@@ -2,6 +2,8 @@
 #ifndef CH_WIRE_STATE_H
 #define CH_WIRE_STATE_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 #define CH_NAME_STATE_LIST(X)                                                                  \
@@ -31,14 +33,17 @@
 
 /* What a certificate's key is for, and which ones a name has. */
 #define CH_KEY_TYPE_LIST(X)                                                                    \
-	X(CH_KEY_ECDSA, "ecdsa") /* P-256 */                                                   \
-	X(CH_KEY_RSA, "rsa")
+	X(CH_KEY_ECDSA, "ecdsa") /* on the curve that the issuer has configured: P-256 */      \
+	X(CH_KEY_RSA, "rsa")                                                                   \
+	X(CH_KEY_P384, "p384") /* ECDSA */
 
 #define CH_KEYS_LIST(X)                                                                        \
 	X(CH_KEYS_ECDSA, "ecdsa")    /* one certificate */                                     \
 	X(CH_KEYS_RSA, "rsa")	     /* one certificate */                                     \
 	X(CH_KEYS_BOTH, "ecdsa+rsa") /* two: with an ECDSA key, and a second for who cannot    \
-				      * use that */
+				      * use that */                                            \
+	X(CH_KEYS_P384, "p384")	     /* one certificate */                                     \
+	X(CH_KEYS_P384_BOTH, "p384+rsa")
 
 /* In the URI SAN of identities: certherd://<role>/<scope>/<id>. */
 #define CH_ROLE_LIST(X)                                                                        \
@@ -95,7 +100,14 @@ CH_MUST int ch_keys_parse(const char *text, enum ch_keys *ret_keys);
 /* Of the certificate that is not the second. */
 static inline enum ch_key_type ch_keys_first(enum ch_keys keys)
 {
-	return keys == CH_KEYS_RSA ? CH_KEY_RSA : CH_KEY_ECDSA;
+	return keys == CH_KEYS_RSA				   ? CH_KEY_RSA
+	       : keys == CH_KEYS_P384 || keys == CH_KEYS_P384_BOTH ? CH_KEY_P384
+								   : CH_KEY_ECDSA;
+}
+/* Whether there is to be a second one, with an RSA key. */
+static inline bool ch_keys_both(enum ch_keys keys)
+{
+	return keys == CH_KEYS_BOTH || keys == CH_KEYS_P384_BOTH;
 }
 const char *ch_role_str(enum ch_role role);
 CH_MUST int ch_role_parse(const char *text, enum ch_role *ret_role);

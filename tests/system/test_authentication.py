@@ -22,6 +22,8 @@ ROUTES = [
     ("POST", "/v1/domains/auth.example.com/resume", {}, {"operator", "platform"}),
     ("GET", "/v1/certificates/auth.example.com", None, {"operator", "platform", "viewer"}),
     ("POST", "/v1/certificates/auth.example.com/rollback", {}, {"operator"}),
+    ("POST", "/v1/certificates/auth.example.com/standby", {}, {"operator"}),
+    ("POST", "/v1/standby", {"ca": "main", "max": 1, "dry_run": True}, {"operator"}),
     ("GET", "/v1/orders", None, {"operator", "viewer", "issuer"}),
     ("GET", "/v1/orders/1", None, {"operator", "viewer", "issuer"}),
     ("POST", "/v1/leases", {"max": 1, "lease_ms": 1000, "wait_ms": 0}, {"issuer"}),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lab import casim, wait
+from lab import casim, herd as lab_herd, wait
 
 
 def pin(site, *more):
@@ -38,6 +38,14 @@ def two(make_site):
     ca.stop()
 
 
+@pytest.fixture
+def store_only(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.start("store")
+    yield made
+    made.stop()
+
+
 def by_pebble(site, name):
     return "Pebble" in site.herd.domain(name)["certificate"]["issuer"]
 
@@ -64,6 +72,57 @@ def test_an_outage_moves_names_to_the_next_ca_and_back(two):
     site.herd.wait_state("away.cas.example", "active", timeout=60,
                          also=lambda domain: domain["certificate"]["serial"] != before)
     assert not by_pebble(site, "away.cas.example")
+
+
+def test_a_name_has_its_own_order_of_cas(two):
+    """casim is down: the first for all who say nothing, and not for a name that may use it alone."""
+    site, ca = two
+    site.herd.cli("domain", "add", "own.cas.example", "--cas", "pebble, main", "--wait")
+    assert by_pebble(site, "own.cas.example")
+    assert site.herd.domain("own.cas.example")["cas"] == ["pebble", "main"]
+    assert "pebble, main" in site.herd.cli("domain", "show", "own.cas.example").stdout
+    site.add("faithful.cas.example", cas=["main"])
+    wait.until(lambda: site.herd.domain("faithful.cas.example")["reason"]["code"] not in ("queued", "ok"),
+               "it has met the outage", 30)
+    assert site.herd.domain("faithful.cas.example")["certificate"] is None
+    ca.start()
+    site.herd.wait_state("faithful.cas.example", "active", timeout=90)
+    assert not by_pebble(site, "faithful.cas.example")
+    # Both are up: a name goes where its list begins, and moves with the list.
+    site.go_live("moves.cas.example", timeout=60, cas=["pebble"])
+    assert by_pebble(site, "moves.cas.example")
+    before = site.herd.domain("moves.cas.example")["certificate"]["serial"]
+    site.herd.cli("domain", "add", "moves.cas.example", "--cas", "main")
+    site.herd.cli("domain", "retry", "moves.cas.example")
+    site.herd.wait_state("moves.cas.example", "active", timeout=60,
+                         also=lambda domain: domain["certificate"]["serial"] != before)
+    assert not by_pebble(site, "moves.cas.example")
+
+
+def test_a_ca_that_is_not_configured_is_told(two):
+    site, _ = two
+    site.add("odd.cas.example", cas=["nonesuch"])
+    domain = wait.until(lambda: (d := site.herd.domain("odd.cas.example"))["reason"]["code"] == "ca-unknown" and d,
+                        "the name says why it waits", 30)
+    assert domain["reason"]["actor"] == "operator" and "nonesuch" in domain["reason"]["detail"]
+    assert domain["certificate"] is None
+    # With another one beside it, that one is used, and the name still says so.
+    site.add("odd.cas.example", cas=["nonesuch", "pebble"])
+    domain = site.herd.wait_state("odd.cas.example", "active", timeout=60)
+    assert by_pebble(site, "odd.cas.example")
+    assert domain["reason"]["code"] == "ca-unknown" and domain["reason"]["actor"] == "operator"
+    names = site.folder / "names.csv"
+    names.write_text('name,cas\nimported.cas.example,"pebble,main"\nplain.cas.example,\nbad.cas.example,Main\n')
+    done = site.herd.cli("domain", "import", names, check=False)
+    assert done.returncode == 3 and "bad.cas.example" in done.stdout, done
+    assert site.herd.domain("imported.cas.example")["cas"] == ["pebble", "main"]
+    assert site.herd.domain("plain.cas.example")["cas"] is None
+
+
+@pytest.mark.parametrize("cas", [["Main"], ["a b"], [""], ["x" * 32], ["main", "main"], ["a,b"], [5], "main", ["a"] * 9])
+def test_what_is_no_list_of_cas_is_refused(store_only, cas):
+    answer = store_only.api().put("/v1/domains/bad.example.com", {"cas": cas})
+    assert answer.status == 400 and answer.json["field"] == "cas", answer
 
 
 def test_an_account_that_edges_do_not_pin_gets_nothing(two):

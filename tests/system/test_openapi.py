@@ -237,7 +237,8 @@ def test_a_bad_name_is_told_everywhere(clients, operator, issuer):
 
 def test_what_is_not_there(clients):
     for operation in DOCUMENT.operations:
-        missing = {"domain-not-found", "order-not-found", "edge-not-found", "pool-not-found"}
+        missing = {"domain-not-found", "order-not-found", "edge-not-found", "pool-not-found",
+                   "ca-not-found"}
         if 404 in operation.answers():
             answer = call(one_of(clients, operation), operation, name="absent.example.com",
                           pool="absent")
@@ -390,6 +391,82 @@ def test_a_domain_with_two_certificates(store, operator, issuer):
     assert operator.get("/v1/certificates/two.example.com").json["second"]["pem"]
     assert operator.put("/v1/domains/two.example.com", {"keys": "ecdsa"}).json["second"] is None
     assert operator.get("/v1/domains/two.example.com").json["history"][0]["event"] == "changed"
+
+
+def test_a_domain_with_p384(operator, issuer):
+    order = new_order(operator, issuer, "p384.example.com", keys="p384+rsa")
+    assert order["key"] == "p384"
+    assert operator.get(f"/v1/orders/{order['id']}").json["key"] == "p384"
+    assert operator.get("/v1/domains/p384.example.com").json["keys"] == "p384+rsa"
+    assert operator.put("/v1/domains/p384.example.com", {"keys": "p384"}).json["keys"] == "p384"
+
+
+def test_a_domain_with_its_own_cas(operator, issuer):
+    assert operator.put("/v1/domains/cas.example.com", {"cas": ["backup", "main"]}).status == 201
+    pace = {"account": "ca.test/1", "ca": "main", "out": False}
+    order = lease(issuer, "cas.example.com", pace=pace)
+    assert order["cas"] == ["backup", "main"]
+    assert operator.get("/v1/domains/cas.example.com").json["cas"] == ["backup", "main"]
+    assert operator.put("/v1/domains/cas.example.com", {"cas": []}).json["cas"] is None
+
+
+def test_a_standby_certificate(store, operator, issuer):
+    name, path = "standby.example.com", "/v1/certificates/standby.example.com/standby"
+    accounts = {"pace": {"account": "one.test/1", "ca": "main"}, "standby": "backup",
+                "fallback": [{"account": "two.test/1", "ca": "backup"}]}
+    chain = chain_block(store.ca.cert.public_bytes(Encoding.DER))
+
+    def issue(order, ident):
+        step(issuer, order, state="sealed", csr=b64u(b"csr"), sealed=b64u(b"sealed"))
+        leaf = store.identity("viewer", ident=ident).cert.public_bytes(Encoding.DER)
+        assert publish(issuer, order, leaf=leaf, chain=chain).status == 200
+        done = {"fence": order["fence"], "state": "done"}
+        assert issuer.patch(f"/v1/orders/{order['id']}", done).status == 200
+        return leaf
+
+    assert operator.post(path).code == "domain-not-found"
+    operator.put(f"/v1/domains/{name}", {"standby": "backup"})
+    assert operator.get(f"/v1/domains/{name}").json["standby"]["ready"] is False
+    assert operator.post(path).code == "standby-not-ready"
+    issue(lease(issuer, name, **accounts), "live")
+    order = lease(issuer, name, **accounts)
+    assert order["standby"] and order["account"] == "two.test/1"
+    failed = {"fence": order["fence"], "state": "failed", "names": [{
+        "name": name, "next_at": "2026-01-01T00:00:00Z", "failed": True, "state": "failed",
+        "reason": {"code": "wrong-answer", "detail": "No.", "actor": "customer"}}]}
+    assert issuer.patch(f"/v1/orders/{order['id']}", failed).status == 200
+    assert operator.get(f"/v1/domains/{name}").json["standby"]["failures"] == 1
+    order = lease(issuer, name, **accounts)
+    assert operator.get(f"/v1/orders/{order['id']}").json["standby"]
+    kept = issue(order, "kept")
+    shown = operator.get(f"/v1/domains/{name}").json
+    assert shown["state"] == "active" and shown["standby"]["ready"] and shown["standby"]["ca"] == "backup"
+    assert shown["standby"]["certificate"]["version"] == order["id"]
+    assert operator.get("/v1/domains?prefix=standby.").json["domains"][0]["standby"]["ready"]
+    everything = {"ca": "main", "max": 1000, "dry_run": True}
+    assert operator.post("/v1/standby", {**everything, "ca": "nonesuch"}).code == "ca-not-found"
+    assert operator.post("/v1/standby", everything).json["begun"] == 1
+    assert operator.post("/v1/standby", {**everything, "max": 1}).json["after"]
+    operator.post(f"/v1/domains/{name}/pause")
+    assert operator.post(path).code == "domain-paused"
+    operator.post(f"/v1/domains/{name}/resume")
+    assert operator.post("/v1/standby", {**everything, "dry_run": False}).json["begun"] == 1
+    assert operator.post(path).json["order"], "it is on its way"
+    back = lease(issuer, name, **accounts)
+    body = publication(back, leaf=kept, chain=chain)
+    body["records"] = [b64u(record(name, back["id"], kept, chain, BEGIN, END, key_version=order["id"]))]
+    assert publish(issuer, back, body).status == 200
+    done = {"fence": lease(issuer, name, **accounts)["fence"], "state": "done"}
+    assert issuer.patch(f"/v1/orders/{back['id']}", done).status == 200
+    # Back to what was live, meanwhile there is a standby from the other CA.
+    issue(lease(issuer, name, **accounts), "another")
+    before = operator.get(f"/v1/certificates/{name}").json["previous"]["version"]
+    assert operator.post(f"/v1/certificates/{name}/rollback", {"to": before}).json["order"]
+    assert operator.post(path).code == "order-open"
+    events = {event["event"] for event in operator.get(f"/v1/domains/{name}").json["history"]}
+    assert {"standby", "standby-ready", "standby-failed", "standby-live"} <= events
+    operator.put(f"/v1/domains/{name}", {"standby": "none"})
+    assert operator.get(f"/v1/domains/{name}").json["standby"] is None
 
 
 def test_an_order_that_fails(operator, issuer):

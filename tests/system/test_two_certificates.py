@@ -11,6 +11,7 @@ from lab import herd as lab_herd
 from lab import wait
 
 BOTH, ECDSA, RSA = "both.example.com", "ecdsa.example.com", "rsa.example.com"
+P384 = "p384.example.com"
 
 # What clients offer, and the kind of key that they are to be shown.
 CAN_ECDSA = [
@@ -35,6 +36,20 @@ NEITHER = [
 ]
 
 
+# Whose first certificate has a key on P-384.
+CAN_P384 = [
+    [], ["-tls1_2"],
+    ["-tls1_3", "-sigalgs", "RSA-PSS+SHA256:ECDSA+SHA384"],
+    ["-tls1_2", "-sigalgs", "RSA+SHA256:ECDSA+SHA256"],
+    ["-tls1_3", "-groups", "X25519"],
+]
+NOT_P384 = [
+    ["-sigalgs", "RSA-PSS+SHA256"],
+    ["-tls1_3", "-sigalgs", "RSA-PSS+SHA256:ECDSA+SHA256"],
+    ["-tls1_2", "-groups", "P-256"],
+]
+
+
 class Shown:
     def __init__(self, output):
         self.alert = re.search(r"SSL alert number (\d+)", output)
@@ -44,7 +59,7 @@ class Shown:
         if pem:
             text = subprocess.run(["openssl", "x509", "-noout", "-text", "-serial"],
                                   input=pem.group(0), capture_output=True, text=True, check=True).stdout
-            self.key = "rsa" if "rsaEncryption" in text else "ecdsa"
+            self.key = "rsa" if "rsaEncryption" in text else "p384" if "secp384r1" in text else "ecdsa"
             self.serial = re.search(r"^serial=(\w+)", text, re.M).group(1).lower().lstrip("0")
         self.verified = "Verify return code: 0 (ok)" in output
 
@@ -66,9 +81,9 @@ def serial_of(cert):
 
 @pytest.fixture(scope="module")
 def names(site):
-    for name, keys in ((BOTH, "ecdsa+rsa"), (ECDSA, "ecdsa"), (RSA, "rsa")):
+    for name, keys in ((BOTH, "ecdsa+rsa"), (ECDSA, "ecdsa"), (RSA, "rsa"), (P384, "p384+rsa")):
         site.add(name, keys=keys)
-    for name in (BOTH, ECDSA, RSA):
+    for name in (BOTH, ECDSA, RSA, P384):
         site.herd.wait_state(name, "active", 60)
 
 
@@ -84,6 +99,28 @@ def test_who_cannot_gets_rsa(site, names, options):
     shown = show(site, BOTH, options)
     assert shown.key == "rsa" and shown.verified, shown
     assert shown.serial == serial_of(site.herd.domain(BOTH)["second"]["certificate"])
+
+
+@pytest.mark.parametrize("options", CAN_P384, ids=" ".join)
+def test_who_can_use_p384_gets_it(site, names, options):
+    shown = show(site, P384, options)
+    assert shown.key == "p384" and shown.verified, shown
+    assert shown.serial == serial_of(site.herd.domain(P384)["certificate"])
+
+
+@pytest.mark.parametrize("options", NOT_P384, ids=" ".join)
+def test_who_cannot_use_p384_gets_rsa(site, names, options):
+    shown = show(site, P384, options)
+    assert shown.key == "rsa" and shown.verified, shown
+
+
+def test_p384_alone_is_for_those_who_can(site, names):
+    name = "alone384.example.com"
+    site.herd.cli("domain", "add", name, "--keys", "p384", "--wait")
+    assert site.herd.domain(name)["keys"] == "p384"
+    # The second time from the cache.
+    assert [show(site, name, []).key for _ in range(2)] == ["p384", "p384"]
+    assert show(site, name, NOT_P384[1]).alert == 40
 
 
 @pytest.mark.parametrize("name", [BOTH, ECDSA, RSA])
@@ -183,7 +220,7 @@ def test_a_pair_has_both_for_each_name(site, names):
         assert show(site, name, ["-sigalgs", "RSA-PSS+SHA256"]).key == "rsa"
 
 
-@pytest.mark.parametrize("keys", ["", "dsa", "rsa+ecdsa", "ECDSA", "ecdsa+rsa+ecdsa", 5, ["rsa"]])
+@pytest.mark.parametrize("keys", ["", "dsa", "p521", "rsa+ecdsa", "rsa+p384", "ECDSA", "ecdsa+rsa+ecdsa", 5, ["rsa"]])
 def test_other_keys_are_refused(site, keys):
     answer = site.herd.api().put("/v1/domains/bad.example.com", {"keys": keys})
     assert answer.status == 400 and answer.json["field"] == "keys", answer
@@ -207,7 +244,8 @@ def test_the_store_says_what_new_names_have(scratch):
 
 
 @pytest.mark.parametrize("program, section, key, value", [
-    ("store", "store", "keys", "dsa"), ("issuer", "issuer", "rsa_bits", "1024"),
+    ("store", "store", "keys", "dsa"), ("issuer", "issuer", "key_type", "p521"),
+    ("issuer", "issuer", "key_type", "rsa"), ("issuer", "issuer", "rsa_bits", "1024"),
     ("issuer", "issuer", "rsa_bits", "2500")])
 def test_bad_settings_are_refused(scratch, program, section, key, value):
     made = lab_herd.Herd(scratch / "certherd").init()

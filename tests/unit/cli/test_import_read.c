@@ -83,7 +83,8 @@ static void a_head_line_with_other_columns_is_refused(void **state)
 	expect("name,color\na.example,red\n", "1!csv-head\n");
 	expect("name,name\na,b\n", "1!csv-head\n");
 	expect("name,www,tenant,pool,www\na\n", "1!csv-head\n");
-	expect("name,www,tenant,pool,upstream,hsts,redirect,keys,www\na\n", "1!csv-columns\n");
+	expect("name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby,www\na\n",
+		"1!csv-columns\n");
 }
 
 static void quotes_are_taken_away(void **state)

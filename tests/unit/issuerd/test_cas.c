@@ -116,6 +116,18 @@ static void what_is_published_needs_no_ca(void **state)
 	bench_run_to(b, CH_ORDER_DONE);
 }
 
+static void a_list_that_names_a_ca_nobody_has_is_told(void **state)
+{
+	strcpy(b->row.cas[0], "other");
+	strcpy(b->row.cas[1], "nonesuch");
+	b->row.n_cas = 2;
+	goes_to(1);
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_string_equal(b->last.reason.code, "ca-unknown");
+	assert_int_equal(b->last.reason.actor, CH_ACTOR_OPERATOR);
+	assert_non_null(strstr(b->last.reason.detail, "nonesuch"));
+}
+
 /* One request without an answer says nothing yet. */
 static void find_out_that_it_is_down(void)
 {
@@ -155,6 +167,50 @@ static void without_another_one_it_is_waited_for(void **state)
 	bench_step(b, true);
 	assert_int_equal(b->row.state, CH_ORDER_NEW);
 	assert_true(b->last.next_at_ms > 0);
+}
+
+static void a_name_that_may_use_no_other_waits(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 100};
+
+	goes_to(0);
+	strcpy(b->row.cas[0], "main");
+	b->row.n_cas = 1;
+	fake_ca_inject(&b->ca, FAKE_DIRECTORY, down);
+	for (int i = 0; i < 6; i++) {
+		bench_step(b, true);
+		assert_int_equal(b->row.state, CH_ORDER_NEW);
+	}
+	assert_int_equal(b->other.n_orders, 0);
+}
+
+/* No edge has it: nothing is waited for, and nobody is visited. */
+static void a_standby_is_done_when_it_is_published(void **state)
+{
+	goes_to(1);
+	b->row.standby = true;
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	b->row.edges.ready = false;
+	b->row.edges.caught_up = 0;
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_DONE);
+	assert_string_equal(b->last.reason.code, "ok");
+	assert_int_equal(b->probes, 0);
+	assert_int_equal(b->other.issued, 1);
+}
+
+static void a_standby_is_not_had_from_the_next(void **state)
+{
+	struct fake_answer down = {.rc = CH_ENETWORK, .times = 100};
+
+	goes_to(1);
+	b->row.standby = true;
+	fake_ca_inject(&b->other, FAKE_DIRECTORY, down);
+	for (int i = 0; i < 6; i++) {
+		bench_step(b, true);
+		assert_int_equal(b->row.state, CH_ORDER_NEW);
+	}
+	assert_int_equal(b->ca.n_orders, 0);
 }
 
 static void one_hiccup_costs_no_order_that_is_under_way(void **state)
@@ -229,6 +285,14 @@ int main(void)
 			a_ca_that_is_down_is_passed_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			without_another_one_it_is_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_standby_is_done_when_it_is_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_standby_is_not_had_from_the_next, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_name_that_may_use_no_other_waits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_list_that_names_a_ca_nobody_has_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			one_hiccup_costs_no_order_that_is_under_way, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -1,4 +1,4 @@
-/* Orders for RSA certificates, alone and beside the name's own. */
+/* Orders for RSA certificates, alone and beside the name's own, and for P-384. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,8 +19,7 @@ static struct bench *begin(const char *www, bool second)
 	return b;
 }
 
-/* The size of the leaf's key, 0 when it is not RSA. */
-static int rsa_bits(const struct bench *b)
+static int key_bits(const struct bench *b, const char *kind)
 {
 	const char *text = json_string_value(json_object_get(b->published, "leaf"));
 	CH_AUTO_FREE uint8_t *der = NULL;
@@ -33,11 +32,17 @@ static int rsa_bits(const struct bench *b)
 	at = der;
 	leaf = d2i_X509(NULL, &at, (long)len);
 	assert_non_null(leaf);
-	bits = EVP_PKEY_is_a(X509_get0_pubkey(leaf), "RSA")
+	bits = EVP_PKEY_is_a(X509_get0_pubkey(leaf), kind)
 		       ? EVP_PKEY_get_bits(X509_get0_pubkey(leaf))
 		       : 0;
 	X509_free(leaf);
 	return bits;
+}
+
+/* The size of the leaf's key, 0 when it is not RSA. */
+static int rsa_bits(const struct bench *b)
+{
+	return key_bits(b, "RSA");
 }
 
 static void an_rsa_order_goes_all_the_way(void **state)
@@ -81,6 +86,27 @@ static void an_ecdsa_order_stays_one(void **state)
 
 	bench_run_to(b, CH_ORDER_DONE);
 	assert_int_equal(rsa_bits(b), 0);
+	assert_int_equal(key_bits(b, "EC"), 256);
+	bench_free(b);
+}
+
+static void an_order_asks_for_p384_or_the_issuer_makes_it_so(void **state)
+{
+	struct bench *b = bench_new("shop.test", NULL);
+
+	b->row.key = CH_KEY_P384;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(key_bits(b, "EC"), 384);
+	bench_free(b);
+	b = bench_new("shop.test", NULL);
+	b->config.p384 = true;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(key_bits(b, "EC"), 384);
+	bench_free(b);
+	b = begin(NULL, true); /* which says nothing of RSA keys */
+	b->config.p384 = true;
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(rsa_bits(b), 2048);
 	bench_free(b);
 }
 
@@ -134,6 +160,7 @@ int main(void)
 		cmocka_unit_test(a_second_one_is_looked_for_as_those_do_who_need_it),
 		cmocka_unit_test(the_size_is_the_operators),
 		cmocka_unit_test(an_ecdsa_order_stays_one),
+		cmocka_unit_test(an_order_asks_for_p384_or_the_issuer_makes_it_so),
 		cmocka_unit_test(a_crash_at_every_step_is_carried_on),
 		cmocka_unit_test(valid_authorizations_are_not_validated_again),
 		cmocka_unit_test(

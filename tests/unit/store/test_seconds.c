@@ -127,6 +127,30 @@ static void a_name_with_two_is_active_when_both_are_live(void **state)
 	fx_lease_none(fx);
 }
 
+static void p384_goes_alone_or_with_a_second(void **state)
+{
+	struct fixture *fx = *state;
+
+	issue_both(fx);
+	set_keys(fx, CH_KEYS_P384_BOTH);
+	assert_int_equal(fx_get(fx, NAME).state, CH_NAME_RENEWING);
+	issue(fx, CH_KEY_P384, false);
+	assert_int_equal(fx_get(fx, NAME).state, CH_NAME_ACTIVE);
+	assert_true(find(fx, KEY).has_cert);
+	fx_lease_none(fx);
+	test_now_ms += RENEW_MS;
+	issue(fx, CH_KEY_P384, false);
+	issue(fx, CH_KEY_RSA, true);
+	set_keys(fx, CH_KEYS_P384);
+	assert_int_equal(fx_get(fx, NAME).state, CH_NAME_ACTIVE);
+	assert_null(fx_get(fx, NAME).second);
+	assert_false(find(fx, KEY).has_cert);
+	fx_lease_none(fx);
+	set_keys(fx, CH_KEYS_ECDSA);
+	issue(fx, CH_KEY_ECDSA, false);
+	fx_lease_none(fx);
+}
+
 static void each_is_renewed_and_keeps_its_predecessor(void **state)
 {
 	struct fixture *fx = *state;
@@ -539,6 +563,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_name_with_two_is_active_when_both_are_live),
+		T(p384_goes_alone_or_with_a_second),
 		T(each_is_renewed_and_keeps_its_predecessor),
 		T(a_failing_second_takes_nothing_away_and_says_so),
 		T(a_renewal_of_the_first_does_not_hide_that_the_second_fails),

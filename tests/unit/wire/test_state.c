@@ -48,6 +48,11 @@ static void the_words_for_keys_round_trip(void **state)
 	}
 	assert_int_equal(ch_keys_first(CH_KEYS_BOTH), CH_KEY_ECDSA);
 	assert_int_equal(ch_keys_first(CH_KEYS_RSA), CH_KEY_RSA);
+	assert_int_equal(ch_keys_first(CH_KEYS_P384), CH_KEY_P384);
+	assert_int_equal(ch_keys_first(CH_KEYS_P384_BOTH), CH_KEY_P384);
+	assert_true(ch_keys_both(CH_KEYS_BOTH) && ch_keys_both(CH_KEYS_P384_BOTH));
+	assert_false(ch_keys_both(CH_KEYS_RSA) || ch_keys_both(CH_KEYS_P384));
+	assert_int_equal(ch_keys_parse("p256", &keys), CH_EINVAL);
 	assert_int_equal(ch_keys_parse("rsa+ecdsa", &keys), CH_EINVAL);
 	assert_int_equal(ch_key_type_parse("ecdsa+rsa", &type), CH_EINVAL);
 }

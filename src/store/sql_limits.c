@@ -1,0 +1,79 @@
+/* What is left of the limits: ch_store_get_limits. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/sql_pace.h"
+#include "store/sql_read.h"
+
+static void present(struct ch_stmt *stmt, int64_t now_ms, struct ch_arena *arena,
+	struct ch_store_bucket *b, int *rc)
+{
+	const char *key = ch_db_text(arena, stmt, 0, rc);
+	struct ch_bucket bucket = {.tat_us = ch_db_i64(stmt, 1)};
+	const char *colon = key ? strchr(key, ':') : NULL;
+	char word[16];
+
+	b->limit.size = (uint32_t)ch_db_i64(stmt, 2);
+	b->limit.refill_us = ch_db_i64(stmt, 3);
+	if (!colon || (size_t)(colon - key) >= sizeof(word)) {
+		*rc = *rc ? *rc : CH_ECORRUPT;
+		return;
+	}
+	snprintf(word, sizeof(word), "%.*s", (int)(colon - key), key);
+	if (ch_paced_parse(word, &b->paced))
+		*rc = CH_ECORRUPT;
+	b->of = colon + 1;
+	b->left = ch_bucket_level(&bucket, &b->limit, now_ms);
+	b->next_at_ms = ch_bucket_ready_at_ms(&bucket, &b->limit, 1, now_ms);
+	b->full_at_ms = (bucket.tat_us + 999) / 1000;
+}
+
+static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store_limits *limits)
+{
+	struct ch_store_bucket *list =
+		ch_arena_array(arena, CH_STORE_BUCKETS_MAX, sizeof(*list));
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int64_t now_ms = ch_now_ms();
+	int64_t waiting = 0;
+	size_t n = 0;
+	int rc = list ? ch_db_get_i64(
+				db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "")
+		      : CH_ENOMEM;
+
+	if (!rc)
+		rc = ch_db_query(db, &stmt,
+			"SELECT key, tat, size, refill FROM bucket WHERE tat > ? "
+			"ORDER BY key LIMIT ?",
+			"ii", now_ms * 1000, (int64_t)CH_STORE_BUCKETS_MAX + 1);
+	limits->more = false;
+	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
+		rc = CH_OK;
+		if (n == CH_STORE_BUCKETS_MAX) {
+			limits->more = true;
+			break;
+		}
+		present(stmt, now_ms, arena, &list[n++], &rc);
+	}
+	limits->buckets = list;
+	limits->n_buckets = n;
+	limits->waiting = (uint64_t)waiting;
+	return rc;
+}
+
+int ch_sql_get_limits(
+	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits)
+{
+	struct ch_sql_store *store = ch_sql_of(base);
+	struct ch_store_limits limits;
+	struct ch_db *db;
+	int rc = ch_sql_read_begin(store, &db);
+
+	if (rc)
+		return rc;
+	rc = list_limits(db, arena, &limits);
+	ch_sql_read_end(store, db);
+	if (!rc)
+		*ret_limits = limits;
+	return rc;
+}

@@ -1,0 +1,138 @@
+"""Standby certificates: a second CA's, kept and not live, put live by one command when the first fails."""
+
+import os
+import subprocess
+
+import pytest
+
+from lab import casim, herd as lab_herd, site as site_module, wait
+
+from test_cas import by_pebble, pin
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A platform whose first CA is casim, and whose second, for standbys, is Pebble."""
+    site = site_module.Site(site_module.make_scratch("certherd-test-"))
+    ca = casim.Casim(site.folder / "casim", site.pebble.http_port)
+    ca.prepare()
+    site.settings = {"issuer": {"directory": ca.directory, "directory_ca": ca.api_ca, "roots": "any",
+                                "fallback": "pebble", "standby": "pebble"},
+                     "ca pebble": {"directory": site.pebble.directory,
+                                   "directory_ca": site.herd.folder.parent / "pebble/minica.pem",
+                                   "roots": "any", "terms_agreed": "yes"}}
+    try:
+        site.prepare()
+        thumbprint = site.herd.cli("key", "account", site.herd.folder / "issuer/account-pebble.key").stdout
+        pin(site, thumbprint.strip())
+        if os.geteuid() == 0:
+            site.herd.cli("init", "--own", site.herd.folder)
+        ca.start()
+        site.herd.start("up")
+        site.nginx.start()
+        yield site, ca
+    finally:
+        try:
+            site.stop()
+        finally:
+            ca.stop()
+            site.remove()
+
+
+def shown(site, name):
+    """Serial of what the edge serves."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{site.nginx.https_port}", "-servername", name],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    text = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=done.stdout,
+                          capture_output=True, text=True, check=True).stdout
+    return text.strip().partition("=")[2].lower().lstrip("0")
+
+
+def serial(cert):
+    return cert["serial"].lower().lstrip("0")
+
+
+def ready(site, name):
+    return wait.until(lambda: (d := site.herd.domain(name))["standby"]["ready"] and d, "the standby is ready", 60)
+
+
+def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
+    site, _ = two
+    name = "one.standby.example"
+    site.go_live(name, timeout=60)
+    domain = ready(site, name)
+    assert domain["state"] == "active" and not by_pebble(site, name)
+    standby = domain["standby"]
+    assert standby["ca"] == "pebble" and "Pebble" in standby["certificate"]["issuer"]
+    assert shown(site, name) == serial(domain["certificate"]), "it is not live"
+    text = site.herd.cli("domain", "show", name).stdout
+    assert "Standby certificate" in text and standby["certificate"]["serial"] in text
+    assert site.herd.cli("verify").stdout.startswith("The same: ")
+    done = site.herd.cli("cert", "standby", name)
+    assert "being put live" in done.stdout
+    wait.until(lambda: shown(site, name) == serial(standby["certificate"]), "the edge serves it", 30)
+    site.herd.wait_state(name, "active", timeout=30)
+    assert by_pebble(site, name)
+    # The next one comes from the CA that failed, once that is back.
+    domain = ready(site, name)
+    assert domain["standby"]["ca"] == "main" and "Pebble" not in domain["standby"]["certificate"]["issuer"]
+    assert site.herd.cli("verify").stdout.startswith("The same: ")
+
+
+def test_without_a_standby_it_says_so(two):
+    site, _ = two
+    name = "none.standby.example"
+    site.herd.cli("domain", "add", name, "--standby", "none", "--wait")
+    assert site.herd.domain(name)["standby"] is None
+    before = shown(site, name)
+    done = site.herd.cli("cert", "standby", name, check=False)
+    assert done.returncode != 0 and "standby" in done.stderr, done
+    assert shown(site, name) == before
+    for wrong in (["--all"], ["--ca", "main"], [name, "--all", "--ca", "main"], [name, "--dry-run"], []):
+        assert site.herd.cli("cert", "standby", *wrong, check=False).returncode == 2, wrong
+    done = site.herd.cli("cert", "standby", "--all", "--ca", "nonesuch", check=False)
+    assert done.returncode != 0 and "nonesuch" in done.stderr, done
+
+
+def test_all_of_a_ca_that_fails_go_over(two):
+    site, ca = two
+    names = [f"all{i}.standby.example" for i in range(5)]
+    for name in names:
+        site.add(name)
+    site.add("plain.standby.example", standby="none")
+    site.add("other.standby.example", cas=["pebble"], standby="main")
+    for name in [*names, "plain.standby.example", "other.standby.example"]:
+        site.herd.wait_state(name, "active", timeout=60)
+    kept = {name: serial(ready(site, name)["standby"]["certificate"]) for name in names}
+    ready(site, "other.standby.example")
+    stay = {name: shown(site, name) for name in ("plain.standby.example", "other.standby.example")}
+    assert by_pebble(site, "other.standby.example")
+    ca.stop()
+    told = site.herd.cli("cert", "standby", "--all", "--ca", "main", "--dry-run", check=False)
+    assert "would be" in told.stdout
+    assert shown(site, names[0]) != kept[names[0]]
+    done = site.herd.cli("cert", "standby", "--all", "--ca", "main", check=False)
+    assert done.returncode == 3 and "no standby that is ready" in done.stdout, done
+    for name in names:
+        wait.until(lambda name=name: shown(site, name) == kept[name], f"the edge serves {name}", 30)
+    assert {name: shown(site, name) for name in stay} == stay
+    for name in names:
+        site.herd.wait_state(name, "active", timeout=30)
+    again = site.herd.cli("cert", "standby", "--all", "--ca", "main", check=False)
+    assert again.stdout.startswith("0 names"), again
+
+
+@pytest.mark.parametrize("keys", [{"standby": "nonesuch"}, {"standby": "main"}])
+def test_bad_settings_are_refused(scratch, keys):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("issuer", directory="https://localhost/dir", **keys)
+    done = made.cli("issuer", check=False, timeout=20)
+    assert done.returncode != 0 and "standby" in done.stderr, done
+
+
+@pytest.mark.parametrize("standby", ["Main", "a b", "x" * 32, 5, ["main"]])
+def test_what_is_no_ca_is_refused(two, standby):
+    site, _ = two
+    answer = site.herd.api().put("/v1/domains/bad.example.com", {"standby": standby})
+    assert answer.status == 400 and answer.json["field"] == "standby", answer

@@ -1,0 +1,213 @@
+/* Names with a list of CAs of their own. */
+#include "fixture.h"
+
+#define LONG_MS (1000 * CH_DAY_MS)
+
+struct cas {
+	struct ch_store_pace list[3];
+	size_t n;
+};
+
+static struct ch_store_pace pace_of(const char *ca, const char *account, const char *orders)
+{
+	struct ch_store_pace pace = {.account = account, .ca = ca};
+
+	assert_ok(ch_limit_parse(orders, &pace.limits[CH_PACED_ACCOUNT]));
+	return pace;
+}
+
+static struct cas all_cas(void)
+{
+	return (struct cas){{pace_of("main", "one.test/thumb", "none"),
+				    pace_of("backup", "two.test/thumb", "none"),
+				    pace_of("third", "three.test/thumb", "none")},
+		3};
+}
+
+static size_t lease(struct fixture *fx, const struct cas *cas, struct ch_store_order **orders)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+
+	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+		.max = 50,
+		.lease_ms = LONG_MS,
+		.pace = cas->list[0]};
+	for (size_t i = 1; i < cas->n; i++)
+		op.u.lease.fallback[op.u.lease.n_fallback++] = cas->list[i];
+	assert_ok(fx_run(fx, &op));
+	*orders = op.u.lease.orders;
+	return op.u.lease.n_orders;
+}
+
+static void put(struct fixture *fx, const char *name, enum ch_store_tri www, const char *cas)
+{
+	struct ch_store_put_item item = {.name = name, .www = www, .cas = cas};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	assert_int_not_equal(item.result, CH_PUT_REJECTED);
+}
+
+static void assert_goes_to(struct fixture *fx, const struct cas *cas, const char *account)
+{
+	struct ch_store_order *orders;
+
+	assert_int_equal(lease(fx, cas, &orders), 1);
+	assert_string_equal(orders[0].account, account);
+}
+
+static void the_names_order_counts(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+
+	put(fx, "a.example", CH_TRI_KEEP, "third,main");
+	assert_string_equal(fx_get(fx, "a.example").cas, "third,main");
+	assert_goes_to(fx, &cas, "three.test/thumb");
+	put(fx, "b.example", CH_TRI_KEEP, NULL);
+	assert_null(fx_get(fx, "b.example").cas);
+	assert_goes_to(fx, &cas, "one.test/thumb");
+	/* Kept by who says nothing, and taken back. */
+	put(fx, "a.example", CH_TRI_KEEP, NULL);
+	assert_string_equal(fx_get(fx, "a.example").cas, "third,main");
+	put(fx, "a.example", CH_TRI_KEEP, "");
+	assert_null(fx_get(fx, "a.example").cas);
+}
+
+static void what_is_out_of_order_is_passed_over(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+
+	cas.list[2].out = true;
+	put(fx, "a.example", CH_TRI_KEEP, "third,backup");
+	assert_goes_to(fx, &cas, "two.test/thumb");
+	/* Not to one that the name may not use; nor do those without a list mind. */
+	cas.list[1].out = true;
+	put(fx, "b.example", CH_TRI_KEEP, "third,backup");
+	assert_goes_to(fx, &cas, "three.test/thumb");
+	put(fx, "c.example", CH_TRI_KEEP, NULL);
+	assert_goes_to(fx, &cas, "one.test/thumb");
+	cas.list[0].out = true;
+	put(fx, "d.example", CH_TRI_KEEP, NULL);
+	assert_goes_to(fx, &cas, "one.test/thumb");
+}
+
+static void a_full_one_is_passed_over_and_come_back_to(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+
+	cas.list[2] = pace_of("third", "three.test/thumb", "2/2d");
+	put(fx, "a.example", CH_TRI_KEEP, "third,backup");
+	assert_goes_to(fx, &cas, "three.test/thumb");
+	put(fx, "b.example", CH_TRI_KEEP, "third,backup");
+	assert_goes_to(fx, &cas, "two.test/thumb");
+	test_now_ms += 2 * CH_DAY_MS;
+	put(fx, "c.example", CH_TRI_KEEP, "third,backup");
+	assert_goes_to(fx, &cas, "three.test/thumb");
+	put(fx, "d.example", CH_TRI_KEEP, "third");
+	assert_int_equal(lease(fx, &cas, &orders), 0);
+	assert_string_equal(fx_get(fx, "d.example").reason.code, "ca-limit-account");
+	/* With another list it need not wait for that one's turn. */
+	put(fx, "d.example", CH_TRI_KEEP, "backup");
+	assert_goes_to(fx, &cas, "two.test/thumb");
+}
+
+/* Of one tenant: those who wait for a full CA stand in a line of their own. */
+static void who_waits_for_a_full_one_keeps_no_other_waiting(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+	char name[32];
+
+	cas.list[0] = pace_of("main", "one.test/thumb", "100/100d");
+	cas.list[2] = pace_of("third", "three.test/thumb", "2/2d");
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "w%d.example", i);
+		put(fx, name, CH_TRI_KEEP, "third");
+	}
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "n%d.example", i);
+		put(fx, name, CH_TRI_KEEP, "main");
+	}
+	assert_int_equal(lease(fx, &cas, &orders), 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(orders[i].account, "one.test/thumb");
+	assert_int_equal(lease(fx, &cas, &orders), 0);
+}
+
+static void a_ca_that_is_not_configured_is_told(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+	struct ch_store_domain domain;
+
+	put(fx, "a.example", CH_TRI_KEEP, "nonesuch");
+	assert_int_equal(lease(fx, &cas, &orders), 0);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_PENDING);
+	assert_string_equal(domain.reason.code, "ca-unknown");
+	assert_int_equal(domain.reason.actor, CH_ACTOR_OPERATOR);
+	assert_non_null(strstr(domain.reason.detail, "nonesuch"));
+	assert_true(domain.next_at_ms > test_now_ms);
+	/* Not for longer than it takes to look again, or to mend the list. */
+	test_now_ms = domain.next_at_ms;
+	assert_int_equal(lease(fx, &cas, &orders), 0);
+	put(fx, "a.example", CH_TRI_KEEP, "nonesuch,third");
+	assert_goes_to(fx, &cas, "three.test/thumb");
+}
+
+static void an_order_says_what_its_names_may_use(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+
+	put(fx, "a.example", CH_TRI_YES, "third,main");
+	assert_string_equal(fx_get(fx, "www.a.example").cas, "third,main");
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	assert_int_equal(orders[0].n_names, 2);
+	assert_string_equal(orders[0].cas, "third,main");
+	put(fx, "b.example", CH_TRI_KEEP, NULL);
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	assert_null(orders[0].cas);
+}
+
+static void a_www_name_has_no_list_of_its_own(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {.name = "www.a.example", .cas = "main"};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+
+	put(fx, "a.example", CH_TRI_YES, "third");
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_REJECTED);
+	put(fx, "a.example", CH_TRI_KEEP, "main");
+	assert_string_equal(fx_get(fx, "www.a.example").cas, "main");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(the_names_order_counts),
+		T(what_is_out_of_order_is_passed_over),
+		T(a_full_one_is_passed_over_and_come_back_to),
+		T(who_waits_for_a_full_one_keeps_no_other_waiting),
+		T(a_ca_that_is_not_configured_is_told),
+		T(an_order_says_what_its_names_may_use),
+		T(a_www_name_has_no_list_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
