@@ -257,8 +257,8 @@ int main(int argc, char **argv)
 	printf("\"due_p99_ms\": %.3f, ", due_p99_us() / 1e3);
 	printf("\"feed_cpu_us\": %.3f, \"feed_per_s\": %.0f, \"status_cpu_us\": %.1f, ",
 		feed.cpu_us, 1e6 / feed.wall_us, status_us());
-	printf("\"page_cpu_us\": %.1f, \"peak_mib\": %.1f}\n", empty_page_us(),
-		(double)peak_kib() / 1024);
+	printf("\"page_cpu_us\": %.1f, ", empty_page_us());
+	printf("\"peak_mib\": %.1f}\n", (double)peak_kib() / 1024);
 	ch_store_close(store);
 	if (argc < 2)
 		remove_files(dir, database);

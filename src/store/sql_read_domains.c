@@ -207,33 +207,43 @@ int ch_sql_get_domain(struct ch_store *base, const char *name, struct ch_arena *
 	return rc;
 }
 
+/* Whether the query below leaves rows that do not fit. */
+static bool is_rest(const struct ch_store_domain_filter *filter)
+{
+	bool by_actor = filter->has_actor && filter->actor != CH_ACTOR_NOBODY;
+
+	return filter->pool || (filter->has_actor && !by_actor) ||
+	       (filter->tenant != NULL) + by_actor + filter->has_state > 1;
+}
+
 /* The index that leaves the fewest rows for the rest of the filter. */
 static int query_names(struct ch_db *db, const struct ch_store_domain_filter *filter,
 	struct ch_stmt **ret_stmt)
 {
 	const char *after = filter->after ? filter->after : "";
 	const char *from = filter->prefix ? filter->prefix : "";
+	int64_t most = is_rest(filter) ? SCAN_MAX + 1 : (int64_t)filter->limit + 1;
 
 	if (filter->tenant)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_tenant "
-			"WHERE tenant = ? AND name > ? AND name >= ? ORDER BY name",
-			"ttt", filter->tenant, after, from);
+			"WHERE tenant = ? AND name > ? AND name >= ? ORDER BY name LIMIT ?",
+			"ttti", filter->tenant, after, from, most);
 	if (filter->has_actor && filter->actor != CH_ACTOR_NOBODY)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_actor "
 			"WHERE actor = ? AND actor <> 'nobody' AND name > ? AND name >= ? "
-			"ORDER BY name",
-			"ttt", ch_actor_str(filter->actor), after, from);
+			"ORDER BY name LIMIT ?",
+			"ttti", ch_actor_str(filter->actor), after, from, most);
 	if (filter->has_state)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_state "
-			"WHERE state = ? AND name > ? AND name >= ? ORDER BY name",
-			"ttt", ch_name_state_str(filter->state), after, from);
+			"WHERE state = ? AND name > ? AND name >= ? ORDER BY name LIMIT ?",
+			"ttti", ch_name_state_str(filter->state), after, from, most);
 	return ch_db_query(db, ret_stmt,
 		"SELECT name, state, actor, pool FROM name WHERE name > ? AND name >= ? "
-		"ORDER BY name",
-		"tt", after, from);
+		"ORDER BY name LIMIT ?",
+		"tti", after, from, most);
 }
 
 static bool equals(struct ch_stmt *stmt, int col, const char *text)

@@ -40,8 +40,9 @@ static int list_up_to(struct ch_work *w, const char *pool, uint64_t seq, struct 
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt,
-		"SELECT seq, kind, name FROM held WHERE pool = ? AND seq <= ? ORDER BY seq",
-		"ti", pool, seq);
+		"SELECT seq, kind, name FROM held WHERE pool = ? AND seq <= ? ORDER BY seq "
+		"LIMIT ?",
+		"tii", pool, seq, (int64_t)(rows->max - rows->n));
 
 	return rc ? rc : take_rows(w, stmt, rows);
 }
@@ -52,8 +53,8 @@ static int list_plain(struct ch_work *w, const char *pool, uint64_t above, struc
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt,
 		"SELECT seq, kind, name FROM held WHERE pool = ? AND seq > ? "
-		"AND kind NOT IN (2, 4, 6) ORDER BY seq",
-		"ti", pool, above);
+		"AND kind NOT IN (2, 4, 6) ORDER BY seq LIMIT ?",
+		"tii", pool, above, (int64_t)(rows->max - rows->n));
 
 	return rc ? rc : take_rows(w, stmt, rows);
 }
