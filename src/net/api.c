@@ -89,16 +89,18 @@ static int check_file(const char *path, const char *what, struct ch_err *err)
 int ch_api_new(
 	const struct ch_api_options *options, struct ch_api **ret_api, struct ch_err *err)
 {
+	struct ch_http_options how = options->http;
 	struct ch_http *http = NULL;
 	int rc = check_file(options->http.ca_file, "identity CA", err);
 
+	how.impatient = options->n_urls > 1;
 	/* libcurl reports these only at the first transfer, and less clearly. */
 	if (!rc)
 		rc = check_file(options->http.cert_file, "identity certificate", err);
 	if (!rc)
 		rc = check_file(options->http.key_file, "identity key", err);
 	if (!rc)
-		rc = ch_http_new_curl(&options->http, &http, err);
+		rc = ch_http_new_curl(&how, &http, err);
 	if (rc)
 		return rc;
 	rc = ch_api_new_over(options, http, ret_api, err);

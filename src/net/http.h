@@ -71,6 +71,9 @@ struct ch_http_options {
 	void *canceled_arg;
 	int allow_http;	 /* plain http too: tests on loopback only */
 	int allow_proxy; /* obey https_proxy and no_proxy of the environment */
+	/* There are other servers: one that takes no connection, or whose host is silent, for
+	 * two seconds counts as away. */
+	int impatient;
 };
 /* Keeps connections alive; follows no redirect; TLS 1.2 or newer; HTTP/1.1; keeps no
  * cookies; with ca_file the system's certificates count for nothing.  The option strings are

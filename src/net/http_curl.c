@@ -1,15 +1,20 @@
 #include "net/http.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/http_impl.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
+#define IMPATIENT_CONNECT_MS 1500L
+#define IMPATIENT_SILENCE_MS 2000u
 #define DEFAULT_TIMEOUT_MS 30000L
 #define CANCEL_POLL_MS 100
 #define HEADERS_TOTAL_MAX_B (64u * 1024u)
@@ -405,6 +410,24 @@ static int set_tls(CURL *easy, const struct ch_http_options *options)
 	return CH_OK;
 }
 
+/* Of what was sent and not confirmed, and of probes on a connection that waits. */
+static int limit_silence(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	unsigned silence_ms = IMPATIENT_SILENCE_MS;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof(silence_ms));
+	return CURL_SOCKOPT_OK;
+}
+
+static int set_impatient(CURL *easy)
+{
+	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, IMPATIENT_CONNECT_MS);
+	SET(easy, CURLOPT_TCP_KEEPIDLE, 1L);
+	SET(easy, CURLOPT_TCP_KEEPINTVL, 1L);
+	SET(easy, CURLOPT_SOCKOPTFUNCTION, limit_silence);
+	return CH_OK;
+}
+
 static int set_fixed(struct curl_http *self, const struct ch_http_options *options)
 {
 	CURL *easy = self->easy;
@@ -430,6 +453,8 @@ static int set_fixed(struct curl_http *self, const struct ch_http_options *optio
 		SET(easy, CURLOPT_PROXY, "");
 	if (options->user_agent)
 		SET(easy, CURLOPT_USERAGENT, options->user_agent);
+	if (options->impatient && set_impatient(easy))
+		return CH_ENOMEM;
 	return set_tls(easy, options);
 }
 

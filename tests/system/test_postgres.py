@@ -3,6 +3,7 @@ die, and PostgreSQL too."""
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -131,6 +132,22 @@ def test_names_go_live_while_a_store_is_dead(pair):
     pair.put("c.pg.example.com", pair.site.herd.store_port)
     pair.wait_active(["c.pg.example.com"], pair.site.herd.store_port)
     pair.start_second()
+
+
+def test_a_store_that_is_silent_is_passed_over(pair):
+    """Its host takes connections, and nobody answers on them."""
+    config = pair.site.herd.folder / "silent.conf"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = (f"https://127.0.0.1:{silent.getsockname()[1]}, "
+                f"https://127.0.0.1:{pair.second_port}")
+        config.write_text(conffile.set_key(pair.site.herd.config.read_text(), "cli", "store", urls))
+        # Alone it would be waited for during ten seconds.
+        done = pair.site.herd.cli("status", "--config", config, timeout=9)
+        assert done.stdout.startswith("Names")
+        config.write_text(conffile.set_key(pair.site.herd.config.read_text(), "cli", "store",
+                                           urls.partition(",")[0]))
+        done = pair.site.herd.cli("status", "--config", config, check=False, timeout=30)
+        assert done.returncode != 0 and "127.0.0.1" in done.stderr
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
