@@ -38,9 +38,22 @@ struct ch_sched {
 	struct list *parked; /* by key */
 	struct item *items;
 	uint16_t *weights;
+	uint64_t turn; /* that are taken */
 };
 
 #define TURN 1000000
+
+enum ch_class ch_sched_class(unsigned waiting, uint64_t turn)
+{
+	unsigned others = waiting & (waiting - 1); /* without the least bit */
+
+	if (!others || turn % CH_SCHED_SHARE != CH_SCHED_SHARE - 1)
+		return (enum ch_class)__builtin_ctz(waiting);
+	for (uint64_t n = turn / CH_SCHED_SHARE % (unsigned)__builtin_popcount(others); n > 0;
+		n--)
+		others &= others - 1;
+	return (enum ch_class)__builtin_ctz(others);
+}
 
 static struct list *new_lists(uint32_t n)
 {
@@ -108,6 +121,17 @@ void ch_sched_free(struct ch_sched *sched)
 void ch_sched_set_weight(struct ch_sched *sched, uint32_t tenant, unsigned weight)
 {
 	sched->weights[tenant] = (uint16_t)(weight < 1 ? 1 : weight > 1000 ? 1000 : weight);
+}
+
+void ch_sched_set_place(
+	struct ch_sched *sched, uint32_t tenant, enum ch_class class, uint32_t place)
+{
+	sched->classes[class].tags[tenant] = place < TURN ? place : TURN - 1;
+}
+
+void ch_sched_set_turn(struct ch_sched *sched, uint64_t turn)
+{
+	sched->turn = turn;
 }
 
 static void link_in(struct ch_sched *sched, struct list *list, uint32_t item, bool first)
@@ -208,10 +232,14 @@ static uint32_t take(struct ch_sched *sched, struct class *class)
 
 uint32_t ch_sched_take(struct ch_sched *sched, unsigned open)
 {
+	unsigned waiting = 0;
+
 	for (int i = 0; i < CH_CLASS_COUNT; i++)
 		if (open & (1u << i) && sched->classes[i].tenants.n)
-			return take(sched, &sched->classes[i]);
-	return CH_SCHED_NONE;
+			waiting |= 1u << i;
+	if (!waiting)
+		return CH_SCHED_NONE;
+	return take(sched, &sched->classes[ch_sched_class(waiting, sched->turn++)]);
 }
 
 void ch_sched_park(struct ch_sched *sched, uint32_t item, uint32_t key, int64_t at_ms)

@@ -24,6 +24,13 @@ enum ch_class {
 };
 
 #define CH_SCHED_NONE UINT32_MAX
+/* Each so many turns one is a less urgent class's. */
+#define CH_SCHED_SHARE 8
+
+/* Whose turn number `turn` (0 …) is, of the classes whose bit (1 << class) is set in waiting
+ * (at least one): the most urgent's, but of CH_SCHED_SHARE turns one is for the others, which
+ * take theirs in turn.  So nothing starves, however much comes that is more urgent. */
+enum ch_class ch_sched_class(unsigned waiting, uint64_t turn);
 
 struct ch_sched;
 
@@ -42,9 +49,15 @@ void ch_sched_add(struct ch_sched *sched, uint32_t item, uint32_t tenant, enum c
 	bool first);
 /* It waits no longer; nothing happens to one that does not. */
 void ch_sched_remove(struct ch_sched *sched, uint32_t item);
+/* The tenant's next turn in that class comes before those of tenants with a higher place (0 …
+ * 999,999), each of which has one before it has another.  Only before anything is added. */
+void ch_sched_set_place(
+	struct ch_sched *sched, uint32_t tenant, enum ch_class class, uint32_t place);
+/* Turns that were taken before this scheduler was made. */
+void ch_sched_set_turn(struct ch_sched *sched, uint64_t turn);
 bool ch_sched_waits(const struct ch_sched *sched, uint32_t item);
 
-/* Takes the next item out of the classes whose bit (1 << class) is set in open; CH_SCHED_NONE:
+/* Takes the next item (ch_sched_class) of the classes whose bit is set in open; CH_SCHED_NONE:
  * there is none.  Costs the logarithm of the number of tenants that wait. */
 uint32_t ch_sched_take(struct ch_sched *sched, unsigned open);
 

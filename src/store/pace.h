@@ -6,8 +6,8 @@
  * says for which limit and until when, and keeps no other waiting:
  *   set      the exact set of names: until its bucket has a token
  *   domain   the registered domain: the same, one name after another
- *   account  new orders: names that came alone before those that came with many, and within
- *            each of these the tenants in turn
+ *   account  new orders: names that came alone before those that came with many, but for one
+ *            turn in CH_SCHED_SHARE, and within each of these the tenants in turn
  * A renewal of the same names is free of the last two.
  *
  * A name may have a list of the CAs that it may use, in its own order; those that have the same

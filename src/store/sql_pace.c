@@ -420,14 +420,16 @@ struct turn {
 	char cas[CH_STORE_CAS_TEXT_B];
 };
 
-/* Whose turn it is among those with this list; *turn stays when it is another one's before. */
-static int look_at_line(struct ch_work *w, const char *cas, struct turn *turn)
+/* Whose turn it is among those with this list, of this class or a less urgent one; *turn stays
+ * when it is another one's before. */
+static int look_at_line(
+	struct ch_work *w, const char *cas, enum ch_class class, struct turn *turn)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt,
 		"SELECT class, served, tenant FROM turn WHERE n > 0 AND cas = ? "
-		"ORDER BY class, served LIMIT 1",
-		"t", cas);
+		"AND class >= ? ORDER BY class, served LIMIT 1",
+		"ti", cas, (int64_t) class);
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);
@@ -445,7 +447,8 @@ static int look_at_line(struct ch_work *w, const char *cas, struct turn *turn)
 }
 
 /* Of the lines whose accounts have a token: those of the others keep nobody waiting. */
-static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, struct turn *ret_turn)
+static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, enum ch_class class,
+	struct turn *ret_turn)
 {
 	char cas[CH_STORE_CAS_TEXT_B] = "";
 	char from[CH_STORE_CAS_TEXT_B + 1] = "";
@@ -461,7 +464,7 @@ static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, struct 
 		if (paces.n)
 			rc = any_ready(w, &paces, &ready);
 		if (!rc && ready)
-			rc = look_at_line(w, cas, ret_turn);
+			rc = look_at_line(w, cas, class, ret_turn);
 		if (rc)
 			return rc;
 		snprintf(from, sizeof(from), "%s\x01", cas);
@@ -471,12 +474,54 @@ static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, struct 
 	return ret_turn->class == INT64_MAX ? CH_ENOTFOUND : CH_OK;
 }
 
+/* Once in CH_SCHED_SHARE turns: whose it is of the less urgent ones. */
+static int find_share(
+	struct ch_work *w, const struct ch_op_lease *lease, int64_t number, struct turn *turn)
+{
+	struct turn found[CH_CLASS_COUNT];
+	struct turn next = *turn;
+	unsigned waiting = 0;
+	int rc = CH_OK;
+
+	while (rc == CH_OK && next.class >= 0 && next.class < CH_CLASS_COUNT) {
+		found[next.class] = next;
+		waiting |= 1u << next.class;
+		rc = next.class + 1 < CH_CLASS_COUNT
+			     ? find_turn(w, lease, (enum ch_class)(next.class + 1), &next)
+			     : CH_ENOTFOUND;
+	}
+	if (rc == CH_ENOTFOUND)
+		rc = CH_OK;
+	if (!rc && waiting)
+		*turn = found[ch_sched_class(waiting, (uint64_t)number)];
+	return rc;
+}
+
+static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct turn *ret_turn)
+{
+	int64_t number = 0;
+	int rc = find_turn(w, lease, CH_CLASS_DANGER, ret_turn);
+
+	if (!rc) {
+		rc = ch_db_get_i64(
+			w->db, &number, "SELECT n FROM counter WHERE key = 'turns'", "");
+		rc = rc == CH_ENOTFOUND ? CH_OK : rc;
+	}
+	if (!rc && number % CH_SCHED_SHARE == CH_SCHED_SHARE - 1)
+		rc = find_share(w, lease, number, ret_turn);
+	return rc ? rc
+		  : ch_db_run(w->db,
+			    "INSERT INTO counter VALUES ('turns', 1) "
+			    "ON CONFLICT (key) DO UPDATE SET n = counter.n + 1",
+			    "");
+}
+
 int ch_pace_turn(
 	struct ch_work *w, const struct ch_op_lease *lease, char ret_name[CH_NAME_MAX + 1])
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct turn turn;
-	int rc = find_turn(w, lease, &turn);
+	int rc = take_turn(w, lease, &turn);
 
 	if (!rc)
 		rc = ch_db_query(w->db, &stmt,

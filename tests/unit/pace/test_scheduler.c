@@ -34,6 +34,45 @@ static void the_urgent_come_first_and_a_shut_class_is_passed_over(void **state)
 	ch_sched_free(sched);
 }
 
+static void the_less_urgent_have_a_small_share(void **state)
+{
+	struct ch_sched *sched = sched_of(3000, 1, 1);
+	int turns[CH_CLASS_COUNT] = {0};
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		ch_sched_add(sched, 3 * i, 0, CH_CLASS_RENEWAL, false);
+		ch_sched_add(sched, 3 * i + 1, 0, CH_CLASS_NEW, false);
+		ch_sched_add(sched, 3 * i + 2, 0, CH_CLASS_BACKLOG, false);
+	}
+	for (int i = 0; i < 160; i++) {
+		uint32_t item = ch_sched_take(sched, ALL);
+
+		turns[item % 3 == 0	? CH_CLASS_RENEWAL
+			: item % 3 == 1 ? CH_CLASS_NEW
+					: CH_CLASS_BACKLOG]++;
+	}
+	assert_int_equal(turns[CH_CLASS_RENEWAL], 140);
+	assert_int_equal(turns[CH_CLASS_NEW], 10);
+	assert_int_equal(turns[CH_CLASS_BACKLOG], 10);
+	/* Nobody has a share in what is shut. */
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(ch_sched_take(sched, 1u << CH_CLASS_RENEWAL) % 3, 0);
+	ch_sched_free(sched);
+}
+
+static void a_tenant_has_the_place_that_it_had_before(void **state)
+{
+	struct ch_sched *sched = sched_of(6, 3, 1);
+
+	for (uint32_t tenant = 0; tenant < 3; tenant++)
+		ch_sched_set_place(sched, tenant, CH_CLASS_NEW, 2 - tenant);
+	for (uint32_t i = 0; i < 6; i++)
+		ch_sched_add(sched, i, i % 3, CH_CLASS_NEW, false);
+	for (uint32_t i = 0; i < 6; i++)
+		assert_int_equal(ch_sched_take(sched, ALL) % 3, 2 - i % 3);
+	ch_sched_free(sched);
+}
+
 static void a_big_import_does_not_starve_another_tenant(void **state)
 {
 	struct ch_sched *sched = sched_of(50001, 2, 1);
@@ -190,6 +229,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_urgent_come_first_and_a_shut_class_is_passed_over),
+		cmocka_unit_test(the_less_urgent_have_a_small_share),
+		cmocka_unit_test(a_tenant_has_the_place_that_it_had_before),
 		cmocka_unit_test(a_big_import_does_not_starve_another_tenant),
 		cmocka_unit_test(turns_go_by_weight),
 		cmocka_unit_test(what_waits_can_be_moved_and_removed),

@@ -130,6 +130,30 @@ static void a_name_that_came_alone_is_before_those_that_came_with_many(void **st
 	assert_string_equal(orders[0].names[0].name, "first.example");
 }
 
+static void names_that_come_alone_do_not_starve_an_import(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	int imported = 0;
+
+	add_many(fx, "big", 20);
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	for (int i = 0; i < 80; i++) {
+		struct ch_store_order *orders;
+		char name[64];
+
+		/* More than there are turns. */
+		for (int k = 0; k < 2; k++) {
+			snprintf(name, sizeof(name), "alone-%d-%d.example", i, k);
+			add(fx, name, "small");
+		}
+		test_now_ms += CH_MINUTE_MS;
+		assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+		imported += strncmp(orders[0].names[0].name, "shop.big", 8) == 0;
+	}
+	assert_in_range(imported, 9, 11);
+}
+
 static void tenants_come_in_turn(void **state)
 {
 	struct fixture *fx = *state;
@@ -374,6 +398,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 		TEST(no_limit_holds_nobody_up),
 		TEST(an_account_gets_what_its_bucket_has),
+		TEST(names_that_come_alone_do_not_starve_an_import),
 		TEST(a_name_that_came_alone_is_before_those_that_came_with_many),
 		TEST(tenants_come_in_turn),
 		TEST(one_domains_limit_is_no_others),
