@@ -49,7 +49,7 @@ static const struct command commands[] = {
 	{"calendar", "", "the renewals that are planned, by day", ch_calendar_main},
 	{"probe", "NAME", "what the name's public addresses serve, and what they should",
 		ch_probe_main},
-	{"forecast", "SCENARIO", "when names have their turn, and which limit to raise",
+	{"forecast", "[SCENARIO]", "when names have their turn, and which limit to raise",
 		ch_forecast_main},
 	{"simulate", "SCENARIO", "a year of names against a CA's limits, in minutes",
 		ch_simulate_main},

@@ -32,6 +32,28 @@ static void print_reason(const json_t *reason)
 		line("Must act", actor);
 }
 
+/* When the turn of a name that waits is expected. */
+static void print_expected(const json_t *expected)
+{
+	int64_t ahead = ch_json_int(expected, "ahead");
+	int64_t at_ms = ch_json_time(expected, "at");
+	const char *limit = ch_json_str(expected, "limit");
+	char when[64];
+
+	if (!json_is_object(expected))
+		return;
+	printf("%-12s %s", "Turn", at_ms ? ch_when_str(at_ms, when) : "in more than a year");
+	if (*limit) {
+		fputs(", for the limit of ", stdout);
+		ch_text_print(stdout, strcmp(limit, "account") == 0  ? "the account"
+				      : strcmp(limit, "domain") == 0 ? "the registered domain"
+								     : "the set of names");
+	}
+	if (json_is_integer(json_object_get(expected, "ahead")))
+		printf(", %" PRId64 " before it", ahead);
+	putchar('\n');
+}
+
 /* For when it is planned, and what the CA says of it. */
 static void print_renewal(const json_t *cert)
 {
@@ -191,6 +213,7 @@ static void print_domain(const json_t *domain)
 	line("State", ch_json_str(domain, "state"));
 	print_reason(json_object_get(domain, "reason"));
 	line("Next", ch_when_str(ch_json_time(domain, "next_at"), when));
+	print_expected(json_object_get(domain, "expected"));
 	if (ch_json_int(domain, "failures"))
 		printf("%-12s %" PRId64 " in a row\n", "Failures",
 			ch_json_int(domain, "failures"));

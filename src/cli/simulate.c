@@ -1,4 +1,4 @@
-/* `certherd simulate` and `certherd forecast`. */
+/* `certherd simulate`, and `certherd forecast` of a scenario. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,19 +8,14 @@
 #include "cli/client.h"
 #include "cli/sim_report.h"
 
-static int load(
-	const struct ch_opts *opts, int argc, char **argv, struct ch_scenario *ret_scenario)
+/* -1 to go on, else the exit code. */
+static int load(const char *command, const char *path, struct ch_scenario *ret_scenario)
 {
 	struct ch_err err;
-	size_t n_args;
-	int rc = ch_opts_parse(opts, argc, argv, &n_args);
 
-	if (rc)
-		return rc == CH_ECANCELED ? CH_EXIT_OK : CH_EXIT_USAGE;
-	rc = ch_scenario_load(argv[1], ret_scenario, &err);
-	if (rc == CH_OK)
+	if (ch_scenario_load(path, ret_scenario, &err) == CH_OK)
 		return -1;
-	fprintf(stderr, "certherd %s: %s\n", opts->command, err.detail);
+	fprintf(stderr, "certherd %s: %s\n", command, err.detail);
 	return CH_EXIT_USAGE;
 }
 
@@ -112,29 +107,22 @@ int ch_simulate_main(int argc, char **argv)
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,
 		.args_max = 1};
-	int code = load(&opts, argc, argv, &scenario);
+	size_t n_args;
+	int rc = ch_opts_parse(&opts, argc, argv, &n_args);
+	int code;
 
+	if (rc)
+		return rc == CH_ECANCELED ? CH_EXIT_OK : CH_EXIT_USAGE;
+	code = load("simulate", argv[1], &scenario);
 	return code >= 0 ? code : simulate(&scenario, compare, json);
 }
 
-int ch_forecast_main(int argc, char **argv)
+int ch_forecast_scenario(const char *path, bool json)
 {
 	CH_CLEANUP(ch_scenario_done) struct ch_scenario scenario = {0};
 	CH_AUTO_FREE int64_t *first_ms = NULL;
 	struct ch_sim_result result = {0};
-	bool json = false;
-	const struct ch_opt list[] = {{"json", NULL, "prints JSON for programs", &json, NULL}};
-	const struct ch_opts opts = {.command = "forecast",
-		.usage = "SCENARIO [--json]",
-		.help = "Says when the names of a scenario have their turn under the CA's "
-			"limits, what the load will be, and which limit to ask the CA to "
-			"raise. "
-			"Outages and revocations of the scenario are not known to it.",
-		.list = list,
-		.n = CH_ARRAY_LEN(list),
-		.args_min = 1,
-		.args_max = 1};
-	int code = load(&opts, argc, argv, &scenario);
+	int code = load("forecast", path, &scenario);
 
 	if (code >= 0)
 		return code;

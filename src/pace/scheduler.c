@@ -25,8 +25,8 @@ struct item {
  * it: it has saved no turns up, and waits for nobody's. */
 struct class
 {
-	struct ch_heap tenants; /* those that wait, by tag */
-	struct list *lists;	/* by tenant */
+	struct ch_heap *tenants; /* by line: those that wait, by tag */
+	struct list *lists;	 /* by tenant */
 	int64_t *tags;
 	int64_t now;
 	uint32_t n;
@@ -38,6 +38,8 @@ struct ch_sched {
 	struct list *parked; /* by key */
 	struct item *items;
 	uint16_t *weights;
+	uint8_t *lines; /* by tenant */
+	unsigned n_lines;
 	uint64_t turn; /* that are taken */
 };
 
@@ -64,13 +66,24 @@ static struct list *new_lists(uint32_t n)
 	return lists;
 }
 
-static int init_class(struct class *class, uint32_t n_tenants)
+static struct ch_heap *heap_of(
+	const struct ch_sched *sched, struct class *class, uint32_t tenant)
 {
+	return &class->tenants[sched->lines[tenant]];
+}
+
+static int init_class(struct class *class, uint32_t n_tenants, unsigned n_lines)
+{
+	int rc = CH_OK;
+
+	class->tenants = calloc(CH_SCHED_LINES, sizeof(*class->tenants));
 	class->lists = new_lists(n_tenants);
 	class->tags = calloc((size_t)n_tenants + 1, sizeof(*class->tags));
-	if (!class->lists || !class->tags)
+	if (!class->lists || !class->tags || !class->tenants)
 		return CH_ENOMEM;
-	return ch_heap_init(&class->tenants, n_tenants);
+	for (unsigned line = 0; !rc && line < n_lines; line++)
+		rc = ch_heap_init(&class->tenants[line], n_tenants);
+	return rc;
 }
 
 static int init(struct ch_sched *sched, uint32_t n_items, uint32_t n_tenants, uint32_t n_keys)
@@ -81,7 +94,7 @@ static int init(struct ch_sched *sched, uint32_t n_items, uint32_t n_tenants, ui
 	if (!sched->items || !sched->weights || !sched->parked)
 		return CH_ENOMEM;
 	for (int i = 0; i < CH_CLASS_COUNT; i++) {
-		int rc = init_class(&sched->classes[i], n_tenants);
+		int rc = init_class(&sched->classes[i], n_tenants, sched->n_lines);
 
 		if (rc)
 			return rc;
@@ -92,9 +105,19 @@ static int init(struct ch_sched *sched, uint32_t n_items, uint32_t n_tenants, ui
 int ch_sched_new(
 	uint32_t n_items, uint32_t n_tenants, uint32_t n_keys, struct ch_sched **ret_sched)
 {
+	return ch_sched_new_lines(n_items, n_tenants, n_keys, 1, ret_sched);
+}
+
+int ch_sched_new_lines(uint32_t n_items, uint32_t n_tenants, uint32_t n_keys, unsigned n_lines,
+	struct ch_sched **ret_sched)
+{
 	struct ch_sched *sched = calloc(1, sizeof(*sched));
 
-	if (!sched || init(sched, n_items, n_tenants, n_keys)) {
+	if (sched) {
+		sched->n_lines = n_lines < CH_SCHED_LINES ? n_lines : CH_SCHED_LINES;
+		sched->lines = calloc((size_t)n_tenants + 1, sizeof(*sched->lines));
+	}
+	if (!sched || !sched->lines || init(sched, n_items, n_tenants, n_keys)) {
 		ch_sched_free(sched);
 		return CH_ENOMEM;
 	}
@@ -109,12 +132,15 @@ void ch_sched_free(struct ch_sched *sched)
 	for (int i = 0; i < CH_CLASS_COUNT; i++) {
 		free(sched->classes[i].lists);
 		free(sched->classes[i].tags);
-		ch_heap_done(&sched->classes[i].tenants);
+		for (unsigned k = 0; sched->classes[i].tenants && k < CH_SCHED_LINES; k++)
+			ch_heap_done(&sched->classes[i].tenants[k]);
+		free(sched->classes[i].tenants);
 	}
 	ch_heap_done(&sched->keys);
 	free(sched->parked);
 	free(sched->items);
 	free(sched->weights);
+	free(sched->lines);
 	free(sched);
 }
 
@@ -127,6 +153,11 @@ void ch_sched_set_place(
 	struct ch_sched *sched, uint32_t tenant, enum ch_class class, uint32_t place)
 {
 	sched->classes[class].tags[tenant] = place < TURN ? place : TURN - 1;
+}
+
+void ch_sched_set_line(struct ch_sched *sched, uint32_t tenant, unsigned line)
+{
+	sched->lines[tenant] = (uint8_t)(line < sched->n_lines ? line : 0);
 }
 
 void ch_sched_set_turn(struct ch_sched *sched, uint64_t turn)
@@ -187,7 +218,7 @@ void ch_sched_remove(struct ch_sched *sched, uint32_t item)
 	link_out(sched, &class->lists[it->tenant], item);
 	class->n--;
 	if (class->lists[it->tenant].head == CH_SCHED_NONE)
-		ch_heap_remove(&class->tenants, it->tenant);
+		ch_heap_remove(heap_of(sched, class, it->tenant), it->tenant);
 }
 
 void ch_sched_add(
@@ -203,7 +234,7 @@ void ch_sched_add(
 	if (to->lists[tenant].head == CH_SCHED_NONE) {
 		if (to->tags[tenant] < to->now)
 			to->tags[tenant] = to->now;
-		ch_heap_set(&to->tenants, tenant, to->tags[tenant]);
+		ch_heap_set(heap_of(sched, to, tenant), tenant, to->tags[tenant]);
 	}
 	link_in(sched, &to->lists[tenant], item, first);
 	to->n++;
@@ -214,9 +245,35 @@ static int64_t turn(const struct ch_sched *sched, uint32_t tenant)
 	return TURN / (sched->weights[tenant] ? sched->weights[tenant] : 1);
 }
 
-static uint32_t take(struct ch_sched *sched, struct class *class)
+static bool is_open(const struct ch_sched *sched, unsigned line, unsigned lines)
 {
-	uint32_t tenant = class->tenants.entries[0].id;
+	return line < sched->n_lines && lines & (1u << line);
+}
+
+/* Whether somebody waits there in one of these lines; in which the next one does. */
+static bool next_of(const struct ch_sched *sched, const struct class *class, unsigned lines,
+	unsigned *ret_line)
+{
+	int64_t least = INT64_MAX;
+	bool found = false;
+
+	for (unsigned line = 0; line < sched->n_lines; line++) {
+		const struct ch_heap *heap = &class->tenants[line];
+
+		if (!is_open(sched, line, lines) || !heap->n ||
+			(found && ch_heap_least(heap) >= least))
+			continue;
+		found = true;
+		least = ch_heap_least(heap);
+		*ret_line = line;
+	}
+	return found;
+}
+
+static uint32_t take(struct ch_sched *sched, struct class *class, unsigned line)
+{
+	struct ch_heap *heap = &class->tenants[line];
+	uint32_t tenant = heap->entries[0].id;
 	uint32_t item = class->lists[tenant].head;
 
 	class->now = class->tags[tenant];
@@ -224,22 +281,41 @@ static uint32_t take(struct ch_sched *sched, struct class *class)
 	link_out(sched, &class->lists[tenant], item);
 	class->n--;
 	if (class->lists[tenant].head == CH_SCHED_NONE)
-		ch_heap_remove(&class->tenants, tenant);
+		ch_heap_remove(heap, tenant);
 	else
-		ch_heap_set(&class->tenants, tenant, class->tags[tenant]);
+		ch_heap_set(heap, tenant, class->tags[tenant]);
 	return item;
+}
+
+uint32_t ch_sched_take_of(struct ch_sched *sched, unsigned open, unsigned lines)
+{
+	unsigned at[CH_CLASS_COUNT] = {0};
+	unsigned waiting = 0;
+	enum ch_class class;
+
+	for (int i = 0; i < CH_CLASS_COUNT; i++)
+		if (open & (1u << i) && next_of(sched, &sched->classes[i], lines, &at[i]))
+			waiting |= 1u << i;
+	if (!waiting)
+		return CH_SCHED_NONE;
+	class = ch_sched_class(waiting, sched->turn++);
+	return take(sched, &sched->classes[class], at[class]);
 }
 
 uint32_t ch_sched_take(struct ch_sched *sched, unsigned open)
 {
-	unsigned waiting = 0;
+	return ch_sched_take_of(sched, open, ~0u);
+}
+
+unsigned ch_sched_lines(const struct ch_sched *sched)
+{
+	unsigned lines = 0;
 
 	for (int i = 0; i < CH_CLASS_COUNT; i++)
-		if (open & (1u << i) && sched->classes[i].tenants.n)
-			waiting |= 1u << i;
-	if (!waiting)
-		return CH_SCHED_NONE;
-	return take(sched, &sched->classes[ch_sched_class(waiting, sched->turn++)]);
+		for (unsigned line = 0; line < sched->n_lines; line++)
+			if (sched->classes[i].tenants[line].n)
+				lines |= 1u << line;
+	return lines;
 }
 
 void ch_sched_park(struct ch_sched *sched, uint32_t item, uint32_t key, int64_t at_ms)
@@ -252,7 +328,7 @@ void ch_sched_park(struct ch_sched *sched, uint32_t item, uint32_t key, int64_t 
 	 * domain. */
 	class->tags[tenant] -= turn(sched, tenant);
 	if (class->lists[tenant].head != CH_SCHED_NONE)
-		ch_heap_set(&class->tenants, tenant, class->tags[tenant]);
+		ch_heap_set(heap_of(sched, class, tenant), tenant, class->tags[tenant]);
 	if (list->head == CH_SCHED_NONE)
 		ch_heap_set(&sched->keys, key, at_ms);
 	sched->items[item].key = key;

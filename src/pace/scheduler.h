@@ -37,6 +37,9 @@ struct ch_sched;
 /* Items 0 … n_items - 1, tenants 0 … n_tenants - 1, keys 0 … n_keys - 1.  CH_ENOMEM. */
 CH_MUST int ch_sched_new(
 	uint32_t n_items, uint32_t n_tenants, uint32_t n_keys, struct ch_sched **ret_sched);
+/* With so many lines (1 … CH_SCHED_LINES). */
+CH_MUST int ch_sched_new_lines(uint32_t n_items, uint32_t n_tenants, uint32_t n_keys,
+	unsigned n_lines, struct ch_sched **ret_sched);
 void ch_sched_free(struct ch_sched *sched); /* NULL allowed */
 
 /* A tenant with weight 2 has two turns for one of a tenant with weight 1, which is the default;
@@ -53,6 +56,11 @@ void ch_sched_remove(struct ch_sched *sched, uint32_t item);
  * 999,999), each of which has one before it has another.  Only before anything is added. */
 void ch_sched_set_place(
 	struct ch_sched *sched, uint32_t tenant, enum ch_class class, uint32_t place);
+/* The tenant stands in that line (0 … CH_SCHED_LINES - 1; 0 by default), of which
+ * ch_sched_take_of can pass some over; for tenants of one class only.  Before anything is
+ * added. */
+#define CH_SCHED_LINES 8
+void ch_sched_set_line(struct ch_sched *sched, uint32_t tenant, unsigned line);
 /* Turns that were taken before this scheduler was made. */
 void ch_sched_set_turn(struct ch_sched *sched, uint64_t turn);
 bool ch_sched_waits(const struct ch_sched *sched, uint32_t item);
@@ -60,6 +68,10 @@ bool ch_sched_waits(const struct ch_sched *sched, uint32_t item);
 /* Takes the next item (ch_sched_class) of the classes whose bit is set in open; CH_SCHED_NONE:
  * there is none.  Costs the logarithm of the number of tenants that wait. */
 uint32_t ch_sched_take(struct ch_sched *sched, unsigned open);
+/* The same of the lines whose bit (1 << line) is set. */
+uint32_t ch_sched_take_of(struct ch_sched *sched, unsigned open, unsigned lines);
+/* The lines in which somebody waits, parked ones not counted. */
+unsigned ch_sched_lines(const struct ch_sched *sched);
 
 /* Puts an item that was taken aside, behind the others of that key, until the key is woken, and
  * gives its tenant the turn back. */

@@ -428,7 +428,7 @@ static int look_at_line(
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt,
 		"SELECT class, served, tenant FROM turn WHERE n > 0 AND cas = ? "
-		"AND class >= ? ORDER BY class, served LIMIT 1",
+		"AND class >= ? ORDER BY class, served, tenant LIMIT 1",
 		"ti", cas, (int64_t) class);
 
 	if (!rc)
@@ -526,7 +526,7 @@ int ch_pace_turn(
 	if (!rc)
 		rc = ch_db_query(w->db, &stmt,
 			"SELECT name FROM waiting WHERE class = ? AND tenant = ? AND cas = ? "
-			"ORDER BY since LIMIT 1",
+			"ORDER BY since, name LIMIT 1",
 			"itt", turn.class, turn.tenant, turn.cas);
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);

@@ -110,6 +110,8 @@ int ch_sql_list_alerts(struct ch_store *base, bool closed_too, size_t limit,
 int ch_sql_get_danger(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_danger *ret_danger);
 int ch_sql_get_rekey(struct ch_store *base, struct ch_store_rekey *ret_rekey);
+int ch_sql_get_queue(struct ch_store *base, const struct ch_store_pace *paces, size_t n_paces,
+	struct ch_arena *arena, struct ch_store_queue *ret_queue);
 int ch_sql_get_limits(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits);
 int ch_sql_next_ask(struct ch_store *base, const char *ca, int64_t *ret_at_ms);

@@ -190,6 +190,12 @@ int ch_store_get_limits(
 	return store->backend->get_limits(store, arena, ret_limits);
 }
 
+int ch_store_get_queue(struct ch_store *store, const struct ch_store_pace *paces,
+	size_t n_paces, struct ch_arena *arena, struct ch_store_queue *ret_queue)
+{
+	return store->backend->get_queue(store, paces, n_paces, arena, ret_queue);
+}
+
 int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms)
 {
 	return store->backend->next_due(store, ret_at_ms);

@@ -31,6 +31,7 @@
 #include "base/err.h"
 #include "store/calendar.h"
 #include "store/pace.h"
+#include "store/queue.h"
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
 #include "store/store_rekey.h"

@@ -35,6 +35,8 @@ ch_req_fn ch_handle_order_patch;
 ch_req_fn ch_handle_order_publish;
 /* handlers_limits.c */
 ch_req_fn ch_handle_limits;
+/* handlers_forecast.c */
+ch_req_fn ch_handle_forecast;
 ch_req_fn ch_handle_rekey_post;
 ch_req_fn ch_handle_rekey_get;
 /* handlers_renewal.c */

@@ -119,6 +119,7 @@ void ch_handle_domain_get(struct ch_req *req)
 	char name[CH_NAME_TEXT_B];
 	struct ch_store_domain domain;
 	struct ch_store_event *events;
+	struct ch_expected expected;
 	json_t *json;
 	size_t n;
 	int rc;
@@ -137,7 +138,10 @@ void ch_handle_domain_get(struct ch_req *req)
 		return;
 	}
 	json = ch_present_domain(&domain, req->service->delegate);
+	rc = ch_foresight_name(req->service->foresight, &domain, &expected);
 	if (json && (json_object_set_new(json, "history", ch_present_history(events, n)) ||
+			    json_object_set_new(json, "expected",
+				    rc ? json_null() : ch_expected_json(&expected)) ||
 			    json_object_set_new(json, "caa",
 				    ch_advice_json(&req->service->advice, name[0] == '*')))) {
 		json_decref(json);

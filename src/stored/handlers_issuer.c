@@ -183,10 +183,12 @@ void ch_handle_leases(struct ch_req *req)
 	l->poll.kind = CH_POLL_LEASES;
 	l->poll.deadline_ms = req->began_ms + l->wait_ms;
 	req->own = l;
-	if (!l->issuer)
+	if (!l->issuer) {
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
-	else
-		lease_look(req);
+		return;
+	}
+	ch_foresight_note(req->service->foresight, &l->pace, l->fallback, l->n_fallback);
+	lease_look(req);
 }
 
 struct patch {

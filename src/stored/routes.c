@@ -71,6 +71,8 @@ const struct ch_route ch_routes[] = {
 		ch_handle_certificate_standby, "Put the standby certificate live"},
 	{"POST", "/v1/standby", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_standby,
 		"Put the standbys of many names live"},
+	{"GET", "/v1/forecast", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_forecast,
+		"When those who wait have their turn"},
 	{"POST", "/v1/rekey", OPERATOR, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_rekey_post,
 		"Plan new certificates before their renewal"},
 	{"GET", "/v1/rekey", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_rekey_get,

@@ -54,6 +54,8 @@ static int open_store(
 		return rc;
 	ch_store_on_commit(server->store, on_commit, server);
 	rc = ch_release_start(server->release, err);
+	if (!rc)
+		rc = ch_foresight_start(server->store, &server->service.foresight, err);
 	return rc ? rc
 		  : ch_house_start(
 			    server->store, options->tombstone_keep_ms, &server->house, err);
@@ -152,6 +154,7 @@ void ch_server_stop(struct ch_server *server)
 	if (server->polls)
 		ch_polls_stop(server->polls);
 	ch_house_stop(server->house);
+	ch_foresight_stop(server->service.foresight);
 	ch_release_stop(server->release);
 	ch_store_close(server->store);
 	ch_polls_free(server->polls);

@@ -4,6 +4,7 @@
 
 #include "store/store.h"
 #include "stored/advice.h"
+#include "stored/foresight.h"
 #include "stored/json_in.h"
 #include "stored/polls.h"
 #include "stored/request.h"
@@ -18,6 +19,7 @@ struct ch_service {
 	char delegate[CH_NAME_TEXT_B];	 /* "": DNS challenges are not delegated */
 	struct ch_dns *dns;		 /* over TCP; NULL: nothing is looked up */
 	struct ch_advice advice;
+	struct ch_foresight *foresight; /* NULL: nothing is foreseen */
 };
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed

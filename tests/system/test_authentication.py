@@ -30,6 +30,7 @@ ROUTES = [
     ("PATCH", "/v1/orders/1", {"fence": 1}, {"issuer"}),
     ("POST", "/v1/orders/1/publish", {"fence": 1}, {"issuer"}),
     ("GET", "/v1/limits", None, {"operator", "viewer"}),
+    ("GET", "/v1/forecast", None, {"operator", "viewer"}),
     ("POST", "/v1/rekey", {"max": 1, "dry_run": True}, {"operator"}),
     ("GET", "/v1/rekey", None, {"operator", "viewer"}),
     ("GET", "/v1/alerts", None, {"operator", "viewer"}),

@@ -369,6 +369,29 @@ def test_when_a_certificate_is_to_be_renewed(store, operator, issuer):
     assert renewal["replaces"] == body["ari_id"]
 
 
+def test_when_those_who_wait_have_their_turn(operator, issuer):
+    """After the calendar has something."""
+    pace = {"account": "turns.test/1", "orders": "20/100h", "domain": "1/7d"}
+    lease_all = {"max": 256, "lease_ms": 600000, "pace": pace}
+    names = [f"turn{number}.turns.example" for number in range(30)]
+    assert operator.post("/v1/domains", {"domains": [{"name": name} for name in names]}).status == 200
+    issuer.post("/v1/leases", lease_all)
+    alone = [f"turn{number}.example" for number in range(30)]
+    for name in alone:
+        assert operator.put(f"/v1/domains/{name}").status == 201
+    issuer.post("/v1/leases", lease_all)
+    expected = [operator.get(f"/v1/domains/{name}").json["expected"] for name in names]
+    assert {"at", "limit", "ahead"} <= set().union(*[one or {} for one in expected])
+    until(lambda: operator.get(f"/v1/domains/{alone[-1]}").json["expected"], "it is foretold")
+    assert operator.get(f"/v1/domains/{alone[-1]}").json["expected"]["limit"] == "account"
+    until(lambda: operator.get("/v1/forecast").json["raise"] == "orders_per_account",
+          "the limit to raise is named")
+    forecast = operator.get("/v1/forecast").json
+    assert forecast["limited"] and forecast["waiting"] and forecast["renewals"]
+    assert forecast["classes"][0]["class"] == "new"
+    assert [bucket["of"] for bucket in forecast["buckets"]][0] == "turns.test/1"
+
+
 def test_a_domain_with_two_certificates(store, operator, issuer):
     assert operator.put("/v1/domains/rsa.example.com", {"keys": "rsa"}).status == 201
     assert operator.get("/v1/domains/rsa.example.com").json["keys"] == "rsa"

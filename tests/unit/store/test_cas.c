@@ -142,6 +142,44 @@ static void who_waits_for_a_full_one_keeps_no_other_waiting(void **state)
 	assert_int_equal(lease(fx, &cas, &orders), 0);
 }
 
+/* Who may use one CA only is foretold its turn there, and the others theirs. */
+static void turns_of_lines_are_foretold_by_their_own_accounts(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+	struct ch_store_queue queue;
+	char name[32];
+
+	cas.list[0] = pace_of("main", "one.test/thumb", "2/2h");
+	cas.list[1] = pace_of("second", "two.test/thumb", "2/1h");
+	cas.list[2] = pace_of("third", "three.test/thumb", "2/4h");
+	for (int i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "w%d.example", i);
+		put(fx, name, CH_TRI_KEEP, i < 4 ? "third" : i < 8 ? "main" : NULL);
+		test_now_ms++;
+	}
+	assert_int_equal(lease(fx, &cas, &orders), 3);
+	assert_ok(ch_store_get_queue(fx->store, cas.list, 3, fx->arena, &queue));
+	assert_int_equal(queue.forecast.n_lines, 3);
+	assert_ok(ch_forecast_run(&queue.forecast));
+	assert_int_equal(queue.forecast.n_items, 9);
+	for (size_t left = 9; left > 0;) {
+		size_t n;
+
+		test_now_ms += CH_MINUTE_MS;
+		n = lease(fx, &cas, &orders);
+		for (size_t i = 0; i < n; i++, left--) {
+			uint32_t k = 0;
+
+			while (strcmp(queue.names[k], orders[i].names[0].name) != 0)
+				k++;
+			assert_in_range(queue.forecast.items[k].at_ms,
+				test_now_ms - CH_MINUTE_MS, test_now_ms);
+		}
+	}
+}
+
 static void a_ca_that_is_not_configured_is_told(void **state)
 {
 	struct fixture *fx = *state;
@@ -204,6 +242,7 @@ int main(void)
 		T(what_is_out_of_order_is_passed_over),
 		T(a_full_one_is_passed_over_and_come_back_to),
 		T(who_waits_for_a_full_one_keeps_no_other_waiting),
+		T(turns_of_lines_are_foretold_by_their_own_accounts),
 		T(a_ca_that_is_not_configured_is_told),
 		T(an_order_says_what_its_names_may_use),
 		T(a_www_name_has_no_list_of_its_own),

@@ -392,12 +392,107 @@ static void full_buckets_are_forgotten(void **state)
 	assert_int_equal(op.u.housekeep.removed, 3);
 }
 
+static const struct ch_forecast_item *item_of(
+	const struct ch_store_queue *queue, const char *name)
+{
+	for (uint32_t i = 0; i < queue->forecast.n_items; i++)
+		if (strcmp(queue->names[i], name) == 0)
+			return &queue->forecast.items[i];
+	fail_msg("%s is not in line", name);
+	return NULL;
+}
+
+/* The forecast of all who wait, against what the store then does, minute by minute. */
+static void turns_come_as_foretold(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	struct ch_store_queue queue;
+	char name[64];
+
+	add_many(fx, "big", 40);
+	add_many(fx, "small", 5);
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "alone-%d.example", i);
+		add(fx, name, i % 2 ? "one" : "two");
+		test_now_ms++; /* so that they come one after another */
+	}
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_ok(ch_store_get_queue(fx->store, &pace, 1, fx->arena, &queue));
+	assert_int_equal(queue.waiting, 64);
+	assert_int_equal(queue.forecast.n_items, 64);
+	assert_int_equal(queue.forecast.n_tenants, 4);
+	assert_ok(ch_forecast_run(&queue.forecast));
+	for (uint32_t turn = 0; turn < 64; turn++) {
+		struct ch_store_order *orders;
+		const struct ch_forecast_item *item;
+
+		while (lease(fx, &pace, 10, &orders) == 0)
+			test_now_ms += 1000;
+		item = item_of(&queue, orders[0].names[0].name);
+		assert_int_equal(item->ahead, turn);
+		assert_int_equal(item->limit, CH_FORECAST_ACCOUNT);
+		assert_in_range(item->at_ms, test_now_ms - 1000, test_now_ms);
+	}
+	assert_ok(ch_store_get_queue(fx->store, &pace, 1, fx->arena, &queue));
+	assert_int_equal(queue.forecast.n_items, 0);
+}
+
+static void names_of_a_full_domain_are_foretold_their_own_time(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "1/1h", "none");
+	struct ch_store_queue queue;
+	const struct ch_forecast_item *second;
+
+	add(fx, "first.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	add(fx, "a.busy.example", "t");
+	test_now_ms++;
+	add(fx, "b.busy.example", "t");
+	test_now_ms++;
+	add(fx, "calm.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_ok(ch_store_get_queue(fx->store, &pace, 1, fx->arena, &queue));
+	assert_int_equal(queue.forecast.n_domains, 3);
+	assert_ok(ch_forecast_run(&queue.forecast));
+	second = item_of(&queue, "b.busy.example");
+	assert_int_equal(second->limit, CH_FORECAST_DOMAIN);
+	assert_int_equal(second->at_ms, item_of(&queue, "a.busy.example")->at_ms + CH_HOUR_MS);
+	assert_int_equal(item_of(&queue, "calm.example")->limit, CH_FORECAST_ACCOUNT);
+	/* Another CA has other buckets. */
+	pace.account = "other.test/thumb";
+	assert_ok(ch_store_get_queue(fx->store, &pace, 1, fx->arena, &queue));
+	assert_ok(ch_forecast_run(&queue.forecast));
+	assert_int_equal(item_of(&queue, "a.busy.example")->limit, CH_FORECAST_NONE);
+}
+
+static void who_is_not_limited_is_foretold_now(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2m", "none", "none");
+	struct ch_store_pace none = pace_of("none", "none", "none");
+	struct ch_store_queue queue;
+
+	add_many(fx, "t", 10);
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	assert_ok(ch_store_get_queue(fx->store, &none, 1, fx->arena, &queue));
+	assert_ok(ch_forecast_run(&queue.forecast));
+	assert_int_equal(queue.forecast.n_items, 9);
+	for (uint32_t i = 0; i < 9; i++)
+		assert_int_equal(queue.forecast.items[i].at_ms, test_now_ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 		TEST(no_limit_holds_nobody_up),
 		TEST(an_account_gets_what_its_bucket_has),
+		TEST(turns_come_as_foretold),
+		TEST(names_of_a_full_domain_are_foretold_their_own_time),
+		TEST(who_is_not_limited_is_foretold_now),
 		TEST(names_that_come_alone_do_not_starve_an_import),
 		TEST(a_name_that_came_alone_is_before_those_that_came_with_many),
 		TEST(tenants_come_in_turn),
