@@ -102,6 +102,15 @@ static bool is_pause(struct ch_acme_answer *ans)
 	return true;
 }
 
+/* RFC 8555 section 7.3.3: what a person has to visit is the "instance" of the problem. */
+static void take_page_to_act(struct ch_acme_answer *ans)
+{
+	const char *url = ch_acme_json_str(ans->doc, "instance");
+
+	if (ch_acme_url_ok(url))
+		strcpy(ans->page, url);
+}
+
 /* What the account may not do with one object says nothing about the account: the object may
  * be another account's, from before this one was made. */
 static bool is_about_object(enum ch_acme_kind kind, const struct ch_acme_answer *ans)
@@ -135,6 +144,8 @@ static enum ch_acme_fate take_error(
 		ans->err.actor = CH_ACTOR_PLATFORM;
 		return ans->fate;
 	}
+	if (strcmp(ans->err.problem, "account-action-required") == 0)
+		take_page_to_act(ans);
 	if (ans->retry_at_ms == 0 && ans->fate == CH_ACME_LIMITED)
 		ans->retry_at_ms = now_ms + LIMIT_WAIT_MS;
 	ans->err.retry_at_ms = ans->retry_at_ms;

@@ -93,7 +93,8 @@ struct ch_acme_answer {
 	int64_t retry_at_ms; /* when to ask again; 0: the CA names no time */
 	json_t *doc;	     /* owned: the object, or the problem document; may be NULL */
 	char location[CH_ACME_URL_B];
-	char page[CH_ACME_URL_B]; /* PAUSED: what a person has to visit */
+	char page[CH_ACME_URL_B]; /* PAUSED, or account-action-required: what a person has to
+				     visit */
 	struct ch_acme_directory directory;
 	bool replaces_refused; /* NEW_ORDER: the order, if any, replaces nothing for the CA */
 	struct ch_acme_window window; /* these three borrow from doc */

@@ -12,6 +12,8 @@
 #define STATE_MAX_B 8192u
 /* After the CA refused the account: a person has to change something first. */
 #define REFUSED_WAIT_MS (5 * CH_MINUTE_MS)
+/* Orders ask more often: when none does any more, nothing is known. */
+#define MUST_ACT_MS (20 * CH_MINUTE_MS)
 
 void ch_account_load(struct ch_ca *ca)
 {
@@ -89,6 +91,19 @@ static enum ch_acme_fate find_or_make(
 	return ask(ca, http, CH_ACME_NEW_ACCOUNT, ans);
 }
 
+static bool is_to_act(const struct ch_acme_answer *ans)
+{
+	return ans->fate == CH_ACME_ACCOUNT &&
+	       strcmp(ans->err.problem, "account-action-required") == 0;
+}
+
+static void note_must_act(struct ch_account *account, const struct ch_acme_answer *ans)
+{
+	account->must_act_until_ms = ch_now_ms() + MUST_ACT_MS;
+	account->must_act = ans->err;
+	strcpy(account->page, ans->page);
+}
+
 static void note_failure(struct ch_account *account, struct ch_acme_answer *ans)
 {
 	/* Nothing goes on without the account: short at first. */
@@ -98,6 +113,8 @@ static void note_failure(struct ch_account *account, struct ch_acme_answer *ans)
 
 	if (ans->retry_at_ms == 0)
 		ans->retry_at_ms = ch_now_ms() + wait_ms;
+	if (is_to_act(ans) || ans->fate == CH_ACME_PAUSED)
+		note_must_act(account, ans);
 	/* Whatever the CA has against the account, no name is at fault. */
 	if (!is_passing(ans->fate)) {
 		ans->fate = CH_ACME_ACCOUNT;
@@ -155,6 +172,42 @@ void ch_account_forget(struct ch_ca *ca)
 	pthread_mutex_lock(&ca->account.lock);
 	ca->account.ready = false;
 	pthread_mutex_unlock(&ca->account.lock);
+}
+
+void ch_account_note(struct ch_ca *ca, const struct ch_acme_answer *ans)
+{
+	if (!is_to_act(ans))
+		return;
+	pthread_mutex_lock(&ca->account.lock);
+	note_must_act(&ca->account, ans);
+	pthread_mutex_unlock(&ca->account.lock);
+}
+
+void ch_account_acts(struct ch_ca *ca)
+{
+	pthread_mutex_lock(&ca->account.lock);
+	ca->account.must_act_until_ms = 0;
+	pthread_mutex_unlock(&ca->account.lock);
+}
+
+bool ch_account_must_act(struct ch_ca *ca, char *ret_text, size_t text_b)
+{
+	struct ch_account *account = &ca->account;
+	char text[CH_ACME_URL_B + sizeof(account->must_act.detail) + 16];
+	bool must_act;
+
+	/* Somebody is asking, which takes as long as the CA wishes. */
+	if (pthread_mutex_trylock(&account->lock) != 0)
+		return false;
+	must_act = ch_now_ms() < account->must_act_until_ms;
+	if (must_act)
+		(void)snprintf(text, sizeof(text), "%s%s%s%s", account->page[0] ? "Visit " : "",
+			account->page, account->page[0] ? " : " : "", account->must_act.detail);
+	pthread_mutex_unlock(&account->lock);
+	/* Not cut inside of a character. */
+	if (must_act)
+		ch_acme_text(text, ret_text, text_b);
+	return must_act;
 }
 
 bool ch_account_is_refused(struct ch_ca *ca)

@@ -10,6 +10,8 @@
 #define LOOK_MS (20 * CH_SECOND_MS)
 /* A CA that is away for less long is no news. */
 #define CA_LEAST_MS (10 * CH_MINUTE_MS)
+/* A sentence, the CA's words and a page. */
+#define DETAIL_B 1000
 #define SECRET_MAX_B 4096
 #define SECRET_LEAST_B 16
 
@@ -110,14 +112,17 @@ static void add_trouble(
 			      critical ? "critical" : "warning", "detail", detail));
 }
 
-/* An account that is refused, or a CA that has not answered for some time. */
+/* An account that is refused or for which a person must act, or a CA that has not answered for
+ * some time. */
 static void look_at_ca(struct ch_alert_keeper *keeper, size_t at, json_t *list)
 {
 	struct ch_ca *ca = &keeper->issuer->cas[at];
 	int64_t now_ms = ch_mono_ms();
-	char detail[512];
+	char detail[DETAIL_B];
 
-	if (ch_account_is_refused(ca) && ch_account_why(ca, detail, sizeof(detail)))
+	if (ch_account_must_act(ca, detail, sizeof(detail)))
+		add_trouble(list, "account-paused", ca->config->name, true, detail);
+	else if (ch_account_is_refused(ca) && ch_account_why(ca, detail, sizeof(detail)))
 		add_trouble(list, "account-refused", ca->config->name, true, detail);
 	if (!ch_gate_is_closed(&ca->gate) && ch_gate_outages(&ca->gate) == 0) {
 		keeper->closed_since_ms[at] = 0;

@@ -20,6 +20,10 @@ struct ch_account {
 	unsigned failures;   /* of the passing kind, in a row */
 	enum ch_acme_fate fate;
 	struct ch_err err; /* of the last failure */
+	/* A person must act, the CA says, at this page. */
+	int64_t must_act_until_ms; /* unless it is said again; 0: it is not so */
+	struct ch_err must_act;
+	char page[CH_ACME_URL_B]; /* "": none was named */
 };
 
 /* Closed while the CA does not answer, or answers to nobody as it should: some steps that found
@@ -75,6 +79,12 @@ enum ch_acme_fate ch_account_ensure(
 void ch_account_forget(struct ch_ca *ca);
 /* The CA has refused the account, and is not to be asked about it yet. */
 bool ch_account_is_refused(struct ch_ca *ca);
+/* Notes an answer that says that a person must act for the account; others change nothing. */
+void ch_account_note(struct ch_ca *ca, const struct ch_acme_answer *ans);
+/* The CA has given the account an order. */
+void ch_account_acts(struct ch_ca *ca);
+/* Whether a person must act, as far as is known, and why. */
+bool ch_account_must_act(struct ch_ca *ca, char *ret_text, size_t text_b);
 /* What the CA said of the account last; false: nothing. */
 bool ch_account_why(struct ch_ca *ca, char *ret_text, size_t text_b);
 

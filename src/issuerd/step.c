@@ -159,6 +159,7 @@ void ch_step_ca_error(struct ch_step *step, const struct ch_acme_answer *ans)
 		blameless(step, ans, CH_MINUTE_MS);
 		break;
 	case CH_ACME_ACCOUNT:
+		ch_account_note(step->ca, ans);
 		blameless(step, ans, ACCOUNT_WAIT_MS);
 		break;
 	case CH_ACME_PAUSED:

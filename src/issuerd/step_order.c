@@ -53,6 +53,7 @@ void ch_step_order(struct ch_step *step)
 		ch_step_ca_error(step, &ans);
 		return;
 	}
+	ch_account_acts(step->ca);
 	/* The CA may hand out an order that it has already, but not one that was finalized
 	 * with a CSR that we do not have. */
 	if ((ans.order.status != CH_ACME_PENDING && ans.order.status != CH_ACME_READY) ||

@@ -9,9 +9,8 @@
 #define RETRY_LEAST_MS CH_MINUTE_MS
 #define RETRY_MOST_MS CH_HOUR_MS
 #define ENDED_MS (7 * CH_DAY_MS)
-#define DANGER_PERCENT 10
 /* A tenth of the longest lifetime that any CA gives, and more. */
-#define LOOK_AHEAD_MS (40 * CH_DAY_MS)
+#define LONGEST_DANGER_MS (40 * CH_DAY_MS)
 
 #define COLUMNS                                                                                \
 	"id, kind, subject, source, severity, detail, opened_at, seen_at, closed_at, tries"
@@ -64,6 +63,8 @@ static int close_unseen(struct ch_work *w, const char *source)
 /* What has changed since then is told all the same. */
 static int note_told(struct ch_work *w, const struct ch_store_told *told)
 {
+	const char *severity = told->critical ? "critical" : "warning";
+	int64_t again_ms = 0;
 	int64_t tries;
 	int rc;
 
@@ -71,21 +72,19 @@ static int note_told(struct ch_work *w, const struct ch_store_told *told)
 		return ch_db_run(w->db,
 			"UPDATE alert SET tell_at = NULL WHERE id = ? "
 			"AND (closed_at IS NOT NULL) = ? AND severity = ?",
-			"ilt", told->id, (int64_t)told->closed,
-			told->critical ? "critical" : "warning");
+			"ilt", told->id, (int64_t)told->closed, severity);
 	rc = ch_db_get_i64(
 		w->db, &tries, "SELECT tries FROM alert WHERE id = ?", "i", told->id);
 	if (rc)
 		return rc == CH_ENOTFOUND ? CH_OK : rc;
-	if (tries + 1 >= CH_STORE_ALERT_TRIES_MAX)
-		return ch_db_run(w->db,
-			"UPDATE alert SET tell_at = NULL, tries = tries + 1 WHERE id = ?", "i",
-			told->id);
+	/* 0 is bound as NULL: it is not told any more. */
+	if (tries + 1 < CH_STORE_ALERT_TRIES_MAX)
+		again_ms =
+			w->now + ch_doubling_ms(RETRY_LEAST_MS, (uint64_t)tries, RETRY_MOST_MS);
 	return ch_db_run(w->db,
 		"UPDATE alert SET tell_at = ?, tries = tries + 1 WHERE id = ? "
-		"AND (closed_at IS NOT NULL) = ?",
-		"iil", w->now + ch_doubling_ms(RETRY_LEAST_MS, (uint64_t)tries, RETRY_MOST_MS),
-		told->id, (int64_t)told->closed);
+		"AND (closed_at IS NOT NULL) = ? AND severity = ?",
+		"zilt", again_ms, told->id, (int64_t)told->closed, severity);
 }
 
 static int lease(struct ch_work *w, struct ch_op_alerts *in)
@@ -163,29 +162,47 @@ int ch_sql_list_alerts(struct ch_store *base, bool closed_too, size_t limit,
 	return rc;
 }
 
+/* By a danger time of each: those of short lifetimes, which end sooner, stand before none. */
 static int read_danger(
 	struct ch_db *db, struct ch_arena *arena, int64_t now, struct ch_store_danger *danger)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
-		"SELECT l.name, l.not_after, l.not_after - ?1 < (l.not_after - c.not_before) / "
-		"100 * ?2 "
-		"FROM (SELECT name, not_after, cert FROM name WHERE not_after > ?3 AND "
-		"not_after < ?4 "
-		"AND state NOT IN ('paused', 'moved') ORDER BY not_after LIMIT ?5) l "
-		"JOIN cert c ON c.version = l.cert ORDER BY l.not_after",
-		"iiiii", now, (int64_t)DANGER_PERCENT, now - ENDED_MS, now + LOOK_AHEAD_MS,
+		"SELECT name, not_after FROM name WHERE danger_at IS NOT NULL "
+		"AND state NOT IN ('paused', 'moved') AND danger_at > ?1 AND danger_at < ?2 "
+		"AND not_after > ?3 LIMIT ?4",
+		"iiii", now - ENDED_MS - LONGEST_DANGER_MS, now, now - ENDED_MS,
 		(int64_t)CH_STORE_DANGER_MAX);
 
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
+		int64_t ends_ms = ch_db_i64(stmt, 1);
+
 		rc = CH_OK;
-		if (!(int)ch_db_i64(stmt, 2))
+		if (danger->n++ && ends_ms >= danger->ends_ms)
 			continue;
-		if (danger->n++ == 0) {
-			danger->name = ch_db_text(arena, stmt, 0, &rc);
-			danger->ends_ms = ch_db_i64(stmt, 1);
-		}
+		danger->name = ch_db_text(arena, stmt, 0, &rc);
+		danger->ends_ms = ends_ms;
 	}
+	return rc;
+}
+
+static int read_paused(struct ch_db *db, struct ch_arena *arena, struct ch_store_danger *danger)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(db, &stmt,
+		"SELECT p.n, n.name, n.detail FROM (SELECT count(*) AS n, min(name) AS least "
+		"FROM (SELECT name FROM name WHERE state = 'paused' AND code = 'ca-paused' "
+		"ORDER BY name LIMIT ?) l) p JOIN name n ON n.name = p.least",
+		"i", (int64_t)CH_STORE_DANGER_MAX);
+
+	if (!rc)
+		rc = ch_db_step(db, stmt);
+	if (rc <= 0)
+		return rc;
+	rc = CH_OK;
+	danger->paused = ch_db_u64(stmt, 0);
+	danger->paused_name = ch_db_text(arena, stmt, 1, &rc);
+	danger->paused_detail = ch_db_text(arena, stmt, 2, &rc);
 	return rc;
 }
 
@@ -200,6 +217,8 @@ int ch_sql_get_danger(
 		return rc;
 	memset(ret_danger, 0, sizeof(*ret_danger));
 	rc = read_danger(db, arena, ch_now_ms(), ret_danger);
+	if (!rc)
+		rc = read_paused(db, arena, ret_danger);
 	ch_sql_read_end(store, db);
 	return rc;
 }

@@ -156,10 +156,12 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 	int rc = ch_db_run(w->db,
 		"UPDATE name SET cert = ?1, prev_cert = cert, not_after = ?2, version = ?1, "
 		"next_at = ?3, failures = 0, state = ?4, updated_at = ?5, cert_key = ?7, "
-		"standby_cert = nullif(standby_cert, ?8) WHERE name = ?6",
-		"iiitittz", pub->in->id, pub->in->not_after_ms, pub->renew_at,
+		"standby_cert = nullif(standby_cert, ?8), danger_at = ?9 WHERE name = ?6",
+		"iiitittzi", pub->in->id, pub->in->not_after_ms, pub->renew_at,
 		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key),
-		(int64_t)pub->rollback);
+		(int64_t)pub->rollback,
+		pub->in->not_after_ms - (pub->in->not_after_ms - pub->in->not_before_ms) / 100 *
+						CH_STORE_DANGER_PERCENT);
 	struct ch_name_row now;
 
 	/* Was it kept until this one was there?  One that is put back is not what was awaited.

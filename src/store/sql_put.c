@@ -101,7 +101,8 @@ static int move_name(struct ch_work *w, const struct ch_name_row *row, const cha
 	if (!rc)
 		rc = ch_db_run(w->db,
 			"UPDATE name SET pool = ?1, version = ?2, order_id = NULL, solo = 0, "
-			"cert = NULL, prev_cert = NULL, not_after = NULL, failures = 0, "
+			"cert = NULL, prev_cert = NULL, not_after = NULL, danger_at = NULL, "
+			"failures = 0, "
 			"second_cert = NULL, second_prev = NULL, second_failures = 0, "
 			"standby_cert = NULL, standby_at = NULL, standby_failures = 0, "
 			"second_at = iif(state = 'paused' OR keys NOT LIKE '%+rsa', NULL, ?3), "

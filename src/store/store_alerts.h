@@ -76,13 +76,21 @@ CH_MUST int ch_store_list_alerts(struct ch_store *store, bool closed_too, size_t
 	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n);
 
 #define CH_STORE_DANGER_MAX 10000
+#define CH_STORE_DANGER_PERCENT 10
 struct ch_store_danger {
-	uint64_t n;	  /* certificates with under a tenth of their lifetime left, of the
-			   * CH_STORE_DANGER_MAX that end first */
-	const char *name; /* of the first */
-	int64_t ends_ms;  /* the first; may have passed */
+	/* Certificates with under a tenth of their lifetime left; so many are counted at most.
+	 */
+	uint64_t n;
+	const char *name; /* of the one of these that ends first */
+	int64_t ends_ms;  /* may have passed */
+	/* Names that the CA has paused for our account until a person acts; so many are counted
+	 * at most. */
+	uint64_t paused;
+	const char *paused_name;   /* of one of them */
+	const char *paused_detail; /* its reason, with the page to visit */
 };
-/* Names that are paused or moved do not count, nor what ended over a week ago. */
+/* Costs what is counted.  In danger is no name that is paused or moved, nor one whose
+ * certificate ended over a week ago. */
 CH_MUST int ch_store_get_danger(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_danger *ret_danger);
 

@@ -88,6 +88,13 @@ static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct c
 			"and were not renewed; the first, %s, ends at %s.",
 			danger.n, danger.n == CH_STORE_DANGER_MAX ? " or more" : "",
 			danger.name, ch_time_str(danger.ends_ms, when));
+	if (danger.paused)
+		add(t, "account-paused", "", false,
+			"%" PRIu64
+			"%s names are paused by the CA for our account until a person acts: "
+			"`certherd domain list --state paused`. The first, %s: %s",
+			danger.paused, danger.paused == CH_STORE_DANGER_MAX ? " or more" : "",
+			danger.paused_name, danger.paused_detail);
 	failed = status.names[CH_NAME_FAILED];
 	if (failed > FAILING_LEAST && failed * 100 > status.names_total * FAILING_PERCENT)
 		add(t, "names-failing", "", false,

@@ -20,7 +20,8 @@
 	X("canary-stuck")                                                                      \
 	X("feed-frozen")                                                                       \
 	X("ca-out-of-order")                                                                   \
-	X("account-refused")
+	X("account-refused")                                                                   \
+	X("account-paused")
 
 struct ch_troubles {
 	struct ch_arena *arena;

@@ -227,6 +227,17 @@ void sim_new_order(struct sim_req *req, struct sim_reply *reply)
 	json_t *profile;
 
 	SIM_NEED(order);
+	if (sim_bool(sim, "account", "must_act")) {
+		json_t *doc = sim_problem_json(
+			403, "userActionRequired", "The terms of service have changed");
+
+		json_object_set_new(
+			doc, "instance", json_string("https://casim.example/terms"));
+		sim_reply_json(reply, 403, doc);
+		reply->type = "application/problem+json";
+		order_free(order);
+		return;
+	}
 	if (!prepare(req, order, &profile, reply)) {
 		order_free(order);
 		return;

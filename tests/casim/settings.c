@@ -10,7 +10,7 @@ static const char defaults[] =
 	" 'challenges': {'offered': ['http-01', 'tls-alpn-01', 'dns-01'],"
 	"  'issuer_domain': 'casim.example'},"
 	" 'reuse': {'orders': true, 'authorizations': true},"
-	" 'account': {'contact_required': false},"
+	" 'account': {'contact_required': false, 'must_act': false},"
 	" 'eab': {'required': false, 'single_use': true, 'keys': {}},"
 	" 'finalize': {'processing_ms': 0, 'retry_after': 3},"
 	" 'poll': {'retry_after': null},"

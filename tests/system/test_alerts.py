@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from lab import herd, pebble, ports, wait
+from lab import casim, herd, pebble, ports, wait
 
 SECRET = "a secret of some length\n"
 
@@ -131,3 +131,47 @@ def test_a_secret_that_others_can_read_is_refused(make_site, tmp_path):
     issuer = site.herd.start("issuer")
     wait.until(lambda: not issuer.is_alive(), "the issuer refuses to start", 20)
     assert "secret" in issuer.log()
+
+
+@pytest.fixture
+def told_by_casim(told, make_site):
+    """make(): (site, receiver, the CA), whose answers can be chosen."""
+    cas = []
+
+    def make():
+        folder = make_site().folder
+        ca = casim.Casim(folder / "casim", ports.free_port(), validation={"always_valid": True})
+        cas.append(ca.start())
+        site, receiver, _ = told(issuer={"directory": ca.directory, "directory_ca": ca.api_ca,
+                                         "roots": ca.root})
+        return site, receiver, ca
+
+    yield make
+    for ca in cas:
+        ca.stop()
+
+
+def test_a_name_that_the_ca_has_paused_is_told_with_the_page_to_visit(told_by_casim):
+    site, receiver, ca = told_by_casim()
+    ca.ask("/names", {"paused.example.com": {"paused": True}})
+    site.go_live("good.example.com")
+    site.add("paused.example.com")
+    site.herd.wait_state("paused.example.com", "paused")
+    wait.until(lambda: receiver.alerts("account-paused"), "somebody is told", 60)
+    alert = receiver.alerts("account-paused")[0]
+    assert alert["severity"] == "warning"
+    assert "paused.example.com" in alert["detail"]
+    assert re.search(r"Visit https://casim\.example/sfe/v1/unpause\?jwt=\S+", alert["detail"])
+    assert not receiver.alerts("account-refused")
+
+
+def test_that_a_person_must_act_for_the_account_is_told_with_the_page(told_by_casim):
+    site, receiver, ca = told_by_casim()
+    site.go_live("before.example.com")
+    ca.ask("/settings", {"account": {"must_act": True}})
+    site.add("terms.example.com")
+    wait.until(lambda: receiver.alerts("account-paused"), "somebody is told", 60)
+    alert = receiver.alerts("account-paused")[0]
+    assert alert["severity"] == "critical" and "https://casim.example/terms" in alert["detail"]
+    assert not receiver.alerts("account-refused")
+    assert site.herd.domain("terms.example.com")["state"] != "failed"

@@ -145,6 +145,28 @@ static void a_limit_without_time_but_with_a_page_is_a_pause(void **state)
 	assert_int_equal(ans.err.actor, CH_ACTOR_PLATFORM);
 }
 
+static void what_a_person_must_visit_for_the_account_is_told(void **state)
+{
+	static const struct {
+		const char *instance;
+		const char *page;
+	} cases[] = {{"\"https://ca.example/terms\"", "https://ca.example/terms"},
+		{"\"http://ca.example/terms\"", ""}, {"\"https://\\u001b\"", ""}, {"7", ""}};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(cases); i++) {
+		char body[300];
+		struct script_turn turn = {.status = 403, .headers = {PROBLEM}, .body = body};
+
+		snprintf(body, sizeof(body),
+			"{\"type\":\"" URN "userActionRequired\",\"detail\":\"New terms\","
+			"\"instance\":%s}",
+			cases[i].instance);
+		assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_ACCOUNT);
+		assert_string_equal(ans.page, cases[i].page);
+		assert_string_equal(ans.err.problem, "account-action-required");
+	}
+}
+
 static void a_limit_whose_page_cannot_be_visited_is_only_a_limit(void **state)
 {
 	static const char *const details[] = {"see https://.", "https://?x", "http://ca/x"};
@@ -280,6 +302,7 @@ int main(void)
 		T(a_rate_limit_waits_for_its_time),
 		T(a_limit_without_time_but_with_a_page_is_a_pause),
 		T(a_limit_whose_page_cannot_be_visited_is_only_a_limit),
+		T(what_a_person_must_visit_for_the_account_is_told),
 		T(which_limit_it_is_follows_from_the_words),
 		T(the_page_to_visit_is_a_url_and_nothing_else),
 		T(objects_that_are_gone_are_told_from_refusals),

@@ -211,6 +211,21 @@ static void what_became_worse_in_the_same_report_is_told(void **state)
 	assert_int_equal(see(fx, "i1", true, true)->n_tell, 1);
 }
 
+static void what_became_worse_while_the_warning_could_not_be_told_is_told_at_once(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *warning = see(fx, "i1", false, true);
+	struct ch_op_alerts *out = say_told(fx, &warning->tell[0], true, true, true);
+
+	assert_int_equal(out->n_tell, 1);
+	assert_string_equal(out->tell[0].severity, "critical");
+	assert_int_equal(out->tell[0].tries, 0);
+	/* What fails now is tried again later, as ever. */
+	assert_int_equal(say_told(fx, &out->tell[0], true, true, true)->n_tell, 0);
+	test_now_ms += CH_MINUTE_MS;
+	assert_int_equal(see(fx, "i1", true, true)->n_tell, 1);
+}
+
 /* ---- nobody is told while neither hook nor webhook is configured ---- */
 
 static void what_was_over_before_anybody_was_to_be_told_is_not_told(void **state)
@@ -222,6 +237,85 @@ static void what_was_over_before_anybody_was_to_be_told_is_not_told(void **state
 	see_nothing(fx, "i1", false);
 	test_now_ms += 30 * CH_DAY_MS; /* the webhook is configured now */
 	assert_int_equal(see_nothing(fx, "i1", true)->n_tell, 0);
+}
+
+/* ---- what alerts are made of ---- */
+
+static struct ch_store_danger danger(struct fixture *fx)
+{
+	struct ch_store_danger found;
+
+	assert_ok(ch_store_get_danger(fx->store, fx->arena, &found));
+	return found;
+}
+
+static void issue(struct fixture *fx, const char *name, int64_t lifetime_ms)
+{
+	struct ch_store_order *order;
+	struct ch_op_publish *publication;
+
+	fx_add(fx, name);
+	order = fx_lease_one(fx);
+	fx_seal(fx, order);
+	publication = fx_publication(fx, order, 1);
+	publication->not_before_ms = test_now_ms;
+	publication->not_after_ms = test_now_ms + lifetime_ms;
+	publication->renew_at_ms = publication->not_after_ms;
+	assert_ok(fx_publish(fx, publication));
+	fx_finish(fx, order);
+}
+
+static void a_certificate_is_in_danger_in_the_last_tenth_of_its_own_lifetime(void **state)
+{
+	struct fixture *fx = *state;
+	int64_t begin_ms = test_now_ms;
+
+	issue(fx, "long.example", 90 * CH_DAY_MS);
+	assert_int_equal(danger(fx).n, 0);
+	test_now_ms = begin_ms + 80 * CH_DAY_MS;
+	issue(fx, "short.example", 6 * CH_DAY_MS);
+	test_now_ms = begin_ms + 81 * CH_DAY_MS;
+	assert_int_equal(danger(fx).n, 0);
+	test_now_ms++;
+	/* The short one ends first, and is in no danger yet. */
+	assert_int_equal(danger(fx).n, 1);
+	assert_string_equal(danger(fx).name, "long.example");
+	assert_int_equal(danger(fx).ends_ms, begin_ms + 90 * CH_DAY_MS);
+	test_now_ms = begin_ms + 86 * CH_DAY_MS;
+	assert_int_equal(danger(fx).n, 2);
+	assert_string_equal(danger(fx).name, "short.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "short.example"));
+	assert_int_equal(danger(fx).n, 1);
+	/* What ended long ago is nobody's news. */
+	test_now_ms = begin_ms + 97 * CH_DAY_MS + 1;
+	assert_int_equal(danger(fx).n, 0);
+}
+
+static void names_that_the_ca_has_paused_are_found(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+	const struct ch_store_outcome outcome = {.name = "paused.example",
+		.state = CH_NAME_PAUSED,
+		.failed = true,
+		.reason = {
+			"ca-paused", "Visit https://ca.example/unpause.", CH_ACTOR_PLATFORM}};
+
+	fx_add(fx, "people.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "people.example"));
+	assert_int_equal(danger(fx).paused, 0);
+	fx_add(fx, "paused.example");
+	order = fx_lease_one(fx);
+	patch = fx_step(order, CH_ORDER_FAILED);
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+	assert_int_equal(danger(fx).paused, 1);
+	assert_string_equal(danger(fx).paused_name, "paused.example");
+	assert_non_null(strstr(danger(fx).paused_detail, "https://ca.example/unpause"));
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "paused.example"));
+	assert_int_equal(danger(fx).paused, 0);
 }
 
 #define ALERT_TEST(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
@@ -237,7 +331,11 @@ int main(void)
 		ALERT_TEST(its_end_is_told_with_tries_of_its_own),
 		ALERT_TEST(that_the_beginning_was_told_is_not_its_end),
 		ALERT_TEST(what_became_worse_meanwhile_is_told),
+		ALERT_TEST(
+			what_became_worse_while_the_warning_could_not_be_told_is_told_at_once),
 		ALERT_TEST(what_became_worse_in_the_same_report_is_told),
+		ALERT_TEST(a_certificate_is_in_danger_in_the_last_tenth_of_its_own_lifetime),
+		ALERT_TEST(names_that_the_ca_has_paused_are_found),
 		ALERT_TEST(what_was_over_before_anybody_was_to_be_told_is_not_told),
 	};
 

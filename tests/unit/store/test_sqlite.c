@@ -292,6 +292,11 @@ static void no_frequent_query_scans_a_table(void **state)
 		"at LIMIT 1",
 		"SELECT version FROM cert WHERE ari_ca = 'x' AND ari_next IS NOT NULL "
 		"AND ari_next <= 1 ORDER BY ari_next LIMIT 5",
+		"SELECT name, not_after FROM name WHERE danger_at IS NOT NULL "
+		"AND state NOT IN ('paused', 'moved') AND danger_at > 1 AND danger_at < 9 "
+		"AND not_after > 1 LIMIT 5",
+		"SELECT name FROM name WHERE state = 'paused' AND code = 'ca-paused' "
+		"ORDER BY name LIMIT 5",
 		"SELECT slot, n FROM renewal_slot WHERE slot >= 1 AND slot < 9",
 	};
 	sqlite3 *db;
@@ -316,11 +321,47 @@ static void no_frequent_query_scans_a_table(void **state)
 	sqlite3_close(db);
 }
 
+static void issue_for(struct fixture *fx, const char *name, int64_t lifetime_ms)
+{
+	struct ch_store_order *order;
+	struct ch_op_publish *publication;
+
+	fx_add(fx, name);
+	order = fx_lease_one(fx);
+	fx_seal(fx, order);
+	publication = fx_publication(fx, order, 1);
+	publication->not_before_ms = test_now_ms;
+	publication->not_after_ms = publication->renew_at_ms = test_now_ms + lifetime_ms;
+	assert_ok(fx_publish(fx, publication));
+	fx_finish(fx, order);
+}
+
+static void who_is_in_danger_is_seen_behind_many_that_end_sooner_and_are_healthy(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_danger danger;
+
+	issue_for(fx, "long.example", 90 * CH_DAY_MS);
+	test_now_ms += 82 * CH_DAY_MS;
+	issue_for(fx, "short.example", 6 * CH_DAY_MS);
+	close_store(fx);
+	run_sql(fx, "CREATE TEMP TABLE many AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+		    "SELECT i + 1 FROM n WHERE i < 10001) SELECT name.*, i FROM name, n "
+		    "WHERE name = 'short.example'; "
+		    "UPDATE many SET name = 'short' || i || '.example'; "
+		    "ALTER TABLE many DROP COLUMN i; INSERT INTO name SELECT * FROM many");
+	assert_ok(open_again(fx));
+	assert_ok(ch_store_get_danger(fx->store, fx->arena, &danger));
+	assert_int_equal(danger.n, 1);
+	assert_string_equal(danger.name, "long.example");
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 	const struct CMUnitTest tests[] = {
 		T(files_are_private),
+		T(who_is_in_danger_is_seen_behind_many_that_end_sooner_and_are_healthy),
 		T(a_second_process_is_refused),
 		T(only_one_of_two_that_start_at_once_makes_the_schema),
 		T(a_newer_schema_is_refused_with_a_reason),
