@@ -48,6 +48,9 @@ const struct ch_store_pace *ch_pace_of(
 CH_MUST int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 	const struct ch_pace_order *order, bool in_turn, size_t *ret_at,
 	enum ch_pace_verdict *ret_verdict);
+/* Whether one of the accounts can be used now, as far as its own limit goes. */
+CH_MUST int ch_pace_any_ready(
+	struct ch_work *w, const struct ch_pace_list *paces, bool *ret_ready);
 /* A name whose list has no CA of the lease's: it waits, and its row says so. */
 CH_MUST int ch_pace_refuse(struct ch_work *w, const struct ch_pace_order *order);
 /* The same, for another reason that is the operator's to mend. */
@@ -61,6 +64,9 @@ CH_MUST int ch_pace_learn(
 	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
 /* The name waits for no turn any more. */
 CH_MUST int ch_pace_forget(struct ch_work *w, const char *name);
+/* The order begins again, and the CA will count a new one: takes another token of its account,
+ * also one that is not there yet.  *ret_at_ms: when it is. */
+CH_MUST int ch_pace_again(struct ch_work *w, uint64_t order_id, int64_t *ret_at_ms);
 /* The order was given up before the CA was asked: its tokens are there again. */
 CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id);
 /* When ch_pace_turn could have something: INT64_MAX: nothing waits. */

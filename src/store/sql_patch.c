@@ -134,12 +134,15 @@ static int write_order(
 	return rc;
 }
 
-static int give_back(struct ch_work *w, const struct ch_op_patch *patch)
+/* least_ms: not due before that. */
+static int give_back(struct ch_work *w, const struct ch_op_patch *patch, int64_t least_ms)
 {
 	int64_t next_at = patch->next_at_ms ? patch->next_at_ms : w->now;
 
 	if (patch->keep_lease)
 		return CH_OK;
+	if (next_at < least_ms)
+		next_at = least_ms;
 	ch_work_due(w, next_at);
 	return ch_db_run(w->db,
 		"UPDATE orders SET next_at = ?, lease_issuer = NULL, lease_until = NULL "
@@ -417,6 +420,7 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 {
 	struct ch_order_row order;
 	enum ch_order_state after;
+	int64_t least_ms = w->now;
 	int rc = ch_order_row_load(w->db, patch->id, &order);
 
 	if (rc == CH_ENOTFOUND)
@@ -435,6 +439,8 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 	rc = check(w, patch, &order);
 	if (!rc && after == CH_ORDER_FAILED && never_asked(patch, &order))
 		rc = ch_pace_refund(w, patch->id);
+	if (!rc && after == CH_ORDER_NEW && order.state != CH_ORDER_NEW)
+		rc = ch_pace_again(w, patch->id, &least_ms);
 	if (!rc && patch->limited.account)
 		rc = ch_pace_learn(w, patch->id, &patch->limited);
 	if (!rc)
@@ -448,7 +454,7 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 	if (!rc)
 		rc = after == CH_ORDER_DONE || after == CH_ORDER_FAILED
 			     ? end_order(w, patch->id)
-			     : give_back(w, patch);
+			     : give_back(w, patch, least_ms);
 	if (!rc)
 		rc = ch_work_order_answer(w, patch->id, &patch->answer);
 	return rc ? rc : wake_if_released(w, patch, after);

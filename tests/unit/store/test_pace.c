@@ -392,6 +392,67 @@ static void full_buckets_are_forgotten(void **state)
 	assert_int_equal(op.u.housekeep.removed, 3);
 }
 
+static void an_order_that_begins_again_takes_a_token_of_its_account(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("4/4h", "5/7d", "none");
+	struct ch_store_limits limits;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	add(fx, "one.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, &order), 1);
+	for (int left = 2; left > 0; left--) {
+		patch = fx_step(order, CH_ORDER_ORDERED);
+		patch.keep_lease = true;
+		assert_ok(fx_patch(fx, &patch));
+		patch = fx_step(order, CH_ORDER_NEW);
+		assert_ok(fx_patch(fx, &patch));
+		assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+		assert_int_equal(limits.n_buckets, 2);
+		assert_int_equal(limits.buckets[0].left, left - 1);
+		/* What counts certificates has none more. */
+		assert_int_equal(limits.buckets[1].left, 3);
+		assert_int_equal(lease(fx, &pace, 10, &order), 1);
+	}
+	/* Without a token it is not due before there is one. */
+	patch = fx_step(order, CH_ORDER_ORDERED);
+	patch.keep_lease = true;
+	assert_ok(fx_patch(fx, &patch));
+	patch = fx_step(order, CH_ORDER_NEW);
+	assert_ok(fx_patch(fx, &patch));
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_int_equal(fx_get_order(fx, order->id).next_at_ms, START_MS + CH_HOUR_MS);
+	test_now_ms += CH_HOUR_MS;
+	assert_int_equal(lease(fx, &pace, 10, &order), 1);
+	/* One that the CA has not seen yet took its own when it was made. */
+	patch = fx_step(order, CH_ORDER_NEW);
+	assert_ok(fx_patch(fx, &patch));
+	assert_int_equal(fx_get_order(fx, order->id).next_at_ms, test_now_ms);
+}
+
+static void no_issuer_blocks_a_bucket_for_years(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace evil = pace_of("1/366d", "none", "none");
+	struct ch_store_pace pace = pace_of("10/10h", "none", "none");
+
+	add(fx, "one.example", "t");
+	assert_int_equal(lease(fx, &evil, 10, NULL), 1);
+	add(fx, "two.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	test_now_ms += CH_STORE_LEARN_MAX_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	/* Nine of ten are kept to: the first comes back an hour later. */
+	test_now_ms += CH_HOUR_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	/* What is within a limit of its own is not touched. */
+	add(fx, "three.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	test_now_ms += CH_HOUR_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+}
+
 static const struct ch_forecast_item *item_of(
 	const struct ch_store_queue *queue, const char *name)
 {
@@ -490,6 +551,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fx_setup, fx_teardown)
 		TEST(no_limit_holds_nobody_up),
 		TEST(an_account_gets_what_its_bucket_has),
+		TEST(an_order_that_begins_again_takes_a_token_of_its_account),
+		TEST(no_issuer_blocks_a_bucket_for_years),
 		TEST(turns_come_as_foretold),
 		TEST(names_of_a_full_domain_are_foretold_their_own_time),
 		TEST(who_is_not_limited_is_foretold_now),

@@ -1,0 +1,155 @@
+/* Whose turn it is among those who wait for an account: store/pace.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sql_pace.h"
+
+/* The lists of those who wait, one after the other: *ret_cas is the first from this text on. */
+static int next_cas(struct ch_work *w, const char *from, char ret_cas[CH_STORE_CAS_TEXT_B])
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT cas FROM turn WHERE n > 0 AND cas >= ? ORDER BY cas LIMIT 1", "t",
+		from);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	ch_db_copy(stmt, 0, ret_cas, CH_STORE_CAS_TEXT_B, &rc);
+	return rc;
+}
+
+struct turn {
+	int64_t class;
+	int64_t served;
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	char cas[CH_STORE_CAS_TEXT_B];
+};
+
+/* Whose turn it is among those with this list, of this class or a less urgent one; *turn stays
+ * when it is another one's before. */
+static int look_at_line(
+	struct ch_work *w, const char *cas, enum ch_class class, struct turn *turn)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT class, served, tenant FROM turn WHERE n > 0 AND cas = ? "
+		"AND class >= ? ORDER BY class, served, tenant LIMIT 1",
+		"ti", cas, (int64_t) class);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc;
+	rc = CH_OK;
+	if (ch_db_i64(stmt, 0) > turn->class ||
+		(ch_db_i64(stmt, 0) == turn->class && ch_db_i64(stmt, 1) >= turn->served))
+		return CH_OK;
+	turn->class = ch_db_i64(stmt, 0);
+	turn->served = ch_db_i64(stmt, 1);
+	ch_db_copy(stmt, 2, turn->tenant, sizeof(turn->tenant), &rc);
+	strcpy(turn->cas, cas);
+	return rc;
+}
+
+/* Of the lines whose accounts have a token: those of the others keep nobody waiting. */
+static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, enum ch_class class,
+	struct turn *ret_turn)
+{
+	char cas[CH_STORE_CAS_TEXT_B] = "";
+	char from[CH_STORE_CAS_TEXT_B + 1] = "";
+	int rc;
+
+	*ret_turn = (struct turn){.class = INT64_MAX};
+	while ((rc = next_cas(w, from, cas)) == CH_OK) {
+		struct ch_pace_list paces;
+		bool ready = true;
+
+		ch_pace_list(lease, cas, &paces);
+		/* Without one of its CAs a name is told so. */
+		if (paces.n)
+			rc = ch_pace_any_ready(w, &paces, &ready);
+		if (!rc && ready)
+			rc = look_at_line(w, cas, class, ret_turn);
+		if (rc)
+			return rc;
+		snprintf(from, sizeof(from), "%s\x01", cas);
+	}
+	if (rc != CH_ENOTFOUND)
+		return rc;
+	return ret_turn->class == INT64_MAX ? CH_ENOTFOUND : CH_OK;
+}
+
+/* Once in CH_SCHED_SHARE turns: whose it is of the less urgent ones. */
+static int find_share(
+	struct ch_work *w, const struct ch_op_lease *lease, int64_t number, struct turn *turn)
+{
+	struct turn found[CH_CLASS_COUNT];
+	struct turn next = *turn;
+	unsigned waiting = 0;
+	int rc = CH_OK;
+
+	while (rc == CH_OK && next.class >= 0 && next.class < CH_CLASS_COUNT) {
+		found[next.class] = next;
+		waiting |= 1u << next.class;
+		rc = next.class + 1 < CH_CLASS_COUNT
+			     ? find_turn(w, lease, (enum ch_class)(next.class + 1), &next)
+			     : CH_ENOTFOUND;
+	}
+	if (rc == CH_ENOTFOUND)
+		rc = CH_OK;
+	if (!rc && waiting)
+		*turn = found[ch_sched_class(waiting, (uint64_t)number)];
+	return rc;
+}
+
+static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct turn *ret_turn)
+{
+	int64_t number = 0;
+	int rc = find_turn(w, lease, CH_CLASS_DANGER, ret_turn);
+
+	if (!rc) {
+		rc = ch_db_get_i64(
+			w->db, &number, "SELECT n FROM counter WHERE key = 'turns'", "");
+		rc = rc == CH_ENOTFOUND ? CH_OK : rc;
+	}
+	if (!rc && number % CH_SCHED_SHARE == CH_SCHED_SHARE - 1)
+		rc = find_share(w, lease, number, ret_turn);
+	return rc ? rc
+		  : ch_db_run(w->db,
+			    "INSERT INTO counter VALUES ('turns', 1) "
+			    "ON CONFLICT (key) DO UPDATE SET n = counter.n + 1",
+			    "");
+}
+
+int ch_pace_turn(
+	struct ch_work *w, const struct ch_op_lease *lease, char ret_name[CH_NAME_MAX + 1])
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	struct turn turn;
+	int rc = take_turn(w, lease, &turn);
+
+	if (!rc)
+		rc = ch_db_query(w->db, &stmt,
+			"SELECT name FROM waiting WHERE class = ? AND tenant = ? AND cas = ? "
+			"ORDER BY since, name LIMIT 1",
+			"itt", turn.class, turn.tenant, turn.cas);
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ENOTFOUND;
+	rc = CH_OK;
+	ch_db_copy(stmt, 0, ret_name, CH_NAME_MAX + 1, &rc);
+	ch_db_reset_p(&stmt);
+	stmt = NULL;
+	if (!rc)
+		rc = ch_pace_forget(w, ret_name);
+	w->tx.changed = true;
+	return rc ? rc
+		  : ch_db_run(w->db,
+			    "UPDATE turn SET served = ? WHERE class = ? AND tenant = ? "
+			    "AND cas = ?",
+			    "iitt", ch_work_id(w), turn.class, turn.tenant, turn.cas);
+}
