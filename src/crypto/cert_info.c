@@ -7,21 +7,41 @@
 #include "crypto/cert.h"
 #include "crypto/keys.h"
 #include "crypto/ossl.h"
+#include "crypto/quick.h"
 
 #define SERIAL_MAX_B 39 /* fits ch_cert_info.serial; RFC 5280 allows 20 */
+
+static int read_der(OSSL_LIB_CTX *ctx, const uint8_t *der, size_t len, X509 **ret_cert)
+{
+	CH_CLEANUP(X509_free_p) X509 *cert = X509_new_ex(ctx, NULL);
+	const unsigned char *at = der;
+
+	/* On failure OpenSSL frees what it was given. */
+	if (!cert || !d2i_X509(&cert, &at, (long)len) || at != der + len)
+		return CH_EPROTO;
+	*ret_cert = TAKE_PTR(cert);
+	return CH_OK;
+}
 
 int ch_cert_from_der(const uint8_t *der, size_t len, X509 **ret_cert, struct ch_err *err)
 {
 	CH_CLEANUP(X509_free_p) X509 *cert = NULL;
-	const unsigned char *at = der;
+	OSSL_LIB_CTX *quick = ch_quick_ctx();
+	int rc;
 
 	if (len == 0 || len > CH_CERT_DER_MAX_B)
 		return ch_err_set(err, CH_EPROTO, "cert-parse",
 			"a certificate of %zu bytes; at most %u are taken", len,
 			CH_CERT_DER_MAX_B);
-	cert = d2i_X509(NULL, &at, (long)len);
-	if (!cert || at != der + len)
-		return ch_ossl_err(err, CH_EPROTO, "cert-parse", "not a certificate in DER");
+	rc = read_der(quick, der, len, &cert);
+	/* A kind of key that is rare. */
+	if (rc == CH_OK && quick && !X509_get0_pubkey(cert)) {
+		X509_free(TAKE_PTR(cert));
+		ERR_clear_error();
+		rc = read_der(NULL, der, len, &cert);
+	}
+	if (rc)
+		return ch_ossl_err(err, rc, "cert-parse", "not a certificate in DER");
 	*ret_cert = TAKE_PTR(cert);
 	return CH_OK;
 }
