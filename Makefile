@@ -45,7 +45,7 @@ fuzz: ## fuzz every target for SECONDS=60 each; TARGETS="api seal": only these
 	tools/fuzz.sh $(or $(SECONDS),60) $(TARGETS)
 
 bench: all ## figures and their limits; SUITE="seal start": some; results in bench/results/
-	tools/install-deps.sh build demo check
+	tools/install-deps.sh build demo check $(if $(filter issue_peers,$(SUITE)),peers)
 	bench/run.py --build $(BUILD) $(SUITE)
 
 bench-edge: all ## the edge with N=10000 names; SECONDS=600 of changes; PART="start change": some; PEERS=1: others

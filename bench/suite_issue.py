@@ -68,12 +68,12 @@ class Herd:
         spent["nginx"] = sum(map(measure.cpu_s, process.children_of(self.site.nginx.process.pid)))
         return spent
 
-    def issue(self, prefix):
+    def issue(self, prefix, count=CHUNK):
         """Certificates a second until the last is live in the replica, and until all are active."""
-        names = [f"{prefix}-{i}.shop.example.com" for i in range(CHUNK)]
+        names = [f"{prefix}-{i}.shop.example.com" for i in range(count)]
         replica = self.site.herd.folder / "edge/replica"
         waiter = subprocess.Popen(
-            [self.bench.tools / "replicawait", replica, str(CHUNK), str(CHUNK_S)],
+            [self.bench.tools / "replicawait", replica, str(count), str(CHUNK_S)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         began = time.monotonic()
         self.put(names)
@@ -83,7 +83,7 @@ class Herd:
             raise RuntimeError(f"not all of {prefix} went live:\n" +
                                self.site.herd.running[1].log_tail())
         self.wait_active()
-        return CHUNK / (float(found) - began), CHUNK / (time.monotonic() - began)
+        return count / (float(found) - began), count / (time.monotonic() - began)
 
     def put(self, names):
         """As a platform's backend does it: one by one, over a connection that is kept open."""
