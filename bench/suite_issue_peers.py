@@ -18,11 +18,13 @@ import time
 
 import measure
 import suite_issue
-from lab import pebble, ports, process, site, wait
+from lab import pebble, ports, process, site
 from report import RESULTS, Report, number
 
 COUNTS = (50, 500)
 MOST_S = 600  # of what takes longer only the smaller count is measured
+IDLE_S = 60  # without a certificate: no more is awaited
+DOMAIN = "peer.example.com"
 SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -38,17 +40,21 @@ class Client:
         self.pebble = pebble.Pebble(folder / "pebble", ports.free_port(), nonce_reject=0)
 
     def names(self, count):
-        return [f"{self.name}-{count}-{i}.peer.example.com" for i in range(count)]
+        return [f"{self.name}-{count}-{i}.{DOMAIN}" for i in range(count)]
 
     def measure(self, count):
         """Wall time and CPU seconds; what is not on disk afterwards has failed."""
         home = self.folder / str(count)
         home.mkdir()
+        self.prepare(home)
         began = time.monotonic()
         cpu_s = self.issue(home, self.names(count))
         wall_s = time.monotonic() - began
         return {"client": self.name, "count": count, "wall_s": wall_s, "cpu_s": cpu_s,
                 "failures": count - len(self.found(home)), "how": self.how}
+
+    def prepare(self, home):
+        """What is not measured."""
 
     def found(self, home):
         return list(home.glob(self.certificates))
@@ -168,14 +174,26 @@ class Caddy(Client):
                 "apps": {"tls": {"certificates": {"automate": names},
                                  "automation": {"policies": [{"issuers": [issuer]}]}}}}
 
+    def prepare(self, home):
+        """The account: made by several certificates at once, it can come out damaged."""
+        self.until_found(home, [f"first.{DOMAIN}"])
+        shutil.rmtree(home / "store/certificates")
+
     def issue(self, home, names):
+        return self.until_found(home, names)
+
+    def until_found(self, home, names):
+        """CPU seconds until all are there, or none has come for long."""
         (home / "caddy.json").write_text(json.dumps(self.config(home, names)))
         caddy = process.Process("caddy", ["caddy", "run", "--config", home / "caddy.json"],
                                 home / "out.log", env={"HOME": str(home)}).start()
+        last = (0, time.monotonic())
         try:
-            wait.until(lambda: caddy.check_alive() and len(self.found(home)) == len(names),
-                       lambda: "caddy has all certificates:\n" + caddy.log_tail(10),
-                       timeout=3 * MOST_S, interval=0.1)
+            while last[0] < len(names) and time.monotonic() - last[1] < IDLE_S:
+                caddy.check_alive()
+                n = len(self.found(home))
+                last = (n, time.monotonic()) if n > last[0] else last
+                time.sleep(0.1)
             return measure.cpu_ended_s(caddy.pid)
         finally:
             caddy.stop()
