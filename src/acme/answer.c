@@ -10,8 +10,8 @@
 
 static const char *const kinds[] = {"directory", "new nonce", "renewal information",
 	"find account", "new account", "change account key", "deactivate account",
-	"revoke certificate", "new order", "get order", "get authorization", "answer challenge",
-	"finalize", "get certificate"};
+	"get account", "revoke certificate", "new order", "get order", "get authorization",
+	"answer challenge", "finalize", "get certificate"};
 
 const char *ch_acme_kind_str(enum ch_acme_kind kind)
 {
@@ -225,6 +225,7 @@ static int take_object(
 	case CH_ACME_ANSWER_CHALLENGE: /* the authorization is polled, not this */
 	case CH_ACME_KEY_CHANGE:
 	case CH_ACME_DEACTIVATE:
+	case CH_ACME_GET_ACCOUNT:
 	case CH_ACME_REVOKE:
 		return CH_OK;
 	case CH_ACME_FIND_ACCOUNT:

@@ -47,6 +47,7 @@ static const char *request_url(const struct ch_acme_call *call)
 	case CH_ACME_KEY_CHANGE:
 		return s->directory.key_change;
 	case CH_ACME_DEACTIVATE:
+	case CH_ACME_GET_ACCOUNT:
 		return s->kid;
 	case CH_ACME_REVOKE:
 		return s->directory.revoke_cert;

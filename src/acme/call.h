@@ -14,6 +14,7 @@
  *   NEW_ACCOUNT       POST newAccount {contact, terms, EAB}          location
  *   KEY_CHANGE        POST keyChange {account, oldKey, by new_key}   -
  *   DEACTIVATE        POST account URL {status}                      -
+ *   GET_ACCOUNT       POST-as-GET account URL                        -
  *   REVOKE            POST revokeCert {certificate, reason}          -
  *   NEW_ORDER         POST newOrder {identifiers, replaces, profile} order, location
  *   GET_ORDER         POST-as-GET order URL                          order
@@ -48,6 +49,7 @@ enum ch_acme_kind {
 	CH_ACME_NEW_ACCOUNT,
 	CH_ACME_KEY_CHANGE,
 	CH_ACME_DEACTIVATE,
+	CH_ACME_GET_ACCOUNT,
 	CH_ACME_REVOKE,
 	CH_ACME_NEW_ORDER,
 	CH_ACME_GET_ORDER,

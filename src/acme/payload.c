@@ -158,8 +158,8 @@ static int fill(json_t *doc, const struct ch_acme_request *req,
 
 static bool is_post_as_get(enum ch_acme_kind kind)
 {
-	return kind == CH_ACME_GET_ORDER || kind == CH_ACME_GET_AUTHZ ||
-	       kind == CH_ACME_GET_CERTIFICATE;
+	return kind == CH_ACME_GET_ACCOUNT || kind == CH_ACME_GET_ORDER ||
+	       kind == CH_ACME_GET_AUTHZ || kind == CH_ACME_GET_CERTIFICATE;
 }
 
 int ch_acme_payload(const struct ch_acme_request *req, const struct ch_acme_session *session,

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypto/keys.h"
 #include "issuerd/ca.h"
 #include "pace/retry.h"
 
@@ -14,6 +15,10 @@
 #define REFUSED_WAIT_MS (5 * CH_MINUTE_MS)
 /* Orders ask more often: when none does any more, nothing is known. */
 #define MUST_ACT_MS (20 * CH_MINUTE_MS)
+#define REPLACED_WAIT_MS CH_MINUTE_MS
+/* Refusals that have another reason do not have the account asked for again and again. */
+#define DOUBT_MS CH_MINUTE_MS
+#define REPLACED "account-key-replaced"
 
 void ch_account_load(struct ch_ca *ca)
 {
@@ -68,6 +73,60 @@ static bool is_passing(enum ch_acme_fate fate)
 	       fate == CH_ACME_PAUSED;
 }
 
+static bool file_has_another_key(const struct ch_ca *ca)
+{
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+	char print[CH_THUMBPRINT_TEXT_B];
+	struct ch_err ignored;
+
+	return ch_key_load_pem(ca->config->account_key, &key, &ignored) == CH_OK &&
+	       ch_jwk_thumbprint(key, print) == CH_OK && strcmp(print, ca->thumbprint) != 0;
+}
+
+static enum ch_acme_fate key_replaced(
+	struct ch_ca *ca, const char *account, struct ch_acme_answer *ans)
+{
+	const char *file = ca->config->account_key;
+
+	ans->fate = CH_ACME_ACCOUNT;
+	/* Sooner than after other refusals: once it is started again, its orders should go on.
+	 */
+	ans->retry_at_ms = ch_now_ms() + REPLACED_WAIT_MS;
+	if (file_has_another_key(ca))
+		ch_err_set(&ans->err, CH_EAUTH, REPLACED,
+			"The account's key was replaced: %s holds another one than this issuer "
+			"has read. Start it again.",
+			file);
+	else
+		ch_err_set(&ans->err, CH_EAUTH, REPLACED,
+			"The CA has the account %s, under another key than %s: it was "
+			"replaced. Put the new key there and start the issuer again, or, to "
+			"have a new account made for this key, remove %s first.",
+			account, file, ca->config->account_state);
+	return ans->fate;
+}
+
+/* The account that was here is not found by its key.  OK: the CA does not have it any more.  A
+ * key that was replaced gets no new account by itself: nobody would see that names go to an
+ * account that edges, CAA records and the CA's limits know nothing of. */
+static enum ch_acme_fate look_for_lost(
+	struct ch_ca *ca, struct ch_http *http, const char *account, struct ch_acme_answer *ans)
+{
+	if (!file_has_another_key(ca)) {
+		switch (ask(ca, http, CH_ACME_GET_ACCOUNT, ans)) {
+		case CH_ACME_NO_ACCOUNT:
+		case CH_ACME_GONE:
+			ch_log_warn("the CA does not know the account %s any more", account);
+			return CH_ACME_OK;
+		default:
+			if (is_passing(ans->fate))
+				return ans->fate;
+			break;
+		}
+	}
+	return key_replaced(ca, account, ans);
+}
+
 static enum ch_acme_fate find_or_make(
 	struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans)
 {
@@ -79,8 +138,9 @@ static enum ch_acme_fate find_or_make(
 	if (ans->fate == CH_ACME_ACCOUNT &&
 		strcmp(ans->err.problem, "account-unauthorized") == 0)
 		return ans->fate; /* deactivated: a new one takes a new key */
-	if (ch_acme_get_account(ca->acme, known))
-		ch_log_warn("the CA does not know the account %s any more", known);
+	if (ch_acme_get_account(ca->acme, known) &&
+		look_for_lost(ca, http, known, ans) != CH_ACME_OK)
+		return ans->fate;
 	if (!ca->config->terms_agreed) {
 		ans->fate = CH_ACME_ACCOUNT;
 		ch_err_set(&ans->err, CH_EAUTH, "terms-not-agreed",
@@ -208,6 +268,27 @@ bool ch_account_must_act(struct ch_ca *ca, char *ret_text, size_t text_b)
 	if (must_act)
 		ch_acme_text(text, ret_text, text_b);
 	return must_act;
+}
+
+void ch_account_doubt(struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans)
+{
+	struct ch_account *account = &ca->account;
+	CH_AUTO_ANSWER struct ch_acme_answer check;
+	int64_t now_ms = ch_now_ms();
+
+	ch_acme_answer_init(&check);
+	pthread_mutex_lock(&account->lock);
+	if (account->ready && now_ms - account->doubted_ms >= DOUBT_MS) {
+		account->ready = false;
+		account->doubted_ms = now_ms;
+	}
+	if (ensure_locked(ca, http, &check) == CH_ACME_ACCOUNT &&
+		strcmp(check.err.problem, REPLACED) == 0) {
+		ans->fate = check.fate;
+		ans->err = check.err;
+		ans->retry_at_ms = check.retry_at_ms;
+	}
+	pthread_mutex_unlock(&account->lock);
 }
 
 bool ch_account_is_refused(struct ch_ca *ca)

@@ -24,6 +24,7 @@ struct ch_account {
 	int64_t must_act_until_ms; /* unless it is said again; 0: it is not so */
 	struct ch_err must_act;
 	char page[CH_ACME_URL_B]; /* "": none was named */
+	int64_t doubted_ms;	  /* when it was asked for again last, though it was there */
 };
 
 /* Closed while the CA does not answer, or answers to nobody as it should: some steps that found
@@ -77,6 +78,9 @@ enum ch_acme_fate ch_account_ensure(
 	struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans);
 /* The CA does not know the account (any more): ask again before the next request. */
 void ch_account_forget(struct ch_ca *ca);
+/* ans refuses what the account signed.  Its key may have been replaced (`certherd account
+ * --rollover`), here or on another host: when it was, ans says so, and what to do. */
+void ch_account_doubt(struct ch_ca *ca, struct ch_http *http, struct ch_acme_answer *ans);
 /* The CA has refused the account, and is not to be asked about it yet. */
 bool ch_account_is_refused(struct ch_ca *ca);
 /* Notes an answer that says that a person must act for the account; others change nothing. */

@@ -224,8 +224,8 @@ static int roll_over(struct desk *c, const char *path, struct ch_err *err)
 		rc = swap_files(now, path, old, err);
 	if (rc == CH_OK)
 		printf("The account has a new key, with the thumbprint\n  %s\nThe old one is "
-		       "in "
-		       "%s. Start the issuers again.\n",
+		       "in %s. Start the issuers again, each with the new one (until then they "
+		       "order nothing), and have the edges pin the new thumbprint first.\n",
 			print, old);
 	return rc;
 }

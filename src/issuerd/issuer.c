@@ -121,6 +121,14 @@ int ch_issuer_new_http(struct ch_issuer *issuer, const struct ch_ca *ca,
 	return ch_http_new_curl(&options, ret_http, err);
 }
 
+/* As CAs say that a signature is not by the account's key: by no type of its own. */
+static bool may_be_the_key(const struct ch_acme_answer *ans)
+{
+	return ans->status >= 400 && ans->status < 404 &&
+	       (strcmp(ans->err.problem, "request-refused") == 0 ||
+		       strcmp(ans->err.problem, "account-unauthorized") == 0);
+}
+
 enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 	struct ch_http *http, uint64_t order_id, const struct ch_acme_request *req,
 	struct ch_acme_answer *ans)
@@ -141,6 +149,8 @@ enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 	}
 	if (ans->fate == CH_ACME_NO_ACCOUNT)
 		ch_account_forget(ca);
+	else if (ans->fate != CH_ACME_OK && may_be_the_key(ans))
+		ch_account_doubt(ca, http, ans);
 	return ans->fate;
 }
 

@@ -89,6 +89,36 @@ def test_an_account_key_is_replaced_under_live_names(with_casim):
     assert again.returncode == 2 and "remove it first" in again.stderr
 
 
+def accounts(ca):
+    return ca.tell("/state")["accounts"]
+
+
+def test_an_issuer_that_runs_on_with_the_old_key_makes_no_account(with_casim):
+    site, ca = with_casim()
+    site.go_live("live.acct.example")
+    fresh = site.herd.folder / "issuer/account-new.key"
+    print_new = site.herd.cli("key", "account", fresh).stdout.strip()
+    snippet = site.herd.folder / "edge/nginx-certherd.conf"
+    # First, so that names of which the edges were told nothing are answered under it.
+    snippet.write_text(re.sub(r"(certherd_account_thumbprint) (\S+?);", rf"\1 {print_new} \2;",
+                              snippet.read_text()))
+    site.nginx.reload()
+    site.herd.cli("account", "--rollover", fresh, "--yes")
+    if os.geteuid() == 0:
+        site.herd.cli("init", "--own", site.herd.folder)
+    site.add("late.acct.example")
+    waits = site.herd.wait_state(
+        "late.acct.example", "pending",
+        also=lambda domain: domain["reason"]["code"] == "account-key-replaced")
+    assert "Start it again" in waits["reason"]["detail"]
+    assert waits["reason"]["actor"] == "platform"
+    assert accounts(ca) == 1
+    site.herd.stop()
+    site.herd.start("up")
+    site.go_live("next.acct.example")
+    assert accounts(ca) == 1
+
+
 def test_an_account_is_closed(with_casim):
     site, ca = with_casim()
     site.go_live("last.acct.example")

@@ -113,7 +113,7 @@ static void on_nonce(struct call *c, unsigned id, unsigned i)
 static void on_account(struct call *c, unsigned id, unsigned i)
 {
 	if (json_is_true(json_object_get(c->payload, "onlyReturnExisting"))) {
-		if (!c->ca->account) {
+		if (!c->ca->account || c->ca->rolled_over) {
 			problem(c, 400, "accountDoesNotExist", "who?");
 			return;
 		}
@@ -124,6 +124,14 @@ static void on_account(struct call *c, unsigned id, unsigned i)
 	c->ca->account = true;
 	header(c, "Location: " FAKE_URL "/account/1");
 	ch_buf_add_str(&c->resp->body, "{\"status\":\"valid\"}");
+}
+
+static void on_account_url(struct call *c, unsigned id, unsigned i)
+{
+	if (c->ca->account)
+		ch_buf_add_str(&c->resp->body, "{\"status\":\"valid\"}");
+	else
+		problem(c, 400, "accountDoesNotExist", "who?");
 }
 
 static bool all_valid(const struct fake_order *order)
@@ -330,6 +338,7 @@ static const struct {
 	[FAKE_DIRECTORY] = {FAKE_URL "/dir%n", 0, on_directory},
 	[FAKE_NONCE] = {FAKE_URL "/nonce%n", 0, on_nonce},
 	[FAKE_ACCOUNT] = {FAKE_URL "/account%n", 0, on_account},
+	[FAKE_ACCOUNT_URL] = {FAKE_URL "/account/1%n", 0, on_account_url},
 	[FAKE_NEW_ORDER] = {FAKE_URL "/new-order%n", 0, on_new_order},
 	[FAKE_ORDER] = {FAKE_URL "/o/%u%n", 1, on_order},
 	[FAKE_AUTHZ] = {FAKE_URL "/z/%u/%u%n", 2, on_authz},
@@ -425,7 +434,9 @@ static int fake_send(struct ch_http *http, const struct ch_http_req *req,
 	}
 	if (strcmp(req->method, "POST") == 0)
 		c.payload = decode_part(req, "payload", &empty);
-	if (inject->times <= 0 || inject->after)
+	if (ca->rolled_over && route >= FAKE_ACCOUNT_URL)
+		problem(&c, 400, "malformed", "JWS verification error");
+	else if (inject->times <= 0 || inject->after)
 		routes[route].fn(&c, id, i);
 	if (inject->times > 0)
 		rc = answer_injected(&c, inject, err);

@@ -15,6 +15,7 @@ enum fake_route {
 	FAKE_DIRECTORY,
 	FAKE_NONCE,
 	FAKE_ACCOUNT,
+	FAKE_ACCOUNT_URL,
 	FAKE_NEW_ORDER,
 	FAKE_ORDER,
 	FAKE_AUTHZ,
@@ -55,6 +56,7 @@ struct fake_ca {
 	unsigned nonce;
 	unsigned nonce_reject; /* so many signed requests are refused with badNonce */
 	bool account;
+	bool rolled_over; /* the account has another key */
 	struct fake_order orders[FAKE_ORDERS_MAX];
 	size_t n_orders;
 	int count[FAKE_ROUTES]; /* requests that came */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -85,6 +86,71 @@ static void an_account_that_the_ca_forgot_is_made_again(void **state)
 	assert_string_equal(b->last.reason.code, "account-unknown");
 	bench_run_to(b, CH_ORDER_DONE);
 	assert_true(b->ca.account);
+}
+
+/* ---- `certherd account --rollover`, while an issuer runs ---- */
+
+static void put_another_key(void)
+{
+	CH_AUTO_PKEY EVP_PKEY *key = NULL;
+	struct ch_err err;
+
+	assert_int_equal(ch_key_generate(&key), CH_OK);
+	assert_int_equal(unlink(b->config.cas[0].account_key), 0);
+	assert_int_equal(ch_key_create_pem(b->config.cas[0].account_key, key, &err), CH_OK);
+}
+
+static void assert_replaced(const char *what_to_do)
+{
+	assert_string_equal(b->last.reason.code, "account-key-replaced");
+	assert_int_equal(b->last.reason.actor, CH_ACTOR_PLATFORM);
+	assert_non_null(strstr(b->last.reason.detail, what_to_do));
+	assert_int_equal(b->row.attempts, 0);
+	assert_false(b->issuer->cas[0].account.ready);
+}
+
+static void an_issuer_with_the_key_of_before_makes_no_account(void **state)
+{
+	bench_run_to(b, CH_ORDER_ORDERED);
+	b->ca.rolled_over = true;
+	bench_step(b, true);
+	assert_replaced("Put the new key there");
+	assert_int_equal(b->ca.count[FAKE_ACCOUNT], 3); /* looked for, and not made */
+	/* Nor one that is started again. */
+	bench_restart(b);
+	bench_step(b, true);
+	assert_replaced("Put the new key there");
+	assert_int_equal(b->ca.count[FAKE_ACCOUNT], 4);
+	b->ca.rolled_over = false;
+	bench_run_to(b, CH_ORDER_DONE);
+}
+
+static void an_issuer_sees_that_its_key_was_replaced_here(void **state)
+{
+	bench_run_to(b, CH_ORDER_ORDERED);
+	b->ca.rolled_over = true;
+	put_another_key();
+	bench_step(b, true);
+	assert_replaced("Start it again");
+	assert_int_equal(b->ca.count[FAKE_ACCOUNT], 3);
+	assert_int_equal(b->ca.count[FAKE_ACCOUNT_URL], 0);
+}
+
+/* What the CA refuses for other reasons is refused as before, and has the account looked for
+ * once in a while. */
+static void a_refusal_that_is_not_about_the_key(void **state)
+{
+	bench_run_to(b, CH_ORDER_SEALED);
+	fake_ca_inject(&b->ca, FAKE_FINALIZE,
+		(struct fake_answer){.status = 400,
+			.header = PROBLEM,
+			.times = 2,
+			.body = "{\"type\":\"" URN "malformed\"}"});
+	for (int i = 0; i < 3 && b->row.state != CH_ORDER_FAILED; i++)
+		bench_step(b, true);
+	assert_string_equal(b->last.verdicts[0].reason.code, "request-refused");
+	assert_int_equal(b->ca.count[FAKE_ACCOUNT], 3);
+	assert_true(b->issuer->cas[0].account.ready);
 }
 
 static void without_agreement_to_the_terms_no_account_is_made(void **state)
@@ -204,6 +270,9 @@ int main(void)
 		T(a_saved_account_is_only_confirmed),
 		T(a_state_file_of_another_ca_or_key_or_nonsense_is_ignored),
 		T(an_account_that_the_ca_forgot_is_made_again),
+		T(an_issuer_with_the_key_of_before_makes_no_account),
+		T(an_issuer_sees_that_its_key_was_replaced_here),
+		T(a_refusal_that_is_not_about_the_key),
 		T(without_agreement_to_the_terms_no_account_is_made),
 		T(account_trouble_is_the_platforms_and_asked_about_rarely),
 		T(a_ca_that_is_down_at_the_start_stops_nothing),
