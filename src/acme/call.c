@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "crypto/jws.h"
 
-#define CALL_TIMEOUT_MS (30 * CH_SECOND_MS)
 #define JWS_MAX_B (128u * 1024u)
 
 static const struct ch_http_header jose_headers[] = {
@@ -146,7 +145,7 @@ static int sign(struct ch_acme_call *call, const char *url, struct ch_err *err)
 int ch_acme_call_next(
 	struct ch_acme_call *call, struct ch_http_req *ret_req, struct ch_err *err)
 {
-	struct ch_http_req req = {.method = "GET", .timeout_ms = CALL_TIMEOUT_MS};
+	struct ch_http_req req = {.method = "GET", .timeout_ms = call->session->timeout_ms};
 	bool plain =
 		call->req->kind == CH_ACME_DIRECTORY || call->req->kind == CH_ACME_RENEWAL_INFO;
 	int rc = check_host(call, err);

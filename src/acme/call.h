@@ -135,6 +135,7 @@ struct ch_acme_session {
 	EVP_PKEY *key;		 /* account key, borrowed */
 	char kid[CH_ACME_URL_B]; /* account URL; "" before it is known */
 	struct ch_acme_nonces *nonces;
+	int64_t timeout_ms; /* of one request; 0: 30 s */
 };
 
 /* Signed requests, each with a nonce of its own, before a call gives up. */

@@ -14,6 +14,7 @@ struct ch_acme {
 	char directory_url[CH_ACME_URL_B];
 	EVP_PKEY *key;
 	struct ch_acme_nonces nonces;
+	int64_t timeout_ms;
 	pthread_mutex_t lock; /* of what follows */
 	struct ch_acme_directory directory;
 	int64_t directory_until_ms; /* monotonic; 0: not known */
@@ -69,6 +70,11 @@ bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B])
 	return ret_url[0] != 0;
 }
 
+void ch_acme_set_timeout(struct ch_acme *acme, int64_t timeout_ms)
+{
+	acme->timeout_ms = timeout_ms;
+}
+
 size_t ch_acme_get_identities(
 	struct ch_acme *acme, char ret_identities[CH_ACME_IDENTITIES_MAX][CH_ACME_IDENTITY_B])
 {
@@ -98,6 +104,7 @@ static void open_session(struct ch_acme *acme, struct ch_acme_session *session)
 	session->directory_url = acme->directory_url;
 	session->key = acme->key;
 	session->nonces = &acme->nonces;
+	session->timeout_ms = acme->timeout_ms;
 }
 
 /* A 404 on one of the directory's own URLs: an old directory, no word on any object. */

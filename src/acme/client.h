@@ -16,6 +16,10 @@ void ch_acme_set_account(struct ch_acme *acme, const char *url);
 /* False, and "", before it is known. */
 bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B]);
 
+/* How long the CA may take for the answer to one request; 0, as at the beginning: 30 s.  Before
+ * other threads use it. */
+void ch_acme_set_timeout(struct ch_acme *acme, int64_t timeout_ms);
+
 /* Whether the directory, as it was read last, says where to ask when to renew (RFC 9773). */
 bool ch_acme_has_renewal_info(struct ch_acme *acme);
 

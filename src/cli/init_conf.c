@@ -79,6 +79,8 @@ static const struct key keys[] = {
 	{"issuer", "profile", "", "certificate profile to ask for; empty: the CA's default"},
 	{"issuer", "preferred_chain", "",
 		"common name of an issuer that the chain to serve should have"},
+	{"issuer", "ca_timeout", "30s",
+		"how long the CA may take for the answer to one request; below lease"},
 	{"issuer", "account_key", "issuer/account.key", "ACME account key (P-256)"},
 	{"issuer", "account_state", "issuer/state/account.json",
 		"the account's URL, once it exists"},

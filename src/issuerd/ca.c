@@ -29,7 +29,10 @@ static int open_account_key(struct ch_ca *ca, struct ch_err *err)
 		host, ca->thumbprint);
 	for (int i = 0; i < 8; i++)
 		ca->account_hint = ca->account_hint << 8 | raw[i];
-	return ch_acme_new(ca->config->directory, ca->account_key, &ca->acme, err);
+	rc = ch_acme_new(ca->config->directory, ca->account_key, &ca->acme, err);
+	if (rc == CH_OK)
+		ch_acme_set_timeout(ca->acme, ca->config->timeout_ms);
+	return rc;
 }
 
 /* libcurl would say so only at the first request, as if it were the CA's fault. */

@@ -42,6 +42,7 @@ struct ch_ca_config {	  /* strings are borrowed from the ch_conf; not to be copi
 	const char *preferred_chain;
 	char caa_identities[CH_CAA_IDENTITIES_MAX][CH_DNS_NAME_B]; /* instead of the CA's */
 	size_t n_caa_identities;
+	int64_t timeout_ms;	 /* of one request */
 	struct ch_limits limits; /* of the CA, as they are kept to */
 };
 

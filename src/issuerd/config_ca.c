@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "issuerd/config.h"
 
@@ -97,6 +98,8 @@ static void read_ca(struct ch_conf *conf, const char *section, const char *key,
 	ca->profile = optional(conf, section, "profile");
 	ca->preferred_chain = optional(conf, section, "preferred_chain");
 	ch_conf_list(conf, section, "caa_identities", "", add_identity, ca);
+	ca->timeout_ms = ch_conf_duration(
+		conf, section, "ca_timeout", "30s", CH_SECOND_MS, 5 * CH_MINUTE_MS);
 	ch_limits_read(conf, section, preset_of(ca->directory), &ca->limits);
 }
 

@@ -37,6 +37,7 @@ static int script_send(struct ch_http *http, const struct ch_http_req *req,
 		assert_string_equal(req->url, turn->url);
 	script->sent[script->at] = strndup(req->body ? req->body : "", req->body_len);
 	script->once[script->at] = req->once;
+	script->timeout_ms[script->at] = req->timeout_ms;
 	snprintf(script->sent_url[script->at], 256, "%s", req->url);
 	script->at++;
 	if (turn->rc)

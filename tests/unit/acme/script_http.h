@@ -21,6 +21,7 @@ struct script_http {
 	size_t at;
 	char *sent[SCRIPT_MAX]; /* bodies; "" for GET */
 	int once[SCRIPT_MAX];
+	int64_t timeout_ms[SCRIPT_MAX];
 	char sent_url[SCRIPT_MAX][256];
 };
 

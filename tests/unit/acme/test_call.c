@@ -128,6 +128,26 @@ static void an_order_is_asked_for_with_directory_and_nonce(void **state)
 	assert_payload(3, ""); /* POST-as-GET */
 }
 
+static void each_request_has_the_time_that_is_set(void **state)
+{
+	const struct script_turn account = {.url = "https://ca/acct/1",
+		.status = 200,
+		.body = "{}",
+		.headers = {"Replay-Nonce: n2"}};
+
+	add_directory();
+	add_nonce("Replay-Nonce: n1");
+	script_add(&script, account);
+	assert_int_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+	assert_protected(2, "n1", "https://ca/acct/1", true);
+	assert_payload(2, "");
+	assert_int_equal(script.timeout_ms[2], 0); /* net/http.h's own */
+	ch_acme_set_timeout(acme, 3000);
+	script_add(&script, account);
+	assert_int_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+	assert_int_equal(script.timeout_ms[3], 3000);
+}
+
 static void nothing_signed_goes_to_a_foreign_host(void **state)
 {
 	static const char *const foreign[] = {"https://evil/o/1", "https://ca.evil/o/1",
@@ -412,6 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(an_order_is_asked_for_with_directory_and_nonce),
+		T(each_request_has_the_time_that_is_set),
 		T(nothing_signed_goes_to_a_foreign_host),
 		T(the_directorys_hosts_are_the_cas),
 		T(accounts_are_asked_for_by_key),
