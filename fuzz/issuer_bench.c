@@ -16,6 +16,7 @@ static const char directory[] =
 	"/account\",\"newOrder\":\"" CA_URL "/order\"}";
 
 static struct ch_issuer_config config = {
+	.wildcard_challenge = CH_ACME_DNS_01,
 	.cas = {{.name = CH_CA_MAIN,
 		.directory = CA_URL "/dir",
 		.directory_ca = "system",

@@ -174,6 +174,7 @@ static void read_challenge(const json_t *chall, struct ch_acme_authz *authz)
 	const char *url = ch_acme_json_str(chall, "url");
 	const char *token = ch_acme_json_str(chall, "token");
 	const json_t *error = json_object_get(chall, "error");
+	const json_t *issuers = json_object_get(chall, "issuer-domain-names");
 
 	if (json_is_object(error) && (!authz->error || read_status(chall) == CH_ACME_INVALID))
 		authz->error = error;
@@ -188,6 +189,8 @@ static void read_challenge(const json_t *chall, struct ch_acme_authz *authz)
 	authz->challenges[type].url = url;
 	authz->challenges[type].token = token;
 	authz->challenges[type].status = read_status(chall);
+	if (type == CH_ACME_DNS_PERSIST_01 && json_is_array(issuers))
+		authz->challenges[type].issuers = issuers;
 }
 
 int ch_acme_authz_read(const json_t *doc, struct ch_acme_authz *ret_authz, struct ch_err *err)

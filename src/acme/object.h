@@ -71,6 +71,7 @@ struct ch_acme_challenge {
 	const char *url;   /* NULL: the CA does not offer the type */
 	const char *token; /* NULL where the type has none */
 	enum ch_acme_status status;
+	const json_t *issuers; /* dns-persist-01: array of what names the CA; NULL: not given */
 };
 
 struct ch_acme_authz {

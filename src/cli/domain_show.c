@@ -163,6 +163,22 @@ static void print_cas(const json_t *list)
 		putchar('\n');
 }
 
+/* What the name is validated by, if it is by dns-persist-01. */
+static void print_persist(const json_t *domain)
+{
+	const json_t *record;
+	size_t i;
+
+	json_array_foreach(json_object_get(domain, "persist"), i, record)
+	{
+		printf("%-12s ", i ? "" : "Needed");
+		ch_text_print(stdout, ch_json_str(record, "name"));
+		fputs(" TXT \"", stdout);
+		ch_text_print(stdout, ch_json_str(record, "txt"));
+		puts("\"");
+	}
+}
+
 static void print_delegation(const json_t *delegation)
 {
 	if (json_is_object(delegation))
@@ -232,6 +248,7 @@ static void print_domain(const json_t *domain)
 	line("Keys", ch_json_str(domain, "keys"));
 	print_cas(json_object_get(domain, "cas"));
 	print_delegation(json_object_get(domain, "delegation"));
+	print_persist(domain);
 	print_caa(domain);
 	line("Registered", ch_json_str(domain, "created_at"));
 	print_second(domain);

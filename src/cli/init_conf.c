@@ -158,10 +158,12 @@ static const struct key keys[] = {
 		"looked at\n"
 		"ever more rarely, until it leads here again; 0s: never"},
 	{"issuer", "challenge", "http-01",
-		"how names are validated: http-01, tls-alpn-01 (port 443 alone), or dns-01 "
-		"(see "
-		"[dns]);\n"
-		"wildcards by dns-01 always"},
+		"how names are validated: http-01, tls-alpn-01 (port 443 alone), dns-01 "
+		"(see [dns]),\n"
+		"or dns-persist-01 (a TXT record that customers publish once)"},
+	{"issuer", "wildcard_challenge", "auto",
+		"how wildcards are: dns-01 or dns-persist-01; auto: dns-persist-01 if names "
+		"are, else dns-01"},
 	LOG_LEVEL("issuer"),
 
 	{"dns", "method", "none",

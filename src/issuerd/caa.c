@@ -1,94 +1,51 @@
 #include "issuerd/caa.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
+
+#include "issuerd/issue_value.h"
 
 /* How far a record lets us: the farthest of all counts for the sentence. */
 enum reached { OTHER_CA, OTHER_ACCOUNT, OTHER_METHOD, ALLOWED };
 
-static const char *skip_blanks(const char *text)
-{
-	while (*text == ' ' || *text == '\t')
-		text++;
-	return text;
-}
-
-static size_t trimmed_len(const char *from, size_t len)
-{
-	while (len && (from[len - 1] == ' ' || from[len - 1] == '\t'))
-		len--;
-	return len;
-}
-
-/* The value of a parameter (RFC 8659 section 4.2); false when the record does not have it. */
-static bool parameter(const char *value, const char *name, const char **ret_at, size_t *ret_len)
-{
-	const char *at = value + strcspn(value, ";");
-
-	while (*at == ';') {
-		const char *key = skip_blanks(at + 1);
-		size_t len = strcspn(key, ";");
-		const char *equals = memchr(key, '=', len);
-
-		at = key + len;
-		if (!equals || trimmed_len(key, (size_t)(equals - key)) != strlen(name) ||
-			strncasecmp(key, name, strlen(name)) != 0)
-			continue;
-		*ret_at = skip_blanks(equals + 1);
-		*ret_len = *ret_at < at ? trimmed_len(*ret_at, (size_t)(at - *ret_at)) : 0;
-		return true;
-	}
-	return false;
-}
-
 static bool names_ca(const char *value, const struct ch_caa_asker *asker)
 {
-	const char *at = skip_blanks(value);
-	size_t len = trimmed_len(at, strcspn(at, ";"));
+	struct ch_span domain = ch_issue_domain(value);
 
-	if (len == 0)
+	if (domain.len == 0)
 		return false;
 	for (size_t i = 0; i < asker->n_identities; i++)
-		if (strlen(asker->identities[i]) == len &&
-			strncasecmp(asker->identities[i], at, len) == 0)
+		if (ch_span_is_any_case(domain, asker->identities[i]))
 			return true;
 	return asker->n_identities == 0;
 }
 
-static bool lists_method(const char *at, size_t len, const char *method)
+static bool lists_method(struct ch_span list, const char *method)
 {
-	const char *end = at + len;
+	const char *at = list.at;
+	const char *end = at + list.len;
 
 	while (at < end) {
-		size_t n = 0;
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+		const char *stop = comma ? comma : end;
 
-		while (at + n < end && at[n] != ',')
-			n++;
-		at = skip_blanks(at);
-		if (trimmed_len(at, n) == strlen(method) &&
-			strncmp(at, method, strlen(method)) == 0)
+		if (ch_span_is(ch_span_trim(at, (size_t)(stop - at)), method))
 			return true;
-		while (at < end && *at != ',')
-			at++;
-		at++;
+		at = stop + 1;
 	}
 	return false;
 }
 
 static enum reached judge_one(const char *value, const struct ch_caa_asker *asker)
 {
-	const char *at;
-	size_t len;
+	struct ch_span found;
 
 	if (!names_ca(value, asker))
 		return OTHER_CA;
-	if (parameter(value, "accounturi", &at, &len) && asker->account[0] &&
-		(strlen(asker->account) != len || strncmp(asker->account, at, len) != 0))
+	if (ch_issue_parameter(value, "accounturi", &found) && asker->account[0] &&
+		!ch_span_is(found, asker->account))
 		return OTHER_ACCOUNT;
-	if (parameter(value, "validationmethods", &at, &len) &&
-		!lists_method(at, len, asker->method))
+	if (ch_issue_parameter(value, "validationmethods", &found) &&
+		!lists_method(found, asker->method))
 		return OTHER_METHOD;
 	return ALLOWED;
 }

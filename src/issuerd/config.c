@@ -92,6 +92,22 @@ static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 	config->probe_tries = (unsigned)ch_conf_int(conf, SECTION, "probe_tries", 5, 1, 1000);
 }
 
+static void read_wildcard_challenge(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	const char *text = ch_conf_str(conf, SECTION, "wildcard_challenge", "auto");
+
+	config->wildcard_challenge = config->challenge == CH_ACME_DNS_PERSIST_01
+					     ? CH_ACME_DNS_PERSIST_01
+					     : CH_ACME_DNS_01;
+	if (strcmp(text, "dns-01") == 0)
+		config->wildcard_challenge = CH_ACME_DNS_01;
+	else if (strcmp(text, "dns-persist-01") == 0)
+		config->wildcard_challenge = CH_ACME_DNS_PERSIST_01;
+	else if (strcmp(text, "auto") != 0)
+		ch_conf_fail(conf, SECTION, "wildcard_challenge",
+			"must be auto, dns-01 or dns-persist-01");
+}
+
 static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config)
 {
 	const char *text = ch_conf_str(conf, SECTION, "challenge", "http-01");
@@ -103,9 +119,13 @@ static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config
 		config->challenge = CH_ACME_DNS_01;
 	else if (strcmp(text, "tls-alpn-01") == 0)
 		config->challenge = CH_ACME_TLS_ALPN_01;
+	else if (strcmp(text, "dns-persist-01") == 0)
+		config->challenge = CH_ACME_DNS_PERSIST_01;
 	else if (strcmp(text, "http-01") != 0)
-		ch_conf_fail(
-			conf, SECTION, "challenge", "must be http-01, tls-alpn-01 or dns-01");
+		ch_conf_fail(conf, SECTION, "challenge",
+			"must be http-01, tls-alpn-01, dns-01 or dns-persist-01");
+	read_wildcard_challenge(conf, config);
+	ch_issuer_config_persist(conf, config);
 	/* What an edge answers over http says nothing of what it would over TLS. */
 	if (config->challenge == CH_ACME_TLS_ALPN_01 && config->self_check) {
 		if (strcmp(ch_conf_str(conf, SECTION, "self_check", "auto"), "auto") != 0)

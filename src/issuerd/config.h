@@ -74,6 +74,7 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	uint16_t probe_port;
 	unsigned probe_tries;
 	bool preflight;
+	bool preflight_persist; /* of names with dns-persist-01, where there is none else */
 	bool self_check;
 	uint16_t preflight_port;
 	const char *resolvers; /* "": the host's */
@@ -82,6 +83,7 @@ struct ch_issuer_config { /* strings are borrowed from the ch_conf; not to be co
 	size_t n_preflight_ladder;
 	int64_t moved_after_ms;		       /* 0: never */
 	enum ch_acme_challenge_type challenge; /* of names that are no wildcards */
+	enum ch_acme_challenge_type wildcard_challenge;
 	struct ch_dns_config dns;
 	struct ch_alert_config alerts;
 	enum ch_log_level log_level;
@@ -99,6 +101,9 @@ CH_MUST int ch_issuer_config_host(const char *item, char ret_name[CH_DNS_NAME_B]
 /* config_preflight.c: the keys of the preflight; probe has been read.  What is wrong is latched
  * in conf. */
 void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *config);
+
+/* The same, once it is known how names are validated. */
+void ch_issuer_config_persist(struct ch_conf *conf, struct ch_issuer_config *config);
 
 /* *ret_config is written to even on failure. */
 CH_MUST int ch_issuer_config_read(

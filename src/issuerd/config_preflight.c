@@ -72,3 +72,13 @@ void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *c
 	config->moved_after_ms =
 		ch_conf_duration(conf, SECTION, "moved_after", "7d", 0, 365 * CH_DAY_MS);
 }
+
+/* A CA that finds no record counts that as a failure, and a customer who has not published it
+ * yet is the rule: so these are looked for wherever names lead. */
+void ch_issuer_config_persist(struct ch_conf *conf, struct ch_issuer_config *config)
+{
+	bool persist = config->challenge == CH_ACME_DNS_PERSIST_01 ||
+		       config->wildcard_challenge == CH_ACME_DNS_PERSIST_01;
+
+	config->preflight_persist = persist && read_auto(conf, "preflight", true);
+}

@@ -61,6 +61,9 @@ void ch_issuer_stop_dns(struct ch_issuer *issuer);
 /* step_preflight.c: the values of the CAA records that we recommend, of each CA whose identity
  * and account are known.  A new array; NULL when out of memory. */
 json_t *ch_issuer_caa_advice(struct ch_issuer *issuer);
+/* The standing TXT records of dns-persist-01, without a wildcard's policy; empty when no name
+ * is validated so.  The caller owns it. */
+json_t *ch_issuer_persist_advice(struct ch_issuer *issuer);
 /* Reads the recipients again; on failure the old ones stay. */
 CH_MUST int ch_issuer_reload_recipients(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_recipients(struct ch_issuer *issuer, struct ch_recipients *ret_recipients);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/mem.h"
+#include "issuerd/persist.h"
 #include "net/dns.h"
 #include "net/reach.h"
 
@@ -150,6 +151,11 @@ static bool is_wildcard(const struct job *job)
 	return strncmp(job->name, "*.", 2) == 0;
 }
 
+static bool is_by_dns(const struct job *job)
+{
+	return job->method == CH_ACME_DNS_01 || job->method == CH_ACME_DNS_PERSIST_01;
+}
+
 static void begin_caa(struct job *job)
 {
 	job->caa_at = job->name + (is_wildcard(job) ? 2 : 0);
@@ -255,10 +261,56 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 			return;
 		}
 	}
-	if (job->method == CH_ACME_DNS_01)
+	if (is_by_dns(job))
 		end(job, CH_PREFLIGHT_GOOD);
 	else
 		begin_fetches(job);
+}
+
+static void on_persist(const struct ch_dns_answer *answer, void *arg);
+
+static void begin_persist(struct job *job)
+{
+	char owner[CH_DNS_NAME_B];
+
+	if (ch_persist_owner(job->name, owner)) {
+		ch_err_set(&job->result.err, CH_ETOOBIG, "persist-too-long",
+			"%s is too long for a TXT record at " CH_PERSIST_LABEL
+			"…: it needs another challenge.",
+			job->name);
+		job->result.err.actor = CH_ACTOR_PLATFORM;
+		end(job, CH_PREFLIGHT_BAD);
+	} else if (!ask(job, owner, CH_DNS_TXT, on_persist)) {
+		end(job, CH_PREFLIGHT_UNKNOWN);
+	}
+}
+
+static void judge_persist(struct job *job, const struct ch_dns_answer *answer)
+{
+	struct ch_preflight *p = job->preflight;
+	struct ch_caa_asker asker = {.wildcard = is_wildcard(job)};
+	char account[ACCOUNT_B] = "";
+	char detail[200 + CH_DNS_NAME_B];
+
+	if (is_ours_to_mend(job, answer->status)) {
+		end(job, CH_PREFLIGHT_UNKNOWN);
+		return;
+	}
+	if (is_failure(answer->status)) {
+		snprintf(detail, sizeof(detail),
+			"The TXT record " CH_PERSIST_LABEL "%s cannot be looked up (%s).",
+			job->name + (is_wildcard(job) ? 2 : 0),
+			answer->status == CH_DNS_TIMEOUT ? "no answer" : "an error");
+		end_bad(job, "persist-failed", CH_ACTOR_CUSTOMER, false, detail);
+		return;
+	}
+	asker.account = account;
+	p->options.asker(job->who, &asker, account, sizeof(account));
+	if (ch_persist_judge(
+		    answer, job->name, &asker, ch_now_ms() / CH_SECOND_MS, &job->result.err))
+		end(job, CH_PREFLIGHT_BAD);
+	else
+		begin_caa(job);
 }
 
 /* After a callback: whoever waits is told, without the lock. */
@@ -317,6 +369,17 @@ static void on_caa(const struct ch_dns_answer *answer, void *arg)
 	pthread_mutex_lock(&p->lock);
 	job->pending--;
 	judge_caa(job, answer);
+	unlock_and_wake(p, job);
+}
+
+static void on_persist(const struct ch_dns_answer *answer, void *arg)
+{
+	struct job *job = arg;
+	struct ch_preflight *p = job->preflight;
+
+	pthread_mutex_lock(&p->lock);
+	job->pending--;
+	judge_persist(job, answer);
 	unlock_and_wake(p, job);
 }
 
@@ -449,7 +512,11 @@ static void begin(struct ch_preflight *p, const struct ch_preflight_subject *sub
 	job->next = p->buckets[bucket_of(subject->name)];
 	p->buckets[bucket_of(subject->name)] = job;
 	p->n++;
-	if (job->method == CH_ACME_DNS_01) {
+	if (job->method == CH_ACME_DNS_PERSIST_01) {
+		begin_persist(job);
+		return;
+	}
+	if (is_by_dns(job)) {
 		begin_caa(job);
 		return;
 	}

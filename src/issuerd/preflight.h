@@ -1,6 +1,7 @@
 /* What is looked at before an attempt is spent at the CA: where the name's DNS leads, whether
- * CAA lets the CA issue, and whether an edge of ours answers there.  Lookups run on threads of
- * their own, so that names that are dead hold up no worker; waiting takes some hundred bytes.
+ * a standing record is there (dns-persist-01), whether CAA lets the CA issue, and whether an
+ * edge of ours answers there.  Lookups run on threads of their own, so that names that are dead
+ * hold up no worker; waiting takes some hundred bytes.
  */
 #ifndef CH_ISSUERD_PREFLIGHT_H
 #define CH_ISSUERD_PREFLIGHT_H
@@ -26,7 +27,15 @@
 	X("caa-failed")                                                                        \
 	X("self-check-unreachable")                                                            \
 	X("self-check-wrong-answer")                                                           \
-	X("self-check-account")
+	X("self-check-account")                                                                \
+	X("persist-missing")                                                                   \
+	X("persist-issuer")                                                                    \
+	X("persist-malformed")                                                                 \
+	X("persist-account")                                                                   \
+	X("persist-expired")                                                                   \
+	X("persist-wildcard")                                                                  \
+	X("persist-too-long")                                                                  \
+	X("persist-failed")
 
 struct ch_preflight;
 
@@ -68,7 +77,8 @@ struct ch_preflight_subject {
 	uint64_t order;
 	void *who;		/* CA and account; borrowed as long as there is a preflight, */
 	const char *thumbprint; /* as is its, which our edges answer with */
-	/* dns-01, as of wildcards: where it leads does not matter, only CAA. */
+	/* By the DNS, as wildcards: where it leads does not matter, only CAA; with
+	 * dns-persist-01 the standing record too. */
 	enum ch_acme_challenge_type method;
 };
 

@@ -110,18 +110,21 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		struct ch_err err;
 		char edges[100]; /* cut between characters */
+		enum ch_acme_challenge_type type;
 
 		if (set->ans[i].authz.status != CH_ACME_INVALID)
 			continue;
 		culprit = set->name_of[i];
+		type = ch_step_challenge(step, culprit);
 		blamed[culprit] = true;
 		(void)ch_acme_problem_read(
 			set->ans[i].authz.error, CH_ACME_IN_VALIDATION, &err);
-		if (ch_step_challenge(step, culprit) == CH_ACME_DNS_01)
+		if (type == CH_ACME_DNS_01)
 			ch_step_dns_reword(set->ans[i].authz.error, &err);
+		else if (type == CH_ACME_DNS_PERSIST_01)
+			ch_step_persist_reword(set->ans[i].authz.error, &err);
 		/* The CA may have come to one of them. */
-		if (!step->work->edges.ready && step->work->edges.behind[0] &&
-			ch_step_challenge(step, culprit) != CH_ACME_DNS_01)
+		else if (!step->work->edges.ready && step->work->edges.behind[0])
 			ch_err_prefix(&err,
 				"while edges do not have the name's newest record (%s)",
 				ch_acme_text(step->work->edges.behind, edges, sizeof(edges)));
@@ -160,6 +163,7 @@ static void not_offered_error(const struct ch_acme_authz *authz,
 		[CH_ACME_HTTP_01] = "no-http-challenge",
 		[CH_ACME_DNS_01] = "no-dns-challenge",
 		[CH_ACME_TLS_ALPN_01] = "no-tls-challenge",
+		[CH_ACME_DNS_PERSIST_01] = "no-persist-challenge",
 	};
 	char others[100] = "";
 	size_t len = 0;
@@ -188,10 +192,12 @@ static bool check_challenge(struct ch_step *step, const struct ch_acme_authz *au
 		ret_err->retry_at_ms = 0;
 		return false;
 	}
-	if (authz->challenges[wanted].url)
-		return true;
-	not_offered_error(authz, wanted, ret_err);
-	return false;
+	if (!authz->challenges[wanted].url) {
+		not_offered_error(authz, wanted, ret_err);
+		return false;
+	}
+	return wanted != CH_ACME_DNS_PERSIST_01 ||
+	       ch_step_persist_fits(step, authz->challenges[wanted].issuers, ret_err);
 }
 
 static bool lacks_challenge(struct ch_step *step, const struct authz_set *set)

@@ -44,8 +44,10 @@ static bool is_wildcard(const char *name)
 
 enum ch_acme_challenge_type ch_step_challenge(const struct ch_step *step, size_t name)
 {
-	return is_wildcard(step->work->names[name]) ? CH_ACME_DNS_01
-						    : step->issuer->config->challenge;
+	const struct ch_issuer_config *config = step->issuer->config;
+
+	return is_wildcard(step->work->names[name]) ? config->wildcard_challenge
+						    : config->challenge;
 }
 
 bool ch_step_uses(const struct ch_step *step, enum ch_acme_challenge_type type)
@@ -210,6 +212,18 @@ void ch_step_dns_reword(const json_t *problem, struct ch_err *err)
 		"The CA did not find the TXT record that was written for it. The CA says: %s",
 		words);
 	err->actor = CH_ACTOR_PLATFORM;
+}
+
+void ch_step_persist_reword(const json_t *problem, struct ch_err *err)
+{
+	char words[320];
+
+	if (strcmp(err->problem, "wrong-answer") != 0)
+		return;
+	ch_acme_text(ch_acme_json_str(problem, "detail"), words, sizeof(words));
+	(void)ch_err_set(err, err->rc, "persist-refused",
+		"The CA did not accept the standing TXT record. The CA says: %s", words);
+	err->actor = CH_ACTOR_CUSTOMER;
 }
 
 void ch_step_dns_release(struct ch_step *step)

@@ -24,6 +24,12 @@ bool ch_step_dns_is_ready(struct ch_step *step, const struct ch_step_token *item
 
 /* What a CA says of a name that it has validated is read as if it had been to an edge. */
 void ch_step_dns_reword(const json_t *problem, struct ch_err *err);
+void ch_step_persist_reword(const json_t *problem, struct ch_err *err); /* dns-persist-01 */
+
+/* step_preflight.c: whether a record for our CA is one that this challenge of dns-persist-01 is
+ * met by. */
+bool ch_step_persist_fits(
+	const struct ch_step *step, const json_t *issuers, struct ch_err *ret_err);
 
 /* The order has no more use for its records; what step->out is filled with comes after. */
 void ch_step_dns_release(struct ch_step *step);

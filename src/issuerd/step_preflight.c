@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "issuerd/persist.h"
 #include "issuerd/step_dns.h"
 
 /* The first look comes when it has ended, or is for the store's sake: what takes longer than
@@ -39,7 +40,8 @@ static void fill_asker(
 json_t *ch_issuer_caa_advice(struct ch_issuer *issuer)
 {
 	enum ch_acme_challenge_type challenge = issuer->config->challenge;
-	const char *also = issuer->dns_desk && challenge != CH_ACME_DNS_01 ? ",dns-01" : "";
+	enum ch_acme_challenge_type other = issuer->config->wildcard_challenge;
+	bool also = other != challenge && (other != CH_ACME_DNS_01 || issuer->dns_desk);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < issuer->n_cas; i++) {
@@ -51,12 +53,56 @@ json_t *ch_issuer_caa_advice(struct ch_issuer *issuer)
 		 * yet is told next time. */
 		if (!asker.n_identities || !account[0])
 			continue;
-		(void)json_array_append_new(
-			list, json_sprintf("%s; accounturi=%s; validationmethods=%s%s",
-				      asker.identities[0], account,
-				      ch_acme_challenge_str(challenge), also));
+		(void)json_array_append_new(list,
+			json_sprintf("%s; accounturi=%s; validationmethods=%s%s%s",
+				asker.identities[0], account, ch_acme_challenge_str(challenge),
+				also ? "," : "", also ? ch_acme_challenge_str(other) : ""));
 	}
 	return list;
+}
+
+static bool uses_persist(const struct ch_issuer_config *config)
+{
+	return config->challenge == CH_ACME_DNS_PERSIST_01 ||
+	       config->wildcard_challenge == CH_ACME_DNS_PERSIST_01;
+}
+
+json_t *ch_issuer_persist_advice(struct ch_issuer *issuer)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; uses_persist(issuer->config) && i < issuer->n_cas; i++) {
+		struct ch_caa_asker asker = {0};
+		char account[CH_ACME_URL_B];
+		char value[CH_PERSIST_VALUE_B];
+
+		fill_asker(&issuer->cas[i], &asker, account, sizeof(account));
+		asker.account = account;
+		ch_persist_value(&asker, value);
+		if (value[0])
+			(void)json_array_append_new(list, json_string(value));
+	}
+	return list;
+}
+
+bool ch_step_persist_fits(
+	const struct ch_step *step, const json_t *issuers, struct ch_err *ret_err)
+{
+	struct ch_caa_asker asker = {0};
+	char account[CH_ACME_URL_B];
+	char wanted[254];
+
+	fill_asker(step->ca, &asker, account, sizeof(account));
+	if (ch_persist_issuer_fits(issuers, &asker))
+		return true;
+	ch_acme_text(json_string_value(json_array_get(issuers, 0)), wanted, sizeof(wanted));
+	ch_err_set(ret_err, CH_EPROTO, "persist-issuer-differs",
+		"The CA wants to be named %s in the standing TXT record, and not %s: see "
+		"caa_identities.",
+		wanted, asker.identities[0]);
+	ret_err->actor = CH_ACTOR_PLATFORM;
+	ret_err->retry_at_ms = 0;
+	return false;
 }
 
 static void wake(void *arg, uint64_t order_id)
@@ -79,7 +125,7 @@ int ch_issuer_start_preflight(struct ch_issuer *issuer, struct ch_err *err)
 		.wake = wake,
 		.arg = issuer};
 
-	if (!config->preflight)
+	if (!config->preflight && !config->preflight_persist)
 		return CH_OK;
 	return ch_preflight_new(&options, &issuer->preflight, err);
 }
@@ -127,6 +173,30 @@ static void fail(struct ch_step *step, const struct ch_preflight_result *results
 	ch_step_failed(step);
 }
 
+/* Without a preflight otherwise, there may be one of the standing records only. */
+static bool is_looked_at(const struct ch_issuer *issuer, enum ch_acme_challenge_type method)
+{
+	return issuer->config->preflight || method == CH_ACME_DNS_PERSIST_01;
+}
+
+/* A customer can be told what to publish only when there is an account, which otherwise the
+ * first order would make. */
+static bool has_account(struct ch_step *step)
+{
+	struct ch_acme_request req = {
+		.kind = CH_ACME_FIND_ACCOUNT, .signup = &step->ca->config->signup};
+	CH_AUTO_ANSWER struct ch_acme_answer ans;
+	char account[CH_ACME_URL_B];
+
+	ch_acme_answer_init(&ans);
+	if (!ch_step_uses(step, CH_ACME_DNS_PERSIST_01) ||
+		ch_acme_get_account(step->ca->acme, account) ||
+		ch_step_ask(step, &req, &ans) == CH_ACME_OK)
+		return true;
+	ch_step_ca_error(step, &ans);
+	return false;
+}
+
 bool ch_step_preflight(struct ch_step *step)
 {
 	struct ch_issuer *issuer = step->issuer;
@@ -139,14 +209,19 @@ bool ch_step_preflight(struct ch_step *step)
 
 	if (!issuer->preflight || work->notes.polls >= LOOKS_MAX)
 		return true;
+	if (!has_account(step))
+		return false;
 	/* An edge that does not know the name yet would fail the self-check. */
-	if (issuer->config->self_check && !work->renewal &&
+	if (issuer->config->preflight && issuer->config->self_check && !work->renewal &&
 		ch_step_uses(step, CH_ACME_HTTP_01) && ch_step_wait_for_edges(step))
 		return false;
 	for (size_t i = 0; i < work->n_names; i++) {
 		subject.name = work->names[i];
 		subject.method = ch_step_challenge(step, i);
-		ch_preflight_look(issuer->preflight, &subject, &results[i]);
+		if (is_looked_at(issuer, subject.method))
+			ch_preflight_look(issuer->preflight, &subject, &results[i]);
+		else
+			results[i] = (struct ch_preflight_result){.fate = CH_PREFLIGHT_GOOD};
 		waiting += results[i].fate == CH_PREFLIGHT_WAIT;
 		bad += results[i].fate == CH_PREFLIGHT_BAD;
 	}

@@ -309,10 +309,12 @@ static json_t *lease_json(struct ch_worker *worker, size_t room)
 
 	for (size_t i = 1; i < issuer->n_cas; i++)
 		(void)json_array_append_new(fallback, pace_json(&issuer->cas[i]));
-	return json_pack("{sIsIsIsoso*ss*so*}", "max", (json_int_t)room, "lease_ms",
+	return json_pack("{sIsIsIsoso*ss*so*so*sb}", "max", (json_int_t)room, "lease_ms",
 		(json_int_t)issuer->config->lease_ms, "wait_ms", (json_int_t)LEASE_WAIT_MS,
 		"pace", pace_json(&issuer->cas[0]), "fallback", fallback, "standby",
-		issuer->config->standby, "caa", ch_issuer_caa_advice(issuer));
+		issuer->config->standby, "caa", ch_issuer_caa_advice(issuer), "persist",
+		ch_issuer_persist_advice(issuer), "persist_all",
+		issuer->config->challenge == CH_ACME_DNS_PERSIST_01);
 }
 
 static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)

@@ -166,7 +166,7 @@ int ch_work_change_standby(
 	struct ch_work *w, const struct ch_name_row *row, const char *standby)
 {
 	char wanted[CH_STORE_CA_NAME_MAX + 1];
-	bool keep;
+	bool keep = false;
 	int rc;
 
 	if (strcmp(row->standby, standby) == 0)

@@ -6,7 +6,9 @@
 void ch_advice_init(struct ch_advice *advice)
 {
 	pthread_mutex_init(&advice->lock, NULL);
-	advice->n = 0;
+	for (size_t i = 0; i < CH_ADVICE_KINDS; i++)
+		advice->lists[i].n = 0;
+	advice->persist_all = false;
 }
 
 void ch_advice_done(struct ch_advice *advice)
@@ -25,9 +27,10 @@ static bool is_plain(const char *value)
 	return len > 0 && len <= CH_ADVICE_VALUE_MAX;
 }
 
-void ch_advice_take(
-	struct ch_advice *advice, struct ch_json_in *in, const char *key, json_t *list)
+void ch_advice_take(struct ch_advice *advice, enum ch_advice_kind kind, struct ch_json_in *in,
+	const char *key, json_t *list)
 {
+	struct ch_advice_list *to = &advice->lists[kind];
 	size_t n = json_array_size(list);
 
 	for (size_t i = 0; i < n; i++) {
@@ -45,21 +48,48 @@ void ch_advice_take(
 		return;
 	pthread_mutex_lock(&advice->lock);
 	for (size_t i = 0; i < n && i < CH_ADVICE_MAX; i++)
-		snprintf(advice->values[i], sizeof(advice->values[i]), "%s",
+		snprintf(to->values[i], sizeof(to->values[i]), "%s",
 			json_string_value(json_array_get(list, i)));
-	advice->n = n < CH_ADVICE_MAX ? n : CH_ADVICE_MAX;
+	to->n = n < CH_ADVICE_MAX ? n : CH_ADVICE_MAX;
 	pthread_mutex_unlock(&advice->lock);
 }
 
-json_t *ch_advice_json(struct ch_advice *advice, bool wildcard)
+void ch_advice_persist_all(struct ch_advice *advice, bool all)
 {
+	pthread_mutex_lock(&advice->lock);
+	advice->persist_all = all;
+	pthread_mutex_unlock(&advice->lock);
+}
+
+json_t *ch_advice_caa(struct ch_advice *advice, bool wildcard)
+{
+	const struct ch_advice_list *from = &advice->lists[CH_ADVICE_CAA];
 	json_t *list = json_array();
 
 	pthread_mutex_lock(&advice->lock);
-	for (size_t i = 0; list && i < advice->n; i++)
+	for (size_t i = 0; list && i < from->n; i++)
 		(void)json_array_append_new(
 			list, json_sprintf("0 %s \"%s\"", wildcard ? "issuewild" : "issue",
-				      advice->values[i]));
+				      from->values[i]));
+	pthread_mutex_unlock(&advice->lock);
+	return list;
+}
+
+json_t *ch_advice_persist(struct ch_advice *advice, const char *name)
+{
+	const struct ch_advice_list *from = &advice->lists[CH_ADVICE_PERSIST];
+	bool wildcard = strncmp(name, "*.", 2) == 0;
+	json_t *list = json_array();
+
+	pthread_mutex_lock(&advice->lock);
+	for (size_t i = 0; list && (wildcard || advice->persist_all) && i < from->n; i++)
+		(void)json_array_append_new(
+			list, json_pack("{soso}", "name",
+				      json_sprintf("_validation-persist.%s",
+					      name + (wildcard ? 2 : 0)),
+				      "txt",
+				      json_sprintf("%s%s", from->values[i],
+					      wildcard ? "; policy=wildcard" : "")));
 	pthread_mutex_unlock(&advice->lock);
 	return list;
 }

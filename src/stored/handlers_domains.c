@@ -143,7 +143,9 @@ void ch_handle_domain_get(struct ch_req *req)
 			    json_object_set_new(json, "expected",
 				    rc ? json_null() : ch_expected_json(&expected)) ||
 			    json_object_set_new(json, "caa",
-				    ch_advice_json(&req->service->advice, name[0] == '*')))) {
+				    ch_advice_caa(&req->service->advice, name[0] == '*')) ||
+			    json_object_set_new(json, "persist",
+				    ch_advice_persist(&req->service->advice, name)))) {
 		json_decref(json);
 		json = NULL;
 	}

@@ -163,7 +163,10 @@ void ch_handle_leases(struct ch_req *req)
 {
 	struct leases *l = ch_arena_alloc(req->arena, sizeof(*l));
 	struct ch_json_in in;
+	struct ch_advice *advice = &req->service->advice;
 	json_t *caa;
+	json_t *persist;
+	bool persist_all;
 
 	if (!l) {
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
@@ -176,7 +179,12 @@ void ch_handle_leases(struct ch_req *req)
 	read_paces(&in, l);
 	l->standby = ch_json_in_str(&in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
 	caa = ch_json_in_array(&in, "caa", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
-	ch_advice_take(&req->service->advice, &in, "caa", caa);
+	ch_advice_take(advice, CH_ADVICE_CAA, &in, "caa", caa);
+	persist = ch_json_in_array(&in, "persist", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
+	ch_advice_take(advice, CH_ADVICE_PERSIST, &in, "persist", persist);
+	persist_all = ch_json_in_bool(&in, "persist_all", false);
+	if (persist)
+		ch_advice_persist_all(advice, persist_all);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	l->issuer = ch_service_who(req);

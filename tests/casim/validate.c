@@ -24,6 +24,8 @@ static json_t *check(const struct sim_task *task)
 		return NULL;
 	if (strcmp(task->type, "http-01") == 0)
 		return sim_validate_http(task);
+	if (strcmp(task->type, "dns-persist-01") == 0)
+		return sim_validate_persist(task);
 	return sim_problem_json(400, "unauthorized", "no validation of this type");
 }
 

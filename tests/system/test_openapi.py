@@ -322,8 +322,17 @@ def test_when_a_certificate_is_to_be_renewed(store, operator, issuer):
     order = lease(issuer, "ari.example.com", pace={"account": "ari.test/1"}, caa=[caa])
     assert operator.get("/v1/domains/ari.example.com").json["caa"] == [f'0 issue "{caa}"']
     for bad in ('a"b', "a\\b", "a\nb", "\u00e9", "", "x" * 401):
-        body = {"max": 1, "lease_ms": 1000, "caa": [bad]}
-        assert issuer.post("/v1/leases", body).code == "bad-field"
+        for key in ("caa", "persist"):
+            body = {"max": 1, "lease_ms": 1000, key: [bad]}
+            assert issuer.post("/v1/leases", body).code == "bad-field"
+    standing = {"max": 1, "lease_ms": 1000, "persist": ["ca.test; accounturi=https://ca.test/1"]}
+    assert issuer.post("/v1/leases", standing).status == 200
+    assert operator.get("/v1/domains/ari.example.com").json["persist"] == []
+    assert issuer.post("/v1/leases", {**standing, "persist_all": True}).status == 200
+    assert operator.get("/v1/domains/ari.example.com").json["persist"] == [
+        {"name": "_validation-persist.ari.example.com", "txt": standing["persist"][0]}]
+    assert issuer.post("/v1/leases", {**standing, "persist": []}).status == 200
+    assert operator.get("/v1/domains/ari.example.com").json["persist"] == []
     sealed = {"csr": b64u(b"csr"), "sealed": b64u(b"sealed")}
     assert step(issuer, order, state="sealed", **sealed).status == 200
     leaf = store.identity("viewer", ident="ari").cert.public_bytes(Encoding.DER)

@@ -169,13 +169,16 @@ def test_every_code_has_a_section():
     sections = set(re.findall(r"^## ([a-z0-9-]+)$", (ROOT / "doc/troubleshooting.md").read_text(), re.M))
     codes = set(re.findall(r'X\("([a-z0-9-]+)"\)', (ROOT / "src/issuerd/preflight.h").read_text()))
     assert len(codes) > 10
-    source = "".join((ROOT / f"src/issuerd/{name}.c").read_text() for name in ("caa", "sites", "preflight"))
-    used = set(re.findall(r'"((?:dns|caa|self-check)-[a-z0-9-]+)"', source))
+    source = "".join((ROOT / f"src/issuerd/{name}.c").read_text() for name in ("caa", "persist", "sites", "preflight"))
+    used = set(re.findall(r'"((?:dns|caa|self-check|persist)-[a-z0-9-]+)"', source))
     assert used - {"dns-01"} == codes
     table = (ROOT / "doc/api.md").read_text().split("| code | actor | |", 1)[1].split("\n\n", 1)[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     told = {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])}
     assert codes <= told and told <= sections
+    used = set(re.findall(r'"((?:no-persist|persist)-[a-z0-9-]+)"', "".join(
+        (ROOT / f"src/issuerd/{name}.c").read_text() for name in ("step_authz", "step_dns", "step_preflight"))))
+    assert len(used) == 3 and used <= told and used <= sections
     # Those of DNS challenges.
     codes = set(re.findall(r'X\("([a-z0-9-]+)"\)', (ROOT / "src/issuerd/dns_desk.h").read_text()))
     sources = [*(ROOT / "src/issuerd").glob("*dns*.c"), ROOT / "src/net/dns_update.c",

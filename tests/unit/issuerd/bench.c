@@ -65,6 +65,7 @@ static void configure(struct bench *b)
 {
 	struct ch_issuer_config *c = &b->config;
 
+	c->wildcard_challenge = CH_ACME_DNS_01;
 	c->n_cas = 1;
 	c->cas[0].name = CH_CA_MAIN;
 	c->cas[0].directory = FAKE_URL "/dir";

@@ -220,13 +220,13 @@ static void add_challenge(struct call *c, const char *type, unsigned id, unsigne
 
 	ch_buf_addf(&c->resp->body,
 		",{\"type\":\"%s\",\"status\":\"%s\",\"token\":\"t%u-%u\",\"url\":\"" FAKE_URL
-		"/c/%u/%u\"%s%s}",
+		"/c/%u/%u\"%s%s,\"issuer-domain-names\":%s}",
 		type,
 		invalid || strcmp(authz->status, "valid") == 0 ? authz->status
 		: authz->answered			       ? "processing"
 							       : "pending",
-		id, i, id, i, invalid ? ",\"error\":" : "",
-		invalid ? c->ca->invalid_error : "");
+		id, i, id, i, invalid ? ",\"error\":" : "", invalid ? c->ca->invalid_error : "",
+		c->ca->persist_issuers ? c->ca->persist_issuers : "null");
 }
 
 static void on_authz(struct call *c, unsigned id, unsigned i)
@@ -241,6 +241,8 @@ static void on_authz(struct call *c, unsigned id, unsigned i)
 		ch_buf_add_u8(body,
 			(uint8_t)(c->ca->upper_case && *n >= 'a' && *n <= 'z' ? *n - 32 : *n));
 	ch_buf_add_str(body, "\"},\"challenges\":[{\"type\":\"dns-persist-01\"}");
+	if (c->ca->persist_issuers)
+		add_challenge(c, "dns-persist-01", id, i);
 	if (is_wildcard(authz)) {
 		add_challenge(c, "dns-01", id, i);
 		ch_buf_add_str(body, "]}");

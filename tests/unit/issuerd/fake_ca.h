@@ -69,7 +69,8 @@ struct fake_ca {
 	bool no_http_challenge;
 	bool dns_challenge; /* is offered too */
 	bool tls_challenge;
-	bool upper_case; /* identifiers come back in capitals */
+	const char *persist_issuers; /* dns-persist-01 is offered, with these; NULL: unusable */
+	bool upper_case;	     /* identifiers come back in capitals */
 	int polls;
 	int processing;
 	const char *order_error; /* the order becomes invalid at finalize, with this */

@@ -420,13 +420,21 @@ static void the_challenge_is_configured(void **state)
 		const char *text;
 		enum ch_acme_challenge_type want;
 		bool self_check;
+		enum ch_acme_challenge_type wildcard;
 	} good[] = {
-		{"", CH_ACME_HTTP_01, true},
-		{"challenge = http-01\n", CH_ACME_HTTP_01, true},
-		{"challenge = tls-alpn-01\n", CH_ACME_TLS_ALPN_01, false},
-		{"challenge = tls-alpn-01\nself_check = off\n", CH_ACME_TLS_ALPN_01, false},
+		{"", CH_ACME_HTTP_01, true, CH_ACME_DNS_01},
+		{"challenge = http-01\n", CH_ACME_HTTP_01, true, CH_ACME_DNS_01},
+		{"challenge = tls-alpn-01\n", CH_ACME_TLS_ALPN_01, false, CH_ACME_DNS_01},
+		{"challenge = tls-alpn-01\nself_check = off\n", CH_ACME_TLS_ALPN_01, false,
+			CH_ACME_DNS_01},
 		{"challenge = dns-01\n[dns]\nmethod = hook\nhook = /bin/true\n", CH_ACME_DNS_01,
-			true},
+			true, CH_ACME_DNS_01},
+		{"challenge = dns-persist-01\n", CH_ACME_DNS_PERSIST_01, true,
+			CH_ACME_DNS_PERSIST_01},
+		{"challenge = dns-persist-01\nwildcard_challenge = dns-01\n",
+			CH_ACME_DNS_PERSIST_01, true, CH_ACME_DNS_01},
+		{"wildcard_challenge = dns-persist-01\n", CH_ACME_HTTP_01, true,
+			CH_ACME_DNS_PERSIST_01},
 	};
 	CH_AUTO_FREE struct ch_issuer_config *config = calloc(1, sizeof(*config));
 
@@ -440,6 +448,10 @@ static void the_challenge_is_configured(void **state)
 		assert_int_equal(read_config(text, config, &err), CH_OK);
 		assert_int_equal(config->challenge, good[i].want);
 		assert_int_equal(config->self_check, good[i].self_check);
+		assert_int_equal(config->wildcard_challenge, good[i].wildcard);
+		assert_int_equal(config->preflight_persist,
+			good[i].want == CH_ACME_DNS_PERSIST_01 ||
+				good[i].wildcard == CH_ACME_DNS_PERSIST_01);
 		assert_true(config->preflight);
 	}
 }
@@ -448,6 +460,7 @@ static void mistakes_in_the_configuration_are_refused(void **state)
 {
 	static const char *const bad[] = {"", "directory = http://ca/dir\n",
 		"directory = https://ca/d\nprobe = sometimes\n",
+		"directory = https://ca/d\nwildcard_challenge = http-01\n",
 		"directory = https://ca/d\nretry_ladder = ,\n",
 		"directory = https://ca/d\nretry_ladder = 1 fortnight\n",
 		"directory = https://ca/d\neab_kid = x\n",

@@ -304,6 +304,13 @@ static const struct test_dns_entry zone[] = {
 	{"below.caabroken.test", CH_DNS_A, "127.0.0.1"},
 	{"caabroken.test", TEST_DNS_SERVFAIL, ""},
 	{"*.denied.test", CH_DNS_TXT, ""},
+	{"_validation-persist.standing.test", CH_DNS_TXT,
+		"ca.test; accounturi=https://ca.test/acct/1; policy=wildcard"},
+	{"_validation-persist.plain.test", CH_DNS_TXT,
+		"ca.test; accounturi=https://ca.test/acct/1"},
+	{"_validation-persist.denied.test", CH_DNS_TXT,
+		"ca.test; accounturi=https://ca.test/acct/1"},
+	{"_validation-persist.mute.test", TEST_DNS_SERVFAIL, ""},
 };
 
 static struct test_dns dns;
@@ -375,11 +382,13 @@ static struct ch_preflight_subject subject_of(const char *name)
 		.method = strncmp(name, "*.", 2) == 0 ? CH_ACME_DNS_01 : CH_ACME_HTTP_01};
 }
 
-static struct ch_preflight_result result_of(const char *name)
+static struct ch_preflight_result result_by(
+	const char *name, enum ch_acme_challenge_type method)
 {
 	struct ch_preflight_subject subject = subject_of(name);
 	struct ch_preflight_result result;
 
+	subject.method = method;
 	ch_preflight_look(preflight, &subject, &result);
 	assert_int_equal(result.fate, CH_PREFLIGHT_WAIT);
 	assert_int_equal(sem_wait(&woken), 0);
@@ -387,6 +396,11 @@ static struct ch_preflight_result result_of(const char *name)
 	assert_int_not_equal(result.fate, CH_PREFLIGHT_WAIT);
 	ch_preflight_forget(preflight, &subject);
 	return result;
+}
+
+static struct ch_preflight_result result_of(const char *name)
+{
+	return result_by(name, subject_of(name).method);
 }
 
 static void check_bad(const char *name, const char *problem, enum ch_actor actor, bool away)
@@ -421,6 +435,30 @@ static void caa_is_that_of_the_closest_ancestor(void **state)
 	check_bad("sub.denied.test", "caa-forbids", CH_ACTOR_CUSTOMER, false);
 	check_bad("below.caabroken.test", "caa-failed", CH_ACTOR_CUSTOMER, false);
 	check_bad("*.denied.test", "caa-forbids", CH_ACTOR_CUSTOMER, false);
+}
+
+static void check_standing(const char *name, const char *problem)
+{
+	struct ch_preflight_result result = result_by(name, CH_ACME_DNS_PERSIST_01);
+
+	assert_int_equal(result.fate, problem ? CH_PREFLIGHT_BAD : CH_PREFLIGHT_GOOD);
+	if (problem) {
+		assert_string_equal(result.err.problem, problem);
+		assert_int_equal(result.err.actor, CH_ACTOR_CUSTOMER);
+		assert_false(result.away);
+	}
+}
+
+/* Wherever the name leads. */
+static void a_standing_record_is_looked_for(void **state)
+{
+	check_standing("standing.test", NULL);
+	check_standing("*.standing.test", NULL);
+	check_standing("plain.test", NULL);
+	check_standing("*.plain.test", "persist-wildcard");
+	check_standing("good.test", "persist-missing");
+	check_standing("mute.test", "persist-failed");
+	check_standing("denied.test", "caa-forbids");
 }
 
 static void edges_that_do_not_answer_are_the_platforms(void **state)
@@ -473,6 +511,8 @@ int main(void)
 			dead_names_say_what_is_wrong, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			caa_is_that_of_the_closest_ancestor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_standing_record_is_looked_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			edges_that_do_not_answer_are_the_platforms, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
