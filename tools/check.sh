@@ -6,6 +6,8 @@
 #   sanitize  build-asan/   ASan and UBSan, unit and system; nginx and the module too, where there
 #                           is a source of nginx to be had (tools/sanitized-nginx.sh)
 #
+# What takes minutes and is the same in each (the suite `once`) is run by the first only.
+#
 # Goes on after a failure, so that one run tells everything; exits with 1 if anything failed.
 # What could not be had here, and so was not tested, is no failure, but is told at the very end.
 # tools/count-results.py adds up what the runs left behind.
@@ -86,7 +88,7 @@ plain() {
 clang() {
 	CC=clang step configure build-clang -Dwerror=true
 	step compile build-clang
-	step unit_tests build-clang --no-suite style
+	step unit_tests build-clang --no-suite style --no-suite once
 }
 
 sanitize() {
@@ -103,7 +105,7 @@ sanitize() {
 	}
 	step configure build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 	step compile build-asan
-	step unit_tests build-asan --no-suite style
+	step unit_tests build-asan --no-suite style --no-suite once
 	step sanitized_nginx
 	local watched=$PWD/build/nginx-sanitized
 	if [ -x "$watched/nginx" ]; then
