@@ -61,8 +61,8 @@ static void make_recipients(const char *path)
 
 static struct ch_issuer *open_issuer(void)
 {
+	static char path[3][64]; /* the issuer keeps them */
 	char folder[] = "/tmp/certherd-fuzz-XXXXXX";
-	char path[3][64];
 	struct ch_issuer *issuer = NULL;
 	EVP_PKEY *key = NULL;
 	struct ch_err err;

@@ -105,6 +105,7 @@ struct heard {
 	const char *own_id;
 	struct ch_store_change change;
 	bool any;
+	uint64_t own_head;
 };
 
 static void hear(const char *text, void *arg)
@@ -117,9 +118,12 @@ static void hear(const char *text, void *arg)
 	char id[17];
 
 	if (sscanf(text, "%16s %" SCNu64 " %d %d %d %" SCNd64, id, &one.feed_head, &feed, &acks,
-		    &held, &one.due_ms) != 6 ||
-		strcmp(id, heard->own_id) == 0)
+		    &held, &one.due_ms) != 6)
 		return;
+	if (strcmp(id, heard->own_id) == 0) {
+		heard->own_head = one.feed_head;
+		return;
+	}
 	one.feed = feed;
 	one.acks = acks;
 	one.held = held;
@@ -166,6 +170,9 @@ static int listen_once(struct postgres_store *store, uint64_t *times)
 		*times = ch_db_postgres_times(store->listener);
 	}
 	rc = ch_db_postgres_notified(store->listener, LOOK_MS, store->stop_fd, hear, &heard);
+	if (heard.own_head > store->head)
+		store->head = heard.own_head;
+
 	if (rc || !heard.any)
 		return rc ? rc : look(store, false);
 	if (heard.change.feed_head > store->head)

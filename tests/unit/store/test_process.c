@@ -317,6 +317,7 @@ static void commits_are_announced_with_what_changed(void **state)
 	assert_ok(fx_ack(fx, "default", "e1", 1));
 	assert_true(heard.last.acks);
 	assert_int_equal(heard.last.due_ms, INT64_MAX);
+	ch_store_on_commit(fx->store, NULL, NULL);
 }
 
 /* The child: four threads add names and tell the parent of each that was acknowledged. */
