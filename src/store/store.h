@@ -80,7 +80,9 @@ struct ch_store_change {
 };
 
 struct ch_store_options {
-	const char *database;	 /* "sqlite:PATH", made with mode 0600 when missing */
+	/* "sqlite:PATH", made with mode 0600 when missing, or "postgresql://…", an existing
+	 * database, as libpq takes it but without a password. */
+	const char *database;
 	int64_t edge_timeout_ms; /* an edge not seen for so long holds nothing up */
 	size_t queue_max;	 /* operations waiting to be written; 0: 4,096 */
 	unsigned readers;	 /* reads at once, further ones wait; 0: 8 */

@@ -45,19 +45,8 @@ struct rollback {
 static void rollback_done(struct ch_req *req)
 {
 	const struct rollback *w = req->own;
-	struct ch_store_domain domain;
-	int rc;
 
-	if (!ch_service_written(req, &w->op))
-		return;
-	rc = ch_store_get_domain(req->service->store, w->name, req->arena, &domain);
-	if (rc == CH_ENOTFOUND)
-		ch_req_problem(req, rc, "domain-not-found", NULL,
-			"\"%s\" is not registered here.", w->name);
-	else if (rc)
-		ch_req_fail_rc(req, rc, "read a domain");
-	else
-		ch_req_json(req, 200, ch_present_domain(&domain, req->service->delegate));
+	ch_service_answer_domain(req, &w->op, w->name);
 }
 
 void ch_handle_certificate_rollback(struct ch_req *req)

@@ -18,6 +18,24 @@ const char *ch_service_who(struct ch_req *req)
 	return ch_arena_fmt(req->arena, "%s/%s/%s", uri->role, uri->scope, uri->id);
 }
 
+void ch_service_answer_domain(
+	struct ch_req *req, const struct ch_store_op *op, const char *name)
+{
+	struct ch_store_domain domain;
+	int rc;
+
+	if (!ch_service_written(req, op))
+		return;
+	rc = ch_store_get_domain(req->service->store, name, req->arena, &domain);
+	if (rc == CH_ENOTFOUND)
+		ch_req_problem(req, rc, "domain-not-found", NULL,
+			"\"%s\" is not registered here.", name);
+	else if (rc)
+		ch_req_fail_rc(req, rc, "read a domain");
+	else
+		ch_req_json(req, 200, ch_present_domain(&domain, req->service->delegate));
+}
+
 bool ch_service_asks_proof(const struct ch_req *req)
 {
 	return req->service->claims && req->who.role != CH_ROLE_OPERATOR;

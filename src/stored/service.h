@@ -30,6 +30,10 @@ void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *nex
 /* Answers with op's error; true when there was none. */
 CH_MUST bool ch_service_written(struct ch_req *req, const struct ch_store_op *op);
 
+/* The same, and then 200 with the name as it is now. */
+void ch_service_answer_domain(
+	struct ch_req *req, const struct ch_store_op *op, const char *name);
+
 /* Whether who is asking has to prove that a name is a tenant's. */
 bool ch_service_asks_proof(const struct ch_req *req);
 
