@@ -552,11 +552,11 @@ static const char *pg_text_of_error(struct ch_db *base)
 }
 
 /* No Sync is outstanding: a script is a run of its own. */
-static int pg_script(struct ch_db *base, const char *sql)
+/* The server tells of notifications, and is told to leave the implicit transaction, only at a
+ * Sync. */
+static int sync_pipeline(struct pg_db *db)
 {
-	struct pg_db *db = pg_of(base);
-	PGresult *result;
-	int rc = pg_settle(base);
+	int rc = pg_settle(&db->base);
 
 	if (rc)
 		return rc;
@@ -565,6 +565,17 @@ static int pg_script(struct ch_db *base, const char *sql)
 		return tell(db);
 	}
 	PQclear(PQgetResult(db->conn));
+	return CH_OK;
+}
+
+static int pg_script(struct ch_db *base, const char *sql)
+{
+	struct pg_db *db = pg_of(base);
+	PGresult *result;
+	int rc = sync_pipeline(db);
+
+	if (rc)
+		return rc;
 	if (!PQexitPipelineMode(db->conn)) {
 		latch(db, CH_EIO, PQerrorMessage(db->conn));
 		return tell(db);
@@ -653,8 +664,10 @@ int ch_db_postgres_notified(struct ch_db *base, int wait_ms, int wake_fd,
 	struct pollfd fds[] = {{.fd = PQsocket(db->conn), .events = POLLIN},
 		{.fd = wake_fd, .events = POLLIN}};
 	bool any = false;
-	int rc = take_notified(db, fn, arg, &any);
+	int rc = sync_pipeline(db);
 
+	if (!rc)
+		rc = take_notified(db, fn, arg, &any);
 	if (rc || any)
 		return rc;
 	if (poll(fds, CH_ARRAY_LEN(fds), wait_ms) < 0 && errno != EINTR)

@@ -284,8 +284,11 @@ int ch_postgres_open(const char *url, const struct ch_store_options *options,
 	ch_sql_init(&store->sql, &postgres_kind, options);
 	store->stop_fd = -1;
 	store->url = url;
+	if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+		ch_sql_close(&store->sql.base);
+		return ch_err_set(err, CH_EIO, "internal", "no random bytes");
+	}
 	snprintf(store->id, sizeof(store->id), "%016" PRIx64, number);
-
 	rc = open_parts(store, options, err);
 	store->url = NULL;
 	if (rc) {

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "store/db_postgres.h"
 #include "store/migrations.h"
 
 static void run(struct fixture *fx, const char *sql)
@@ -82,7 +83,35 @@ static void a_store_hears_of_what_another_commits(void **state)
 	fx_add(fx, "a.example");
 	assert_true(hears_of(&heard, head_of(fx->store)));
 	assert_int_equal(head_of(other), head_of(fx->store));
+	/* And not only of what was there when it began to listen. */
+	fx_add(fx, "b.example");
+	assert_true(hears_of(&heard, head_of(fx->store)));
 	ch_store_close(other);
+}
+
+static void note_text(const char *text, void *arg)
+{
+	snprintf(arg, 32, "%s", text);
+}
+
+/* It must not need the look every two seconds: here, what waits for a notification waits for
+ * ten times that, and after a query, which the server answers within a transaction. */
+static void a_notification_comes_by_itself(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_db *db;
+	int64_t head;
+	char text[32] = "";
+
+	assert_ok(ch_db_postgres_open(fx->database, "SET jit = off", &db, &fx->err));
+	assert_ok(ch_db_script(db, "LISTEN certherd"));
+	assert_ok(ch_db_get_i64(db, &head, "SELECT head FROM meta", ""));
+	assert_ok(ch_db_postgres_notified(db, 0, -1, note_text, text));
+	assert_string_equal(text, "");
+	run(fx, "NOTIFY certherd, 'news'");
+	assert_ok(ch_db_postgres_notified(db, 20000, -1, note_text, text));
+	assert_string_equal(text, "news");
+	ch_db_close(db);
 }
 
 #define STORES 4
@@ -264,6 +293,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_store_hears_of_what_another_commits),
+		T(a_notification_comes_by_itself),
 		T(the_feed_has_no_gap_with_many_writers),
 		T(an_order_is_leased_by_one_of_two_stores),
 		T(a_lost_connection_is_made_anew),
