@@ -126,6 +126,14 @@ static int was_here(struct ch_work *w, const char *pool, const char *name, bool 
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
+int ch_work_come_back(struct ch_work *w, const char *pool, const char *name)
+{
+	bool was = false;
+	int rc = was_here(w, pool, name, &was);
+
+	return rc || !was ? rc : reset_extras(w, pool, name);
+}
+
 int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	enum ch_record_kind kind, uint64_t *ret_version)
 {

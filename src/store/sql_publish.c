@@ -4,11 +4,17 @@
 #include "crypto/keys.h"
 #include "store/sql_calendar.h"
 
+/* An account that nobody has: what replaces such a certificate is no renewal to any CA, since it
+ * is not for the same set of names. */
+#define NOBODYS "adopted/"
+
 struct publication {
 	struct ch_op_publish *in;
 	enum ch_record_kind kind;
 	enum ch_key_type key;
 	bool standby; /* for no edge */
+	bool adopted; /* by no order */
+	bool other;   /* adopted: it covers more names than these */
 	struct ch_order_names names;
 	int64_t renew_at;
 	uint64_t rollback; /* the version to put back; 0: none */
@@ -123,14 +129,15 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key, "
 		"ari_id, paced, ari_ca) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
 		"?12, ?13, "
-		"?14, ?15, paced, substr(paced, 1, instr(paced, '/') - 1) "
-		"FROM orders WHERE id = ?1",
-		"itbbbttiiibiztt", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		"?14, ?15, o.paced, substr(o.paced, 1, instr(o.paced, '/') - 1) "
+		"FROM (SELECT (SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
+		"WHERE ?17 LIMIT 1) AS paced) o",
+		"itbbbttiiibiztttl", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
 		in->not_after_ms, pub->renew_at, in->spki_sha256, sizeof(in->spki_sha256),
 		w->now, pub->rollback ? pub->key_version : 0, ch_key_type_str(pub->key),
-		in->ari_id);
+		in->ari_id, pub->other ? NOBODYS : NULL, (int64_t)pub->adopted);
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */
@@ -208,13 +215,15 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 	const struct ch_op_publish *in = pub->in;
 	const struct ch_order_name_row *order_name = &pub->names.rows[at];
 	enum ch_name_state state =
-		ch_name_state_during(CH_ORDER_CONFIRMING, order_name->had_cert);
+		pub->adopted ? CH_NAME_ACTIVE
+			     : ch_name_state_during(CH_ORDER_CONFIRMING, order_name->had_cert);
 	bool second = pub->kind == CH_RECORD_SECOND;
 	char key[CH_RECORD_KEY_B];
 	struct ch_name_row row;
 	int rc = ch_name_row_load(w->db, order_name->name, &row);
 
-	if (rc || row.order_id != in->id || row.version >= in->id)
+	if (rc || row.order_id != (pub->adopted ? 0 : in->id) || row.version > in->id ||
+		(row.version == in->id && !pub->adopted))
 		return rc && rc != CH_ENOTFOUND ? rc : CH_ECORRUPT;
 	if (pub->standby)
 		return write_standby(w, pub, at, &row);
@@ -239,7 +248,8 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 		rc = ch_work_plan_standby(w, row.name, in->id);
 	if (!rc)
 		rc = ch_work_history(w, row.name,
-			!pub->rollback			    ? "published"
+			pub->adopted			    ? "adopted"
+			: !pub->rollback		    ? "published"
 			: pub->rollback == row.standby_cert ? "standby-live"
 							    : "rolled-back",
 			in->serial, CH_ACTOR_NOBODY);
@@ -257,10 +267,8 @@ static int plan(struct ch_work *w, struct publication *pub)
 		       : CH_OK;
 }
 
-static int write_all(struct ch_work *w, const struct publication *pub)
+static int write_names(struct ch_work *w, const struct publication *pub)
 {
-	const struct ch_op_publish *in = pub->in;
-	int64_t due = in->next_at_ms > w->now ? in->next_at_ms : w->now;
 	bool any = false;
 	int rc = CH_OK;
 
@@ -271,6 +279,15 @@ static int write_all(struct ch_work *w, const struct publication *pub)
 	for (size_t i = 0; !rc && i < pub->names.n; i++)
 		if (!pub->names.rows[i].gone)
 			rc = write_name(w, pub, i);
+	return rc;
+}
+
+static int write_all(struct ch_work *w, const struct publication *pub)
+{
+	const struct ch_op_publish *in = pub->in;
+	int64_t due = in->next_at_ms > w->now ? in->next_at_ms : w->now;
+	int rc = write_names(w, pub);
+
 	ch_work_due(w, due);
 	return rc ? rc
 		  : ch_db_run(w->db,
@@ -322,4 +339,26 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 	if (!rc)
 		rc = write_all(w, &pub);
 	return rc ? rc : ch_work_order_answer(w, in->id, &in->answer);
+}
+
+int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
+	const struct ch_order_names *names, bool second, enum ch_key_type key, bool other)
+{
+	struct publication pub = {.in = in,
+		.kind = second ? CH_RECORD_SECOND : CH_RECORD_CERT,
+		.key = key,
+		.adopted = true,
+		.other = other,
+		.names = *names};
+	int rc = hash_parts(w, &pub);
+
+	if (!rc)
+		rc = check_records(w, &pub);
+	if (!rc)
+		rc = plan(w, &pub);
+	if (!rc)
+		rc = write_names(w, &pub);
+	if (!rc)
+		ch_work_due(w, pub.renew_at);
+	return rc;
 }

@@ -56,11 +56,23 @@ static bool policy_differs(const struct ch_name_row *row, const struct settings 
 	return strcmp(row->tenant, s->tenant) != 0;
 }
 
-static int insert_name(struct ch_work *w, const char *name, const struct settings *s, bool www,
-	const char *www_of)
+/* Where a name is inserted: by a batch of several, or with a certificate. */
+struct occasion {
+	bool imported;
+	uint64_t version; /* of the certificate; 0: none */
+};
+
+static struct occasion usual(const struct ch_work *w)
 {
-	uint64_t version;
-	int rc = ch_work_emit_plain(w, s->pool, name, CH_RECORD_NAME, &version);
+	return (struct occasion){.imported = w->op->u.put.n_items > 1};
+}
+
+static int insert_name(struct ch_work *w, const char *name, const struct settings *s, bool www,
+	const char *www_of, struct occasion at)
+{
+	uint64_t version = at.version;
+	int rc = version ? ch_work_come_back(w, s->pool, name)
+			 : ch_work_emit_plain(w, s->pool, name, CH_RECORD_NAME, &version);
 
 	if (!rc)
 		rc = ch_db_run(w->db,
@@ -74,7 +86,7 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 			QUEUED, w->now, version, s->policy[CH_POLICY_UPSTREAM],
 			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
 			ch_keys_str(s->keys), (int64_t)ch_keys_both(s->keys),
-			(int64_t)(w->op->u.put.n_items > 1), s->cas, s->standby);
+			(int64_t)at.imported, s->cas, s->standby);
 	if (!rc)
 		rc = ch_work_forget_holder(w, name);
 	if (!rc)
@@ -175,7 +187,8 @@ static int follow_mate(struct ch_work *w, const char *name, const struct setting
 }
 
 /* Registers the www name, or takes in the one that is there. */
-static int join_www(struct ch_work *w, const char *name, const struct settings *s)
+static int join_www(
+	struct ch_work *w, const char *name, const struct settings *s, struct occasion at)
 {
 	struct settings share = shared(s, "");
 	char www[CH_NAME_MAX + 1];
@@ -185,7 +198,7 @@ static int join_www(struct ch_work *w, const char *name, const struct settings *
 	snprintf(www, sizeof(www), "www.%s", name);
 	rc = ch_name_row_load(w->db, www, &row);
 	if (rc == CH_ENOTFOUND)
-		return insert_name(w, www, &share, false, name);
+		return insert_name(w, www, &share, false, name, at);
 	if (!rc)
 		rc = ch_db_run(w->db,
 			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
@@ -205,7 +218,7 @@ static int part_www(struct ch_work *w, const struct ch_name_row *row)
 static int change_www(
 	struct ch_work *w, const struct ch_name_row *row, bool www, const struct settings *s)
 {
-	int rc = www ? join_www(w, row->name, s) : part_www(w, row);
+	int rc = www ? join_www(w, row->name, s, usual(w)) : part_www(w, row);
 
 	return rc ? rc
 		  : ch_db_run(w->db, "UPDATE name SET www = ?, updated_at = ? WHERE name = ?",
@@ -236,18 +249,25 @@ static int change_name(
 	return rc ? rc : ch_work_audit(w, "domain.change", row->name);
 }
 
-static int create_name(
-	struct ch_work *w, const struct ch_store_put_item *item, enum ch_keys keys)
+static int create_name(struct ch_work *w, const struct ch_store_put_item *item,
+	enum ch_keys keys, struct occasion at)
 {
 	const struct ch_name_row fresh = {
 		.tenant = CH_STORE_LABEL_DEFAULT, .pool = CH_STORE_LABEL_DEFAULT, .keys = keys};
 	struct settings s = wanted(item, &fresh);
 	bool www = item->www == CH_TRI_YES;
-	int rc = insert_name(w, item->name, &s, www, NULL);
+	int rc = insert_name(w, item->name, &s, www, NULL, at);
 
 	if (!rc && www)
-		rc = join_www(w, item->name, &s);
+		rc = join_www(w, item->name, &s, at);
 	return rc ? rc : ch_work_audit(w, "domain.create", item->name);
+}
+
+int ch_work_create_adopted(struct ch_work *w, const struct ch_store_put_item *item,
+	enum ch_keys keys, uint64_t version)
+{
+	return create_name(
+		w, item, keys, (struct occasion){.imported = true, .version = version});
 }
 
 static bool may_have_www(struct ch_store_put_item *item)
@@ -296,7 +316,7 @@ static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_k
 		return claim_rc;
 	if (rc == CH_ENOTFOUND) {
 		item->result = CH_PUT_CREATED;
-		return create_name(w, item, keys);
+		return create_name(w, item, keys, usual(w));
 	}
 	if (row.www_of[0] && leaves_its_group(&row, item)) {
 		reject(item, "tenant, pool, upstream, hsts, keys, cas, standby: the name "

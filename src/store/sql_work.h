@@ -16,6 +16,7 @@ struct ch_work_tx {
 };
 
 struct ch_slots;
+struct ch_order_names;
 struct ch_work_edges; /* the edges of one pool, read once per operation */
 
 struct ch_work {
@@ -52,6 +53,7 @@ CH_MUST int ch_work_release(struct ch_work *w, struct ch_op_release *release);
 CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rollback);
 CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
 CH_MUST int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *alerts);
+CH_MUST int ch_work_adopt(struct ch_work *w, struct ch_op_adopt *adopt);
 CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
 CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 
@@ -77,6 +79,9 @@ CH_MUST int ch_work_emit(struct ch_work *w, const char *pool, const char *name,
  * has of the name, and a name that comes back is told to have none of it. */
 CH_MUST int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 	enum ch_record_kind kind, uint64_t *ret_version);
+/* A name whose first record is not a NAME record: what else its pool had of it, when it was
+ * there before, is taken back. */
+CH_MUST int ch_work_come_back(struct ch_work *w, const char *pool, const char *name);
 /* With a name go its policy and its second certificate. */
 CH_MUST int ch_work_drop_extras(struct ch_work *w, const char *pool, const char *name);
 
@@ -99,6 +104,19 @@ CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
 /* The same for every name that has a tenant: what names from before there were policies lack.
  */
 CH_MUST int ch_work_emit_tenants(struct ch_work *w);
+
+/* ---- sql_put.c ---- */
+/* A new name, with its www name if the item says so, that gets the record of a certificate
+ * under this version in the same operation, and so no NAME record. */
+CH_MUST int ch_work_create_adopted(struct ch_work *w, const struct ch_store_put_item *item,
+	enum ch_keys keys, uint64_t version);
+
+/* ---- sql_publish.c ---- */
+/* Makes a certificate live that no order has brought: in->id is its version, which the names,
+ * none of them in an order, do not have yet; fence, next_at_ms and answer are not used.  other:
+ * it covers more names than these.  CH_EINVAL "bad-record". */
+CH_MUST int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
+	const struct ch_order_names *names, bool second, enum ch_key_type key, bool other);
 
 /* ---- sql_rekey.c ---- */
 /* The name has a new certificate. */

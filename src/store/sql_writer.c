@@ -56,6 +56,8 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_ask_write(w, &op->u.ask_write);
 	case CH_OP_ALERTS:
 		return ch_work_alerts(w, &op->u.alerts);
+	case CH_OP_ADOPT:
+		return ch_work_adopt(w, &op->u.adopt);
 	default:
 		return ch_err_set(&op->err, CH_EINVAL, "internal", "no such operation");
 	}

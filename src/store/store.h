@@ -32,6 +32,7 @@
 #include "store/calendar.h"
 #include "store/pace.h"
 #include "store/queue.h"
+#include "store/store_adopt.h"
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
 #include "store/store_rekey.h"
@@ -280,6 +281,7 @@ enum ch_store_op_type {
 	CH_OP_ASK_LEASE,
 	CH_OP_ASK_WRITE,
 	CH_OP_ALERTS,
+	CH_OP_ADOPT,
 	CH_OP_TYPE_COUNT
 };
 
@@ -531,6 +533,7 @@ struct ch_store_op {
 		struct ch_op_ask_lease ask_lease;
 		struct ch_op_ask_write ask_write;
 		struct ch_op_alerts alerts;
+		struct ch_op_adopt adopt;
 	} u;
 	/* out: valid in done() and after */
 	int rc;

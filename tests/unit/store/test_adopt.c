@@ -1,0 +1,298 @@
+/* Certificates that others have issued. */
+#include "fixture.h"
+
+#include "base/buf.h"
+
+static struct ch_store_adopt_item item_for(const char *name)
+{
+	return (struct ch_store_adopt_item){.names = {name},
+		.n_names = 1,
+		.key = CH_KEY_ECDSA,
+		.not_after_ms = test_now_ms + LIFETIME_MS};
+}
+
+static int adopt(struct fixture *fx, struct ch_store_adopt_item *items, size_t n,
+	struct ch_store_put_item settings, bool dry_run)
+{
+	struct ch_store_op op = {.type = CH_OP_ADOPT};
+
+	op.u.adopt = (struct ch_op_adopt){
+		.settings = &settings, .items = items, .n_items = n, .dry_run = dry_run};
+	return fx_run(fx, &op);
+}
+
+static struct ch_store_adopt_item ask(
+	struct fixture *fx, struct ch_store_adopt_item item, struct ch_store_put_item settings)
+{
+	assert_ok(adopt(fx, &item, 1, settings, false));
+	return item;
+}
+
+/* The publication of what was asked about. */
+static void fill(struct fixture *fx, struct ch_store_adopt_item *item)
+{
+	struct ch_store_order order = {
+		.id = item->version, .n_names = item->n_names, .second = item->second};
+
+	for (size_t i = 0; i < item->n_names; i++)
+		order.names[i].name = item->names[i];
+	item->publish = fx_publication(fx, &order, (uint8_t)item->version);
+	item->publish->not_after_ms = item->not_after_ms;
+	item->publish->renew_from_ms = test_now_ms + CH_DAY_MS;
+}
+
+/* Asks, then makes it live. */
+static struct ch_store_adopt_item take(
+	struct fixture *fx, struct ch_store_adopt_item item, struct ch_store_put_item settings)
+{
+	struct ch_store_adopt_item asked = item;
+
+	asked.n_names = 1;
+	asked = ask(fx, asked, settings);
+	if (asked.result != CH_ADOPT_READY)
+		return asked;
+	item.version = asked.version;
+	fill(fx, &item);
+	assert_ok(adopt(fx, &item, 1, settings, false));
+	return item;
+}
+
+#define NO_SETTINGS ((struct ch_store_put_item){.name = NULL})
+
+static void a_new_name_is_registered_and_live(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = take(fx, item_for("a.example"),
+		(struct ch_store_put_item){.tenant = "t1", .policy[CH_POLICY_UPSTREAM] = "blue"});
+	struct ch_store_domain domain = fx_get(fx, "a.example");
+
+	assert_int_equal(item.result, CH_ADOPT_DONE);
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_string_equal(domain.tenant, "t1");
+	assert_true(domain.next_at_ms >= test_now_ms + CH_DAY_MS);
+	assert_true(domain.next_at_ms <= test_now_ms + RENEW_MS);
+	fx_lease_none(fx);
+	test_now_ms = domain.next_at_ms;
+	assert_string_equal(fx_lease_one(fx)->names[0].name, "a.example");
+}
+
+static void again_it_is_kept(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = take(fx, item_for("a.example"), NO_SETTINGS);
+	struct ch_store_feed_info before = fx_feed_info(fx);
+
+	assert_int_equal(item.result, CH_ADOPT_DONE);
+	item = ask(fx, item_for("a.example"), NO_SETTINGS);
+	assert_int_equal(item.result, CH_ADOPT_KEPT);
+	assert_string_equal(item.code, "live-already");
+	assert_int_equal(fx_feed_info(fx).head, before.head);
+	/* One that ends later takes its place. */
+	item = item_for("a.example");
+	item.not_after_ms += CH_DAY_MS;
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+}
+
+static void a_dry_run_gives_out_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = item_for("a.example");
+	struct ch_store_domain domain;
+
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, true));
+	assert_int_equal(item.result, CH_ADOPT_READY);
+	assert_int_equal(item.place, CH_ADOPT_FRESH);
+	assert_int_equal(item.version, 0);
+	assert_int_equal(ch_store_get_domain(fx->store, "a.example", fx->arena, &domain),
+		CH_ENOTFOUND);
+}
+
+static void a_name_and_its_www_name_share_it(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = item_for("a.example");
+	struct ch_store_order *order;
+
+	item.names[1] = "www.a.example";
+	item.n_names = 2;
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	assert_true(fx_get(fx, "a.example").www);
+	assert_string_equal(fx_get(fx, "www.a.example").www_of, "a.example");
+	assert_int_equal(
+		fx_get(fx, "a.example").next_at_ms, fx_get(fx, "www.a.example").next_at_ms);
+	test_now_ms = fx_get(fx, "a.example").next_at_ms;
+	order = fx_lease_one(fx);
+	assert_int_equal(order->n_names, 2);
+	/* Of two that are no such pair nothing is done. */
+	item.names[1] = "b.example";
+	item.version = 1;
+	fill(fx, &item);
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_int_equal(item.result, CH_ADOPT_REFUSED);
+	assert_string_equal(item.code, "bad-field");
+}
+
+static void what_another_tenant_holds_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_put_item t2 = {.tenant = "t2"};
+	struct ch_store_adopt_item item;
+
+	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "t1", NULL, NULL));
+	item = ask(fx, item_for("a.example"), t2);
+	assert_int_equal(item.result, CH_ADOPT_REFUSED);
+	assert_string_equal(item.code, "tenant");
+	/* What it held before, and what is below its wildcard. */
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	item = ask(fx, item_for("a.example"), t2);
+	assert_string_equal(item.code, "claim-needed");
+	assert_ok(fx_put(fx, "*.c.example", CH_TRI_KEEP, "t1", NULL, NULL));
+	item = ask(fx, item_for("b.c.example"), t2);
+	assert_string_equal(item.code, "claim-needed");
+	item = ask(fx, item_for("b.c.example"), (struct ch_store_put_item){.tenant = "t1"});
+	assert_int_equal(item.result, CH_ADOPT_READY);
+	assert_ok(fx_put(fx, "d.example", CH_TRI_KEEP, NULL, "p1", NULL));
+	item = ask(fx, item_for("d.example"), (struct ch_store_put_item){.pool = "p2"});
+	assert_string_equal(item.code, "pool");
+}
+
+static void an_order_under_way_and_a_pause_are_left_alone(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item;
+
+	fx_add(fx, "a.example");
+	/* Registered and waiting: it needs no CA any more. */
+	item = ask(fx, item_for("a.example"), NO_SETTINGS);
+	assert_int_equal(item.result, CH_ADOPT_READY);
+	fx_lease_one(fx);
+	item = ask(fx, item_for("a.example"), NO_SETTINGS);
+	assert_int_equal(item.result, CH_ADOPT_KEPT);
+	assert_string_equal(item.code, "order-open");
+	fx_add(fx, "b.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "b.example"));
+	assert_string_equal(ask(fx, item_for("b.example"), NO_SETTINGS).code, "domain-paused");
+	fx_add(fx, "c.example");
+	assert_int_equal(take(fx, item_for("c.example"), NO_SETTINGS).result, CH_ADOPT_DONE);
+	assert_int_equal(fx_get(fx, "c.example").state, CH_NAME_ACTIVE);
+}
+
+static void what_was_changed_since_is_not_done(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = ask(fx, item_for("a.example"), NO_SETTINGS);
+
+	fx_add(fx, "a.example");
+	fill(fx, &item);
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_int_equal(item.result, CH_ADOPT_REFUSED);
+	assert_string_equal(item.code, "changed-meanwhile");
+	/* Removed again: edges have heard of a higher version. */
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_string_equal(item.code, "changed-meanwhile");
+	/* A version that was never given out. */
+	item = item_for("b.example");
+	item.version = 1000000;
+	fill(fx, &item);
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_string_equal(item.code, "changed-meanwhile");
+	assert_int_equal(take(fx, item_for("a.example"), NO_SETTINGS).result, CH_ADOPT_DONE);
+}
+
+static void a_record_that_says_something_else_undoes_the_batch(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item items[2] = {item_for("a.example"), item_for("b.example")};
+	struct ch_store_domain domain;
+
+	assert_ok(adopt(fx, items, 2, NO_SETTINGS, false));
+	fill(fx, &items[0]);
+	items[1].names[0] = "c.example";
+	fill(fx, &items[1]);
+	items[1].names[0] = "b.example";
+	assert_refused(fx, adopt(fx, items, 2, NO_SETTINGS, false), CH_EINVAL, "bad-record");
+	assert_int_equal(ch_store_get_domain(fx->store, "a.example", fx->arena, &domain),
+		CH_ENOTFOUND);
+	assert_refused(fx, adopt(fx, items, 0, NO_SETTINGS, false), CH_ETOOBIG, "batch-too-large");
+}
+
+static struct ch_store_adopt_item second_for(const char *name)
+{
+	struct ch_store_adopt_item item = item_for(name);
+
+	item.second = true;
+	item.key = CH_KEY_RSA;
+	return item;
+}
+
+static void a_second_one_goes_beside_the_first(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_put_item both = {.has_keys = true, .keys = CH_KEYS_BOTH};
+	struct ch_store_domain domain;
+
+	assert_string_equal(ask(fx, second_for("a.example"), both).code, "no-first");
+	assert_int_equal(take(fx, item_for("a.example"), both).result, CH_ADOPT_DONE);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
+	assert_int_equal(take(fx, second_for("a.example"), both).result, CH_ADOPT_DONE);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_string_equal(domain.reason.code, "ok");
+	fx_lease_none(fx);
+	assert_string_equal(ask(fx, second_for("a.example"), both).code, "live-already");
+	assert_int_equal(take(fx, item_for("b.example"), NO_SETTINGS).result, CH_ADOPT_DONE);
+	assert_string_equal(
+		ask(fx, second_for("b.example"), NO_SETTINGS).code, "second-not-wanted");
+}
+
+static void the_calendar_is_level(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_calendar calendar;
+	uint64_t most = 0;
+
+	for (int i = 0; i < 240; i++) {
+		char name[32];
+		struct ch_store_adopt_item item;
+
+		snprintf(name, sizeof(name), "n%d.example", i);
+		item = item_for(ch_arena_str(fx->arena, name));
+		item = ask(fx, item, NO_SETTINGS);
+		fill(fx, &item);
+		item.publish->renew_at_ms = test_now_ms + 11 * CH_DAY_MS;
+		assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+		assert_int_equal(item.result, CH_ADOPT_DONE);
+	}
+	assert_ok(ch_store_get_calendar(fx->store, fx->arena, &calendar));
+	assert_int_equal(calendar.total, 240);
+	for (size_t i = 0; i < calendar.n_hours; i++)
+		if (calendar.hours[i].n > most)
+			most = calendar.hours[i].n;
+	assert_true(most <= 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_new_name_is_registered_and_live, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(again_it_is_kept, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(a_dry_run_gives_out_nothing, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_name_and_its_www_name_share_it, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_another_tenant_holds_is_refused, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_order_under_way_and_a_pause_are_left_alone, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_changed_since_is_not_done, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_record_that_says_something_else_undoes_the_batch, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_second_one_goes_beside_the_first, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(the_calendar_is_level, fx_setup, fx_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
