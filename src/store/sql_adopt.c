@@ -58,7 +58,8 @@ static int look_at_live(struct ch_work *w, const struct ch_name_row *row, bool s
 		judge(item, CH_ADOPT_KEPT, "live-already",
 			"The name has a live certificate that ends no earlier.");
 	/* It has more than it lacks: what a name is to have is not given up for a later end. */
-	else if (end_ms > w->now && is_wanted(row, key) && !second && !is_wanted(row, item->key))
+	else if (end_ms > w->now && is_wanted(row, key) && !second &&
+		 !is_wanted(row, item->key))
 		judge(item, CH_ADOPT_KEPT, "live-already",
 			"The name has a live certificate with the key that it is to have.");
 	return CH_OK;
@@ -71,7 +72,8 @@ static void look_at_second(const struct ch_name_row *row, struct ch_store_adopt_
 			"The name is to have one certificate, by its \"keys\".");
 	else if (!row->cert)
 		judge(item, CH_ADOPT_REFUSED, "no-first",
-			"The name has no first certificate to which this one would be the second.");
+			"The name has no first certificate to which this one would be the "
+			"second.");
 	else if (row->cert_key == CH_KEY_RSA)
 		judge(item, CH_ADOPT_KEPT, "second-not-wanted",
 			"The name's first certificate has an RSA key already.");
@@ -113,8 +115,8 @@ static int look_at_fresh(struct ch_work *w, const struct ch_op_adopt *op, const 
 	claim.www = CH_TRI_NO;
 	claim.ask_proof = true;
 	claim.proof = NULL;
-	rc = ch_work_check_claim(w, &claim,
-		claim.tenant ? claim.tenant : CH_STORE_LABEL_DEFAULT, &refused);
+	rc = ch_work_check_claim(
+		w, &claim, claim.tenant ? claim.tenant : CH_STORE_LABEL_DEFAULT, &refused);
 	if (!rc && refused)
 		judge(item, CH_ADOPT_REFUSED, claim.problem, claim.detail);
 	return rc;
@@ -131,7 +133,8 @@ static int look_at_name(struct ch_work *w, const struct ch_op_adopt *op, const c
 	return rc ? rc : look_at_row(w, op, ret_row, item);
 }
 
-static int ask(struct ch_work *w, const struct ch_op_adopt *op, struct ch_store_adopt_item *item)
+static int ask(
+	struct ch_work *w, const struct ch_op_adopt *op, struct ch_store_adopt_item *item)
 {
 	struct ch_name_row row;
 	int rc = look_at_name(w, op, item->names[0], item, &row);
@@ -166,7 +169,8 @@ static int is_free(struct ch_work *w, uint64_t version, bool *ret_is)
 {
 	int64_t one;
 	int rc = ch_db_get_i64(w->db, &one,
-		"SELECT 1 FROM cert WHERE version = ?1 UNION ALL SELECT 1 FROM orders WHERE id = ?1 "
+		"SELECT 1 FROM cert WHERE version = ?1 UNION ALL SELECT 1 FROM orders WHERE id "
+		"= ?1 "
 		"LIMIT 1",
 		"i", version);
 
@@ -189,7 +193,8 @@ static int look_at_all(struct ch_work *w, const struct ch_op_adopt *op,
 
 	for (size_t i = 0; !rc && good && !item->code && i < item->n_names; i++) {
 		struct ch_name_row *row = &live->rows[i];
-		const char *pool = op->settings->pool ? op->settings->pool : CH_STORE_LABEL_DEFAULT;
+		const char *pool =
+			op->settings->pool ? op->settings->pool : CH_STORE_LABEL_DEFAULT;
 
 		rc = look_at_name(w, op, item->names[i], item, row);
 		if (rc || item->code)
@@ -205,7 +210,8 @@ static int look_at_all(struct ch_work *w, const struct ch_op_adopt *op,
 	live->names.n = item->n_names;
 	if (item->n_names > 1 && live->places[0] != live->places[1])
 		good = false;
-	if (!rc && !item->code && (!good || (item->n_names > 1 && item->place == CH_ADOPT_ALONE)))
+	if (!rc && !item->code &&
+		(!good || (item->n_names > 1 && item->place == CH_ADOPT_ALONE)))
 		changed(item);
 	return rc;
 }
@@ -262,7 +268,8 @@ static int publish(
 			"the certificate ends at another time than the item says");
 	if (!is_pair(item) || (item->second && item->key != CH_KEY_RSA)) {
 		judge(item, CH_ADOPT_REFUSED, "bad-field",
-			"Two names are a name and its www name; a second certificate has an RSA key.");
+			"Two names are a name and its www name; a second certificate has an "
+			"RSA key.");
 		return CH_OK;
 	}
 	rc = look_at_all(w, op, item, &live);

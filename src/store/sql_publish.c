@@ -4,8 +4,8 @@
 #include "crypto/keys.h"
 #include "store/sql_calendar.h"
 
-/* An account that nobody has: what replaces such a certificate is no renewal to any CA, since it
- * is not for the same set of names. */
+/* An account that nobody has: what replaces such a certificate is no renewal to any CA, since
+ * it is not for the same set of names. */
 #define NOBODYS "adopted/"
 
 struct publication {

@@ -56,8 +56,8 @@ struct ch_store_adopt_item {
 	const char *detail; /* a sentence; NULL with READY and DONE */
 };
 
-/* CH_OP_ADOPT.  CH_ETOOBIG "batch-too-large"; CH_EINVAL "bad-record" as CH_OP_PUBLISH: nothing of
- * the batch is done then. */
+/* CH_OP_ADOPT.  CH_ETOOBIG "batch-too-large"; CH_EINVAL "bad-record" as CH_OP_PUBLISH: nothing
+ * of the batch is done then. */
 struct ch_op_adopt {
 	/* Of names that are not registered, but for their name and www; a name that is keeps
 	 * what it has, and is refused when it has another tenant or pool than given here. */

@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/mem.h"
 #include "stored/handlers.h"
+#include "stored/publish_in.h"
 #include "stored/service.h"
 #include "wire/record.h"
 
@@ -16,7 +17,6 @@
 struct publish {
 	struct ch_store_op op;
 	struct ch_store_record_bytes records[CH_STORE_ORDER_NAMES_MAX];
-	uint8_t chain_id[CH_CHAIN_ID_B]; /* zero: no chain */
 };
 
 /* base64url into the arena; NULL with *ret_len 0 when the text is empty or was wrong. */
@@ -36,21 +36,18 @@ static const uint8_t *read_bytes(struct ch_req *req, struct ch_json_in *in, cons
 	return copy;
 }
 
-static void read_publish(struct ch_req *req, struct ch_json_in *in, struct publish *w)
+void ch_publish_in_read(struct ch_req *req, struct ch_json_in *in, struct ch_op_publish *p,
+	struct ch_store_record_bytes *records)
 {
-	struct ch_op_publish *p = &w->op.u.publish;
-
-	p->fence = (uint64_t)ch_json_in_int(in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
 	p->leaf = read_bytes(req, in, "leaf", CH_RECORD_LEAF_MAX_B, &p->leaf_len);
 	if (!p->leaf)
 		ch_json_in_fail(in, "leaf", "\"leaf\" must not be empty.");
 	p->chain = read_bytes(req, in, "chain", CH_CHAIN_MAX_B, &p->chain_len);
-	p->records = w->records;
-	p->n_records = ch_service_records(req, in, "records", CH_JSON_REQUIRED, w->records);
+	p->records = records;
+	p->n_records = ch_service_records(req, in, "records", CH_JSON_REQUIRED, records);
 	p->renew_at_ms = ch_json_in_time(in, "renew_at", CH_JSON_REQUIRED);
 	p->renew_from_ms = ch_json_in_time(in, "renew_from", CH_JSON_OPTIONAL);
 	p->ari_id = ch_json_in_str(in, "ari_id", CH_JSON_OPTIONAL, CH_STORE_ARI_ID_MAX);
-	p->next_at_ms = ch_json_in_time(in, "next_at", CH_JSON_OPTIONAL);
 	p->serial = ch_json_in_str(in, "serial", CH_JSON_REQUIRED, SERIAL_MAX_B);
 	p->issuer = ch_json_in_str(in, "issuer", CH_JSON_REQUIRED, ISSUER_MAX_B);
 	p->not_before_ms = ch_json_in_time(in, "not_before", CH_JSON_REQUIRED);
@@ -59,12 +56,12 @@ static void read_publish(struct ch_req *req, struct ch_json_in *in, struct publi
 		in, "spki_sha256", CH_JSON_REQUIRED, p->spki_sha256, sizeof(p->spki_sha256));
 }
 
-static int check_record(const struct publish *w, size_t i, struct ch_err *err)
+static int check_record(const struct ch_op_publish *p, const uint8_t chain_id[CH_CHAIN_ID_B],
+	size_t i, struct ch_err *err)
 {
-	const struct ch_op_publish *p = &w->op.u.publish;
 	struct ch_record r;
 	const char *wrong = NULL;
-	int rc = ch_record_decode(w->records[i].bytes, w->records[i].len, &r);
+	int rc = ch_record_decode(p->records[i].bytes, p->records[i].len, &r);
 
 	if (rc)
 		wrong = "cannot be decoded";
@@ -74,7 +71,7 @@ static int check_record(const struct publish *w, size_t i, struct ch_err *err)
 		wrong = "has a version that is not the order's id";
 	else if (r.leaf_len != p->leaf_len || memcmp(r.leaf, p->leaf, r.leaf_len) != 0)
 		wrong = "has another leaf";
-	else if (memcmp(r.chain_id, w->chain_id, CH_CHAIN_ID_B) != 0)
+	else if (memcmp(r.chain_id, chain_id, CH_CHAIN_ID_B) != 0)
 		wrong = "has another chain";
 	else if (r.not_before_s != p->not_before_ms / 1000 ||
 		 r.not_after_s != p->not_after_ms / 1000)
@@ -84,9 +81,9 @@ static int check_record(const struct publish *w, size_t i, struct ch_err *err)
 	return ch_err_set(err, CH_EINVAL, "bad-record", "Record %zu %s.", i + 1, wrong);
 }
 
-static int check_publish(struct publish *w, struct ch_err *err)
+int ch_publish_in_check(const struct ch_op_publish *p, struct ch_err *err)
 {
-	const struct ch_op_publish *p = &w->op.u.publish;
+	uint8_t chain_id[CH_CHAIN_ID_B] = {0}; /* zero: no chain */
 	struct ch_chain chain;
 
 	if (p->not_after_ms <= p->not_before_ms)
@@ -95,10 +92,10 @@ static int check_publish(struct publish *w, struct ch_err *err)
 	if (p->n_records == 0)
 		return ch_err_set(err, CH_EINVAL, "bad-record", "There is no record.");
 	if (p->chain && (ch_chain_decode(p->chain, p->chain_len, &chain) ||
-				ch_chain_id(p->chain, p->chain_len, w->chain_id)))
+				ch_chain_id(p->chain, p->chain_len, chain_id)))
 		return ch_err_set(err, CH_EINVAL, "bad-record", "The chain cannot be decoded.");
 	for (size_t i = 0; i < p->n_records; i++) {
-		int rc = check_record(w, i, err);
+		int rc = check_record(p, chain_id, i, err);
 
 		if (rc)
 			return rc;
@@ -128,10 +125,13 @@ void ch_handle_order_publish(struct ch_req *req)
 	if (!ch_service_order_id(req, &w->op.u.publish.id))
 		return;
 	ch_json_in_init(&in, req->json, "");
-	read_publish(req, &in, w);
+	w->op.u.publish.fence =
+		(uint64_t)ch_json_in_int(&in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
+	ch_publish_in_read(req, &in, &w->op.u.publish, w->records);
+	w->op.u.publish.next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
 	if (!ch_req_body_ok(req, &in))
 		return;
-	if (check_publish(w, &err)) {
+	if (ch_publish_in_check(&w->op.u.publish, &err)) {
 		ch_req_fail(req, &err, NULL);
 		return;
 	}

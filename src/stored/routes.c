@@ -65,6 +65,9 @@ const struct ch_route ch_routes[] = {
 	{"POST", "/v1/orders/{id}/publish", ISSUER, CH_BODY_REQUIRED, ORDER_B, "",
 		ch_handle_order_publish, "Make a certificate live"},
 
+	{"POST", "/v1/adoptions", ISSUER, CH_BODY_REQUIRED, BATCH_B, "", ch_handle_adoptions,
+		"Take over certificates that others have issued"},
+
 	{"GET", "/v1/limits", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_limits,
 		"What is used up of the CAs' limits"},
 	{"POST", "/v1/certificates/{name}/standby", OPERATOR, CH_BODY_OPTIONAL, SMALL_B, "",

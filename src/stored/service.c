@@ -56,7 +56,8 @@ void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *nex
 	op->user = req;
 	op->who = NULL;
 	op->rc = CH_OK;
-	if (role == CH_ROLE_OPERATOR || role == CH_ROLE_PLATFORM) {
+	/* Of what issuers do only this is a decision of people. */
+	if (role == CH_ROLE_OPERATOR || role == CH_ROLE_PLATFORM || op->type == CH_OP_ADOPT) {
 		op->who = ch_service_who(req);
 		if (!op->who) {
 			ch_req_fail_rc(req, CH_ENOMEM, "write");

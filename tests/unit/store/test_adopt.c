@@ -63,7 +63,8 @@ static void a_new_name_is_registered_and_live(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_adopt_item item = take(fx, item_for("a.example"),
-		(struct ch_store_put_item){.tenant = "t1", .policy[CH_POLICY_UPSTREAM] = "blue"});
+		(struct ch_store_put_item){
+			.tenant = "t1", .policy[CH_POLICY_UPSTREAM] = "blue"});
 	struct ch_store_domain domain = fx_get(fx, "a.example");
 
 	assert_int_equal(item.result, CH_ADOPT_DONE);
@@ -103,8 +104,8 @@ static void a_dry_run_gives_out_nothing(void **state)
 	assert_int_equal(item.result, CH_ADOPT_READY);
 	assert_int_equal(item.place, CH_ADOPT_FRESH);
 	assert_int_equal(item.version, 0);
-	assert_int_equal(ch_store_get_domain(fx->store, "a.example", fx->arena, &domain),
-		CH_ENOTFOUND);
+	assert_int_equal(
+		ch_store_get_domain(fx->store, "a.example", fx->arena, &domain), CH_ENOTFOUND);
 }
 
 static void a_name_and_its_www_name_share_it(void **state)
@@ -212,9 +213,10 @@ static void a_record_that_says_something_else_undoes_the_batch(void **state)
 	fill(fx, &items[1]);
 	items[1].names[0] = "b.example";
 	assert_refused(fx, adopt(fx, items, 2, NO_SETTINGS, false), CH_EINVAL, "bad-record");
-	assert_int_equal(ch_store_get_domain(fx->store, "a.example", fx->arena, &domain),
-		CH_ENOTFOUND);
-	assert_refused(fx, adopt(fx, items, 0, NO_SETTINGS, false), CH_ETOOBIG, "batch-too-large");
+	assert_int_equal(
+		ch_store_get_domain(fx->store, "a.example", fx->arena, &domain), CH_ENOTFOUND);
+	assert_refused(
+		fx, adopt(fx, items, 0, NO_SETTINGS, false), CH_ETOOBIG, "batch-too-large");
 }
 
 static struct ch_store_adopt_item second_for(const char *name)
@@ -278,7 +280,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_new_name_is_registered_and_live, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(again_it_is_kept, fx_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(a_dry_run_gives_out_nothing, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_dry_run_gives_out_nothing, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_name_and_its_www_name_share_it, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
@@ -288,7 +291,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_was_changed_since_is_not_done, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
-			a_record_that_says_something_else_undoes_the_batch, fx_setup, fx_teardown),
+			a_record_that_says_something_else_undoes_the_batch, fx_setup,
+			fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_one_goes_beside_the_first, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(the_calendar_is_level, fx_setup, fx_teardown),
