@@ -55,6 +55,8 @@ static const struct command commands[] = {
 		ch_simulate_main},
 	{"account", "", "the issuer's account at a CA: show, new key, close", ch_account_main},
 	{"revoke", "FILE", "has the CA revoke a certificate", ch_revoke_main},
+	{"adopt", "SOURCE", "takes over certificates and keys of certbot, Caddy, nginx, Apache",
+		ch_adopt_main},
 	{"key", "COMMAND", "recipient and account keys: make one, show the public half",
 		ch_key_main},
 	{"identity", "new|revoke|list", "who may talk to the store, and as what",
