@@ -22,14 +22,14 @@
 #define CH_ADOPT_PATHS_MAX 4000000 /* files of one source */
 
 struct ch_adopt_cert {
-	char *cert; /* path */
-	char *key;  /* path; NULL: not found */
-	char *chain; /* path; NULL: none of its own */
+	char *cert;	/* path */
+	char *key;	/* path; NULL: not found */
+	char *chain;	/* path; NULL: none of its own */
 	json_t *wanted; /* names of a configuration, as keys; NULL: all that it covers */
 	uint8_t spki[CH_SHA256_B];
 	int64_t not_after_s;
 	bool rsa;
-	bool good; /* judged, and fit to be adopted */
+	bool good;   /* judged, and fit to be adopted */
 	bool folder; /* found by itself: its key is looked for */
 };
 

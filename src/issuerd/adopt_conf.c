@@ -140,7 +140,8 @@ static int add_path(struct reading *r, json_t *list, const char *path, const str
 
 	if (w->n != 2 || !to_path(r, w->word[1], full)) {
 		complain(r, path, w->line, "conf-path", w->word[0],
-			"does not name one file (variables, data: and engine: are not followed)");
+			"does not name one file (variables, data: and engine: are not "
+			"followed)");
 		return CH_OK;
 	}
 	if (json_array_size(list) == SITE_FILES_MAX) {
@@ -214,8 +215,7 @@ static int open_block(struct reading *r, const struct ch_words *w)
 	return scope_init(&r->block);
 }
 
-static int close_block(
-	struct reading *r, const char *path, unsigned line, struct ch_err *err)
+static int close_block(struct reading *r, const char *path, unsigned line, struct ch_err *err)
 {
 	int rc;
 
@@ -282,8 +282,8 @@ static int include(
 	return rc;
 }
 
-static int set_chain(struct reading *r, struct scope *s, const char *path,
-	const struct ch_words *w)
+static int set_chain(
+	struct reading *r, struct scope *s, const char *path, const struct ch_words *w)
 {
 	json_t *one = json_array();
 	int rc = one ? add_path(r, one, path, w) : CH_ENOMEM;

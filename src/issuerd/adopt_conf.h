@@ -1,5 +1,5 @@
-/* Which certificates, keys and names the server blocks of nginx, or the virtual hosts of Apache,
- * have; with what they include. */
+/* Which certificates, keys and names the server blocks of nginx, or the virtual hosts of
+ * Apache, have; with what they include. */
 #ifndef CH_ISSUERD_ADOPT_CONF_H
 #define CH_ISSUERD_ADOPT_CONF_H
 
@@ -13,8 +13,8 @@
 
 struct ch_adopt_site { /* borrowed for the call; paths are absolute */
 	const char *cert;
-	const char *key;   /* may be that of the certificate */
-	const char *chain; /* NULL: none of its own */
+	const char *key;     /* may be that of the certificate */
+	const char *chain;   /* NULL: none of its own */
 	const json_t *names; /* of the block, as they stand there */
 };
 

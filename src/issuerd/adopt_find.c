@@ -111,7 +111,8 @@ int ch_adopt_find_certbot(struct ch_adopt *a, const char *dir, struct ch_err *er
 
 	if (!join(live, dir, "live") || !is_dir(live, true))
 		return ch_err_set(err, CH_EINVAL, "usage",
-			"%s has no folder live/: certbot's folder is meant, as /etc/letsencrypt",
+			"%s has no folder live/: certbot's folder is meant, as "
+			"/etc/letsencrypt",
 			dir);
 	return finish(list_dir(a, live, 0, lineage), dir, err);
 }

@@ -73,9 +73,9 @@ int ch_adopt_material_seal(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 
 	if (rc)
 		return rc;
-	m->type = m->leaf.rsa				   ? CH_KEY_RSA
+	m->type = m->leaf.rsa				  ? CH_KEY_RSA
 		  : EVP_PKEY_get_bits(m->leaf.key) == 384 ? CH_KEY_P384
-							   : CH_KEY_ECDSA;
+							  : CH_KEY_ECDSA;
 	rc = ch_key_to_block(m->leaf.key, &m->block);
 	EVP_PKEY_free(m->leaf.key);
 	m->leaf.key = NULL;
@@ -157,13 +157,13 @@ static int seal(const struct ch_recipients *to, const struct ch_adopt_material *
 
 		if (rc)
 			return rc;
-		record->sealed[i] = (struct ch_sealed_view){
-			.recipient_id = sealed[i].recipient_id,
-			.kem_id = (uint16_t)sealed[i].kem,
-			.enc = sealed[i].enc,
-			.enc_len = sealed[i].enc_len,
-			.ct = sealed[i].ct,
-			.ct_len = sealed[i].ct_len};
+		record->sealed[i] =
+			(struct ch_sealed_view){.recipient_id = sealed[i].recipient_id,
+				.kem_id = (uint16_t)sealed[i].kem,
+				.enc = sealed[i].enc,
+				.enc_len = sealed[i].enc_len,
+				.ct = sealed[i].ct,
+				.ct_len = sealed[i].ct_len};
 	}
 	record->n_sealed = to->n;
 	return CH_OK;
@@ -223,9 +223,9 @@ static json_t *describe(const struct ch_adopt_material *m, const struct ch_adopt
 	ch_hex_encode(info->spki_sha256, CH_SHA256_B, spki);
 	time_text(info->not_before_s, not_before);
 	time_text(info->not_after_s, not_after);
-	return json_pack("{sssbsbsIsososssssssssssO}", "key", ch_key_type_str(m->type), "second",
-		what->second, "other", is_other(m, what), "version", (json_int_t)what->version,
-		"leaf", ch_write_bytes(leaf, leaf_len), "chain",
+	return json_pack("{sssbsbsIsososssssssssssO}", "key", ch_key_type_str(m->type),
+		"second", what->second, "other", is_other(m, what), "version",
+		(json_int_t)what->version, "leaf", ch_write_bytes(leaf, leaf_len), "chain",
 		ch_write_bytes(m->chain.data, m->chain.len), "serial", info->serial, "issuer",
 		info->issuer, "not_before", not_before, "not_after", not_after, "spki_sha256",
 		spki, "records", records);

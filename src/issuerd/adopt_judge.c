@@ -1,9 +1,12 @@
 /* Whether a certificate that others have issued may be served. */
+#include <limits.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "issuerd/adopt.h"
+#include "wire/record.h"
 
 CH_DEFINE_CLEANUP(X509 *, X509_free)
 
@@ -206,9 +209,11 @@ int ch_adopt_judge(struct ch_adopt *a, const struct ch_adopt_leaf *leaf, struct 
 	for (size_t i = 0; i < leaf->info.n_names; i++)
 		names[i] = leaf->info.names[i];
 	rc = ch_cert_chain_check(leaf->chain, &expect, err);
-	if (rc && strcmp(err->problem, "cert-chain") == 0 && ch_cert_chain_len(leaf->chain) == 1)
+	if (rc && strcmp(err->problem, "cert-chain") == 0 &&
+		ch_cert_chain_len(leaf->chain) == 1)
 		return ch_err_set(err, rc, "chain-incomplete",
-			"the certificate of its issuer is not in the file and does not follow from "
+			"the certificate of its issuer is not in the file and does not follow "
+			"from "
 			"what is trusted: give the full chain (fullchain.pem)");
 	return rc;
 }

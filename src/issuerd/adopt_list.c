@@ -219,7 +219,7 @@ static int note_name(void *arg, const char *name)
 	}
 	*best = noting->index + 1;
 	return json_object_set_new(a->names, name, json_integer(PACK(ecdsa, rsa))) ? CH_ENOMEM
-										    : CH_OK;
+										   : CH_OK;
 }
 
 enum ch_adopt_role ch_adopt_role_of(const struct ch_adopt *a, const char *name, size_t index)
@@ -280,9 +280,11 @@ static int survey_one(struct ch_adopt *a, size_t index, struct ch_adopt_leaf *le
 	if (!rc && !noting.n)
 		ch_adopt_report_note(&a->report, a->only ? CH_FATE_UNUSED : CH_FATE_REFUSED,
 			cert->cert, "no-name",
-			cert->wanted ? "it covers none of the names that its server blocks have, "
-				       "or that --only has"
-				     : "none of its names can be registered, or --only has none of them");
+			cert->wanted
+				? "it covers none of the names that its server blocks have, "
+				  "or that --only has"
+				: "none of its names can be registered, or --only has none of "
+				  "them");
 	ch_adopt_leaf_done(leaf);
 	return rc;
 }

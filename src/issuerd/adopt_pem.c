@@ -65,8 +65,10 @@ static int take_key(struct ch_adopt_pem *pem, const struct block *b, struct ch_e
 
 	if (strcmp(b->type, PEM_STRING_PKCS8) == 0 || strstr(b->header, "ENCRYPTED"))
 		return ch_err_set(err, CH_EUNSUPPORTED, "key-encrypted",
-			"the private key is encrypted: write a copy without a passphrase for as "
-			"long as the adoption takes (openssl pkey -in FILE -out COPY), in a folder "
+			"the private key is encrypted: write a copy without a passphrase for "
+			"as "
+			"long as the adoption takes (openssl pkey -in FILE -out COPY), in a "
+			"folder "
 			"that only root can read");
 	if (pem->key)
 		return ch_err_set(
@@ -78,7 +80,8 @@ static int take_key(struct ch_adopt_pem *pem, const struct block *b, struct ch_e
 			"a block that says that it is a private key is none");
 	if (!is_supported(key))
 		return ch_err_set(err, CH_EUNSUPPORTED, "key-type",
-			"a private key that is neither P-256, P-384 nor RSA with 2,048, 3,072 or "
+			"a private key that is neither P-256, P-384 nor RSA with 2,048, 3,072 "
+			"or "
 			"4,096 bits: have a certificate issued anew");
 	pem->key = TAKE_PTR(key);
 	return CH_OK;
@@ -104,8 +107,7 @@ static int take_blocks(BIO *bio, struct ch_adopt_pem *pem, struct ch_err *err)
 
 		ERR_clear_error();
 		if (PEM_read_bio(bio, &b.type, &b.header, &b.der, &b.len) != 1) {
-			bool end =
-				ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+			bool end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 
 			ERR_clear_error();
 			return end ? CH_OK

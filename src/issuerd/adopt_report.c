@@ -40,8 +40,8 @@ static void print_clean(FILE *out, const char *text)
 			out);
 }
 
-static void print_json(enum ch_adopt_fate fate, const char *subject, const char *code,
-	const char *detail)
+static void print_json(
+	enum ch_adopt_fate fate, const char *subject, const char *code, const char *detail)
 {
 	json_t *path = json_string(subject);
 	json_t *text = json_string(detail ? detail : "");
@@ -109,9 +109,9 @@ void ch_adopt_report_text(
 		r->done * 1000 / (uint64_t)spent_ms);
 	if (r->done && r->done < r->total)
 		snprintf(ret_text + len, text_b - (size_t)len, ", %s left",
-			ch_duration_str((int64_t)((double)spent_ms *
-						  (double)(r->total - r->done) /
-						  (double)r->done),
+			ch_duration_str(
+				(int64_t)((double)spent_ms * (double)(r->total - r->done) /
+					  (double)r->done),
 				left));
 }
 
@@ -148,8 +148,7 @@ static void print_object(const struct ch_adopt_report *r, bool complete)
 	for (size_t i = 0; i < r->n_reasons; i++)
 		(void)json_array_append_new(list,
 			json_pack("{s:s, s:s, s:I}", "result", fates[r->reasons[i].fate],
-				"code", r->reasons[i].code, "n",
-				(json_int_t)r->reasons[i].n));
+				"code", r->reasons[i].code, "n", (json_int_t)r->reasons[i].n));
 	sum = json_pack("{s:I, s:I, s:I, s:I, s:b, s:b, s:o}", "adopted",
 		(json_int_t)ch_adopt_report_count(r, CH_FATE_ADOPTED), "kept",
 		(json_int_t)ch_adopt_report_count(r, CH_FATE_KEPT), "unused",

@@ -12,7 +12,8 @@
 enum ch_adopt_fate {
 	CH_FATE_ADOPTED,
 	CH_FATE_KEPT,
-	CH_FATE_UNUSED, /* another certificate of the same name is better, or it is not wanted */
+	CH_FATE_UNUSED, /* another certificate of the same name is better, or it is not wanted
+			 */
 	CH_FATE_REFUSED,
 };
 

@@ -1,6 +1,8 @@
 /* Certificates to the store: asked about, sealed, signed, made live, in batches. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/codec.h"
@@ -37,6 +39,13 @@ struct batch {
 	struct ch_err *err;
 };
 
+static void wait_ms(int64_t ms)
+{
+	const struct timespec span = {ms / 1000, ms % 1000 * 1000000};
+
+	(void)nanosleep(&span, NULL);
+}
+
 /* A store that is busy or restarts is waited for. */
 static int call(struct batch *b, json_t *body, size_t n, json_t **ret_results)
 {
@@ -45,7 +54,7 @@ static int call(struct batch *b, json_t *body, size_t n, json_t **ret_results)
 
 	for (int try = 0; try < TRIES; try++) {
 		if (try)
-			ch_sleep_ms(TRY_AGAIN_MS << (try < 5 ? try : 5));
+			wait_ms(TRY_AGAIN_MS << (try < 5 ? try : 5));
 		call.answer = NULL;
 		rc = ch_api_call(b->a->api, &call, b->err);
 		if (rc != CH_EAGAIN && rc != CH_ENETWORK && rc != CH_ETIMEOUT)
@@ -105,9 +114,8 @@ static int ask_all(struct batch *b)
 	int rc;
 
 	for (size_t i = 0; i < b->n; i++)
-		if (json_array_append_new(items,
-			    ch_adopt_item_ask(b->asks[i].material, b->asks[i].name,
-				    b->asks[i].second)))
+		if (json_array_append_new(items, ch_adopt_item_ask(b->asks[i].material,
+							 b->asks[i].name, b->asks[i].second)))
 			break;
 	body = new_body(b, items);
 	rc = body ? call(b, body, b->n, &results)
@@ -118,8 +126,7 @@ static int ask_all(struct batch *b)
 		struct ask *ask = &b->asks[i];
 
 		ask->ready = !note(b, ask, result);
-		ask->version =
-			(uint64_t)json_integer_value(json_object_get(result, "version"));
+		ask->version = (uint64_t)json_integer_value(json_object_get(result, "version"));
 		snprintf(ask->place, sizeof(ask->place), "%s", text_of(result, "place", ""));
 		if (ask->ready && b->a->dry_run)
 			ch_adopt_report_note(
@@ -144,7 +151,7 @@ struct sending {
 	size_t size_b;
 };
 
-static int send(struct batch *b, struct sending *s)
+static int submit(struct batch *b, struct sending *s)
 {
 	json_t *body = s->n ? new_body(b, TAKE_PTR(s->items)) : NULL;
 	json_t *results = NULL;
@@ -187,9 +194,10 @@ static int add_item(struct batch *b, struct sending *s, size_t at)
 	rc = ch_adopt_item_publish(b->a->issuer, &b->recipients, b->asks[at].material, &what,
 		&item, &size_b, b->err);
 	if (!rc && s->n && s->size_b + size_b > BODY_MAX_B)
-		rc = send(b, s);
+		rc = submit(b, s);
 	if (rc || !s->items || json_array_append_new(s->items, item))
-		return rc ? rc : ch_err_set(b->err, CH_ENOMEM, "out-of-memory", "out of memory");
+		return rc ? rc
+			  : ch_err_set(b->err, CH_ENOMEM, "out-of-memory", "out of memory");
 	s->at[s->n++] = at;
 	s->size_b += size_b;
 	return CH_OK;
@@ -204,7 +212,7 @@ static int send_all(struct batch *b)
 		if (b->asks[i].ready && !b->asks[i].paired)
 			rc = add_item(b, &s, i);
 	if (!rc)
-		rc = send(b, &s);
+		rc = submit(b, &s);
 	json_decref(s.items);
 	return rc;
 }
@@ -297,8 +305,8 @@ static int take_cert(struct batch *b, size_t index)
 	b->index = index;
 	rc = ch_adopt_material_load(b->a, cert, &b->current, &err);
 	if (rc) {
-		ch_adopt_report_note(&b->a->report, CH_FATE_REFUSED, cert->cert, err.problem,
-			err.detail);
+		ch_adopt_report_note(
+			&b->a->report, CH_FATE_REFUSED, cert->cert, err.problem, err.detail);
 		return CH_OK;
 	}
 	rc = ch_adopt_names(b->a, cert, ch_adopt_material_leaf(b->current), take_name, b);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ch_words_begin(struct ch_words_reader *reader, enum ch_words_lang lang, const char *text,
-	size_t len)
+int ch_words_begin(
+	struct ch_words_reader *reader, enum ch_words_lang lang, const char *text, size_t len)
 {
 	char *words;
 
@@ -92,7 +92,8 @@ static int quoted(struct ch_words_reader *r, struct ch_err *err)
 
 static void bare_nginx(struct ch_words_reader *r)
 {
-	while (more(r) && !is_space(*r->at) && *r->at != ';' && *r->at != '{' && *r->at != '}') {
+	while (more(r) && !is_space(*r->at) && *r->at != ';' && *r->at != '{' &&
+		*r->at != '}') {
 		char c = take(r);
 
 		if (c == '\\' && more(r)) {
@@ -141,9 +142,7 @@ static int end_nginx(struct ch_words_reader *r, struct ch_words *w, struct ch_er
 			c == '}' ? "a ; is missing before }" : "a ; or { without a statement");
 	if (c == '}')
 		w->line = r->line;
-	w->end = c == '}'   ? CH_WORDS_CLOSE
-		 : c == '{' ? CH_WORDS_OPEN
-			    : CH_WORDS_SIMPLE;
+	w->end = c == '}' ? CH_WORDS_CLOSE : c == '{' ? CH_WORDS_OPEN : CH_WORDS_SIMPLE;
 	if (c != '{' || !is_lua(w))
 		return CH_OK;
 	w->end = CH_WORDS_SIMPLE;

@@ -36,8 +36,8 @@ struct ch_words {
 };
 
 /* CH_ETOOBIG over CH_WORDS_FILE_MAX_B; CH_ENOMEM. */
-CH_MUST int ch_words_begin(struct ch_words_reader *reader, enum ch_words_lang lang,
-	const char *text, size_t len);
+CH_MUST int ch_words_begin(
+	struct ch_words_reader *reader, enum ch_words_lang lang, const char *text, size_t len);
 void ch_words_done(struct ch_words_reader *reader);
 /* CH_ENOTFOUND at the end; CH_EPROTO "conf-syntax", and nothing can be read any more;
  * CH_ETOOBIG "conf-words". */

@@ -176,8 +176,8 @@ static int open_run(struct run *run, const struct options *o, struct ch_err *err
 	a->report.verbose = o->verbose;
 	a->by_path = json_object();
 	a->names = json_object();
-	if (!rc && (!a->by_path || !a->names ||
-			   ch_secret_new(CH_ADOPT_FILE_MAX_B, &a->scratch)))
+	if (!rc &&
+		(!a->by_path || !a->names || ch_secret_new(CH_ADOPT_FILE_MAX_B, &a->scratch)))
 		rc = ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	if (!rc && o->only)
 		rc = read_only(a, o->only, err);
@@ -230,10 +230,11 @@ static int run_with(const struct options *o)
 	ch_secret_harden_process();
 	ch_log_init("adopt", CH_LOG_WARN);
 	if (!o->certbot && !o->caddy && !o->nginx && !o->apache && !o->folder)
-		return complain((ch_err_set(&err, CH_EINVAL, "usage",
-					 "say where the certificates are: --certbot DIR, --caddy "
-					 "DIR, --nginx FILE, --apache FILE or --folder DIR"),
-			&err));
+		return complain(
+			(ch_err_set(&err, CH_EINVAL, "usage",
+				 "say where the certificates are: --certbot DIR, --caddy "
+				 "DIR, --nginx FILE, --apache FILE or --folder DIR"),
+				&err));
 	if (open_run(&run, o, &err))
 		return complain(&err);
 	return work(&run.a, o, &err);
@@ -256,7 +257,8 @@ int ch_adopt_main(int argc, char **argv)
 		{"min-days", "N", "not what ends in less than N days (default: 0)", NULL,
 			&o.min_days},
 		{"roots", "system|any|FILE",
-			"what chains must lead to (default: roots of [issuer])", NULL, &o.roots},
+			"what chains must lead to (default: roots of [issuer])", NULL,
+			&o.roots},
 		{"tenant", "TEXT", "new names: whose they are; others: only theirs", NULL,
 			&o.tenant},
 		{"pool", "TEXT", "new names: who serves them; others: only of it", NULL,
@@ -276,10 +278,12 @@ int ch_adopt_main(int argc, char **argv)
 		.usage = "--certbot DIR|--caddy DIR|--nginx FILE|--apache FILE|--folder DIR "
 			 "[options]",
 		.help = "Takes certificates over that others have issued, with their keys; to "
-			"be called on\nthe issuer's host, by a user who may read the keys. They "
+			"be called on\nthe issuer's host, by a user who may read the keys. "
+			"They "
 			"are sealed to the\nrecipients, go live, and are renewed when it is "
 			"time. Several sources may be given.\nWhat a name has that ends no "
-			"earlier is kept, so running it again does no harm.\nThe exit code is 1 "
+			"earlier is kept, so running it again does no harm.\nThe exit code is "
+			"1 "
 			"when something could not be adopted.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list)};
