@@ -159,6 +159,8 @@ void ch_handle_adoptions(struct ch_req *req)
 		ch_req_fail_rc(req, CH_ENOMEM, "read adoptions");
 		return;
 	}
+	if (items && !json_array_size(items))
+		ch_json_in_fail(&in, "items", "\"items\" must not be empty.");
 	ch_domain_in_read(&in, &w->settings);
 	if (w->settings.www != CH_TRI_KEEP)
 		ch_json_in_fail(&in, "www",
