@@ -24,8 +24,8 @@ struct ch_service {
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed
  * (op->rc).  op lies in the request's arena; its arena, done, user and who are set here (who
- * only for people and the platform, whose changes are audited, and for CH_OP_ADOPT).  When it cannot be submitted
- * next runs all the same, with op->rc. */
+ * only for people and the platform, whose changes are audited, and for CH_OP_ADOPT).  When it
+ * cannot be submitted next runs all the same, with op->rc. */
 void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *next);
 /* Answers with op's error; true when there was none. */
 CH_MUST bool ch_service_written(struct ch_req *req, const struct ch_store_op *op);
