@@ -102,6 +102,8 @@ CH_MUST int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *ce
 	struct ch_adopt_leaf *leaf, struct ch_err *err);
 CH_MUST int ch_adopt_judge(
 	struct ch_adopt *a, const struct ch_adopt_leaf *leaf, struct ch_err *err);
+/* Whether its public key is one of RSA. */
+bool ch_adopt_is_rsa(const struct ch_adopt_leaf *leaf);
 void ch_adopt_leaf_done(struct ch_adopt_leaf *leaf);
 /* Whether it is the certificate of a CA. */
 bool ch_adopt_is_ca(const uint8_t *der, size_t len);

@@ -5,17 +5,58 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "crypto/quick.h"
 #include "issuerd/adopt.h"
 #include "wire/record.h"
 
 CH_DEFINE_CLEANUP(X509 *, X509_free)
 
-static X509 *parse(const uint8_t *der, size_t len)
+static X509 *read_der(OSSL_LIB_CTX *ctx, const uint8_t *der, size_t len)
 {
 	const unsigned char *at = der;
-	X509 *cert = len <= LONG_MAX ? d2i_X509(NULL, &at, (long)len) : NULL;
+	X509 *cert = X509_new_ex(ctx, NULL);
 
+	if (cert && !d2i_X509(&cert, &at, (long)len))
+		cert = NULL;
+	if (cert && ctx && !X509_get0_pubkey(cert)) {
+		X509_free(cert);
+		cert = read_der(NULL, der, len);
+	}
 	ERR_clear_error();
+	return cert;
+}
+
+/* The last ones: reading a certificate takes longer than all else that is done with it here,
+ * and those of issuers are the same again and again.  One thread does all this. */
+static struct {
+	uint8_t *der;
+	size_t len;
+	X509 *cert;
+} last[16];
+static size_t last_at;
+
+static X509 *parse(const uint8_t *der, size_t len)
+{
+	uint8_t *copy;
+	X509 *cert;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(last); i++)
+		if (last[i].cert && last[i].len == len && memcmp(last[i].der, der, len) == 0) {
+			X509_up_ref(last[i].cert);
+			return last[i].cert;
+		}
+	cert = len > 0 && len <= LONG_MAX ? read_der(ch_quick_ctx(), der, len) : NULL;
+	copy = cert ? malloc(len) : NULL;
+	if (!copy)
+		return cert;
+	memcpy(copy, der, len);
+	last_at = (last_at + 1) % CH_ARRAY_LEN(last);
+	free(last[last_at].der);
+	X509_free(last[last_at].cert);
+	X509_up_ref(cert);
+	last[last_at].der = copy;
+	last[last_at].len = len;
+	last[last_at].cert = cert;
 	return cert;
 }
 
@@ -161,6 +202,18 @@ int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 			cert->key ? cert->key : cert->cert);
 	leaf->rsa = EVP_PKEY_get_base_id(leaf->key) == EVP_PKEY_RSA;
 	return CH_OK;
+}
+
+bool ch_adopt_is_rsa(const struct ch_adopt_leaf *leaf)
+{
+	CH_CLEANUP(X509_free_p) X509 *cert = NULL;
+	const uint8_t *der;
+	size_t len;
+
+	ch_cert_chain_der(leaf->chain, 0, &der, &len);
+	cert = parse(der, len);
+	return cert && X509_get0_pubkey(cert) &&
+	       EVP_PKEY_get_base_id(X509_get0_pubkey(cert)) == EVP_PKEY_RSA;
 }
 
 static bool is_self_signed(const struct ch_adopt_leaf *leaf)

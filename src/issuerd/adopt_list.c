@@ -240,20 +240,6 @@ enum ch_adopt_role ch_adopt_role_of(const struct ch_adopt *a, const char *name, 
 	return rsa_first ? CH_ADOPT_NO : CH_ADOPT_SECOND;
 }
 
-static bool is_rsa(const struct ch_adopt_leaf *leaf)
-{
-	CH_AUTO_PKEY EVP_PKEY *key = NULL;
-	const uint8_t *der;
-	size_t len;
-	X509 *cert;
-
-	ch_cert_chain_der(leaf->chain, 0, &der, &len);
-	cert = d2i_X509(NULL, &der, (long)len);
-	key = cert ? X509_get_pubkey(cert) : NULL;
-	X509_free(cert);
-	return key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
-}
-
 static int survey_one(struct ch_adopt *a, size_t index, struct ch_adopt_leaf *leaf)
 {
 	struct ch_adopt_cert *cert = &a->certs[index];
@@ -264,7 +250,7 @@ static int survey_one(struct ch_adopt *a, size_t index, struct ch_adopt_leaf *le
 	if (!rc) {
 		cert->not_after_s = leaf->info.not_after_s;
 		memcpy(cert->spki, leaf->info.spki_sha256, sizeof(cert->spki));
-		cert->rsa = is_rsa(leaf);
+		cert->rsa = ch_adopt_is_rsa(leaf);
 		match(a, cert);
 		rc = ch_adopt_judge(a, leaf, &err);
 		if (!rc && !leaf->key && !cert->key)
