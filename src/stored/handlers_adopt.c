@@ -66,10 +66,10 @@ static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value
 		ch_json_in_fail(&in, "key", "The key must be ecdsa, p384 or rsa.");
 	item->second = ch_json_in_bool(&in, "second", false);
 	item->other = ch_json_in_bool(&in, "other", false);
+	a->publish.id =
+		(uint64_t)ch_json_in_int(&in, "version", CH_JSON_OPTIONAL, 0, CH_JSON_INT_MAX);
 	if (ch_json_in_has(&in, "records")) {
 		item->publish = &a->publish;
-		a->publish.id = (uint64_t)ch_json_in_int(
-			&in, "version", CH_JSON_REQUIRED, 1, CH_JSON_INT_MAX);
 		ch_publish_in_read(req, &in, &a->publish, a->records);
 		item->not_after_ms = a->publish.not_after_ms;
 	} else {
@@ -147,6 +147,7 @@ static void read_items(
 void ch_handle_adoptions(struct ch_req *req)
 {
 	struct adoptions *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_err www = {0};
 	struct ch_json_in in;
 	json_t *items;
 
@@ -162,9 +163,11 @@ void ch_handle_adoptions(struct ch_req *req)
 	if (items && !json_array_size(items))
 		ch_json_in_fail(&in, "items", "\"items\" must not be empty.");
 	ch_domain_in_read(&in, &w->settings);
-	if (w->settings.www != CH_TRI_KEEP)
-		ch_json_in_fail(&in, "www",
-			"\"www\" is said by the names of an item: the name and its www name.");
+	if (json_object_get(req->json, "www")) {
+		(void)ch_err_set(&www, CH_EINVAL, "unknown-field",
+			"There is no field \"www\": the names of an item say it.");
+		ch_json_in_fail_err(&in, "www", &www);
+	}
 	w->op.type = CH_OP_ADOPT;
 	w->op.u.adopt = (struct ch_op_adopt){.settings = &w->settings,
 		.keys = req->service->keys,
