@@ -101,26 +101,32 @@ static int take_args(const char *fmt, va_list args, struct ch_db_arg *list, size
 	return CH_OK;
 }
 
-static int query(struct ch_db *db, struct ch_stmt **ret_stmt, const char *sql, const char *fmt,
-	va_list args)
+int ch_db_query_args(struct ch_db *db, struct ch_stmt **ret_stmt, const char *sql,
+	const char *fmt, const struct ch_db_arg *args, size_t n)
 {
-	struct ch_db_arg list[CH_DB_ARGS_MAX];
 	struct ch_stmt *stmt = NULL;
-	size_t n = 0;
-	int rc = take_args(fmt, args, list, &n);
+	int rc = find_stmt(db, sql, fmt, &stmt);
 
-	if (!rc)
-		rc = find_stmt(db, sql, fmt, &stmt);
 	if (rc)
 		return rc;
 	if (stmt->is_busy)
 		return CH_EINVAL;
-	rc = db->driver->bind(db, stmt, list, n);
+	rc = db->driver->bind(db, stmt, args, n);
 	if (rc)
 		return rc;
 	stmt->is_busy = true;
 	*ret_stmt = stmt;
 	return CH_OK;
+}
+
+static int query(struct ch_db *db, struct ch_stmt **ret_stmt, const char *sql, const char *fmt,
+	va_list args)
+{
+	struct ch_db_arg list[CH_DB_ARGS_MAX];
+	size_t n = 0;
+	int rc = take_args(fmt, args, list, &n);
+
+	return rc ? rc : ch_db_query_args(db, ret_stmt, sql, fmt, list, n);
 }
 
 int ch_db_query(

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 
 #define CH_DB_CACHE 512
-#define CH_DB_ARGS_MAX 32
+#define CH_DB_ARGS_MAX 64
 
 struct ch_db;
 struct ch_stmt;
@@ -89,6 +89,9 @@ CH_MUST int ch_db_script(struct ch_db *db, const char *sql);
  * must not be queried again before that. */
 CH_MUST int ch_db_query(
 	struct ch_db *db, struct ch_stmt **ret_stmt, const char *sql, const char *fmt, ...);
+/* The same with a list; the text, too, must stay where it is for as long as the connection. */
+CH_MUST int ch_db_query_args(struct ch_db *db, struct ch_stmt **ret_stmt, const char *sql,
+	const char *fmt, const struct ch_db_arg *args, size_t n);
 /* 1: a row; 0: the end; or a negative enum ch_rc. */
 CH_MUST int ch_db_step(struct ch_db *db, struct ch_stmt *stmt);
 /* A statement that returns nothing.  CH_OK may come before the database has answered: what it

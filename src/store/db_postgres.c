@@ -568,10 +568,9 @@ static int sync_pipeline(struct pg_db *db)
 	return CH_OK;
 }
 
-static int pg_script(struct ch_db *base, const char *sql)
+int ch_db_postgres_plain(struct ch_db *base, int (*fn)(PGconn *conn, void *arg), void *arg)
 {
 	struct pg_db *db = pg_of(base);
-	PGresult *result;
 	int rc = sync_pipeline(db);
 
 	if (rc)
@@ -580,20 +579,28 @@ static int pg_script(struct ch_db *base, const char *sql)
 		latch(db, CH_EIO, PQerrorMessage(db->conn));
 		return tell(db);
 	}
-	result = PQexec(db->conn, sql);
-	if (PQresultStatus(result) != PGRES_COMMAND_OK &&
-		PQresultStatus(result) != PGRES_TUPLES_OK) {
-		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-
-		latch(db, state ? ch_db_postgres_rc(state) : CH_EAGAIN,
-			PQerrorMessage(db->conn));
-	}
-	PQclear(result);
+	rc = fn(db->conn, arg);
+	if (rc)
+		latch(db, rc, PQerrorMessage(db->conn));
 	db->in_transaction = PQtransactionStatus(db->conn) == PQTRANS_INTRANS ||
 			     PQtransactionStatus(db->conn) == PQTRANS_INERROR;
 	if (!PQenterPipelineMode(db->conn))
 		latch(db, CH_EIO, PQerrorMessage(db->conn));
 	return tell(db);
+}
+
+static int run_script(PGconn *conn, void *arg)
+{
+	PGresult *result = PQexec(conn, arg);
+	int rc = ch_db_postgres_result_rc(result);
+
+	PQclear(result);
+	return rc;
+}
+
+static int pg_script(struct ch_db *base, const char *sql)
+{
+	return ch_db_postgres_plain(base, run_script, (void *)sql);
 }
 
 /* ---- columns ---- */

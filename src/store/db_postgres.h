@@ -3,6 +3,8 @@
 #ifndef CH_STORE_DB_POSTGRES_H
 #define CH_STORE_DB_POSTGRES_H
 
+#include <libpq-fe.h>
+
 #include "store/db.h"
 
 /* url: as libpq takes it.  setup: a script that each connection runs when it is made, borrowed
@@ -21,11 +23,18 @@ uint64_t ch_db_postgres_times(struct ch_db *db);
 CH_MUST int ch_db_postgres_notified(struct ch_db *db, int wait_ms, int wake_fd,
 	void (*fn)(const char *text, void *arg), void *arg);
 
+/* Runs fn on the connection outside of pipeline mode; what it returns is the connection's
+ * error, with libpq's words. */
+CH_MUST int ch_db_postgres_plain(
+	struct ch_db *db, int (*fn)(PGconn *conn, void *arg), void *arg);
+
 /* ---- db_postgres_text.c ---- */
 /* "?" and "?N" become "$N", and "INDEXED BY x", which only SQLite needs, goes.  To be freed;
  * NULL: no memory. */
 char *ch_db_postgres_text(const char *sql);
 /* Of an SQLSTATE: as ch_db_rc. */
 int ch_db_postgres_rc(const char *state);
+/* Of what PQexec or PQgetResult gave back; CH_EAGAIN: the connection is lost. */
+int ch_db_postgres_result_rc(const PGresult *result);
 
 #endif

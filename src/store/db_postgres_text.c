@@ -79,3 +79,18 @@ char *ch_db_postgres_text(const char *sql)
 	text[at] = '\0';
 	return text;
 }
+
+int ch_db_postgres_result_rc(const PGresult *result)
+{
+	const char *state;
+
+	switch (PQresultStatus(result)) {
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+	case PGRES_COPY_IN:
+		return CH_OK;
+	default:
+		state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		return state ? ch_db_postgres_rc(state) : CH_EAGAIN;
+	}
+}

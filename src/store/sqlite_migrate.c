@@ -9,8 +9,9 @@
 
 /* The version that brought policies. */
 #define POLICY_VERSION 2
-/* PRAGMA application_id of our files: "CRTH". */
+/* PRAGMA application_id of our files: "CRTH"; of what was moved away from: "CRTM". */
 #define APPLICATION_ID INT64_C(0x43525448)
+#define MOVED_ID INT64_C(0x4352544d)
 
 static int check_owner(struct ch_db *db, const char *path, int64_t version, struct ch_err *err)
 {
@@ -22,6 +23,11 @@ static int check_owner(struct ch_db *db, const char *path, int64_t version, stru
 		rc = ch_db_get_i64(db, &tables, "SELECT count(*) FROM sqlite_schema", "");
 	if (rc)
 		return ch_db_err(db, path, err);
+	if (id == MOVED_ID)
+		return ch_err_set(err, CH_EUNSUPPORTED, "database-moved",
+			"%.300s was moved to PostgreSQL: set `database` in [store] to where it "
+			"went (doc/backup.md says how to go back)",
+			path);
 	if (id != APPLICATION_ID && (id || tables || version))
 		return ch_err_set(err, CH_EUNSUPPORTED, "bad-database",
 			"%.300s is an SQLite database of another program", path);
@@ -47,7 +53,7 @@ static int tell_tenants(struct ch_db *db)
 	return rc ? rc : ch_work_save_meta(&w, &before);
 }
 
-static int migrate_locked(struct ch_db *db, const char *path, struct ch_err *err)
+static int migrate_locked(struct ch_db *db, const char *path, int64_t to, struct ch_err *err)
 {
 	int64_t version;
 	int64_t found;
@@ -58,7 +64,7 @@ static int migrate_locked(struct ch_db *db, const char *path, struct ch_err *err
 	rc = check_owner(db, path, version, err);
 	if (rc)
 		return rc;
-	for (found = version; version < (int64_t)ch_migrations_sqlite_n; version++) {
+	for (found = version; version < to; version++) {
 		char note[128];
 
 		if (ch_db_script(db, ch_migrations_sqlite[version]))
@@ -70,21 +76,46 @@ static int migrate_locked(struct ch_db *db, const char *path, struct ch_err *err
 			return ch_db_err(db, path, err);
 	}
 	/* After all scripts: it works on the newest schema. */
-	if (found > 0 && found < POLICY_VERSION && tell_tenants(db))
+	if (found > 0 && found < POLICY_VERSION && to == (int64_t)ch_migrations_sqlite_n &&
+		tell_tenants(db))
 		return ch_db_err(db, path, err);
 	return CH_OK;
 }
 
-int ch_sqlite_migrate(struct ch_db *db, const char *path, struct ch_err *err)
+int ch_sqlite_migrate_to(struct ch_db *db, const char *path, int64_t to, struct ch_err *err)
 {
 	int rc;
 
 	if (ch_db_script(db, "BEGIN IMMEDIATE"))
 		return ch_db_err(db, path, err);
-	rc = migrate_locked(db, path, err);
+	rc = migrate_locked(db, path, to, err);
 	if (!rc && ch_db_script(db, "COMMIT"))
 		rc = ch_db_err(db, path, err);
 	if (rc && ch_db_in_transaction(db) && ch_db_script(db, "ROLLBACK"))
 		return ch_db_err(db, path, err);
 	return rc;
+}
+
+int ch_sqlite_migrate(struct ch_db *db, const char *path, struct ch_err *err)
+{
+	return ch_sqlite_migrate_to(db, path, ch_migrations_sqlite_n, err);
+}
+
+int ch_sqlite_schema(
+	struct ch_db *db, const char *path, int64_t *ret_version, struct ch_err *err)
+{
+	int64_t version;
+
+	if (ch_db_get_i64(db, &version, "PRAGMA user_version", ""))
+		return ch_db_err(db, path, err);
+	*ret_version = version;
+	return check_owner(db, path, version, err);
+}
+
+int ch_sqlite_mark_moved(struct ch_db *db)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %" PRId64, MOVED_ID);
+	return ch_db_script(db, sql);
 }

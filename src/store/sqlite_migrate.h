@@ -5,5 +5,13 @@
 
 /* Brings the schema to this program's version.  CH_EUNSUPPORTED: made by a newer one. */
 CH_MUST int ch_sqlite_migrate(struct ch_db *db, const char *path, struct ch_err *err);
+/* No further than to this version: to read what an older program has written. */
+CH_MUST int ch_sqlite_migrate_to(
+	struct ch_db *db, const char *path, int64_t to, struct ch_err *err);
+/* CH_EUNSUPPORTED: not a database of ours, made by a newer program, or moved away from. */
+CH_MUST int ch_sqlite_schema(
+	struct ch_db *db, const char *path, int64_t *ret_version, struct ch_err *err);
+/* No store opens it from now on. */
+CH_MUST int ch_sqlite_mark_moved(struct ch_db *db);
 
 #endif

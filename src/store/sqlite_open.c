@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 #include "store/db_sqlite.h"
 #include "store/sql_calendar.h"
+#include "store/sqlite_lock.h"
 #include "store/sqlite_migrate.h"
 
 struct sqlite_store {
@@ -21,29 +21,6 @@ struct sqlite_store {
 static struct sqlite_store *sqlite_of(struct ch_sql_store *store)
 {
 	return (struct sqlite_store *)store;
-}
-
-/* The lock is a file of its own: SQLite loses its locks when somebody in the process closes
- * another descriptor of the database. */
-static int take_lock(const char *path, int *ret_fd, struct ch_err *err)
-{
-	CH_AUTO_CLOSE int fd = -1;
-	char lock_path[4096];
-
-	if ((size_t)snprintf(lock_path, sizeof(lock_path), "%s.lock", path) >=
-		sizeof(lock_path))
-		return ch_err_set(err, CH_EINVAL, "bad-database", "the path is too long");
-	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return ch_err_set(err, CH_EIO, "internal", "cannot open %.300s: %s", lock_path,
-			strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return ch_err_set(err, CH_ECONFLICT, "database-in-use",
-			"another certherd store uses %.300s: an SQLite database serves one",
-			path);
-	*ret_fd = fd;
-	fd = -1;
-	return CH_OK;
 }
 
 /* SQLite gives its -wal and -shm files the mode of the database. */
@@ -123,7 +100,7 @@ static const struct ch_sql_kind sqlite_kind = {
 static int open_parts(
 	struct sqlite_store *store, const struct ch_store_options *options, struct ch_err *err)
 {
-	int rc = take_lock(store->path, &store->lock_fd, err);
+	int rc = ch_sqlite_lock(store->path, &store->lock_fd, err);
 
 	if (!rc)
 		rc = make_private(store->path, err);

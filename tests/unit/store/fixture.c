@@ -36,7 +36,8 @@ static void run_on_server(const char *verb, const char *name, const char *how)
 
 	snprintf(url, sizeof(url), "%s/postgres", getenv("CERTHERD_TEST_POSTGRES"));
 	conn = PQconnectdb(url);
-	snprintf(sql, sizeof(sql), "%s DATABASE \"%s\" %s", verb, name, how);
+	PQclear(PQexec(conn, "SET client_min_messages = warning"));
+	snprintf(sql, sizeof(sql), "%s \"%s\" %s", verb, name, how);
 	result = PQexec(conn, sql);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		fail_msg("%s: %s", sql, PQerrorMessage(conn));
@@ -53,7 +54,7 @@ static void name_database(struct fixture *fx)
 	}
 	snprintf(fx->database, sizeof(fx->database), "%s/%s", getenv("CERTHERD_TEST_POSTGRES"),
 		fx->dir + strlen("/tmp/certherd-"));
-	run_on_server("CREATE", fx->dir + strlen("/tmp/certherd-"), "");
+	run_on_server("CREATE DATABASE", fx->dir + strlen("/tmp/certherd-"), "");
 }
 
 int fx_setup(void **state)
@@ -70,6 +71,24 @@ int fx_setup(void **state)
 	open_store(fx);
 	*state = fx;
 	return 0;
+}
+
+static void other_name(struct fixture *fx, char ret_name[FX_URL_B])
+{
+	snprintf(ret_name, FX_URL_B, "%s-other", fx->dir + strlen("/tmp/certherd-"));
+}
+
+void fx_other_database(struct fixture *fx, char ret_database[FX_URL_B])
+{
+	char name[FX_URL_B];
+
+	if (!fx_is_postgres()) {
+		snprintf(ret_database, FX_URL_B, "sqlite:%s/other.db", fx->dir);
+		return;
+	}
+	other_name(fx, name);
+	run_on_server("CREATE DATABASE", name, "");
+	snprintf(ret_database, FX_URL_B, "%.90s/%.90s", getenv("CERTHERD_TEST_POSTGRES"), name);
 }
 
 void fx_remove_dir(const char *dir)
@@ -94,8 +113,14 @@ int fx_teardown(void **state)
 
 	ch_store_close(fx->store);
 	ch_arena_free(fx->arena);
-	if (fx_is_postgres())
-		run_on_server("DROP", fx->dir + strlen("/tmp/certherd-"), "WITH (FORCE)");
+	if (fx_is_postgres()) {
+		char other[FX_URL_B];
+
+		run_on_server(
+			"DROP DATABASE", fx->dir + strlen("/tmp/certherd-"), "WITH (FORCE)");
+		other_name(fx, other);
+		run_on_server("DROP DATABASE IF EXISTS", other, "WITH (FORCE)");
+	}
 	fx_remove_dir(fx->dir);
 	free(fx);
 	return 0;

@@ -36,6 +36,10 @@ bool fx_is_postgres(void);
 
 int fx_setup(void **state);
 int fx_teardown(void **state);
+/* Another database of the same kind, which is empty (PostgreSQL) or not there yet (SQLite);
+ * once for each fixture. */
+#define FX_URL_B 192
+void fx_other_database(struct fixture *fx, char ret_database[FX_URL_B]);
 /* Closes and opens again. */
 void fx_reopen(struct fixture *fx);
 void fx_remove_dir(const char *dir);

@@ -1,0 +1,313 @@
+/* From SQLite to PostgreSQL while the store runs: a snapshot is copied, which takes as long as
+ * it takes; what has changed since is found by comparing the snapshot with the database when
+ * the store has been stopped. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/db_sqlite.h"
+#include "store/migrations.h"
+#include "store/postgres_fill.h"
+#include "store/sqlite_lock.h"
+#include "store/sqlite_migrate.h"
+
+#define SQL_MAX_B 16384
+#define WAIT_MS 100
+
+struct move {
+	const char *path;
+	const struct ch_transfer *how;
+	struct ch_move_info info;
+	char snapshot[CH_BACKUP_PATH_B];
+	int lock_fd;
+};
+
+/* ---- the snapshot ---- */
+
+static int copy_pages(struct ch_db *from, struct ch_db *to)
+{
+	sqlite3_backup *backup =
+		sqlite3_backup_init(ch_db_sqlite_of(to), "main", ch_db_sqlite_of(from), "main");
+
+	if (!backup)
+		return CH_EIO;
+	/* In one go: what is written meanwhile would make it begin again. */
+	(void)sqlite3_backup_step(backup, -1);
+	return sqlite3_backup_finish(backup) == SQLITE_OK ? CH_OK : ch_db_rc(to);
+}
+
+static int take_snapshot(struct move *m, struct ch_err *err)
+{
+	CH_CLEANUP(ch_side_done) struct ch_side from = {.db = NULL};
+	CH_AUTO_DB struct ch_db *to = NULL;
+	char source[CH_BACKUP_PATH_B + 8];
+	int rc;
+
+	snprintf(source, sizeof(source), "sqlite:%s", m->path);
+	if ((size_t)snprintf(m->snapshot, sizeof(m->snapshot), "%s.moving", m->path) >=
+		sizeof(m->snapshot))
+		return ch_err_set(err, CH_EINVAL, "file", "the path is too long");
+	rc = ch_side_open(&from, source, err);
+	if (!rc && from.schema != (int64_t)ch_migrations_sqlite_n)
+		rc = ch_err_set(err, CH_ECONFLICT, "schema-older",
+			"%.300s has schema %jd: run the store of this version (schema %u) on "
+			"it "
+			"first",
+			m->path, (intmax_t)from.schema, ch_migrations_sqlite_n);
+	if (!rc)
+		rc = ch_file_db_new(m->snapshot, 0, &to, err);
+	if (!rc)
+		rc = ch_transfer_tell(m->how, "snapshot", 0, 0);
+	if (!rc)
+		rc = ch_side_err(copy_pages(from.db, to), NULL, to, m->snapshot, err);
+	/* Else it could be read only with files beside it. */
+	if (!rc)
+		rc = ch_side_err(ch_db_script(to, "PRAGMA journal_mode = DELETE"), NULL, to,
+			m->snapshot, err);
+	return rc;
+}
+
+static int copy_snapshot(struct move *m, struct ch_side *to, struct ch_err *err)
+{
+	CH_CLEANUP(ch_side_done) struct ch_side from = {.db = NULL};
+	char source[CH_BACKUP_PATH_B + 8];
+	int64_t began = ch_mono_ms();
+	int rc;
+
+	snprintf(source, sizeof(source), "sqlite:%s", m->snapshot);
+	rc = ch_side_open(&from, source, err);
+	if (!rc)
+		rc = ch_postgres_fill(to, &from, m->how, &m->info.rows, err);
+	m->info.copy_ms = ch_mono_ms() - began;
+	return rc;
+}
+
+/* ---- what has changed since ---- */
+
+/* The SQL that finds it; both databases are open on one connection. */
+struct delta_sql {
+	const char *gone;    /* keys of rows that are no longer there, or are others now */
+	const char *changed; /* rows that are new, or are others than they were */
+};
+
+static int write_delta_sql(
+	const struct ch_table *t, struct ch_arena *arena, struct delta_sql *ret_sql)
+{
+	CH_AUTO_BUF struct ch_buf join;
+	CH_AUTO_BUF struct ch_buf differ;
+	CH_AUTO_BUF struct ch_buf keys;
+	CH_AUTO_BUF struct ch_buf cols;
+	const char *key = t->cols[t->keys[0]];
+
+	ch_buf_init(&join, SQL_MAX_B);
+	ch_buf_init(&differ, SQL_MAX_B);
+	ch_buf_init(&keys, SQL_MAX_B);
+	ch_buf_init(&cols, SQL_MAX_B);
+	for (size_t i = 0; i < t->n_keys; i++) {
+		const char *col = t->cols[t->keys[i]];
+
+		ch_buf_addf(&join, "%sa.%s = b.%s", i ? " AND " : "", col, col);
+		ch_buf_addf(&keys, "%sa.%s", i ? ", " : "", col);
+	}
+	for (size_t i = 0; i < t->n_cols; i++) {
+		ch_buf_addf(
+			&differ, "%sa.%s IS NOT b.%s", i ? " OR " : "", t->cols[i], t->cols[i]);
+		ch_buf_addf(&cols, "%sa.%s", i ? ", " : "", t->cols[i]);
+	}
+	if (join.rc || differ.rc || keys.rc || cols.rc)
+		return CH_ENOMEM;
+	ret_sql->gone = ch_arena_fmt(arena,
+		"SELECT %s FROM old.%s a LEFT JOIN main.%s b ON %s WHERE b.%s IS NULL OR %s",
+		ch_buf_str(&keys), t->name, t->name, ch_buf_str(&join), key,
+		ch_buf_str(&differ));
+	ret_sql->changed = ch_arena_fmt(arena,
+		"SELECT %s FROM main.%s a LEFT JOIN old.%s b ON %s WHERE b.%s IS NULL OR %s",
+		ch_buf_str(&cols), t->name, t->name, ch_buf_str(&join), key,
+		ch_buf_str(&differ));
+	return ret_sql->gone && ret_sql->changed ? CH_OK : CH_ENOMEM;
+}
+
+struct delta {
+	struct move *move;
+	struct ch_db *from;
+	struct ch_db *to;
+	const struct ch_table *table;
+	struct delta_sql sql;
+};
+
+static int remove_row(struct delta *d, struct ch_stmt *found)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	struct ch_db_arg keys[CH_TABLE_KEYS_MAX];
+	int rc;
+
+	for (size_t i = 0; i < d->table->n_keys; i++)
+		ch_table_value(d->table->types[d->table->keys[i]], found, (int)i, &keys[i]);
+	rc = ch_db_query_args(
+		d->to, &stmt, d->table->remove, d->table->remove_fmt, keys, d->table->n_keys);
+	return rc ? rc : d->to->driver->run(d->to, stmt);
+}
+
+static int remove_gone(struct delta *d)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(d->from, &stmt, d->sql.gone, "");
+	int step = 0;
+
+	while (!rc && (step = ch_db_step(d->from, stmt)) == 1)
+		rc = remove_row(d, stmt);
+	return rc ? rc : step;
+}
+
+static int fill_changed(struct ch_pg_copy *copy, void *arg)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	struct ch_db_arg row[CH_TABLE_COLS_MAX];
+	struct delta *d = arg;
+	int rc = ch_db_query(d->from, &stmt, d->sql.changed, "");
+	int step = 0;
+
+	while (!rc && (step = ch_db_step(d->from, stmt)) == 1) {
+		ch_table_row(d->table, stmt, row);
+		rc = ch_pg_copy_row(copy, row);
+		d->move->info.changed_rows++;
+	}
+	return rc ? rc : step;
+}
+
+static int count_matches(struct delta *d, struct ch_err *err)
+{
+	int64_t here;
+	int64_t there;
+	int rc = ch_db_get_i64(d->from, &here, d->table->count, "");
+
+	if (!rc)
+		rc = ch_db_get_i64(d->to, &there, d->table->count, "");
+	if (rc || here == there)
+		return ch_side_err(rc, d->from, d->to, "rows cannot be counted", err);
+	return ch_err_set(err, CH_ECORRUPT, "copy-differs",
+		"table %s has %jd rows here and %jd in PostgreSQL: nothing was changed",
+		d->table->name, (intmax_t)here, (intmax_t)there);
+}
+
+static int follow_table(struct delta *d, struct ch_arena *arena, struct ch_err *err)
+{
+	int rc = write_delta_sql(d->table, arena, &d->sql);
+
+	if (!rc)
+		rc = remove_gone(d);
+	if (!rc)
+		rc = ch_pg_copy(d->to, d->table, fill_changed, d);
+	if (rc)
+		return ch_side_err(rc, d->from, d->to, "changes cannot be copied", err);
+	return count_matches(d, err);
+}
+
+/* Triggers have done their work in SQLite. */
+static int follow_all(struct delta *d, struct ch_arena *arena, struct ch_err *err)
+{
+	CH_AUTO_FREE struct ch_tables *tables = malloc(sizeof(*tables));
+	struct ch_sink sink = {.db = d->to, .is_postgres = true, .arena = arena};
+	int rc = tables ? ch_tables_load(d->from, arena, tables) : CH_ENOMEM;
+
+	if (!rc)
+		rc = ch_sink_quiet(&sink);
+	if (rc)
+		return ch_side_err(rc, d->from, d->to, "tables cannot be read", err);
+	for (size_t i = 0; !rc && i < tables->n; i++) {
+		d->table = &tables->list[i];
+		rc = ch_transfer_tell(d->move->how, "changes", i, tables->n);
+		if (!rc)
+			rc = follow_table(d, arena, err);
+	}
+	return rc ? rc : ch_side_err(ch_sink_finish(&sink), NULL, d->to, "triggers", err);
+}
+
+static int attach(struct ch_db *db, const char *snapshot)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(db, &stmt, "ATTACH DATABASE ? AS old", "t", snapshot);
+
+	return rc ? rc : ch_db_step(db, stmt);
+}
+
+static int follow(struct move *m, struct ch_side *to, struct ch_err *err)
+{
+	CH_AUTO_DB struct ch_db *db = NULL;
+	struct delta d = {.move = m, .to = to->db};
+	int rc = ch_db_sqlite_open(m->path, SQLITE_OPEN_READWRITE, &db, err);
+
+	if (rc)
+		return rc;
+	d.from = db;
+	rc = ch_side_err(attach(db, m->snapshot), NULL, db, m->snapshot, err);
+	if (!rc)
+		rc = follow_all(&d, to->arena, err);
+	if (!rc)
+		rc = ch_postgres_commit(to, err);
+	if (rc)
+		return rc;
+	return ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
+		"all is in PostgreSQL, but the SQLite database cannot be marked as moved: see "
+		"that no store is started on it",
+		err);
+}
+
+/* ---- the stop ---- */
+
+static int wait_for_stop(struct move *m, struct ch_err *err)
+{
+	for (;;) {
+		struct timespec pause = {.tv_nsec = WAIT_MS * 1000000L};
+		int rc = ch_sqlite_lock(m->path, &m->lock_fd, err);
+
+		if (rc != CH_ECONFLICT)
+			return rc;
+		rc = ch_transfer_tell(m->how, "wait", 0, 0);
+		if (rc)
+			return ch_side_err(rc, NULL, NULL, "", err);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int move_all(struct move *m, struct ch_side *to, struct ch_err *err)
+{
+	int64_t stopped;
+	int rc = ch_postgres_empty(to, err);
+
+	if (!rc)
+		rc = take_snapshot(m, err);
+	if (!rc)
+		rc = copy_snapshot(m, to, err);
+	if (!rc)
+		rc = wait_for_stop(m, err);
+	stopped = ch_mono_ms();
+	if (!rc)
+		rc = follow(m, to, err);
+	m->info.pause_ms = ch_mono_ms() - stopped;
+	return rc;
+}
+
+int ch_move_to_postgres(const char *path, const char *url, const struct ch_transfer *how,
+	struct ch_move_info *ret_info, struct ch_err *err)
+{
+	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
+	struct move m = {.path = path, .how = how, .lock_fd = -1};
+	int rc = ch_side_open(&to, url, err);
+
+	if (!rc)
+		rc = move_all(&m, &to, err);
+	if (m.snapshot[0])
+		ch_partial_drop(m.snapshot);
+	if (m.lock_fd >= 0)
+		close(m.lock_fd);
+	if (!rc)
+		*ret_info = m.info;
+	return rc;
+}

@@ -1,0 +1,176 @@
+/* A backup becomes a database again, at another time and beside edges that know more. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/backup.h"
+#include "store/migrations.h"
+#include "store/postgres_fill.h"
+#include "store/sqlite_migrate.h"
+
+/* ---- into a file ---- */
+
+static int copy_all(struct ch_db *backup, const char *file, struct ch_db *to,
+	struct ch_arena *arena, uint64_t all, const struct ch_transfer *how, struct ch_err *err)
+{
+	CH_AUTO_FREE struct ch_tables *tables = malloc(sizeof(*tables));
+	struct ch_sink sink = {.db = to, .arena = arena};
+	uint64_t done = 0;
+	int rc;
+
+	if (!tables)
+		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
+	rc = ch_backup_tables(backup, file, arena, tables, err);
+	if (rc)
+		return rc;
+	rc = ch_side_err(ch_sink_begin(&sink, tables), NULL, to, "the database", err);
+	for (size_t i = 0; !rc && i < tables->n; i++) {
+		struct ch_copied copied;
+
+		rc = ch_copy_table(backup, &sink, &tables->list[i], how, done, all, &copied);
+		if (rc)
+			return ch_side_err(rc, backup, to, "the backup cannot be copied", err);
+		rc = ch_backup_same(backup, file, &tables->list[i], &copied, err);
+		done += copied.rows;
+	}
+	return rc ? rc : ch_side_err(ch_sink_finish(&sink), NULL, to, "indexes", err);
+}
+
+/* What is different from the moment of the backup; transfer.h says what. */
+static int adapt(struct ch_db *db, int64_t made_at_ms)
+{
+	int64_t now = ch_now_ms();
+	int64_t begin = now + CH_RESTORE_GRACE_MS;
+	char when[CH_TIME_STR_B];
+	int rc = ch_db_run(db,
+		"UPDATE meta SET epoch = randomblob(16), last_id = last_id + ? WHERE one = 1",
+		"i", CH_RESTORE_IDS);
+
+	/* A fence that some issuer still holds must not be handed out again. */
+	if (!rc)
+		rc = ch_db_run(db,
+			"UPDATE orders SET fence = fence + 1000000, lease_issuer = NULL, "
+			"lease_until = NULL, next_at = max(coalesce(next_at, 0), ?) "
+			"WHERE ended_at IS NULL",
+			"i", begin);
+	if (!rc)
+		rc = ch_db_run(
+			db, "UPDATE name SET next_at = ?1 WHERE next_at < ?1", "i", begin);
+	if (!rc)
+		rc = ch_db_run(
+			db, "UPDATE name SET second_at = ?1 WHERE second_at < ?1", "i", begin);
+	if (!rc)
+		rc = ch_db_run(db, "UPDATE name SET standby_at = ?1 WHERE standby_at < ?1", "i",
+			begin);
+	if (!rc)
+		rc = ch_db_run(db,
+			"UPDATE bucket SET tat = max(tat, ? * 1000 + size * refill) "
+			"WHERE key >= 'account:' AND key < 'account;'",
+			"i", now);
+	if (!rc)
+		rc = ch_db_run(db,
+			"INSERT INTO counter (key, n) VALUES ('handback-until', ?) "
+			"ON CONFLICT (key) DO UPDATE SET n = excluded.n",
+			"i", now + CH_RESTORE_WINDOW_MS);
+	if (!rc)
+		rc = ch_db_run(db,
+			"INSERT INTO audit (at, who, action, target) "
+			"VALUES (?, 'operator/restore', 'store.restore', ?)",
+			"it", now, ch_time_str(made_at_ms, when));
+	return rc;
+}
+
+static int fill_file(struct ch_db *backup, const char *file, const char *partial,
+	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
+{
+	CH_AUTO_ARENA struct ch_arena *arena = NULL;
+	CH_AUTO_DB struct ch_db *to = NULL;
+	int rc = ch_arena_new(0, &arena);
+
+	if (rc)
+		return ch_err_set(err, rc, "internal", "out of memory");
+	rc = ch_file_db_new(partial, (int64_t)info->schema, &to, err);
+	if (!rc)
+		rc = ch_side_err(ch_db_script(to, "BEGIN"), NULL, to, partial, err);
+	if (!rc)
+		rc = copy_all(backup, file, to, arena, info->rows, how, err);
+	if (!rc)
+		rc = ch_side_err(ch_db_script(to, "COMMIT"), NULL, to, partial, err);
+	if (!rc)
+		rc = ch_sqlite_migrate(to, partial, err);
+	if (!rc)
+		rc = ch_side_err(adapt(to, info->made_at_ms), NULL, to, partial, err);
+	return rc;
+}
+
+static int restore_sqlite(struct ch_db *backup, const char *file, const char *path,
+	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
+{
+	char partial[CH_BACKUP_PATH_B];
+	int rc = ch_partial_path(path, partial, err);
+
+	if (rc)
+		return rc == CH_EEXIST
+			       ? ch_err_set(err, CH_ECONFLICT, "database-not-empty",
+					 "%.300s exists: stop the store and move it away, with "
+					 "its -wal and -shm",
+					 path)
+			       : rc;
+	rc = fill_file(backup, file, partial, info, how, err);
+	if (!rc)
+		rc = ch_partial_finish(partial, path, err);
+	if (rc)
+		ch_partial_drop(partial);
+	return rc;
+}
+
+/* By way of a file beside the backup, which has been brought to this schema. */
+static int restore_postgres(struct ch_db *backup, const char *file, const char *url,
+	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
+{
+	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
+	CH_CLEANUP(ch_side_done) struct ch_side from = {.db = NULL};
+	char partial[CH_BACKUP_PATH_B];
+	char source[CH_BACKUP_PATH_B + 8];
+	uint64_t rows;
+	int rc;
+
+	if ((size_t)snprintf(partial, sizeof(partial), "%s.restoring", file) >= sizeof(partial))
+		return ch_err_set(err, CH_EINVAL, "file", "the path is too long");
+	rc = ch_side_open(&to, url, err);
+	if (!rc)
+		rc = ch_postgres_empty(&to, err);
+	if (!rc)
+		rc = fill_file(backup, file, partial, info, how, err);
+	snprintf(source, sizeof(source), "sqlite:%s", partial);
+	if (!rc)
+		rc = ch_side_open(&from, source, err);
+	if (!rc)
+		rc = ch_postgres_fill(&to, &from, how, &rows, err);
+	if (!rc)
+		rc = ch_postgres_commit(&to, err);
+	ch_partial_drop(partial);
+	return rc;
+}
+
+int ch_backup_restore(const char *file, const char *database, const struct ch_transfer *how,
+	struct ch_backup_info *ret_info, struct ch_err *err)
+{
+	CH_AUTO_DB struct ch_db *backup = NULL;
+	struct ch_backup_info info;
+	int rc = ch_backup_info_read(file, &info, err);
+
+	if (!rc)
+		rc = ch_backup_open(file, &backup, err);
+	if (rc)
+		return rc;
+	if (strncmp(database, "sqlite:", 7) == 0)
+		rc = restore_sqlite(backup, file, database + 7, &info, how, err);
+	else
+		rc = restore_postgres(backup, file, database, &info, how, err);
+	if (!rc)
+		*ret_info = info;
+	return rc;
+}

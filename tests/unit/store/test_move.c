@@ -1,0 +1,175 @@
+/* From SQLite to PostgreSQL while the store runs. */
+#include "fixture.h"
+
+#include <unistd.h>
+
+#include "store/db_postgres.h"
+#include "store/db_sqlite.h"
+#include "store/tables.h"
+#include "store/transfer.h"
+
+/* The fixture's database is PostgreSQL; this is the store that is moved. */
+struct old_store {
+	struct fixture *fx;
+	struct ch_store *postgres; /* the fixture's, meanwhile */
+	char path[FX_URL_B];
+	struct ch_store_feed_info last; /* when it was stopped */
+	unsigned waits;
+	bool give_up;
+};
+
+static void open_old(struct fixture *fx, struct old_store *old)
+{
+	char database[FX_URL_B + 8];
+	struct ch_store_options options = {
+		.database = database, .edge_timeout_ms = EDGE_TIMEOUT_MS, .readers = 2};
+
+	*old = (struct old_store){.fx = fx};
+	snprintf(old->path, sizeof(old->path), "%s/old.db", fx->dir);
+	snprintf(database, sizeof(database), "sqlite:%s", old->path);
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
+}
+
+/* All that a store can do to a row between the copy and the stop: add, change, remove. */
+static int change_then_stop(const char *doing, uint64_t rows, uint64_t all_rows, void *arg)
+{
+	struct old_store *old = arg;
+	struct fixture *fx = old->fx;
+
+	if (strcmp(doing, "wait") != 0 || !fx->store)
+		return CH_OK;
+	old->waits++;
+	if (old->give_up)
+		return CH_ECANCELED;
+	fx_add(fx, "late.example");
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "gone.example"));
+	fx_issue(fx, fx_lease_one(fx));
+	old->last = fx_feed_info(fx);
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	return CH_OK;
+}
+
+static void names_move_while_the_store_runs(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_transfer how = {.progress = change_then_stop, .arg = &old};
+	struct ch_store_feed_info info;
+	struct ch_store_domain domain;
+	struct ch_store_status status;
+	struct ch_move_info moved;
+	struct ch_store *store;
+	char database[FX_URL_B + 8];
+	struct ch_store_options again = {.database = database};
+
+	open_old(fx, &old);
+	fx_add(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	fx_add(fx, "gone.example");
+	fx_issue(fx, fx_lease_one(fx));
+	if (ch_move_to_postgres(old.path, fx->database, &how, &moved, &fx->err))
+		fail_msg("%s", fx->err.detail);
+	assert_int_equal(old.waits, 1);
+	assert_true(moved.changed_rows > 0);
+	fx_reopen(fx);
+	info = fx_feed_info(fx);
+	assert_memory_equal(info.epoch, old.last.epoch, sizeof(info.epoch));
+	assert_int_equal(info.head, old.last.head);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	assert_int_equal(fx_get(fx, "late.example").state, CH_NAME_ACTIVE);
+	assert_int_equal(ch_store_get_domain(fx->store, "gone.example", fx->arena, &domain),
+		CH_ENOTFOUND);
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.names[CH_NAME_ACTIVE], 2);
+	/* It goes on: ids, history and counters behind those that came along. */
+	fx_add(fx, "new.example");
+	fx_issue(fx, fx_lease_one(fx));
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.names[CH_NAME_ACTIVE], 3);
+	snprintf(database, sizeof(database), "sqlite:%s", old.path);
+	assert_refused(
+		fx, ch_store_open(&again, &store, &fx->err), CH_EUNSUPPORTED, "database-moved");
+}
+
+static void who_gives_up_has_changed_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_transfer how = {.progress = change_then_stop, .arg = &old};
+	struct ch_store_domain domain;
+	struct ch_move_info moved;
+	char path[FX_URL_B + 16];
+
+	open_old(fx, &old);
+	old.give_up = true;
+	fx_add(fx, "a.example");
+	assert_refused(fx, ch_move_to_postgres(old.path, fx->database, &how, &moved, &fx->err),
+		CH_ECANCELED, "canceled");
+	fx_add(fx, "b.example");
+	snprintf(path, sizeof(path), "%s.moving", old.path);
+	assert_int_equal(access(path, F_OK), -1);
+	fx_reopen(fx);
+	assert_int_equal(
+		ch_store_get_domain(fx->store, "a.example", fx->arena, &domain), CH_ENOTFOUND);
+}
+
+static void a_database_with_names_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_move_info moved;
+
+	fx_add(fx, "mine.example");
+	open_old(fx, &old);
+	assert_refused(fx, ch_move_to_postgres(old.path, fx->database, NULL, &moved, &fx->err),
+		CH_ECONFLICT, "database-not-empty");
+	fx_reopen(fx);
+	fx_get(fx, "mine.example");
+}
+
+/* The copies rest on it. */
+static void both_databases_have_the_same_columns(void **state)
+{
+	struct fixture *fx = *state;
+	CH_AUTO_FREE struct ch_tables *tables = malloc(sizeof(*tables));
+	struct old_store old;
+	struct ch_db *sqlite;
+	struct ch_db *postgres;
+
+	open_old(fx, &old);
+	assert_ok(ch_db_sqlite_open(old.path, SQLITE_OPEN_READONLY, &sqlite, &fx->err));
+	assert_ok(ch_tables_load(sqlite, fx->arena, tables));
+	assert_ok(ch_db_postgres_open(fx->database, "SET jit = off", &postgres, &fx->err));
+	assert_true(tables->n > 20);
+	for (size_t i = 0; i < tables->n; i++) {
+		const struct ch_table *t = &tables->list[i];
+		int64_t n;
+
+		assert_ok(ch_db_get_i64(postgres, &n,
+			"SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = "
+			"a.attrelid WHERE c.relname = ? AND a.attnum > 0 AND NOT "
+			"a.attisdropped "
+			"AND a.attname <> 'timeline'",
+			"t", t->name));
+		assert_int_equal(n, t->n_cols);
+		assert_ok(ch_db_get_i64(postgres, &n, t->count, ""));
+	}
+	ch_db_close(postgres);
+	ch_db_close(sqlite);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(names_move_while_the_store_runs),
+		T(who_gives_up_has_changed_nothing),
+		T(a_database_with_names_is_refused),
+		T(both_databases_have_the_same_columns),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
