@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "stored/database.h"
 #include "stored/describe.h"
 #include "stored/server.h"
 #include "wire/delegate.h"
@@ -35,26 +36,6 @@ static int add_listen(const char *item, void *arg)
 		return CH_ENOMEM;
 	options->listen[options->n_listen++] = copy;
 	return CH_OK;
-}
-
-/* "sqlite:PATH" with PATH relative to the configuration, or "postgresql://…". */
-static char *database_text(struct ch_conf *conf)
-{
-	const char *text = ch_conf_str(conf, SECTION, "database", "sqlite:store/certherd.db");
-	char *full;
-
-	if (strncmp(text, "postgresql://", 13) == 0)
-		return strdup(text);
-	if (strncmp(text, "sqlite:", 7) != 0 || !text[7]) {
-		ch_conf_fail(conf, SECTION, "database",
-			"expected sqlite:PATH or postgresql://HOST/DATABASE");
-		return NULL;
-	}
-	if (text[7] == '/')
-		return strdup(text);
-	if (asprintf(&full, "sqlite:%s/%s", ch_conf_dir(conf), text + 7) < 0)
-		return NULL;
-	return full;
 }
 
 /* Of the section that the issuer reads: the two must not differ. */
@@ -80,7 +61,7 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 		ch_conf_fail(conf, SECTION, "log_level", "expected error, warn, info or debug");
 	ch_log_init("store", level);
 	ch_conf_list(conf, SECTION, "listen", "127.0.0.1:8443", add_listen, o);
-	*ret_database = database_text(conf);
+	*ret_database = ch_database_text(conf);
 	o->database = *ret_database;
 	o->port_file = ch_conf_path(conf, SECTION, "port_file", "");
 	o->cert_file = ch_conf_path(conf, SECTION, "cert", "pki/store.pem");
