@@ -44,9 +44,16 @@ struct ch_follow {
 	int64_t restart_wait_ms;    /* how long to leave the store alone after it */
 	bool answered;		    /* by the store, since the start */
 	char trouble[CH_TROUBLE_B]; /* of the replica: disk full, …; "" when well */
-	bool epoch_known;	    /* the store has said in which epoch it is */
-	uint8_t epoch[CH_EPOCH_B];  /* of the store */
-	bool ack_sent;		    /* … and these were in it: */
+	/* Of the generation under construction (follow_handback.c): */
+	bool handed;			  /* what the store has forgotten was handed back */
+	char hand_after[CH_RECORD_KEY_B]; /* up to this name */
+	uint64_t hand_taken;
+	uint64_t hand_soon; /* taken, but the issuer has to sign them again */
+	uint64_t hand_refused;
+	int64_t hand_until_ms;	   /* how long these are waited for */
+	bool epoch_known;	   /* the store has said in which epoch it is */
+	uint8_t epoch[CH_EPOCH_B]; /* of the store */
+	bool ack_sent;		   /* … and these were in it: */
 	int64_t ack_ms;
 	uint64_t ack_seq;
 	uint8_t ack_epoch[CH_EPOCH_B];

@@ -26,6 +26,10 @@ CH_MUST int ch_follow_snapshot(struct ch_follow *follow, bool *ret_known, struct
 
 /* Begins a new empty generation. */
 CH_MUST int ch_follow_rebuild(struct ch_follow *follow, struct ch_err *err);
+/* Gives a store that was restored what it has forgotten, some seconds of it at a time.
+ * *ret_done: all of it, or it wants none. */
+CH_MUST int ch_follow_hand_back(struct ch_follow *follow, bool *ret_done, struct ch_err *err);
+void ch_follow_hand_reset(struct ch_follow *follow);
 /* Publishes the generation under construction once it is complete and lacks too little for the
  * brake, or somebody has confirmed. */
 CH_MUST int ch_follow_try_publish(struct ch_follow *follow, struct ch_err *err);

@@ -22,6 +22,7 @@ int ch_follow_rebuild(struct ch_follow *f, struct ch_err *err)
 	f->released_seq = 0;
 	f->released = 0;
 	ch_brake_release(&f->brake);
+	ch_follow_hand_reset(f);
 	return CH_OK;
 }
 
@@ -42,6 +43,7 @@ int ch_follow_try_publish(struct ch_follow *f, struct ch_err *err)
 	uint64_t missing;
 	uint64_t live;
 	bool confirmed;
+	bool handed;
 	int rc;
 
 	if (!ch_replica_writer_is_rebuilding(f->writer))
@@ -49,6 +51,11 @@ int ch_follow_try_publish(struct ch_follow *f, struct ch_err *err)
 	rc = ch_replica_writer_cursor(f->writer, &cursor);
 	if (rc == CH_OK && (!cursor.valid || cursor.seq < cursor.base))
 		return CH_OK;
+	if (rc == CH_OK) {
+		rc = ch_follow_hand_back(f, &handed, err);
+		if (rc || !handed)
+			return rc;
+	}
 	confirmed = ch_brake_is_confirmed(&f->brake);
 	/* Comparing is work: while the brake is on, now and then is enough. */
 	if (rc == CH_OK && !confirmed && ch_brake_is_on(&f->brake) &&
@@ -61,6 +68,8 @@ int ch_follow_try_publish(struct ch_follow *f, struct ch_err *err)
 	if (rc)
 		return ch_err_set(
 			err, rc, "replica", "cannot read the replica: %s", ch_rc_str(rc));
+	if (missing && ch_mono_ms() < f->hand_until_ms)
+		return CH_OK;
 	/* More may have gone since the question was put. */
 	if (confirmed && missing <= f->brake.removing) {
 		ch_log_info("removal confirmed");

@@ -137,6 +137,22 @@ static int put_spki(X509 *cert, struct ch_cert_info *info)
 	return rc;
 }
 
+static void put_key(X509 *cert, struct ch_cert_info *info)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	char group[32] = "";
+	size_t len;
+
+	info->key[0] = 0;
+	if (EVP_PKEY_is_a(key, "RSA"))
+		strcpy(info->key, "rsa");
+	else if (EVP_PKEY_is_a(key, "EC") &&
+		 EVP_PKEY_get_group_name(key, group, sizeof(group), &len) == 1)
+		strcpy(info->key, strcmp(group, "prime256v1") == 0  ? "ecdsa"
+				  : strcmp(group, "secp384r1") == 0 ? "p384"
+								    : "");
+}
+
 int ch_cert_info_x509(X509 *cert, struct ch_cert_info *ret_info, struct ch_err *err)
 {
 	struct ch_cert_info *info = ret_info;
@@ -156,6 +172,7 @@ int ch_cert_info_x509(X509 *cert, struct ch_cert_info *ret_info, struct ch_err *
 		return ch_err_set(err, CH_EPROTO, "cert-parse",
 			"the certificate's names are broken or more than %d",
 			CH_CERT_NAMES_MAX);
+	put_key(cert, info);
 	return CH_OK;
 }
 

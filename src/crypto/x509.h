@@ -41,6 +41,7 @@ struct ch_cert_info {
 	char serial[80];  /* hex, lower case */
 	char issuer[256]; /* one line, RFC 2253 */
 	uint8_t spki_sha256[32];
+	char key[8]; /* "ecdsa" (P-256), "p384", "rsa"; "": another kind */
 	char names[CH_CERT_NAMES_MAX][254]; /* DNS SANs, lower-cased */
 	size_t n_names;
 };

@@ -155,6 +155,9 @@ CH_MUST int ch_replica_writer_place(
 CH_MUST int ch_replica_writer_count(struct ch_replica_writer *writer, uint64_t *ret_names);
 /* The same in the live generation, 0 where none could be opened. */
 CH_MUST int ch_replica_writer_live_count(struct ch_replica_writer *writer, uint64_t *ret_names);
+/* Where the live generation is, also while another is under construction; CH_EINVAL: none. */
+CH_MUST int ch_replica_writer_live_cursor(
+	struct ch_replica_writer *writer, struct ch_cursor *ret_cursor);
 /* Names with a certificate there: what removals are measured against, since nobody but the
  * issuer can make more of them. */
 CH_MUST int ch_replica_writer_live_certs(struct ch_replica_writer *writer, uint64_t *ret_certs);
@@ -207,6 +210,20 @@ CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t
  * chain.  CH_ENOTFOUND when there is none. */
 CH_MUST int ch_replica_carry_over(
 	struct ch_replica_writer *writer, const char *name, size_t name_len);
+/* A certificate of the live generation that one under construction, from a store that has gone
+ * back in time, lacks or has an older one of.  All is borrowed until fn returns. */
+struct ch_replica_ahead {
+	char name[CH_RECORD_KEY_B];
+	const uint8_t *record;
+	size_t record_len;
+	const uint8_t *chain; /* NULL: none */
+	size_t chain_len;
+	struct ch_text_view tenant; /* as its policy says */
+};
+/* Those that have not expired, in the order of names behind `after` ("": all).  Another value
+ * of fn than 0 ends it and is returned. */
+CH_MUST int ch_replica_writer_ahead(struct ch_replica_writer *writer, const char *after,
+	int (*fn)(const struct ch_replica_ahead *item, void *arg), void *arg);
 /* Tells readers that the replica is as new as the store's last answer, which was now.  A
  * courtesy: that it fails is not told. */
 void ch_replica_writer_heard(struct ch_replica_writer *writer);

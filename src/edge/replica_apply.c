@@ -397,6 +397,12 @@ int ch_replica_writer_cursor(struct ch_replica_writer *writer, struct ch_cursor 
 	return read_snapshot(ch_replica_target(writer), read_cursor, ret_cursor);
 }
 
+int ch_replica_writer_live_cursor(
+	struct ch_replica_writer *writer, struct ch_cursor *ret_cursor)
+{
+	return read_snapshot(&writer->live, read_cursor, ret_cursor);
+}
+
 int ch_replica_writer_place(struct ch_replica_writer *writer, struct ch_place *ret_place)
 {
 	return read_snapshot(ch_replica_target(writer), read_place, ret_place);

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/db_postgres.h"
 #include "store/postgres_migrate.h"
 #include "store/sql_calendar.h"
+#include "store/transfer.h"
 
 #define LOOK_MS 2000 /* so often without a notification, should they be lost */
 #define AWAY_MS 500  /* between attempts to connect */
@@ -50,9 +52,20 @@ static struct postgres_store *postgres_of(struct ch_sql_store *store)
 /* On another timeline changes may be missing that edges have seen: they are to compare all. */
 static int check_timeline(struct ch_db *db)
 {
+	/* They may also hand back what was lost, under ids that are not to come again. */
+	int rc = ch_db_run(db,
+		"INSERT INTO counter (key, n) SELECT 'handback-until', ? FROM meta "
+		"WHERE timeline NOT IN ('', substr(pg_walfile_name(pg_current_wal_lsn()), 1, "
+		"8)) "
+		"ON CONFLICT (key) DO UPDATE SET n = excluded.n",
+		"i", ch_now_ms() + CH_RESTORE_WINDOW_MS);
+
+	if (rc)
+		return rc;
 	return ch_db_run(db,
 		"UPDATE meta SET epoch = iif(timeline = '', epoch, "
 		"uuid_send(gen_random_uuid())), "
+		"last_id = last_id + iif(timeline = '', 0, 1000000), "
 		"timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
 		"WHERE one = 1 AND timeline <> substr(pg_walfile_name(pg_current_wal_lsn()), "
 		"1, 8)",

@@ -69,7 +69,9 @@ static int check_record(
 			w, pub->kind == CH_RECORD_CERT
 				   ? "a record is not of the kind CERT"
 				   : "a record is not of the kind SECOND, with a certificate");
-	if (record.version != in->id || (!pub->rollback && record.key_version != in->id))
+	/* What others hand back may have been put back before, under a newer version. */
+	if (record.version != in->id || record.key_version > in->id ||
+		(!pub->rollback && !pub->adopted && record.key_version != in->id))
 		return bad(w, "a record's version is not the id of the order");
 	if (pub->rollback) {
 		int rc = ch_work_check_rollback(w, pub->rollback, &record);
@@ -136,8 +138,9 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
 		in->not_after_ms, pub->renew_at, in->spki_sha256, sizeof(in->spki_sha256),
-		w->now, pub->rollback ? pub->key_version : 0, ch_key_type_str(pub->key),
-		in->ari_id, pub->other ? NOBODYS : NULL, (int64_t)pub->adopted);
+		w->now, pub->key_version != in->id ? pub->key_version : 0,
+		ch_key_type_str(pub->key), in->ari_id, pub->other ? NOBODYS : NULL,
+		(int64_t)pub->adopted);
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */
@@ -267,6 +270,21 @@ static int plan(struct ch_work *w, struct publication *pub)
 		       : CH_OK;
 }
 
+/* Of a certificate for two names one may have been adopted before. */
+static bool is_written(struct ch_work *w, const struct publication *pub, int *rc)
+{
+	int64_t one;
+
+	if (!pub->adopted)
+		return false;
+	*rc = ch_db_get_i64(
+		w->db, &one, "SELECT 1 FROM cert WHERE version = ?", "i", pub->in->id);
+	if (*rc != CH_ENOTFOUND)
+		return true;
+	*rc = CH_OK;
+	return false;
+}
+
 static int write_names(struct ch_work *w, const struct publication *pub)
 {
 	bool any = false;
@@ -274,7 +292,7 @@ static int write_names(struct ch_work *w, const struct publication *pub)
 
 	for (size_t i = 0; i < pub->names.n; i++)
 		any |= !pub->names.rows[i].gone;
-	if (any)
+	if (any && !is_written(w, pub, &rc))
 		rc = write_cert(w, pub);
 	for (size_t i = 0; !rc && i < pub->names.n; i++)
 		if (!pub->names.rows[i].gone)
@@ -360,5 +378,44 @@ int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
 		rc = write_names(w, &pub);
 	if (!rc)
 		ch_work_due(w, pub.renew_at);
+	return rc;
+}
+
+static int keep_record(struct ch_work *w, const struct publication *pub, size_t at)
+{
+	const char *name = pub->names.rows[at].name;
+	const struct ch_store_record_bytes *record = pub->records[at];
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->db, name, &row);
+
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)", "tib",
+			name, pub->in->id, record->bytes, record->len);
+	return rc ? rc
+		  : ch_work_trim_certs(w, name,
+			    (const uint64_t[]){pub->in->id, row.cert, row.second_cert,
+				    row.prev_cert, row.standby_cert});
+}
+
+int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,
+	const struct ch_order_names *names, enum ch_key_type key)
+{
+	struct publication pub = {
+		.in = in, .kind = CH_RECORD_CERT, .key = key, .adopted = true, .names = *names};
+	bool written = false;
+	int rc = hash_parts(w, &pub);
+
+	if (!rc)
+		rc = check_records(w, &pub);
+	if (!rc)
+		rc = plan(w, &pub);
+	if (!rc)
+		written = is_written(w, &pub, &rc);
+	if (!rc && !written)
+		rc = write_cert(w, &pub);
+	for (size_t i = 0; !rc && i < pub.names.n; i++)
+		if (!pub.names.rows[i].gone)
+			rc = keep_record(w, &pub, i);
 	return rc;
 }

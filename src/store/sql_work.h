@@ -54,6 +54,7 @@ CH_MUST int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *rol
 CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
 CH_MUST int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *alerts);
 CH_MUST int ch_work_adopt(struct ch_work *w, struct ch_op_adopt *adopt);
+CH_MUST int ch_work_handback(struct ch_work *w, struct ch_op_handback *handback);
 CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
 CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 
@@ -117,6 +118,10 @@ CH_MUST int ch_work_create_adopted(struct ch_work *w, const struct ch_store_put_
  * it covers more names than these.  CH_EINVAL "bad-record". */
 CH_MUST int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
 	const struct ch_order_names *names, bool second, enum ch_key_type key, bool other);
+
+/* The same, but only to be put back (ch_work_put_back). */
+CH_MUST int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,
+	const struct ch_order_names *names, enum ch_key_type key);
 
 /* ---- sql_rekey.c ---- */
 /* The name has a new certificate. */

@@ -33,6 +33,7 @@
 #include "store/pace.h"
 #include "store/queue.h"
 #include "store/store_adopt.h"
+#include "store/store_handback.h"
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
 #include "store/store_rekey.h"
@@ -282,6 +283,7 @@ enum ch_store_op_type {
 	CH_OP_ASK_WRITE,
 	CH_OP_ALERTS,
 	CH_OP_ADOPT,
+	CH_OP_HANDBACK,
 	CH_OP_TYPE_COUNT
 };
 
@@ -534,6 +536,7 @@ struct ch_store_op {
 		struct ch_op_ask_write ask_write;
 		struct ch_op_alerts alerts;
 		struct ch_op_adopt adopt;
+		struct ch_op_handback handback;
 	} u;
 	/* out: valid in done() and after */
 	int rc;

@@ -65,5 +65,7 @@ ch_req_fn ch_handle_pool_canary_delete;
 /* handlers_edge.c */
 ch_req_fn ch_handle_edge_ack;
 ch_req_fn ch_handle_edge_delete;
+/* handlers_handback.c */
+ch_req_fn ch_handle_handback;
 
 #endif

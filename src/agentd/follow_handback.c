@@ -1,0 +1,215 @@
+/* The store is in another epoch.  If that is because it was restored from a backup, then the
+ * live generation has certificates that the store has forgotten: they are handed back before
+ * the new generation takes its place, and taken along into it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentd/follow_priv.h"
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define BATCH 64
+#define BATCH_B (1024u * 1024u)
+#define STEP_MS 5000
+/* How long an issuer has to sign again what cannot be live under its old version. */
+#define SOON_MS (2 * CH_MINUTE_MS)
+
+struct batch {
+	json_t *records;
+	json_t *chains;
+	const uint8_t *chain; /* the last one, in the replica's memory while that is walked */
+	size_t bytes;
+	size_t n;
+	char names[BATCH][CH_RECORD_KEY_B];
+	bool full;
+};
+
+static void batch_done(struct batch *batch)
+{
+	json_decref(batch->records);
+	json_decref(batch->chains);
+}
+
+static json_t *text_of(const uint8_t *bytes, size_t len)
+{
+	CH_AUTO_BUF struct ch_buf text;
+
+	ch_buf_init(&text, 4 * CH_RECORD_MAX_B);
+	return ch_b64u_add(&text, bytes, len) ? NULL : json_string(ch_buf_str(&text));
+}
+
+static int add_chain(struct batch *batch, const struct ch_replica_ahead *item)
+{
+	if (!item->chain || batch->chain == item->chain)
+		return CH_OK;
+	batch->chain = item->chain;
+	batch->bytes += 2 * item->chain_len;
+	return json_array_append_new(batch->chains, text_of(item->chain, item->chain_len))
+		       ? CH_ENOMEM
+		       : CH_OK;
+}
+
+/* CH_EAGAIN: it is full. */
+static int add_item(const struct ch_replica_ahead *item, void *arg)
+{
+	struct batch *batch = arg;
+	json_t *json;
+
+	if (batch->n == BATCH || batch->bytes > BATCH_B) {
+		batch->full = true;
+		return CH_EAGAIN;
+	}
+	json = json_pack("{s:o}", "record", text_of(item->record, item->record_len));
+	if (!json || json_array_append_new(batch->records, json) || add_chain(batch, item))
+		return CH_ENOMEM;
+	if (item->chain)
+		(void)json_object_set_new(json, "chain",
+			json_integer((json_int_t)json_array_size(batch->chains) - 1));
+	if (item->tenant.len)
+		(void)json_object_set_new(
+			json, "tenant", json_stringn(item->tenant.text, item->tenant.len));
+	batch->bytes += 2 * item->record_len;
+	snprintf(batch->names[batch->n++], CH_RECORD_KEY_B, "%s", item->name);
+	return CH_OK;
+}
+
+static int send(
+	struct ch_follow *f, struct batch *batch, json_t **ret_results, struct ch_err *err)
+{
+	struct ch_api_call call = {.method = "POST", .path = "/v1/edges/self/records"};
+	json_t *results = NULL;
+	int rc;
+
+	call.body = json_pack("{s:O, s:O}", "records", batch->records, "chains", batch->chains);
+	if (!call.body)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	rc = ch_api_call(f->api, &call, err);
+	json_decref(call.body);
+	results = json_incref(json_object_get(call.answer, "results"));
+	json_decref(call.answer);
+	if (!rc && json_array_size(results) != batch->n)
+		rc = ch_err_set(err, CH_EPROTO, "handback",
+			"the store did not answer for each record that was handed back");
+	if (rc)
+		json_decref(results);
+	else
+		*ret_results = results;
+	return rc;
+}
+
+/* What the store has taken is as good as if the feed had brought it. */
+static int carry(struct ch_follow *f, const struct batch *batch, const json_t *results,
+	struct ch_err *err)
+{
+	struct ch_cursor cursor;
+	int rc = ch_replica_writer_cursor(f->writer, &cursor);
+
+	if (!rc)
+		rc = ch_replica_apply_begin(f->writer);
+	if (rc)
+		return ch_err_set(
+			err, rc, "replica", "the replica cannot be written: %s", ch_rc_str(rc));
+	for (size_t i = 0; !rc && i < batch->n; i++) {
+		const char *result = json_string_value(
+			json_object_get(json_array_get(results, i), "result"));
+
+		f->hand_soon += result && strcmp(result, "soon") == 0;
+		f->hand_refused += result && strcmp(result, "refused") == 0;
+		if (!result || strcmp(result, "taken") != 0)
+			continue;
+		f->hand_taken++;
+		rc = ch_replica_carry_over(f->writer, batch->names[i], strlen(batch->names[i]));
+	}
+	if (rc) {
+		ch_replica_apply_abort(f->writer);
+		return ch_err_set(
+			err, rc, "replica", "the replica cannot be written: %s", ch_rc_str(rc));
+	}
+	return ch_replica_apply_commit(f->writer, &cursor, err);
+}
+
+/* The store does not want any, or does not know what is meant. */
+static bool is_not_wanted(int rc, const struct ch_err *err)
+{
+	return rc == CH_ENOTFOUND || strcmp(err->problem, "not-restored") == 0;
+}
+
+static int hand_batch(struct ch_follow *f, bool *ret_more, struct ch_err *err)
+{
+	CH_CLEANUP(batch_done)
+	struct batch batch = {.records = json_array(), .chains = json_array()};
+	json_t *results = NULL;
+	int rc = batch.records && batch.chains ? CH_OK : CH_ENOMEM;
+
+	*ret_more = false;
+	if (!rc)
+		rc = ch_replica_writer_ahead(f->writer, f->hand_after, add_item, &batch);
+	if (rc && !batch.full)
+		return ch_err_set(
+			err, rc, "replica", "the replica cannot be read: %s", ch_rc_str(rc));
+	if (batch.n == 0)
+		return CH_OK;
+	rc = send(f, &batch, &results, err);
+	if (rc)
+		return is_not_wanted(rc, err) ? CH_OK : rc;
+	rc = carry(f, &batch, results, err);
+	json_decref(results);
+	if (rc)
+		return rc;
+	memcpy(f->hand_after, batch.names[batch.n - 1], CH_RECORD_KEY_B);
+	*ret_more = batch.full;
+	return CH_OK;
+}
+
+static void tell(struct ch_follow *f)
+{
+	f->handed = true;
+	f->hand_until_ms = f->hand_soon ? ch_mono_ms() + SOON_MS : 0;
+	if (f->hand_taken || f->hand_soon || f->hand_refused)
+		ch_log_info("the store was restored: handed back certificates=%" PRIu64
+			    " to-be-signed-again=%" PRIu64 " refused=%" PRIu64,
+			f->hand_taken, f->hand_soon, f->hand_refused);
+}
+
+void ch_follow_hand_reset(struct ch_follow *f)
+{
+	f->handed = false;
+	f->hand_after[0] = 0;
+	f->hand_taken = f->hand_soon = f->hand_refused = 0;
+	f->hand_until_ms = 0;
+}
+
+/* A generation that is made anew for another reason lacks nothing. */
+static bool is_same_epoch(struct ch_follow *f)
+{
+	struct ch_cursor live;
+	struct ch_cursor build;
+
+	return ch_replica_writer_live_cursor(f->writer, &live) || !live.valid ||
+	       ch_replica_writer_cursor(f->writer, &build) ||
+	       memcmp(live.epoch, build.epoch, CH_EPOCH_B) == 0;
+}
+
+int ch_follow_hand_back(struct ch_follow *f, bool *ret_done, struct ch_err *err)
+{
+	int64_t began_ms = ch_mono_ms();
+	bool more = true;
+
+	*ret_done = true;
+	if (f->handed || is_same_epoch(f))
+		return CH_OK;
+	while (more && ch_mono_ms() - began_ms < STEP_MS) {
+		int rc = hand_batch(f, &more, err);
+
+		if (rc)
+			return rc;
+	}
+	*ret_done = !more;
+	if (!more)
+		tell(f);
+	return CH_OK;
+}

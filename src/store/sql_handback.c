@@ -1,0 +1,172 @@
+/* CH_OP_HANDBACK. */
+#include <string.h>
+
+#include "crypto/keys.h"
+#include "store/sql_work.h"
+
+#define SETTLED "Handed back by an edge after a restore; served by the edges."
+
+static void refuse(struct ch_store_handback_item *item, const char *code)
+{
+	item->result = CH_HANDBACK_REFUSED;
+	item->code = code;
+}
+
+/* A certificate of this version that the store has is the same one, or another name's order has
+ * the number: then it is no certificate of ours. */
+static int is_known_as_another(
+	struct ch_work *w, const struct ch_op_publish *in, bool *ret_another)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	uint8_t sha256[CH_SHA256_B];
+	int rc = ch_sha256(in->leaf, in->leaf_len, sha256);
+
+	if (!rc)
+		rc = ch_db_query(w->db, &stmt, "SELECT leaf_sha256 FROM cert WHERE version = ?",
+			"i", in->id);
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	*ret_another = rc == 1 &&
+		       (ch_db_col_len(stmt, 0) != sizeof(sha256) ||
+			       memcmp(ch_db_col_blob(stmt, 0), sha256, sizeof(sha256)) != 0);
+	return rc < 0 ? rc : CH_OK;
+}
+
+static int settle(struct ch_work *w, const char *name)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET code = 'ok', detail = '" SETTLED "', actor = 'nobody' "
+		"WHERE name = ?",
+		"t", name);
+
+	if (!rc)
+		rc = ch_work_settle(w, name);
+	if (!rc)
+		rc = ch_work_history(w, name, "handed-back", SETTLED, CH_ACTOR_NOBODY);
+	return rc;
+}
+
+/* The certificate is for the name and its mate, as the name is registered; the mate has a
+ * record of its own, which some edge hands back too. */
+static void list_names(struct ch_order_names *names, const char *name, const char *mate)
+{
+	bool is_www = mate[0] && strlen(mate) < strlen(name);
+
+	*names = (struct ch_order_names){.n = mate[0] ? 2 : 1};
+	strcpy(names->rows[is_www ? 1 : 0].name, name);
+	if (mate[0]) {
+		strcpy(names->rows[is_www ? 0 : 1].name, mate);
+		names->rows[is_www ? 0 : 1].gone = true;
+	}
+}
+
+/* A name that the store has forgotten. */
+static int register_again(
+	struct ch_work *w, const struct ch_op_handback *op, struct ch_store_handback_item *item)
+{
+	struct ch_store_put_item put = {.name = item->name,
+		.tenant = item->tenant,
+		.pool = op->pool,
+		.www = CH_TRI_NO,
+		.ask_proof = true};
+	struct ch_order_names names;
+	bool refused = false;
+	int rc = ch_work_check_claim(
+		w, &put, item->tenant ? item->tenant : CH_STORE_LABEL_DEFAULT, &refused);
+
+	if (rc)
+		return rc;
+	if (refused) {
+		refuse(item, "claim-needed");
+		return CH_OK;
+	}
+	list_names(&names, item->name, "");
+	rc = ch_work_create_adopted(w, &put, op->keys, item->publish->id);
+	if (!rc)
+		rc = ch_work_publish_adopted(w, item->publish, &names, false, item->key, false);
+	if (!rc)
+		rc = settle(w, item->name);
+	item->result = CH_HANDBACK_TAKEN;
+	return rc;
+}
+
+/* An order of before the backup has been overtaken: it ends here, whatever became of it at the
+ * CA.  What brought this very certificate has done so. */
+static int take(struct ch_work *w, struct ch_store_handback_item *item,
+	const struct ch_name_row *before)
+{
+	struct ch_order_names names;
+	struct ch_name_row row;
+	char mate[CH_NAME_MAX + 1];
+	int rc = ch_work_detach(w, item->name, before->order_id);
+
+	if (!rc)
+		rc = ch_name_row_load(w->db, item->name, &row);
+	if (rc)
+		return rc;
+	ch_name_row_mate(&row, mate);
+	list_names(&names, item->name, mate);
+	if (row.version < item->publish->id) {
+		item->result = CH_HANDBACK_TAKEN;
+		rc = ch_work_publish_adopted(w, item->publish, &names, false, item->key, false);
+		return rc ? rc : settle(w, item->name);
+	}
+	/* Edges have something newer of the name, if only that it was registered anew. */
+	item->result = CH_HANDBACK_SOON;
+	rc = ch_work_keep_adopted(w, item->publish, &names, item->key);
+	return rc ? rc : ch_work_put_back(w, &row, NULL, item->publish->id, "handed-back");
+}
+
+static int take_item(
+	struct ch_work *w, const struct ch_op_handback *op, struct ch_store_handback_item *item)
+{
+	struct ch_name_row row;
+	bool another = false;
+	int rc = is_known_as_another(w, item->publish, &another);
+
+	item->code = NULL;
+	item->result = CH_HANDBACK_OLD;
+	if (!rc)
+		rc = ch_name_row_load(w->db, item->name, &row);
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	if (another || item->publish->id > w->tx.last_id) {
+		refuse(item, "bad-record");
+		return CH_OK;
+	}
+	if (item->publish->not_after_ms <= w->now) {
+		refuse(item, "expired");
+		return CH_OK;
+	}
+	if (rc == CH_ENOTFOUND)
+		return register_again(w, op, item);
+	if (row.cert >= item->publish->id)
+		return CH_OK;
+	if (strcmp(row.pool, op->pool) != 0)
+		refuse(item, "pool");
+	else if (row.state == CH_NAME_PAUSED)
+		refuse(item, "domain-paused");
+	return item->code ? CH_OK : take(w, item, &row);
+}
+
+int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
+{
+	int64_t until = 0;
+	int rc = ch_db_get_i64(
+		w->db, &until, "SELECT n FROM counter WHERE key = 'handback-until'", "");
+
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	if (until <= w->now)
+		return ch_err_set(&w->op->err, CH_ECONFLICT, "not-restored",
+			"this database was not restored lately: nothing is to be handed back");
+	if (!op->n_items || op->n_items > CH_STORE_HANDBACK_MAX)
+		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
+			"1 to %d records at a time", CH_STORE_HANDBACK_MAX);
+	for (size_t i = 0; i < op->n_items; i++) {
+		rc = take_item(w, op, &op->items[i]);
+		if (rc)
+			return rc;
+	}
+	return CH_OK;
+}

@@ -1,0 +1,214 @@
+/* POST /v1/edges/self/records: after a restore. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/mem.h"
+#include "crypto/x509.h"
+#include "stored/domain_in.h"
+#include "stored/handlers.h"
+#include "stored/publish_in.h"
+#include "stored/service.h"
+#include "wire/record.h"
+
+#define LABEL_MAX_B 63
+
+struct item {
+	struct ch_op_publish publish;
+	struct ch_store_record_bytes record;
+	char name[CH_NAME_TEXT_B];
+};
+
+struct handback {
+	struct ch_store_op op;
+	struct ch_store_handback_item items[CH_STORE_HANDBACK_MAX];
+	struct item *list;
+	struct ch_cert_info info; /* of the item that is being read */
+	struct {
+		const uint8_t *bytes;
+		size_t len;
+	} chains[CH_STORE_HANDBACK_MAX];
+	size_t n_chains;
+};
+
+static const char *const results[] = {"taken", "soon", "old", "refused"};
+
+/* base64url into the request's arena. */
+static const uint8_t *decode(
+	struct ch_req *req, const json_t *text, size_t max_b, size_t *ret_len)
+{
+	CH_AUTO_FREE uint8_t *bytes = NULL;
+
+	if (!json_is_string(text) ||
+		ch_b64u_decode_alloc(json_string_value(text), max_b, &bytes, ret_len) ||
+		*ret_len == 0)
+		return NULL;
+	return ch_arena_copy(req->arena, bytes, *ret_len);
+}
+
+static void read_chains(struct ch_req *req, struct ch_json_in *in, struct handback *w)
+{
+	json_t *list = ch_json_in_array(in, "chains", CH_JSON_OPTIONAL, CH_STORE_HANDBACK_MAX);
+
+	w->n_chains = json_array_size(list);
+	for (size_t i = 0; i < w->n_chains; i++) {
+		w->chains[i].bytes =
+			decode(req, json_array_get(list, i), CH_CHAIN_MAX_B, &w->chains[i].len);
+		if (!w->chains[i].bytes)
+			ch_json_in_fail(in, "chains", "A chain is not base64url.");
+	}
+}
+
+/* With a third of the lifetime left at the latest, of a short one half; before, where there is
+ * room in the calendar. */
+static void plan(struct ch_op_publish *p)
+{
+	int64_t life = p->not_after_ms - p->not_before_ms;
+	int64_t now = ch_now_ms();
+
+	p->renew_at_ms = p->not_after_ms - (life < 10 * CH_DAY_MS ? life / 2 : life / 3);
+	p->renew_from_ms = p->renew_at_ms - life / 6;
+	if (p->renew_at_ms < now)
+		p->renew_at_ms = now;
+	if (p->renew_from_ms < now)
+		p->renew_from_ms = now;
+}
+
+static int key_of(const struct ch_cert_info *info, enum ch_key_type *ret_key)
+{
+	return ch_key_type_parse(info->key, ret_key);
+}
+
+/* What the leaf says, as an issuer would. */
+static const char *describe(struct ch_req *req, struct handback *w,
+	struct ch_store_handback_item *item, struct item *own, const struct ch_record *record)
+{
+	struct ch_op_publish *p = &own->publish;
+	struct ch_cert_info *info = &w->info;
+
+	if (ch_cert_info_der(record->leaf, record->leaf_len, info, NULL))
+		return "A record's leaf is no certificate.";
+	if (!ch_cert_covers(info, own->name))
+		return "A record's leaf does not cover its name.";
+	if (key_of(info, &item->key))
+		return "A record's leaf has a kind of key that is not known here.";
+	p->id = record->version;
+	p->leaf = record->leaf;
+	p->leaf_len = record->leaf_len;
+	p->records = &own->record;
+	p->n_records = 1;
+	p->not_before_ms = record->not_before_s * CH_SECOND_MS;
+	p->not_after_ms = record->not_after_s * CH_SECOND_MS;
+	p->serial = ch_arena_copy(req->arena, info->serial, strlen(info->serial));
+	p->issuer = ch_arena_copy(req->arena, info->issuer, strlen(info->issuer));
+	memcpy(p->spki_sha256, info->spki_sha256, sizeof(p->spki_sha256));
+	plan(p);
+	return p->serial && p->issuer ? NULL : "Out of memory.";
+}
+
+static const char *read_record(struct ch_req *req, struct handback *w,
+	struct ch_store_handback_item *item, struct item *own, int64_t chain)
+{
+	struct ch_record record;
+	struct ch_err err = {0};
+
+	if (ch_record_decode(own->record.bytes, own->record.len, &record) ||
+		record.kind != CH_RECORD_CERT || !ch_record_has_cert(&record))
+		return "A record is not of the kind CERT.";
+	if (ch_name_normalize(
+		    record.name, record.name_len, &ch_service_any_name, own->name, &err) ||
+		strlen(own->name) != record.name_len ||
+		memcmp(own->name, record.name, record.name_len) != 0)
+		return "A record's name is not one.";
+	item->name = own->name;
+	if (chain >= 0) {
+		own->publish.chain = w->chains[chain].bytes;
+		own->publish.chain_len = w->chains[chain].len;
+	}
+	return describe(req, w, item, own, &record);
+}
+
+static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value,
+	struct handback *w, struct ch_store_handback_item *item, struct item *own)
+{
+	struct ch_err err = {0};
+	struct ch_json_in in;
+	const char *wrong;
+	int64_t chain;
+
+	ch_json_in_init(&in, value, "records.");
+	(void)ch_json_in_str(&in, "record", CH_JSON_REQUIRED, 2 * CH_RECORD_MAX_B);
+	chain = ch_json_in_has(&in, "chain") ? ch_json_in_int(&in, "chain", CH_JSON_REQUIRED, 0,
+						       CH_STORE_HANDBACK_MAX - 1)
+					     : -1;
+	item->tenant = ch_json_in_str(&in, "tenant", CH_JSON_OPTIONAL, LABEL_MAX_B);
+	if (item->tenant && !ch_domain_in_is_label(item->tenant))
+		ch_json_in_fail(&in, "tenant", "\"tenant\" is not a label.");
+	if (chain >= (int64_t)w->n_chains)
+		ch_json_in_fail(&in, "chain", "\"chain\" is no index of \"chains\".");
+	if (ch_json_in_finish(&in)) {
+		ch_json_in_adopt(from, &in);
+		return;
+	}
+	own->record.bytes = decode(
+		req, json_object_get(value, "record"), CH_RECORD_MAX_B, &own->record.len);
+	wrong = own->record.bytes ? read_record(req, w, item, own, chain)
+				  : "A record is not base64url.";
+	item->publish = &own->publish;
+	if (wrong)
+		ch_json_in_fail(from, "records", "%s", wrong);
+	else if (ch_publish_in_check(&own->publish, &err))
+		ch_json_in_fail_err(from, "records", &err);
+}
+
+static json_t *present(const struct ch_store_handback_item *item)
+{
+	return json_pack("{s:s, s:s?}", "result", results[item->result], "code", item->code);
+}
+
+static void handback_done(struct ch_req *req)
+{
+	const struct handback *w = req->own;
+	json_t *list;
+
+	if (!ch_service_written(req, &w->op))
+		return;
+	list = json_array();
+	for (size_t i = 0; i < w->op.u.handback.n_items; i++)
+		if (json_array_append_new(list, present(&w->items[i]))) {
+			json_decref(list);
+			ch_req_fail_rc(req, CH_ENOMEM, "answer a hand-back");
+			return;
+		}
+	ch_req_json(req, 200, json_pack("{s:o}", "results", list));
+}
+
+void ch_handle_handback(struct ch_req *req)
+{
+	struct handback *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_json_in in;
+	json_t *records;
+	size_t n;
+
+	ch_json_in_init(&in, req->json, "");
+	records = ch_json_in_array(&in, "records", CH_JSON_REQUIRED, CH_STORE_HANDBACK_MAX);
+	n = json_array_size(records);
+	if (w)
+		w->list = ch_arena_array(req->arena, n + 1, sizeof(*w->list));
+	if (!w || !w->list) {
+		ch_req_fail_rc(req, CH_ENOMEM, "read records");
+		return;
+	}
+	read_chains(req, &in, w);
+	for (size_t i = 0; i < n; i++)
+		read_item(req, &in, json_array_get(records, i), w, &w->items[i], &w->list[i]);
+	if (!ch_req_body_ok(req, &in))
+		return;
+	w->op.type = CH_OP_HANDBACK;
+	w->op.u.handback = (struct ch_op_handback){.pool = req->who.uri.scope,
+		.keys = req->service->keys,
+		.items = w->items,
+		.n_items = n};
+	req->own = w;
+	ch_service_write(req, &w->op, handback_done);
+}
