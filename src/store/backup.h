@@ -38,6 +38,9 @@ CH_MUST int ch_file_db_new(
 /* FILE.partial; CH_EEXIST when FILE is there. */
 CH_MUST int ch_partial_path(
 	const char *file, char ret_path[CH_BACKUP_PATH_B], struct ch_err *err);
+/* Made by root, it gets the owner of its folder: a store that runs under a user of its own is
+ * to open it. */
+CH_MUST int ch_partial_own(const char *partial, struct ch_err *err);
 CH_MUST int ch_partial_finish(const char *partial, const char *file, struct ch_err *err);
 void ch_partial_drop(const char *partial);
 

@@ -120,6 +120,8 @@ static int restore_sqlite(struct ch_db *backup, const char *file, const char *pa
 			       : rc;
 	rc = fill_file(backup, file, partial, info, how, err);
 	if (!rc)
+		rc = ch_partial_own(partial, err);
+	if (!rc)
 		rc = ch_partial_finish(partial, path, err);
 	if (rc)
 		ch_partial_drop(partial);

@@ -170,6 +170,20 @@ static int sync_path(const char *path, int flags)
 	return fd < 0 || fsync(fd) < 0 ? -1 : 0;
 }
 
+int ch_partial_own(const char *partial, struct ch_err *err)
+{
+	char folder[CH_BACKUP_PATH_B];
+	struct stat st;
+
+	if (geteuid() != 0)
+		return CH_OK;
+	snprintf(folder, sizeof(folder), "%s", partial);
+	if (stat(dirname(folder), &st) < 0 || lchown(partial, st.st_uid, st.st_gid) < 0)
+		return ch_err_set(err, CH_EIO, "file", "cannot give %.300s its owner: %s",
+			partial, strerror(errno));
+	return CH_OK;
+}
+
 int ch_partial_finish(const char *partial, const char *file, struct ch_err *err)
 {
 	char folder[CH_BACKUP_PATH_B];

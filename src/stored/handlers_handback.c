@@ -166,14 +166,10 @@ static json_t *present(const struct ch_store_handback_item *item)
 	return json_pack("{s:s, s:s?}", "result", results[item->result], "code", item->code);
 }
 
-static void handback_done(struct ch_req *req)
+static void answer(struct ch_req *req, const struct handback *w)
 {
-	const struct handback *w = req->own;
-	json_t *list;
+	json_t *list = json_array();
 
-	if (!ch_service_written(req, &w->op))
-		return;
-	list = json_array();
 	for (size_t i = 0; i < w->op.u.handback.n_items; i++)
 		if (json_array_append_new(list, present(&w->items[i]))) {
 			json_decref(list);
@@ -181,6 +177,14 @@ static void handback_done(struct ch_req *req)
 			return;
 		}
 	ch_req_json(req, 200, json_pack("{s:o}", "results", list));
+}
+
+static void handback_done(struct ch_req *req)
+{
+	const struct handback *w = req->own;
+
+	if (ch_service_written(req, &w->op))
+		answer(req, w);
 }
 
 void ch_handle_handback(struct ch_req *req)
@@ -210,5 +214,8 @@ void ch_handle_handback(struct ch_req *req)
 		.items = w->items,
 		.n_items = n};
 	req->own = w;
-	ch_service_write(req, &w->op, handback_done);
+	if (n == 0)
+		answer(req, w);
+	else
+		ch_service_write(req, &w->op, handback_done);
 }

@@ -34,6 +34,7 @@ FILES = {
     "share/doc/certherd/nginx.md",
     "share/doc/certherd/openapi.yaml",
     "share/doc/certherd/adopt.md",
+    "share/doc/certherd/backup.md",
     "share/doc/certherd/postgres.md",
     "share/doc/certherd/renewals.md",
     "share/doc/certherd/replica.md",

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "base/codec.h"
 #include "net/http_impl.h"
 
@@ -19,6 +21,38 @@ static void take_ack(struct fake_store *s, const struct ch_http_req *req)
 	s->acks++;
 	snprintf(s->last_ack, sizeof(s->last_ack), "%.*s", (int)req->body_len,
 		(const char *)req->body);
+}
+
+static int take_handback(
+	struct fake_store *s, const struct ch_http_req *req, struct ch_http_resp *resp)
+{
+	json_t *body = json_loadb((const char *)req->body, req->body_len, 0, NULL);
+	size_t n = json_array_size(json_object_get(body, "records"));
+	json_t *results = json_array();
+	const char *type = s->handback ? "content-type: application/json"
+				       : "content-type: application/problem+json";
+	char *text;
+
+	snprintf(s->last_handback, sizeof(s->last_handback), "%.*s", (int)req->body_len,
+		(const char *)req->body);
+	for (size_t i = 0; i < n && s->handback; i++)
+		json_array_append_new(
+			results, json_pack("{s:s, s:n}", "result", s->handback, "code"));
+	s->handed_back += s->handback ? (unsigned)n : 0;
+	resp->status = s->handback ? 200 : 409;
+	if (s->handback) {
+		json_t *answer = json_pack("{s:O}", "results", results);
+
+		text = json_dumps(answer, 0);
+		json_decref(answer);
+	} else {
+		text = strdup("{\"code\":\"not-restored\",\"detail\":\"It was not.\"}");
+	}
+	assert_int_equal(ch_buf_add_str(&resp->body, text), CH_OK);
+	free(text);
+	json_decref(results);
+	json_decref(body);
+	return ch_http_resp_add_line(resp, type, strlen(type));
 }
 
 static uint64_t number(const char *path, const char *key)
@@ -101,6 +135,8 @@ static int fake_send(struct ch_http *http, const struct ch_http_req *req,
 		resp->status = 204;
 		return CH_OK;
 	}
+	if (strcmp(path, "/v1/edges/self/records") == 0)
+		return take_handback(s, req, resp);
 	if (!s->has_snapshots && strncmp(path, "/v1/feed/snapshot", 17) == 0) {
 		resp->status = 404;
 		return CH_OK;

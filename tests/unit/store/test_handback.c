@@ -1,0 +1,230 @@
+/* What edges hand back after a restore. */
+#include "fixture.h"
+
+#include "store/transfer.h"
+
+/* Between what the backup knew and what the restored store gives out. */
+#define LOST_ID 1000
+
+static void go_on_with(struct fixture *fx, const char *database)
+{
+	struct ch_store_options options = {
+		.database = database, .edge_timeout_ms = EDGE_TIMEOUT_MS, .readers = 2};
+
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
+}
+
+static void lose_and_restore(struct fixture *fx)
+{
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+	char other[FX_URL_B];
+
+	snprintf(path, sizeof(path), "%s/backup", fx->dir);
+	assert_ok(ch_backup_write(fx->database, path, NULL, &info, &fx->err));
+	fx_other_database(fx, other);
+	assert_ok(ch_backup_restore(path, other, NULL, &info, &fx->err));
+	go_on_with(fx, other);
+}
+
+/* Makes another leaf of the same version. */
+static uint8_t other_leaf;
+
+/* As an edge of this pool, one certificate of this version for the name. */
+static int hand_back(struct fixture *fx, const char *name, uint64_t version, const char *pool,
+	struct ch_store_handback_item *ret_item)
+{
+	struct ch_store_order order = {.id = version, .n_names = 1};
+	struct ch_store_handback_item item = {.name = name, .tenant = "acme"};
+	struct ch_store_op op = {.type = CH_OP_HANDBACK,
+		.u.handback = {.pool = pool, .items = &item, .n_items = 1}};
+	int rc;
+
+	order.names[0].name = name;
+	item.publish = fx_publication(fx, &order, (uint8_t)(version + other_leaf));
+	if (ret_item->publish)
+		item.publish->not_after_ms = ret_item->publish->not_after_ms;
+	rc = fx_run(fx, &op);
+	*ret_item = item;
+	return rc;
+}
+
+static void assert_result(struct fixture *fx, const char *name, uint64_t version,
+	enum ch_store_handback_result result)
+{
+	struct ch_store_handback_item item = {.publish = NULL};
+
+	assert_ok(hand_back(fx, name, version, "default", &item));
+	assert_int_equal(item.result, result);
+}
+
+static void assert_no(struct fixture *fx, const char *name, uint64_t version, const char *pool,
+	const char *code)
+{
+	struct ch_store_handback_item item = {.publish = NULL};
+
+	assert_ok(hand_back(fx, name, version, pool, &item));
+	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
+	assert_string_equal(item.code, code);
+}
+
+static uint64_t live_version(struct fixture *fx, const char *name)
+{
+	const struct ch_store_cert *current;
+	const struct ch_store_cert *previous;
+	const struct ch_store_cert *second;
+
+	assert_ok(ch_store_get_certs(fx->store, name, fx->arena, &current, &previous, &second));
+	return current ? current->version : 0;
+}
+
+static void nothing_is_taken_without_a_restore(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_handback_item item = {.publish = NULL};
+
+	fx_add(fx, "a.example");
+	assert_refused(fx, hand_back(fx, "a.example", LOST_ID, "default", &item), CH_ECONFLICT,
+		"not-restored");
+	lose_and_restore(fx);
+	test_now_ms += CH_RESTORE_WINDOW_MS;
+	assert_refused(fx, hand_back(fx, "a.example", LOST_ID, "default", &item), CH_ECONFLICT,
+		"not-restored");
+}
+
+static void a_newer_certificate_is_live_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_feed_info before;
+	uint64_t version;
+
+	fx_add(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	version = live_version(fx, "a.example");
+	lose_and_restore(fx);
+	before = fx_feed_info(fx);
+	assert_result(fx, "a.example", version, CH_HANDBACK_OLD);
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_int_equal(live_version(fx, "a.example"), LOST_ID);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	assert_int_equal(fx_feed_info(fx).head, before.head + 1);
+	/* Each edge says the same. */
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_OLD);
+	assert_int_equal(fx_feed_info(fx).head, before.head + 1);
+	test_now_ms += CH_RESTORE_GRACE_MS;
+	fx_lease_none(fx);
+}
+
+static void a_forgotten_name_is_registered_again(void **state)
+{
+	struct fixture *fx = *state;
+
+	lose_and_restore(fx);
+	assert_result(fx, "new.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_int_equal(fx_get(fx, "new.example").state, CH_NAME_ACTIVE);
+	assert_string_equal(fx_get(fx, "new.example").tenant, "acme");
+	assert_int_equal(live_version(fx, "new.example"), LOST_ID);
+	fx_lease_none(fx);
+}
+
+static void a_name_that_another_tenant_held_takes_proof(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain domain;
+
+	assert_ok(fx_put(fx, "held.example", CH_TRI_NO, "other", NULL, NULL));
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "held.example"));
+	lose_and_restore(fx);
+	assert_no(fx, "held.example", LOST_ID, "default", "claim-needed");
+	assert_int_equal(ch_store_get_domain(fx->store, "held.example", fx->arena, &domain),
+		CH_ENOTFOUND);
+}
+
+static void an_order_of_before_is_overtaken(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+
+	fx_add(fx, "a.example");
+	order = fx_lease_one(fx);
+	fx_add(fx, "b.example");
+	lose_and_restore(fx);
+	/* Whether this very order brought it, or a later one. */
+	assert_result(fx, "a.example", order->id, CH_HANDBACK_TAKEN);
+	assert_result(fx, "b.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_true(fx_get_order(fx, order->id).state == CH_ORDER_FAILED);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+	test_now_ms += CH_RESTORE_GRACE_MS;
+	fx_lease_none(fx);
+}
+
+/* Edges have a newer NAME record then, over which they would not take the old version. */
+static void a_name_that_was_put_again_gets_it_signed_anew(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+
+	lose_and_restore(fx);
+	assert_ok(fx_put(fx, "a.example", CH_TRI_NO, "acme", NULL, NULL));
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_SOON);
+	order = fx_lease_one(fx);
+	assert_int_equal(order->rollback, LOST_ID);
+	fx_lease_none(fx);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)LOST_ID)));
+	assert_int_equal(live_version(fx, "a.example"), order->id);
+	assert_true(order->id > CH_RESTORE_IDS);
+}
+
+static void a_pair_shares_its_certificate(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add_pair(fx, "pair.example");
+	fx_issue(fx, fx_lease_one(fx));
+	lose_and_restore(fx);
+	assert_result(fx, "pair.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_result(fx, "www.pair.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_int_equal(live_version(fx, "pair.example"), LOST_ID);
+	assert_int_equal(live_version(fx, "www.pair.example"), LOST_ID);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_publish ended = {.not_after_ms = START_MS};
+	struct ch_store_handback_item item = {.publish = &ended};
+
+	fx_add(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	fx_add(fx, "paused.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "paused.example"));
+	lose_and_restore(fx);
+	assert_no(fx, "a.example", LOST_ID, "elsewhere", "pool");
+	assert_no(fx, "paused.example", LOST_ID, "default", "domain-paused");
+	assert_no(fx, "a.example", 2 * CH_RESTORE_IDS, "default", "bad-record");
+	other_leaf = 1;
+	assert_no(fx, "b.example", live_version(fx, "a.example"), "default", "bad-record");
+	other_leaf = 0;
+	assert_ok(hand_back(fx, "a.example", LOST_ID, "default", &item));
+	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
+	assert_string_equal(item.code, "expired");
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(nothing_is_taken_without_a_restore),
+		T(a_newer_certificate_is_live_again),
+		T(a_forgotten_name_is_registered_again),
+		T(a_name_that_another_tenant_held_takes_proof),
+		T(an_order_of_before_is_overtaken),
+		T(a_name_that_was_put_again_gets_it_signed_anew),
+		T(a_pair_shares_its_certificate),
+		T(what_cannot_be_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
