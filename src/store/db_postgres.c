@@ -552,8 +552,7 @@ static const char *pg_text_of_error(struct ch_db *base)
 }
 
 /* No Sync is outstanding: a script is a run of its own. */
-/* The server tells of notifications, and is told to leave the implicit transaction, only at a
- * Sync. */
+/* The server leaves its implicit transaction, and tells of notifications, only at a Sync. */
 static int sync_pipeline(struct pg_db *db)
 {
 	int rc = pg_settle(&db->base);

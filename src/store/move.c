@@ -90,47 +90,115 @@ static int copy_snapshot(struct move *m, struct ch_side *to, struct ch_err *err)
 
 /* ---- what has changed since ---- */
 
-/* The SQL that finds it; both databases are open on one connection. */
+/* The SQL that finds it; both databases are open on one connection.  One walk through the table
+ * beside the snapshot's notes the keys of rows that are new or are others than they were; rows
+ * that are gone are looked for only where the numbers say that there are any. */
 struct delta_sql {
-	const char *gone;    /* keys of rows that are no longer there, or are others now */
-	const char *changed; /* rows that are new, or are others than they were */
+	const char *make;  /* a table for the keys, and whether the row is new */
+	const char *note;  /* into it */
+	const char *n_new; /* how many */
+	const char *other; /* keys of rows to be replaced */
+	const char *gone;  /* keys of rows to be removed */
+	const char *rows;  /* rows that are to be there */
+	const char *drop;
+	const char *old_count;
 };
+
+struct parts {
+	struct ch_buf join;   /* a.k = b.k AND … */
+	struct ch_buf differ; /* a.c IS NOT b.c OR …, of all that is no key */
+	struct ch_buf keys;   /* a.k, … */
+	struct ch_buf cols;   /* a.c, … */
+	struct ch_buf names;  /* k, … */
+};
+
+static void parts_init(struct parts *parts)
+{
+	ch_buf_init(&parts->join, SQL_MAX_B);
+	ch_buf_init(&parts->differ, SQL_MAX_B);
+	ch_buf_init(&parts->keys, SQL_MAX_B);
+	ch_buf_init(&parts->cols, SQL_MAX_B);
+	ch_buf_init(&parts->names, SQL_MAX_B);
+}
+
+static void parts_done(struct parts *parts)
+{
+	ch_buf_done(&parts->join);
+	ch_buf_done(&parts->differ);
+	ch_buf_done(&parts->keys);
+	ch_buf_done(&parts->cols);
+	ch_buf_done(&parts->names);
+}
+
+static bool is_key(const struct ch_table *t, size_t col)
+{
+	for (size_t i = 0; i < t->n_keys; i++)
+		if (t->keys[i] == col)
+			return true;
+	return false;
+}
+
+static int parts_write(struct parts *p, const struct ch_table *t)
+{
+	for (size_t i = 0; i < t->n_keys; i++) {
+		const char *col = t->cols[t->keys[i]];
+
+		ch_buf_addf(&p->join, "%sa.%s = b.%s", i ? " AND " : "", col, col);
+		ch_buf_addf(&p->keys, "%sa.%s", i ? ", " : "", col);
+		ch_buf_addf(&p->names, "%s%s", i ? ", " : "", col);
+	}
+	for (size_t i = 0; i < t->n_cols; i++) {
+		if (!is_key(t, i))
+			ch_buf_addf(&p->differ, " OR a.%s IS NOT b.%s", t->cols[i], t->cols[i]);
+		ch_buf_addf(&p->cols, "%sa.%s", i ? ", " : "", t->cols[i]);
+	}
+	return p->join.rc || p->differ.rc || p->keys.rc || p->cols.rc || p->names.rc ? CH_ENOMEM
+										     : CH_OK;
+}
 
 static int write_delta_sql(
 	const struct ch_table *t, struct ch_arena *arena, struct delta_sql *ret_sql)
 {
-	CH_AUTO_BUF struct ch_buf join;
-	CH_AUTO_BUF struct ch_buf differ;
-	CH_AUTO_BUF struct ch_buf keys;
-	CH_AUTO_BUF struct ch_buf cols;
+	CH_CLEANUP(parts_done) struct parts p;
 	const char *key = t->cols[t->keys[0]];
+	const char *keys;
+	const char *names;
+	const char *join;
+	int rc;
 
-	ch_buf_init(&join, SQL_MAX_B);
-	ch_buf_init(&differ, SQL_MAX_B);
-	ch_buf_init(&keys, SQL_MAX_B);
-	ch_buf_init(&cols, SQL_MAX_B);
-	for (size_t i = 0; i < t->n_keys; i++) {
-		const char *col = t->cols[t->keys[i]];
-
-		ch_buf_addf(&join, "%sa.%s = b.%s", i ? " AND " : "", col, col);
-		ch_buf_addf(&keys, "%sa.%s", i ? ", " : "", col);
-	}
-	for (size_t i = 0; i < t->n_cols; i++) {
-		ch_buf_addf(
-			&differ, "%sa.%s IS NOT b.%s", i ? " OR " : "", t->cols[i], t->cols[i]);
-		ch_buf_addf(&cols, "%sa.%s", i ? ", " : "", t->cols[i]);
-	}
-	if (join.rc || differ.rc || keys.rc || cols.rc)
-		return CH_ENOMEM;
-	ret_sql->gone = ch_arena_fmt(arena,
-		"SELECT %s FROM old.%s a LEFT JOIN main.%s b ON %s WHERE b.%s IS NULL OR %s",
-		ch_buf_str(&keys), t->name, t->name, ch_buf_str(&join), key,
-		ch_buf_str(&differ));
-	ret_sql->changed = ch_arena_fmt(arena,
-		"SELECT %s FROM main.%s a LEFT JOIN old.%s b ON %s WHERE b.%s IS NULL OR %s",
-		ch_buf_str(&cols), t->name, t->name, ch_buf_str(&join), key,
-		ch_buf_str(&differ));
-	return ret_sql->gone && ret_sql->changed ? CH_OK : CH_ENOMEM;
+	parts_init(&p);
+	rc = parts_write(&p, t);
+	if (rc)
+		return rc;
+	keys = ch_buf_str(&p.keys);
+	names = ch_buf_str(&p.names);
+	join = ch_buf_str(&p.join);
+	*ret_sql = (struct delta_sql){
+		.make = ch_arena_fmt(arena,
+			"CREATE TEMP TABLE changed (is_new, %s, PRIMARY KEY (%s)) WITHOUT "
+			"ROWID",
+			names, names),
+		.note = ch_arena_fmt(arena,
+			"INSERT INTO temp.changed SELECT b.%s IS NULL, %s FROM main.%s a LEFT "
+			"JOIN "
+			"old.%s b ON %s WHERE b.%s IS NULL%s",
+			key, keys, t->name, t->name, join, key, ch_buf_str(&p.differ)),
+		.n_new = "SELECT count(*) FROM temp.changed WHERE is_new",
+		.other = ch_arena_fmt(
+			arena, "SELECT %s FROM temp.changed a WHERE NOT is_new", keys),
+		.gone = ch_arena_fmt(arena,
+			"SELECT %s FROM old.%s a LEFT JOIN main.%s b ON %s WHERE b.%s IS NULL",
+			keys, t->name, t->name, join, key),
+		.rows = ch_arena_fmt(arena,
+			"SELECT %s FROM temp.changed b CROSS JOIN main.%s a ON %s",
+			ch_buf_str(&p.cols), t->name, join),
+		.drop = "DROP TABLE temp.changed",
+		.old_count = ch_arena_fmt(arena, "SELECT count(*) FROM old.%s", t->name),
+	};
+	return ret_sql->make && ret_sql->note && ret_sql->other && ret_sql->gone &&
+			       ret_sql->rows && ret_sql->old_count
+		       ? CH_OK
+		       : CH_ENOMEM;
 }
 
 struct delta {
@@ -154,10 +222,10 @@ static int remove_row(struct delta *d, struct ch_stmt *found)
 	return rc ? rc : d->to->driver->run(d->to, stmt);
 }
 
-static int remove_gone(struct delta *d)
+static int remove_rows(struct delta *d, const char *keys)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(d->from, &stmt, d->sql.gone, "");
+	int rc = ch_db_query(d->from, &stmt, keys, "");
 	int step = 0;
 
 	while (!rc && (step = ch_db_step(d->from, stmt)) == 1)
@@ -170,7 +238,7 @@ static int fill_changed(struct ch_pg_copy *copy, void *arg)
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_db_arg row[CH_TABLE_COLS_MAX];
 	struct delta *d = arg;
-	int rc = ch_db_query(d->from, &stmt, d->sql.changed, "");
+	int rc = ch_db_query(d->from, &stmt, d->sql.rows, "");
 	int step = 0;
 
 	while (!rc && (step = ch_db_step(d->from, stmt)) == 1) {
@@ -181,32 +249,45 @@ static int fill_changed(struct ch_pg_copy *copy, void *arg)
 	return rc ? rc : step;
 }
 
-static int count_matches(struct delta *d, struct ch_err *err)
+/* *ret_rows: that are here. */
+static int bring_changes(struct delta *d, int64_t *ret_rows)
 {
-	int64_t here;
-	int64_t there;
-	int rc = ch_db_get_i64(d->from, &here, d->table->count, "");
+	int64_t before = 0;
+	int64_t n_new = 0;
+	int rc = ch_db_script(d->from, d->sql.make);
 
 	if (!rc)
-		rc = ch_db_get_i64(d->to, &there, d->table->count, "");
-	if (rc || here == there)
-		return ch_side_err(rc, d->from, d->to, "rows cannot be counted", err);
-	return ch_err_set(err, CH_ECORRUPT, "copy-differs",
-		"table %s has %jd rows here and %jd in PostgreSQL: nothing was changed",
-		d->table->name, (intmax_t)here, (intmax_t)there);
+		rc = ch_db_script(d->from, d->sql.note);
+	if (!rc)
+		rc = ch_db_get_i64(d->from, &n_new, d->sql.n_new, "");
+	if (!rc)
+		rc = ch_db_get_i64(d->from, ret_rows, d->table->count, "");
+	if (!rc)
+		rc = ch_db_get_i64(d->from, &before, d->sql.old_count, "");
+	if (!rc)
+		rc = remove_rows(d, d->sql.other);
+	if (!rc && before + n_new != *ret_rows)
+		rc = remove_rows(d, d->sql.gone);
+	if (!rc)
+		rc = ch_pg_copy(d->to, d->table, fill_changed, d);
+	return rc ? rc : ch_db_script(d->from, d->sql.drop);
 }
 
 static int follow_table(struct delta *d, struct ch_arena *arena, struct ch_err *err)
 {
+	int64_t here = 0;
+	int64_t there = 0;
 	int rc = write_delta_sql(d->table, arena, &d->sql);
 
 	if (!rc)
-		rc = remove_gone(d);
+		rc = bring_changes(d, &here);
 	if (!rc)
-		rc = ch_pg_copy(d->to, d->table, fill_changed, d);
-	if (rc)
+		rc = ch_db_get_i64(d->to, &there, d->table->count, "");
+	if (rc || here == there)
 		return ch_side_err(rc, d->from, d->to, "changes cannot be copied", err);
-	return count_matches(d, err);
+	return ch_err_set(err, CH_ECORRUPT, "copy-differs",
+		"table %s has %jd rows here and %jd in PostgreSQL: nothing was changed",
+		d->table->name, (intmax_t)here, (intmax_t)there);
 }
 
 /* Triggers have done their work in SQLite. */
@@ -246,7 +327,11 @@ static int follow(struct move *m, struct ch_side *to, struct ch_err *err)
 	if (rc)
 		return rc;
 	d.from = db;
-	rc = ch_side_err(attach(db, m->snapshot), NULL, db, m->snapshot, err);
+	rc = ch_side_err(ch_db_script(db, "PRAGMA mmap_size = 68719476736;"
+					  "PRAGMA temp_store = MEMORY"),
+		NULL, db, m->path, err);
+	if (!rc)
+		rc = ch_side_err(attach(db, m->snapshot), NULL, db, m->snapshot, err);
 	if (!rc)
 		rc = follow_all(&d, to->arena, err);
 	if (!rc)
