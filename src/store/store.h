@@ -77,6 +77,8 @@ struct ch_store_change {
 	bool held;	    /* a record is held back, or another rule holds: CH_OP_RELEASE */
 	int64_t due_ms;	    /* earliest time at which touched names or orders are due;
 			     * INT64_MAX: nothing that can be leased was touched */
+	bool is_outdated;   /* alone: a newer store has brought a schema that is not for this
+			     * program; it writes no more and has to end */
 };
 
 struct ch_store_options {
@@ -88,9 +90,9 @@ struct ch_store_options {
 	unsigned readers;	 /* reads at once, further ones wait; 0: 8 */
 };
 
-/* Migrates the schema first; two processes may start at once.  CH_EUNSUPPORTED: the schema is
- * of a newer program, or another kind of database; CH_ECONFLICT: another process uses a
- * database that allows only one. */
+/* Migrates the schema first; two processes may start at once.  CH_EUNSUPPORTED: a newer
+ * program's schema that is not for this one, or another kind of database; CH_ECONFLICT: another
+ * process uses a database that allows only one. */
 CH_MUST int ch_store_open(const struct ch_store_options *options, struct ch_store **ret_store,
 	struct ch_err *err);
 /* Writes what is queued, calls the done() of each, then releases everything.  No other thread

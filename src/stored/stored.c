@@ -136,6 +136,7 @@ static int serve(const struct ch_server_options *options)
 	struct ch_server *server = NULL;
 	struct ch_err err = {0};
 	sigset_t stop;
+	bool is_outdated;
 	int sig = 0;
 
 	block_signals(&stop);
@@ -151,9 +152,10 @@ static int serve(const struct ch_server_options *options)
 	while (sigwait(&stop, &sig) != 0)
 		;
 	ch_log_info("stopping after %s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+	is_outdated = ch_server_is_outdated(server);
 	ch_server_stop(server);
 	ch_log_info("stopped");
-	return EXIT_DONE;
+	return is_outdated ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run(const char *path)
