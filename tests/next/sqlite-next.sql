@@ -1,7 +1,7 @@
 -- compatible from the one before
 -- What a next version may add while older stores work on the database: tables, columns that have a
 -- default, indexes.
--- (The trigger that fills turn gives all of its columns.)
+-- (The triggers that fill renewal_slot and turn name no columns: those have to stay as they are.)
 ALTER TABLE alert ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE audit ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE bucket ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
@@ -23,7 +23,6 @@ ALTER TABLE order_name ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE orders ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE pool ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE rekey ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
-ALTER TABLE renewal_slot ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE standby_default ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE ticket_set ADD COLUMN next INTEGER NOT NULL DEFAULT 7;
 ALTER TABLE waiting ADD COLUMN next INTEGER NOT NULL DEFAULT 7;

@@ -335,6 +335,30 @@ static void a_store_that_became_too_old_writes_no_more(void **state)
 	assert_int_equal(item.result, CH_PUT_CREATED);
 }
 
+/* One that stays open keeps old rows from being cleaned up, tables from being changed, and its
+ * connection from hearing of what others commit. */
+static void no_transaction_stays_open(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_status status;
+	struct heard heard = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+	struct ch_store *other = open_another(fx);
+
+	ch_store_on_commit(other, hear, &heard);
+	fx_add(fx, "a.example");
+	assert_true(hears_of(&heard, head_of(fx->store)));
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	/* What is under way just now may end. */
+	run(fx, "DO $$ BEGIN FOR i IN 1 .. 200 LOOP PERFORM pg_stat_clear_snapshot(); "
+		"EXIT WHEN NOT EXISTS (SELECT 1 FROM pg_stat_activity "
+		"WHERE datname = current_database() AND pid <> pg_backend_pid() "
+		"AND xact_start IS NOT NULL); "
+		"ASSERT i < 200, 'a transaction stays open'; PERFORM pg_sleep(0.1); "
+		"END LOOP; END $$");
+	ch_store_close(other);
+}
+
 static void a_bad_url_is_refused(void **state)
 {
 	static const struct {
@@ -374,6 +398,7 @@ int main(void)
 		T(newer_schemas_that_allow_it_are_worked_with_and_stay),
 		T(a_database_from_before_the_rule_is_brought_to_it),
 		T(a_store_that_became_too_old_writes_no_more),
+		T(no_transaction_stays_open),
 		T(a_bad_url_is_refused),
 	};
 
