@@ -34,7 +34,8 @@ static int read_schema(struct ch_db *db, int64_t *ret_version, int64_t *ret_from
 		rc = ch_db_get_i64(db, ret_version, "SELECT version FROM certherd_schema", "");
 	if (rc == CH_ENOTFOUND) {
 		*ret_version = *ret_from = 0;
-		return ch_db_script(db, "INSERT INTO certherd_schema VALUES (0, 0)");
+		return ch_db_script(db,
+			"INSERT INTO certherd_schema (version, compatible_from) VALUES (0, 0)");
 	}
 	if (!rc)
 		rc = ch_db_get_i64(db, ret_from,

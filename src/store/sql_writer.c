@@ -61,13 +61,31 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 	}
 }
 
+static const char *problem_of(int rc)
+{
+	switch (rc) {
+	case CH_EAGAIN:
+	case CH_EUNSUPPORTED:
+		return "store-busy";
+	case CH_EFULL:
+		return "store-full";
+	default:
+		return "internal";
+	}
+}
+
 static void fail_op(struct ch_store_op *op, int rc, const char *text)
 {
 	op->rc = rc;
-	if (op->err.rc != rc || !op->err.problem[0]) /* else it said so itself */
-		ch_err_set(&op->err, rc,
-			rc == CH_EAGAIN || rc == CH_EUNSUPPORTED ? "store-busy" : "internal",
-			"%s: %.300s", ch_rc_str(rc), text);
+	if (op->err.rc == rc && op->err.problem[0])
+		return; /* it said so itself */
+	if (rc == CH_EFULL)
+		ch_err_set(&op->err, rc, problem_of(rc),
+			"nothing was changed: the database's disk is full, make room there "
+			"(%.300s)",
+			text);
+	else
+		ch_err_set(&op->err, rc, problem_of(rc), "%s: %.300s", ch_rc_str(rc), text);
 }
 
 /* Returns false when the database has given up the whole transaction. */

@@ -125,6 +125,7 @@ static void raise_file_limit(void)
 static void block_signals(sigset_t *ret_stop)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk */
 	sigemptyset(ret_stop);
 	sigaddset(ret_stop, SIGTERM);
 	sigaddset(ret_stop, SIGINT);

@@ -163,6 +163,8 @@ def test_roles_are_upgraded_one_by_one_and_go_back(make_site):
         roles.change(role, newer)
         roles.check()
     for role in reversed(Roles.ORDER):
+        if OLD and role == "store":
+            continue  # its schema may be from before it was told who may go on
         roles.change(role, older)
         roles.check()
     log = roles.site.nginx.error_log()

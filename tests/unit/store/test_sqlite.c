@@ -140,7 +140,8 @@ static void a_newer_schema_that_allows_it_is_worked_with_and_stays(void **state)
 
 	fx_add(fx, "a.example");
 	close_store(fx);
-	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u; ALTER TABLE name ADD COLUMN next TEXT",
+	snprintf(sql, sizeof(sql),
+		"PRAGMA user_version = %u; ALTER TABLE name ADD COLUMN next TEXT",
 		ch_migrations_sqlite_n + 2);
 	run_sql(fx, sql);
 	assert_ok(open_again(fx));
