@@ -64,7 +64,9 @@ class Put:
     def check_known(self):
         for name in self.known[:3] + self.known[-3:]:
             assert self.api.get(f"/v1/domains/{name}").status == 200, name
-        assert self.api.get("/v1/status").json["names"]["total"] >= len(self.known)
+        answer = self.api.get("/v1/status")
+        assert answer.status == 200, answer
+        assert answer.json["names"]["total"] >= len(self.known)
 
 
 def check_served(site, name):

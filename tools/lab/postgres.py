@@ -30,14 +30,18 @@ def as_owner(argv):
 
 
 class Postgres:
-    """durable: commits reach the disk, as they must where processes are killed or times taken."""
+    """durable: commits reach the disk, as they must where processes are killed or times taken.
+    host: a lab.netns.Host that it runs on, and takes connections over TCP."""
 
-    def __init__(self, folder, durable=False, settings=None):
+    def __init__(self, folder, durable=False, settings=None, host=None):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.settings = {"listen_addresses": "", "unix_socket_directories": str(self.folder),
                          "max_connections": "200", "log_min_messages": "warning",
                          "fsync": "on" if durable else "off", **(settings or {})}
+        self.host = host
+        if host:
+            self.settings["listen_addresses"] = host.address
         self.server = None
 
     def make(self, log=None):
@@ -75,6 +79,10 @@ class Postgres:
     def start(self):
         options = [word for key, value in self.settings.items() for word in ("-c", f"{key}={value}")]
         argv = as_owner([binary("postgres"), "-D", self.data, *options])
+        if self.host:
+            with open(self.data / "pg_hba.conf", "a", encoding="ascii") as rules:
+                rules.write("host all all 198.18.0.0/15 trust\n")
+            argv = [*self.host.enter, *argv]
         log = self.folder.parent / f"{self.folder.name}.log"
         self.server = process.Process("postgres", argv, log, cwd="/")
         self.server.start()
