@@ -42,6 +42,14 @@ def length_complaints(root, path):
         yield f"{name}:{start}: a function of {length} lines; at most {FUNCTION_LINES}"
 
 
+def insert_complaints(root, path):
+    """An older store meets tables to which a newer one has added columns."""
+    name = path.relative_to(root)
+    if name.parts[:2] == ("src", "store"):
+        for found in re.finditer(r"INSERT INTO \w+[\s\"]+(VALUES|SELECT)", path.read_text()):
+            yield f"{name}: {found[0]!r} names no columns (HACKING.md, Migrations)"
+
+
 def clang_format():
     for command in ("clang-format-14", "clang-format"):
         if shutil.which(command):
@@ -71,7 +79,8 @@ def format_complaints(root, files):
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     files = list(sources(root))
-    found = [line for path in files for line in length_complaints(root, path)]
+    found = [line for path in files for complaints in (length_complaints, insert_complaints)
+             for line in complaints(root, path)]
     found += format_complaints(root, files)
     if len(files) < 10:
         found.append(f"only {len(files)} source files under {root}: wrong folder?")

@@ -10,6 +10,17 @@
 
 #define ACK_TIMEOUT_MS 10000
 
+/* Without the span: a report that changes is sent at once. */
+static void describe_clock(struct ch_buf *buf)
+{
+	int64_t lead_ms = ch_api_lead_ms();
+
+	if (lead_ms >= CH_API_LEAD_WRONG_MS || lead_ms <= -CH_API_LEAD_WRONG_MS)
+		ch_buf_addf(buf,
+			"The clock of this edge's host and the store's are over five minutes "
+			"apart: set both by NTP. ");
+}
+
 /* What the store's operators should know of this edge; "" when all is well. */
 static void describe(const struct ch_follow *f, char *ret_text, size_t text_b)
 {
@@ -28,6 +39,7 @@ static void describe(const struct ch_follow *f, char *ret_text, size_t text_b)
 			"The store has made this edge begin again %u times: it is asked less "
 			"often. ",
 			f->restarts);
+	describe_clock(&buf);
 	if (f->trouble[0])
 		ch_buf_addf(&buf, "%s. ", f->trouble);
 	ch_refused_describe(&f->refused, &buf);

@@ -1,6 +1,8 @@
 #include "issuerd/alerts.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -136,6 +138,36 @@ static void look_at_ca(struct ch_alert_keeper *keeper, size_t at, json_t *list)
 	add_trouble(list, "ca-out-of-order", ca->config->name, false, detail);
 }
 
+static bool clock_is_wrong(void)
+{
+	int64_t lead_ms = ch_api_lead_ms();
+
+	return lead_ms >= CH_API_LEAD_WRONG_MS || lead_ms <= -CH_API_LEAD_WRONG_MS;
+}
+
+/* Its dates would be believed: of certificates that are checked here, and of what CAs say. */
+static void look_at_clock(struct ch_alert_keeper *keeper, json_t *list)
+{
+	int64_t lead_ms = ch_api_lead_ms();
+	bool wrong = clock_is_wrong();
+	char detail[DETAIL_B];
+	char host[65] = "issuer";
+	char span[CH_TIME_STR_B];
+
+	if (wrong) {
+		(void)!gethostname(host, sizeof(host) - 1);
+		snprintf(detail, sizeof(detail),
+			"The clock of this issuer's host is %s %s the store's: set both by "
+			"NTP.",
+			ch_duration_str(lead_ms < 0 ? -lead_ms : lead_ms, span),
+			lead_ms < 0 ? "ahead of" : "behind");
+		add_trouble(list, "clock-wrong", host, false, detail);
+		if (!keeper->clock_told)
+			ch_log_warn("%s", detail);
+	}
+	keeper->clock_told = wrong;
+}
+
 static json_t *report_json(struct ch_alert_keeper *keeper)
 {
 	const struct ch_alert_config *config = &keeper->issuer->config->alerts;
@@ -143,6 +175,7 @@ static json_t *report_json(struct ch_alert_keeper *keeper)
 
 	for (size_t i = 0; i < keeper->issuer->n_cas; i++)
 		look_at_ca(keeper, i, troubles);
+	look_at_clock(keeper, troubles);
 	return json_pack("{so sO sb}", "troubles", troubles, "told", keeper->told, "tells",
 		config->hook || config->webhook);
 }
@@ -202,7 +235,7 @@ int64_t ch_alert_round(struct ch_alert_keeper *keeper)
 	json_decref(call.answer);
 	/* There may be more, and the store should know soon. */
 	n = json_array_size(keeper->told);
-	return n ? CH_SECOND_MS : LOOK_MS;
+	return n || clock_is_wrong() != keeper->clock_told ? CH_SECOND_MS : LOOK_MS;
 }
 
 void *ch_alert_main(void *arg)

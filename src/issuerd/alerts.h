@@ -19,6 +19,7 @@ struct ch_alert_keeper {
 	json_t *told;			     /* owned: what the store does not know yet */
 	int64_t closed_since_ms[CH_CAS_MAX]; /* monotonic: a CA is out of order; 0: it is not */
 	bool complained;
+	bool clock_told;
 };
 
 /* api NULL: one is made from the configuration; else it is taken over, on success. */

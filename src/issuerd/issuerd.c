@@ -194,6 +194,7 @@ static int run(const struct ch_issuer_config *config)
 	watched_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk */
 	if (crew_new(issuer, &crew, &err)) {
 		ch_log_error("%s", err.detail);
 		ch_issuer_free(issuer);

@@ -154,7 +154,8 @@ static json_t *build_body(const struct publication *pub, json_t *records)
 		"issuer", info->issuer, "not_before",
 		ch_time_str(info->not_before_s * CH_SECOND_MS, not_before), "not_after",
 		ch_time_str(info->not_after_s * CH_SECOND_MS, not_after), "spki_sha256", spki,
-		"next_at", json_string(ch_time_str(look_at_ms, look_at)), "records", records);
+		"next_at", json_string(ch_time_str(ch_api_store_ms(look_at_ms), look_at)),
+		"records", records);
 }
 
 static int build(struct publication *pub, json_t **ret_body, struct ch_err *err)

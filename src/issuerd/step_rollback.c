@@ -199,7 +199,8 @@ static json_t *build_body(const struct rollback *r, json_t *records)
 		"not_before", ch_time_str(info->not_before_s * CH_SECOND_MS, not_before),
 		"not_after", ch_time_str(info->not_after_s * CH_SECOND_MS, not_after),
 		"spki_sha256", spki, "next_at",
-		ch_time_str(ch_now_ms() + ch_edges_wait_ms(0), look), "records", records);
+		ch_time_str(ch_api_store_ms(ch_now_ms() + ch_edges_wait_ms(0)), look),
+		"records", records);
 }
 
 static int build(struct rollback *r, json_t **ret_body, struct ch_err *err)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "net/api.h"
 
 void ch_reason_set(struct ch_reason *reason, const char *code, enum ch_actor actor,
 	const char *detail_fmt, ...)
@@ -98,7 +99,7 @@ static int put_verdicts(json_t *doc, const struct ch_write *w, const struct ch_w
 		if (rc == CH_OK && v->away)
 			rc = put(one, "away", json_true());
 		if (rc == CH_OK)
-			rc = put_time(one, "next_at", v->next_at_ms);
+			rc = put_time(one, "next_at", ch_api_store_ms(v->next_at_ms));
 		if (rc == CH_OK)
 			rc = put(one, "reason", reason_json(&v->reason));
 	}
@@ -137,7 +138,7 @@ static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work
 	if (rc == CH_OK && w->go_on)
 		rc = put(doc, "keep_lease", json_true());
 	if (rc == CH_OK && w->next_at_ms)
-		rc = put_time(doc, "next_at", w->next_at_ms);
+		rc = put_time(doc, "next_at", ch_api_store_ms(w->next_at_ms));
 	if (rc == CH_OK && w->has_notes)
 		rc = put(doc, "acme", ch_notes_json(&w->notes));
 	if (rc == CH_OK && w->csr)

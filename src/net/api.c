@@ -1,6 +1,7 @@
 #include "net/api.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,6 +216,32 @@ static int map_problem(const char *url, const struct ch_http_resp *resp, struct 
 	return rc;
 }
 
+static _Atomic int64_t lead_ms;
+
+int64_t ch_api_lead_ms(void)
+{
+	return atomic_load_explicit(&lead_ms, memory_order_relaxed);
+}
+
+int64_t ch_api_store_ms(int64_t at_ms)
+{
+	return at_ms + ch_api_lead_ms();
+}
+
+static void note_clock(const struct ch_http_resp *resp)
+{
+	const char *date = ch_http_resp_header(resp, "date");
+	int64_t at_ms;
+	int64_t lead;
+
+	if (!date || ch_http_date(date, &at_ms))
+		return;
+	lead = at_ms - ch_now_ms();
+	if (lead > -CH_API_LEAD_MS && lead < CH_API_LEAD_MS)
+		lead = 0;
+	atomic_store_explicit(&lead_ms, lead, memory_order_relaxed);
+}
+
 static bool is_unreachable(int rc, int status)
 {
 	if (rc)
@@ -228,13 +255,17 @@ static int send_to(struct ch_api *api, size_t i, struct ch_http_req *req, const 
 	struct ch_http_resp *resp, struct ch_err *err)
 {
 	CH_AUTO_FREE char *url = NULL;
+	int rc;
 
 	if (asprintf(&url, "%s%s", api->urls[i], path) < 0) {
 		url = NULL;
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
 	req->url = url;
-	return ch_http_send(api->http, req, resp, err);
+	rc = ch_http_send(api->http, req, resp, err);
+	if (!rc)
+		note_clock(resp);
+	return rc;
 }
 
 /* Tries each URL once, the one that worked last first. */

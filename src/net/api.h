@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "net/http.h"
@@ -59,6 +60,15 @@ CH_MUST int ch_api_call(struct ch_api *api, struct ch_api_call *call, struct ch_
 /* For answers that are not JSON (the feed): CH_OK only with status 200. */
 CH_MUST int ch_api_get_raw(struct ch_api *api, const char *path, size_t max_b,
 	int64_t timeout_ms, struct ch_http_resp *resp, struct ch_err *err);
+
+/* How far the clock of the store that answered this process last is before ours (negative:
+ * behind), by the Date of its answer; 0 below CH_API_LEAD_MS, and as long as none has answered.
+ */
+#define CH_API_LEAD_MS 30000
+#define CH_API_LEAD_WRONG_MS (5 * CH_MINUTE_MS) /* people should know of it */
+int64_t ch_api_lead_ms(void);
+/* A time of ours as the store's clock will show it: what is to be done then is done then. */
+int64_t ch_api_store_ms(int64_t at_ms);
 
 /* Percent-encodes one path segment or query value; appends. */
 int ch_url_encode(struct ch_buf *out, const char *text);

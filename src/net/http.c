@@ -107,7 +107,7 @@ int ch_http_resp_add_line(struct ch_http_resp *resp, const char *line, size_t le
 
 /* RFC 9110 section 5.6.7: the form of today and the two obsolete ones that recipients must
  * still take. */
-static int parse_http_date(const char *value, int64_t *ret_ms)
+int ch_http_date(const char *value, int64_t *ret_ms)
 {
 	static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT",
 		"%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"};
@@ -139,7 +139,7 @@ int ch_http_retry_after(const char *value, int64_t now_ms, int64_t *ret_at_ms)
 		if (*value)
 			return CH_EINVAL;
 		at_ms = now_ms + s * CH_SECOND_MS;
-	} else if (parse_http_date(value, &at_ms)) {
+	} else if (ch_http_date(value, &at_ms)) {
 		return CH_EINVAL;
 	}
 	*ret_at_ms = at_ms < now_ms ? now_ms : at_ms > most_ms ? most_ms : at_ms;

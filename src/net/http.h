@@ -81,6 +81,8 @@ struct ch_http_options {
 CH_MUST int ch_http_new_curl(
 	const struct ch_http_options *options, struct ch_http **ret_http, struct ch_err *err);
 
+/* An HTTP-date as Unix ms; CH_EINVAL. */
+CH_MUST int ch_http_date(const char *value, int64_t *ret_ms);
 /* Retry-After (seconds or HTTP-date) as Unix ms; CH_EINVAL, clamped to one day from now. */
 CH_MUST int ch_http_retry_after(const char *value, int64_t now_ms, int64_t *ret_at_ms);
 

@@ -130,7 +130,7 @@ static int check_kind(struct ch_db *db, const char *file, struct ch_err *err)
 		return bad(err, file, "cannot be read as a backup");
 	if (id != APPLICATION_ID)
 		return bad(err, file, "is no backup made by `certherd backup`");
-	return ch_schema_check(schema, file, err);
+	return ch_transfer_schema(schema, file, err);
 }
 
 int ch_backup_open(const char *file, struct ch_db **ret_db, struct ch_err *err)

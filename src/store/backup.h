@@ -29,7 +29,7 @@ void ch_side_done(struct ch_side *side);
 int ch_side_err(
 	int rc, struct ch_db *from, struct ch_db *to, const char *doing, struct ch_err *err);
 /* CH_EUNSUPPORTED "schema-newer". */
-CH_MUST int ch_schema_check(int64_t schema, const char *what, struct ch_err *err);
+CH_MUST int ch_transfer_schema(int64_t schema, const char *what, struct ch_err *err);
 
 /* A new private SQLite file with this schema, in which nothing survives a crash: it is whole
  * when ch_partial_finish has put it where it belongs. */

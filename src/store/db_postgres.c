@@ -164,12 +164,15 @@ static int check_url(const char *url, struct ch_err *err)
 	return rc;
 }
 
-/* What the URL does not say. */
+/* What the URL does not say.  A line that is cut must not be waited on for longer than who asks
+ * the store waits: libpq would for a quarter of an hour, or for ever. */
 static PGconn *connect_to(const char *url)
 {
-	const char *const keys[] = {"connect_timeout", "fallback_application_name",
+	const char *const keys[] = {"connect_timeout", "keepalives_idle", "keepalives_interval",
+		"keepalives_count", "tcp_user_timeout", "fallback_application_name",
 		"target_session_attrs", "dbname", NULL};
-	const char *const values[] = {"3", "certherd", "read-write", url, NULL};
+	const char *const values[] = {
+		"3", "5", "2", "3", "10000", "certherd", "read-write", url, NULL};
 
 	return PQconnectdbParams(keys, values, 1);
 }
@@ -647,39 +650,6 @@ static const void *pg_bytes(struct ch_stmt *base, int col, size_t *ret_len)
 }
 
 /* ---- notifications ---- */
-
-static int take_notified(
-	struct pg_db *db, void (*fn)(const char *text, void *arg), void *arg, bool *ret_any)
-{
-	PGnotify *note;
-
-	if (!PQconsumeInput(db->conn))
-		return CH_EAGAIN;
-	while ((note = PQnotifies(db->conn))) {
-		*ret_any = true;
-		fn(note->extra, arg);
-		PQfreemem(note);
-	}
-	return CH_OK;
-}
-
-int ch_db_postgres_notified(struct ch_db *base, int wait_ms, int wake_fd,
-	void (*fn)(const char *text, void *arg), void *arg)
-{
-	struct pg_db *db = pg_of(base);
-	struct pollfd fds[] = {{.fd = PQsocket(db->conn), .events = POLLIN},
-		{.fd = wake_fd, .events = POLLIN}};
-	bool any = false;
-	int rc = sync_pipeline(db);
-
-	if (!rc)
-		rc = take_notified(db, fn, arg, &any);
-	if (rc || any)
-		return rc;
-	if (poll(fds, CH_ARRAY_LEN(fds), wait_ms) < 0 && errno != EINTR)
-		return CH_EIO;
-	return take_notified(db, fn, arg, &any);
-}
 
 static const struct ch_db_driver driver = {
 	.close = pg_close,

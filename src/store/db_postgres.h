@@ -18,15 +18,16 @@ CH_MUST int ch_db_postgres_mend(struct ch_db *db);
 /* Counts the times it was connected, from 1. */
 uint64_t ch_db_postgres_times(struct ch_db *db);
 
-/* Hands out the notifications that have come; with none it waits for them, wait_ms at most, or
- * until wake_fd can be read.  CH_EAGAIN: the connection is lost. */
-CH_MUST int ch_db_postgres_notified(struct ch_db *db, int wait_ms, int wake_fd,
-	void (*fn)(const char *text, void *arg), void *arg);
-
 /* Runs fn on the connection outside of pipeline mode; what it returns is the connection's
  * error, with libpq's words. */
 CH_MUST int ch_db_postgres_plain(
 	struct ch_db *db, int (*fn)(PGconn *conn, void *arg), void *arg);
+
+/* ---- db_postgres_notify.c ---- */
+/* Hands out the notifications that have come; with none it waits for them, wait_ms at most, or
+ * until wake_fd can be read.  CH_EAGAIN: the connection is lost. */
+CH_MUST int ch_db_postgres_notified(struct ch_db *db, int wait_ms, int wake_fd,
+	void (*fn)(const char *text, void *arg), void *arg);
 
 /* ---- db_postgres_text.c ---- */
 /* "?" and "?N" become "$N", and "INDEXED BY x", which only SQLite needs, goes.  To be freed;

@@ -12,7 +12,7 @@ int ch_postgres_empty(struct ch_side *side, struct ch_err *err)
 	int64_t one;
 	int rc;
 
-	if (side->schema && ch_schema_check(side->schema, "the PostgreSQL database", err))
+	if (side->schema && ch_transfer_schema(side->schema, "the PostgreSQL database", err))
 		return CH_EUNSUPPORTED;
 	rc = ch_postgres_migrate(side->db, err);
 	if (rc)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/db_postgres.h"
+#include "store/migrations.h"
 #include "store/postgres_migrate.h"
 #include "store/sql_calendar.h"
 #include "store/transfer.h"
@@ -247,6 +248,7 @@ static const struct ch_sql_kind postgres_kind = {
 	.begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 	.begin_write = "BEGIN",
 	.schema = "SELECT version FROM certherd_schema",
+	.knows = &ch_migrations_postgres_n,
 	.mend = ch_db_postgres_mend,
 	.begun = postgres_begun,
 	.to_commit = postgres_to_commit,

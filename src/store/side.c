@@ -39,7 +39,7 @@ int ch_side_err(
 		doing, words);
 }
 
-int ch_schema_check(int64_t schema, const char *what, struct ch_err *err)
+int ch_transfer_schema(int64_t schema, const char *what, struct ch_err *err)
 {
 	if (schema >= 1 && schema <= (int64_t)ch_migrations_sqlite_n)
 		return CH_OK;
@@ -105,7 +105,7 @@ int ch_side_begin_read(struct ch_side *side, struct ch_err *err)
 	if (!side->schema)
 		return ch_err_set(err, CH_ENOTFOUND, "no-database",
 			"the PostgreSQL database has no tables of certherd");
-	rc = ch_schema_check(side->schema, "the database", err);
+	rc = ch_transfer_schema(side->schema, "the database", err);
 	if (rc)
 		return rc;
 	rc = ch_db_script(side->db, side->is_postgres

@@ -15,7 +15,8 @@ struct ch_work;
 struct ch_sql_kind {
 	const char *begin_read;
 	const char *begin_write;
-	const char *schema; /* a query for the number of the schema */
+	const char *schema;    /* a query for the number of the schema */
+	const unsigned *knows; /* this program's own */
 	/* Between transactions: a lost connection is made anew.  CH_EAGAIN: it cannot be. */
 	int (*mend)(struct ch_db *db);
 	/* Within the writer's transaction: right after it began, and before it is committed. */

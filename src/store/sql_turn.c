@@ -119,7 +119,7 @@ static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct 
 		rc = find_share(w, lease, number, ret_turn);
 	return rc ? rc
 		  : ch_db_run(w->db,
-			    "INSERT INTO counter VALUES ('turns', 1) "
+			    "INSERT INTO counter (key, n) VALUES ('turns', 1) "
 			    "ON CONFLICT (key) DO UPDATE SET n = counter.n + 1",
 			    "");
 }

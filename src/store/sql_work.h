@@ -25,6 +25,7 @@ struct ch_work {
 	int64_t now;
 	int64_t edge_timeout_ms;
 	uint8_t epoch[CH_EPOCH_B];
+	uint64_t compatible_from; /* store/schema.h */
 	struct ch_work_tx tx;
 	struct ch_slots *slots;	     /* the store's; sql_calendar.h */
 	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */

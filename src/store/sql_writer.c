@@ -65,12 +65,31 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 	}
 }
 
+static const char *problem_of(int rc)
+{
+	switch (rc) {
+	case CH_EAGAIN:
+	case CH_EUNSUPPORTED:
+		return "store-busy";
+	case CH_EFULL:
+		return "store-full";
+	default:
+		return "internal";
+	}
+}
+
 static void fail_op(struct ch_store_op *op, int rc, const char *text)
 {
 	op->rc = rc;
-	if (op->err.rc != rc || !op->err.problem[0]) /* else it said so itself */
-		ch_err_set(&op->err, rc, rc == CH_EAGAIN ? "store-busy" : "internal",
-			"%s: %.300s", ch_rc_str(rc), text);
+	if (op->err.rc == rc && op->err.problem[0])
+		return; /* it said so itself */
+	if (rc == CH_EFULL)
+		ch_err_set(&op->err, rc, problem_of(rc),
+			"nothing was changed: the database's disk is full, make room there "
+			"(%.300s)",
+			text);
+	else
+		ch_err_set(&op->err, rc, problem_of(rc), "%s: %.300s", ch_rc_str(rc), text);
 }
 
 /* Returns false when the database has given up the whole transaction. */
@@ -121,8 +140,10 @@ static struct ch_store_op *take_op(struct ch_sql_store *store, bool wait)
 int ch_work_load_meta(struct ch_work *w)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(
-		w->db, &stmt, "SELECT last_id, head, floor, epoch FROM meta WHERE one = 1", "");
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT m.last_id, m.head, m.floor, m.epoch, s.compatible_from "
+		"FROM meta m, certherd_schema s WHERE m.one = 1",
+		"");
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);
@@ -133,6 +154,7 @@ int ch_work_load_meta(struct ch_work *w)
 	w->tx.head = ch_db_u64(stmt, 1);
 	w->tx.floor = ch_db_u64(stmt, 2);
 	ch_db_bytes(stmt, 3, w->epoch, CH_EPOCH_B, &rc);
+	w->compatible_from = ch_db_u64(stmt, 4);
 	w->tx.changed = false;
 	w->tx.change = (struct ch_store_change){.feed_head = w->tx.head, .due_ms = INT64_MAX};
 	return rc;
@@ -153,6 +175,31 @@ struct batch {
 	size_t n;
 };
 
+void ch_sql_announce(struct ch_sql_store *store, const struct ch_store_change *change)
+{
+	void (*fn)(const struct ch_store_change *change, void *arg);
+	void *arg;
+
+	pthread_mutex_lock(&store->lock);
+	fn = store->on_commit;
+	arg = store->on_commit_arg;
+	pthread_mutex_unlock(&store->lock);
+	if (fn)
+		fn(change, arg);
+}
+
+/* A newer store on the same database may have brought a schema in which this one would do harm.
+ */
+static int check_schema(struct ch_sql_store *store, const struct ch_work *w)
+{
+	struct ch_store_change change = {.is_outdated = true, .due_ms = INT64_MAX};
+
+	if (w->compatible_from <= *store->kind->knows)
+		return CH_OK;
+	ch_sql_announce(store, &change);
+	return CH_EUNSUPPORTED;
+}
+
 /* Runs first and what follows it in the queue; the transaction stays open on success. */
 static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_store_op *first,
 	struct batch *batch)
@@ -169,6 +216,8 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 		rc = store->kind->begun(store, w);
 	if (!rc)
 		rc = ch_work_load_meta(w);
+	if (!rc)
+		rc = check_schema(store, w);
 	before = w->tx;
 	while (!rc) {
 		if (!run_in_savepoint(w, op)) {
@@ -183,19 +232,6 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 		batch->ops[batch->n++] = op;
 	}
 	return rc ? rc : ch_work_save_meta(w, &before);
-}
-
-void ch_sql_announce(struct ch_sql_store *store, const struct ch_store_change *change)
-{
-	void (*fn)(const struct ch_store_change *change, void *arg);
-	void *arg;
-
-	pthread_mutex_lock(&store->lock);
-	fn = store->on_commit;
-	arg = store->on_commit_arg;
-	pthread_mutex_unlock(&store->lock);
-	if (fn)
-		fn(change, arg);
 }
 
 static size_t queue_len(struct ch_sql_store *store)

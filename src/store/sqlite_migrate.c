@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "store/db_sqlite.h"
 #include "store/migrations.h"
+#include "store/schema.h"
 #include "store/sql_work.h"
 #include "store/sqlite_migrate.h"
 
@@ -31,13 +32,38 @@ static int check_owner(struct ch_db *db, const char *path, int64_t version, stru
 	if (id != APPLICATION_ID && (id || tables || version))
 		return ch_err_set(err, CH_EUNSUPPORTED, "bad-database",
 			"%.300s is an SQLite database of another program", path);
-	if (version > (int64_t)ch_migrations_sqlite_n)
-		return ch_err_set(err, CH_EUNSUPPORTED, "schema-newer",
-			"%.300s has schema %" PRId64
-			", made by a newer certherd; this one knows "
-			"up to %u: start the newer program",
-			path, version, ch_migrations_sqlite_n);
 	return CH_OK;
+}
+
+/* The database is a newer program's. */
+static int check_newer(struct ch_db *db, const char *path, int64_t version, struct ch_err *err)
+{
+	int64_t from = version;
+	int64_t told;
+	int rc = ch_db_get_i64(db, &told,
+		"SELECT count(*) FROM sqlite_schema WHERE name = 'certherd_schema'", "");
+
+	if (!rc && told)
+		rc = ch_db_get_i64(
+			db, &from, "SELECT compatible_from FROM certherd_schema", "");
+	if (rc)
+		return ch_db_err(db, path, err);
+	return ch_schema_check(version, from, ch_migrations_sqlite_n, path, err);
+}
+
+static int tell_compatible(struct ch_db *db)
+{
+	int rc = ch_db_script(db, "CREATE TABLE IF NOT EXISTS certherd_schema ("
+				  "one INTEGER PRIMARY KEY CHECK (one = 1), "
+				  "compatible_from INTEGER NOT NULL) STRICT");
+
+	if (!rc)
+		rc = ch_db_run(db,
+			"INSERT INTO certherd_schema (one, compatible_from) VALUES (1, ?) "
+			"ON CONFLICT (one) DO UPDATE SET compatible_from = "
+			"excluded.compatible_from",
+			"i", (int64_t)ch_migrations_sqlite_from);
+	return rc;
 }
 
 /* Edges learn a name's tenant from its policy: names from before there were any have none. */
@@ -64,6 +90,8 @@ static int migrate_locked(struct ch_db *db, const char *path, int64_t to, struct
 	rc = check_owner(db, path, version, err);
 	if (rc)
 		return rc;
+	if (version > (int64_t)ch_migrations_sqlite_n)
+		return check_newer(db, path, version, err);
 	for (found = version; version < to; version++) {
 		char note[128];
 
@@ -75,6 +103,8 @@ static int migrate_locked(struct ch_db *db, const char *path, int64_t to, struct
 		if (ch_db_script(db, note))
 			return ch_db_err(db, path, err);
 	}
+	if (to == (int64_t)ch_migrations_sqlite_n && tell_compatible(db))
+		return ch_db_err(db, path, err);
 	/* After all scripts: it works on the newest schema. */
 	if (found > 0 && found < POLICY_VERSION && to == (int64_t)ch_migrations_sqlite_n &&
 		tell_tenants(db))

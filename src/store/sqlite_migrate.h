@@ -3,7 +3,8 @@
 
 #include "store/db.h"
 
-/* Brings the schema to this program's version.  CH_EUNSUPPORTED: made by a newer one. */
+/* Brings the schema to this program's version; a newer one stays as it is.  CH_EUNSUPPORTED: it
+ * is not for this program (store/schema.h). */
 CH_MUST int ch_sqlite_migrate(struct ch_db *db, const char *path, struct ch_err *err);
 /* No further than to this version: to read what an older program has written. */
 CH_MUST int ch_sqlite_migrate_to(

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "store/db_sqlite.h"
+#include "store/migrations.h"
 #include "store/sql_calendar.h"
 #include "store/sqlite_lock.h"
 #include "store/sqlite_migrate.h"
@@ -91,6 +92,7 @@ static const struct ch_sql_kind sqlite_kind = {
 	.begin_read = "BEGIN",
 	.begin_write = "BEGIN IMMEDIATE",
 	.schema = "PRAGMA user_version",
+	.knows = &ch_migrations_sqlite_n,
 	.mend = sqlite_mend,
 	.begun = nothing_to_do,
 	.to_commit = nothing_to_do,

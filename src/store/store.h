@@ -14,8 +14,7 @@
  * Memory: inputs are borrowed, until done() for an operation, until the return for a read.
  * Outputs live in the arena that the caller gave (the operation's, or the read's argument),
  * which the caller frees; an operation's arena is the backend's from submit until done().
- * Optional text is NULL where there is none.  Names are normalized (wire/name.h) and are not
- * checked again here.
+ * Optional text is NULL where there is none.  Names are normalized already (wire/name.h).
  *
  * Errors of all calls, beside those named: CH_ENOMEM (also: arena full), CH_EIO, CH_EFULL (no
  * space left), CH_ECORRUPT, CH_EAGAIN (busy: try again), CH_ECANCELED (the store is closing).
@@ -79,6 +78,8 @@ struct ch_store_change {
 	bool held;	    /* a record is held back, or another rule holds: CH_OP_RELEASE */
 	int64_t due_ms;	    /* earliest time at which touched names or orders are due;
 			     * INT64_MAX: nothing that can be leased was touched */
+	bool is_outdated;   /* alone: a newer store has brought a schema that is not for this
+			     * program; it writes no more and has to end */
 };
 
 struct ch_store_options {
@@ -90,9 +91,9 @@ struct ch_store_options {
 	unsigned readers;	 /* reads at once, further ones wait; 0: 8 */
 };
 
-/* Migrates the schema first; two processes may start at once.  CH_EUNSUPPORTED: the schema is
- * of a newer program, or another kind of database; CH_ECONFLICT: another process uses a
- * database that allows only one. */
+/* Migrates the schema first; two processes may start at once.  CH_EUNSUPPORTED: a newer
+ * program's schema that is not for this one, or another kind of database; CH_ECONFLICT: another
+ * process uses a database that allows only one. */
 CH_MUST int ch_store_open(const struct ch_store_options *options, struct ch_store **ret_store,
 	struct ch_err *err);
 /* Writes what is queued, calls the done() of each, then releases everything.  No other thread

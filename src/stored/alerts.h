@@ -21,7 +21,8 @@
 	X("feed-frozen")                                                                       \
 	X("ca-out-of-order")                                                                   \
 	X("account-refused")                                                                   \
-	X("account-paused")
+	X("account-paused")                                                                    \
+	X("clock-wrong")
 
 struct ch_troubles {
 	struct ch_arena *arena;

@@ -112,13 +112,17 @@ static void answer(struct ch_req *req, struct batch *b)
 static void mark_failed(struct ch_req *req, struct batch *b)
 {
 	struct ch_op_put *put = &b->op.u.put;
-	bool busy = b->op.rc == CH_EAGAIN;
+	bool full = b->op.rc == CH_EFULL;
+	bool busy = b->op.rc == CH_EAGAIN || b->op.rc == CH_EUNSUPPORTED;
 
 	for (size_t i = 0; i < put->n_items; i++) {
 		put->items[i].result = CH_PUT_REJECTED;
-		put->items[i].problem = busy ? "store-busy" : "internal";
-		put->items[i].detail = busy ? "The store is busy: send this one again."
-					    : "See the log of the store.";
+		put->items[i].problem = full ? "store-full" : busy ? "store-busy" : "internal";
+		put->items[i].detail =
+			full   ? "The disk of the store's database is full: send this one "
+				 "again when it has room."
+			: busy ? "The store is busy: send this one again."
+			       : "See the log of the store.";
 	}
 }
 

@@ -42,6 +42,7 @@ static const struct ch_problem_kind problems[] = {
 	{"too-many-polls", 429, "Too many requests are waiting"},
 	{"too-many-connections", 429, "This identity has too many connections"},
 	{"store-busy", 503, "The store is busy"},
+	{"store-full", 503, "The disk of the store's database is full"},
 	{"stopping", 503, "The store is stopping"},
 	{"internal", 500, "Something failed inside the store"},
 };
@@ -73,7 +74,9 @@ static const struct ch_problem_kind *judge(const struct ch_err *err)
 		return known;
 	if (strncmp(err->problem, "name-", 5) == 0 || strncmp(err->problem, "label-", 6) == 0)
 		return &bad_name;
-	if (err->rc == CH_EAGAIN || err->rc == CH_ETIMEOUT || err->rc == CH_EFULL)
+	if (err->rc == CH_EFULL)
+		return find("store-full");
+	if (err->rc == CH_EAGAIN || err->rc == CH_ETIMEOUT)
 		return find("store-busy");
 	return find("internal");
 }

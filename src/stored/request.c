@@ -105,8 +105,11 @@ void ch_req_fail_rc(struct ch_req *req, int rc, const char *activity)
 {
 	struct ch_err err = {0};
 
-	(void)ch_err_set(&err, rc, rc == CH_EAGAIN ? "store-busy" : "internal", "%s: %s",
-		activity, ch_rc_str(rc));
+	(void)ch_err_set(&err, rc,
+		rc == CH_EAGAIN	 ? "store-busy"
+		: rc == CH_EFULL ? "store-full"
+				 : "internal",
+		"%s: %s", activity, ch_rc_str(rc));
 	ch_req_fail(req, &err, NULL);
 }
 

@@ -1,12 +1,16 @@
 #include "net/dns.h"
 #include "stored/server.h"
 
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "stored/house.h"
 #include "stored/polls.h"
 #include "stored/release.h"
@@ -27,12 +31,22 @@ struct ch_server {
 	struct ch_release *release;
 	struct ch_httpd *httpd;
 	struct ch_service service;
+	atomic_bool is_outdated;
 };
 
 static void on_commit(const struct ch_store_change *change, void *arg)
 {
 	struct ch_server *server = arg;
 
+	if (change->is_outdated) {
+		if (!atomic_exchange(&server->is_outdated, true)) {
+			ch_log_error(
+				"a newer store has brought the database to a schema that is "
+				"not for this program, which ends: install the newer one");
+			kill(getpid(), SIGTERM);
+		}
+		return;
+	}
 	ch_polls_on_commit(change, server->polls);
 	ch_release_on_commit(server->release, change);
 }
@@ -172,4 +186,9 @@ const char *ch_server_addresses(const struct ch_server *server)
 unsigned ch_server_port(const struct ch_server *server)
 {
 	return ch_httpd_port(server->httpd);
+}
+
+bool ch_server_is_outdated(const struct ch_server *server)
+{
+	return atomic_load(&server->is_outdated);
 }

@@ -2,6 +2,7 @@
 #ifndef CH_STORED_SERVER_H
 #define CH_STORED_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,8 @@ void ch_server_stop(struct ch_server *server);
 
 const char *ch_server_addresses(const struct ch_server *server);
 unsigned ch_server_port(const struct ch_server *server);
+/* A newer store on the same database has left nothing for this program to do: it sends itself
+ * SIGTERM, and must not be started again as it is. */
+bool ch_server_is_outdated(const struct ch_server *server);
 
 #endif

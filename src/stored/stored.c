@@ -106,6 +106,7 @@ static void raise_file_limit(void)
 static void block_signals(sigset_t *ret_stop)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a full disk */
 	sigemptyset(ret_stop);
 	sigaddset(ret_stop, SIGTERM);
 	sigaddset(ret_stop, SIGINT);
@@ -117,6 +118,7 @@ static int serve(const struct ch_server_options *options)
 	struct ch_server *server = NULL;
 	struct ch_err err = {0};
 	sigset_t stop;
+	bool is_outdated;
 	int sig = 0;
 
 	block_signals(&stop);
@@ -132,9 +134,10 @@ static int serve(const struct ch_server_options *options)
 	while (sigwait(&stop, &sig) != 0)
 		;
 	ch_log_info("stopping after %s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+	is_outdated = ch_server_is_outdated(server);
 	ch_server_stop(server);
 	ch_log_info("stopped");
-	return EXIT_DONE;
+	return is_outdated ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run(const char *path)

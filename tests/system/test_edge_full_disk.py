@@ -1,14 +1,11 @@
 """A replica for which the disk has no more room: nginx serves on, the agent says so and recovers."""
 
-import errno
-import os
 import re
 import resource
-import subprocess
 
 import pytest
 
-from lab import tls, wait
+from lab import disk, tls, wait
 
 NAME = "shop.example.com"
 BATCH = 1000
@@ -18,27 +15,20 @@ class TmpfsDisk:
     """A real file system that gets full: mounted over the replica's folder."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.filler = folder / "filler"
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", str(folder)],
-                              capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"no tmpfs may be mounted here: {done.stderr.strip()}")
+        try:
+            self.disk = disk.Tmpfs(folder, "2m")
+        except disk.NotPossible as why:
+            pytest.skip(str(why))
 
     def fill(self, agent):
-        with open(self.filler, "wb", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(bytes(4096))
-            except OSError as error:
-                assert error.errno == errno.ENOSPC, error
+        self.disk.fill()
 
     def make_room(self, agent):
-        self.filler.unlink()
-        subprocess.run(["mount", "-o", "remount,size=64m", str(self.folder)], check=True)
+        self.disk.make_room()
+        self.disk.grow("64m")
 
     def remove(self):
-        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+        self.disk.remove()
 
 
 class FileSizeLimit:
@@ -61,10 +51,8 @@ class FileSizeLimit:
 
 
 @pytest.fixture(params=[TmpfsDisk, FileSizeLimit], ids=["tmpfs", "RLIMIT_FSIZE"])
-def disk(request, make_site):
+def small(request, make_site):
     """The disk, and a site without an agent on it."""
-    if request.param is TmpfsDisk and os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
     site = make_site(settings={"agent": {"poll_wait": "1s"}})
     site.prepare()
     made = request.param(site.herd.folder / "edge/replica")
@@ -112,8 +100,8 @@ def check_nginx_serves_on(site):
     check_served(site)
 
 
-def test_a_full_disk_is_told_nginx_serves_on_and_the_agent_recovers(disk):
-    site = disk.site
+def test_a_full_disk_is_told_nginx_serves_on_and_the_agent_recovers(small):
+    site = small.site
     site.herd.start("store")
     issuer = site.herd.start("issuer")
     agent = site.herd.start("agent")
@@ -121,14 +109,14 @@ def test_a_full_disk_is_told_nginx_serves_on_and_the_agent_recovers(disk):
     site.go_live(NAME)
     site.herd.running.remove(issuer)
     issuer.stop()
-    disk.fill(agent)
+    small.fill(agent)
     for batch in range(3):
         add_names(site, batch)
     wait_edge(site, lambda edge: "Replica not written" in (edge["error"] or ""), "the full disk is reported")
     assert re.search("no space left|file too large", agent.log(), re.IGNORECASE), agent.log()
     check_nginx_serves_on(site)
     assert edge_of(site)["names"] < 3 * BATCH
-    disk.make_room(agent)
+    small.make_room(agent)
     wait_edge(site, lambda edge: edge["names"] == 3 * BATCH + 1 and edge["error"] is None,
               "all names are on the edge")
     check_nginx_serves_on(site)
@@ -137,8 +125,8 @@ def test_a_full_disk_is_told_nginx_serves_on_and_the_agent_recovers(disk):
     assert "exited on signal" not in log and "[alert]" not in log and "[emerg]" not in log, log[-3000:]
 
 
-def test_what_is_damaged_on_a_full_disk_is_made_anew_when_there_is_room(disk):
-    site = disk.site
+def test_what_is_damaged_on_a_full_disk_is_made_anew_when_there_is_room(small):
+    site = small.site
     site.herd.start("store")
     site.herd.start("issuer")
     agent = site.herd.start("agent")
@@ -146,14 +134,14 @@ def test_what_is_damaged_on_a_full_disk_is_made_anew_when_there_is_room(disk):
     site.go_live(NAME)
     folder = site.herd.folder / "edge/replica"
     site.nginx.wait_open(folder)
-    disk.fill(agent)
+    small.fill(agent)
     before = (folder / "current").read_text().strip()
     data = folder / before / "data.mdb"
     data.chmod(0o666)
     wait.until(lambda: "tried again" in agent.log(), agent.log)
     # The workers that have it open read on.
     check_served(site)
-    disk.make_room(agent)
+    small.make_room(agent)
     wait.until(lambda: (folder / "current").read_text().strip() != before, agent.log)
 
     def is_served():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import sqlite3
 import time
 import urllib.parse
@@ -19,7 +20,7 @@ from test_api_orders import BEGIN, END, lease, new_order, publication, publish, 
 from test_openapi_document import name_codes, names_that_handlers_ask_for
 
 # Happen only when something breaks; each is provoked once, not on every route.
-RARE = {"internal", "store-busy", "stopping", "too-many-connections"}
+RARE = {"internal", "store-busy", "store-full", "stopping", "too-many-connections"}
 ABSENT_ORDER = 2**53 - 1
 
 DOCUMENT = openapi.Document()
@@ -775,6 +776,18 @@ def test_a_database_that_is_held_by_another_program(frail):
     other.execute("ROLLBACK")
     other.close()
     assert operator.put("/v1/domains/busy.example.com").status == 201
+
+
+def test_a_database_that_has_no_room(frail):
+    """A limit on the size of files stands in for a full disk."""
+    operator = Judged(DOCUMENT, frail, frail.identity("operator"))
+    before = resource.prlimit(frail.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(frail.process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))
+    assert operator.put("/v1/domains/full.example.com").code == "store-full"
+    items = {"domains": [{"name": "batch.example.com"}]}
+    assert operator.post("/v1/domains", items).code == "store-full"
+    resource.prlimit(frail.process.pid, resource.RLIMIT_FSIZE, before)
+    assert operator.put("/v1/domains/full.example.com").status == 201
 
 
 def test_a_database_that_is_broken(frail):

@@ -30,23 +30,30 @@ def as_owner(argv):
 
 
 class Postgres:
-    """durable: commits reach the disk, as they must where processes are killed or times taken."""
+    """durable: commits reach the disk, as they must where processes are killed or times taken.
+    host: a lab.netns.Host that it runs on, and takes connections over TCP."""
 
-    def __init__(self, folder, durable=False, settings=None):
+    def __init__(self, folder, durable=False, settings=None, host=None):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.settings = {"listen_addresses": "", "unix_socket_directories": str(self.folder),
                          "max_connections": "200", "log_min_messages": "warning",
                          "fsync": "on" if durable else "off", **(settings or {})}
+        self.host = host
+        if host:
+            self.settings["listen_addresses"] = host.address
         self.server = None
 
-    def make(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam("postgres")
-            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+    def make(self, log=None):
+        """log: a folder of its own for the write-ahead log, in small pieces."""
+        apart = ["-X", log, "--wal-segsize=1"] if log else []
+        for folder in filter(None, (self.folder, log)):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.geteuid() == 0:
+                owner = pwd.getpwnam("postgres")
+                os.chown(folder, owner.pw_uid, owner.pw_gid)
         process.run(as_owner([binary("initdb"), "-D", self.data, "-U", USER, "--auth=trust",
-                              "--no-sync", "-E", "UTF8", "--locale=C"]), cwd="/")
+                              "--no-sync", "-E", "UTF8", "--locale=C", *apart]), cwd="/")
         return self
 
     def make_standby(self, folder):
@@ -72,6 +79,10 @@ class Postgres:
     def start(self):
         options = [word for key, value in self.settings.items() for word in ("-c", f"{key}={value}")]
         argv = as_owner([binary("postgres"), "-D", self.data, *options])
+        if self.host:
+            with open(self.data / "pg_hba.conf", "a", encoding="ascii") as rules:
+                rules.write("host all all 198.18.0.0/15 trust\n")
+            argv = [*self.host.enter, *argv]
         log = self.folder.parent / f"{self.folder.name}.log"
         self.server = process.Process("postgres", argv, log, cwd="/")
         self.server.start()

@@ -247,21 +247,116 @@ static void another_timeline_has_another_epoch(void **state)
 	assert_memory_not_equal(before.epoch, after.epoch, sizeof(before.epoch));
 }
 
-static void a_newer_schema_is_not_touched(void **state)
+/* from: the oldest version that may go on, less what this program knows; NULL: as left by a
+ * program from before it was told. */
+static void as_newer(struct fixture *fx, const char *from)
 {
+	char sql[128];
+
+	snprintf(sql, sizeof(sql),
+		"UPDATE certherd_schema SET version = %u + 2, compatible_from = %u + %s",
+		ch_migrations_postgres_n, ch_migrations_postgres_n, from);
+	run(fx, sql);
+}
+
+static void newer_schemas_that_do_not_allow_it_are_refused(void **state)
+{
+	static const char *const froms[] = {"1", "2", "NULL"};
 	struct fixture *fx = *state;
 	struct ch_store_options options = {.database = fx->database};
-	char sql[64];
 
 	ch_store_close(fx->store);
 	fx->store = NULL;
-	run(fx, "UPDATE certherd_schema SET version = version + 1");
-	assert_int_equal(ch_store_open(&options, &fx->store, &fx->err), CH_EUNSUPPORTED);
-	assert_string_equal(fx->err.problem, "schema-newer");
-	snprintf(sql, sizeof(sql), "UPDATE certherd_schema SET version = %u",
-		ch_migrations_postgres_n);
-	run(fx, sql);
+	for (size_t i = 0; i < CH_ARRAY_LEN(froms); i++) {
+		as_newer(fx, froms[i]);
+		assert_int_equal(
+			ch_store_open(&options, &fx->store, &fx->err), CH_EUNSUPPORTED);
+		assert_string_equal(fx->err.problem, "schema-newer");
+		assert_non_null(strstr(fx->err.detail, "start the newer program"));
+	}
+	as_newer(fx, "0");
 	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
+}
+
+static void newer_schemas_that_allow_it_are_worked_with_and_stay(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_status status;
+
+	fx_add(fx, "a.example");
+	as_newer(fx, "0");
+	fx_add(fx, "b.example");
+	fx_reopen(fx);
+	fx_get(fx, "a.example");
+	fx_add(fx, "c.example");
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.schema, ch_migrations_postgres_n + 2);
+	/* Nor does it forbid what it has not brought. */
+	run(fx, "SELECT 1 / (compatible_from = version - 2)::int FROM certherd_schema");
+}
+
+static void a_database_from_before_the_rule_is_brought_to_it(void **state)
+{
+	struct fixture *fx = *state;
+
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	run(fx, "ALTER TABLE certherd_schema DROP COLUMN compatible_from");
+	fx_reopen(fx);
+	fx_add(fx, "a.example");
+	as_newer(fx, "0");
+	fx_reopen(fx);
+	fx_get(fx, "a.example");
+}
+
+static void note_outdated(const struct ch_store_change *change, void *arg)
+{
+	if (change->is_outdated)
+		++*(int *)arg;
+}
+
+static void a_store_that_became_too_old_writes_no_more(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {.name = "b.example"};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+	int told = 0;
+
+	fx_add(fx, "a.example");
+	ch_store_on_commit(fx->store, note_outdated, &told);
+	fx_add(fx, "c.example");
+	assert_int_equal(told, 0);
+	as_newer(fx, "1");
+	assert_int_equal(fx_run(fx, &op), CH_EUNSUPPORTED);
+	assert_string_equal(op.err.problem, "store-busy");
+	assert_int_equal(told, 1);
+	as_newer(fx, "0");
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_CREATED);
+}
+
+/* One that stays open keeps old rows from being cleaned up, tables from being changed, and its
+ * connection from hearing of what others commit. */
+static void no_transaction_stays_open(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_status status;
+	struct heard heard = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+	struct ch_store *other = open_another(fx);
+
+	ch_store_on_commit(other, hear, &heard);
+	fx_add(fx, "a.example");
+	assert_true(hears_of(&heard, head_of(fx->store)));
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	/* What is under way just now may end. */
+	run(fx, "DO $$ BEGIN FOR i IN 1 .. 200 LOOP PERFORM pg_stat_clear_snapshot(); "
+		"EXIT WHEN NOT EXISTS (SELECT 1 FROM pg_stat_activity "
+		"WHERE datname = current_database() AND pid <> pg_backend_pid() "
+		"AND xact_start IS NOT NULL); "
+		"ASSERT i < 200, 'a transaction stays open'; PERFORM pg_sleep(0.1); "
+		"END LOOP; END $$");
+	ch_store_close(other);
 }
 
 static void a_bad_url_is_refused(void **state)
@@ -299,7 +394,11 @@ int main(void)
 		T(a_lost_connection_is_made_anew),
 		T(a_statement_that_fails_fails_its_operation_alone),
 		T(another_timeline_has_another_epoch),
-		T(a_newer_schema_is_not_touched),
+		T(newer_schemas_that_do_not_allow_it_are_refused),
+		T(newer_schemas_that_allow_it_are_worked_with_and_stay),
+		T(a_database_from_before_the_rule_is_brought_to_it),
+		T(a_store_that_became_too_old_writes_no_more),
+		T(no_transaction_stays_open),
 		T(a_bad_url_is_refused),
 	};
 

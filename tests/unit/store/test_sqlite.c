@@ -117,7 +117,11 @@ static void a_newer_schema_is_refused_with_a_reason(void **state)
 	char sql[64];
 
 	close_store(fx);
-	run_sql(fx, "PRAGMA user_version = 999");
+	run_sql(fx,
+		"PRAGMA user_version = 999; UPDATE certherd_schema SET compatible_from = 998");
+	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
+	assert_non_null(strstr(fx->err.detail, "998"));
+	run_sql(fx, "DROP TABLE certherd_schema"); /* as programs left it that knew no rule */
 	assert_refused(fx, open_again(fx), CH_EUNSUPPORTED, "schema-newer");
 	assert_non_null(strstr(fx->err.detail, "999"));
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u", ch_migrations_sqlite_n + 1);
@@ -126,6 +130,28 @@ static void a_newer_schema_is_refused_with_a_reason(void **state)
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u", ch_migrations_sqlite_n);
 	run_sql(fx, sql);
 	assert_ok(open_again(fx));
+}
+
+static void a_newer_schema_that_allows_it_is_worked_with_and_stays(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_status status;
+	char sql[96];
+
+	fx_add(fx, "a.example");
+	close_store(fx);
+	snprintf(sql, sizeof(sql),
+		"PRAGMA user_version = %u; ALTER TABLE name ADD COLUMN next TEXT",
+		ch_migrations_sqlite_n + 2);
+	run_sql(fx, sql);
+	assert_ok(open_again(fx));
+	fx_get(fx, "a.example");
+	fx_add(fx, "b.example");
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.schema, ch_migrations_sqlite_n + 2);
+	close_store(fx);
+	assert_ok(open_again(fx));
+	fx_get(fx, "b.example");
 }
 
 static void a_database_of_another_program_is_refused(void **state)
@@ -188,7 +214,7 @@ static void damage_inside_is_called_corrupt(void **state)
 		fx_add(fx, ch_arena_fmt(fx->arena, "n%d.example", i));
 	close_store(fx);
 	assert_int_equal(stat(file_of(fx), &st), 0);
-	overwrite(fx, 262144, (size_t)st.st_size - 262144);
+	overwrite(fx, 327680, (size_t)st.st_size - 327680);
 	assert_ok(open_again(fx));
 	assert_int_equal(
 		ch_store_list_domains(fx->store, &filter, fx->arena, &page), CH_ECORRUPT);
@@ -365,6 +391,7 @@ int main(void)
 		T(a_second_process_is_refused),
 		T(only_one_of_two_that_start_at_once_makes_the_schema),
 		T(a_newer_schema_is_refused_with_a_reason),
+		T(a_newer_schema_that_allows_it_is_worked_with_and_stays),
 		T(a_database_of_another_program_is_refused),
 		T(another_kind_of_database_is_refused),
 		T(a_file_that_is_no_database_is_called_corrupt),
