@@ -80,7 +80,7 @@ static int add_item(const struct ch_replica_ahead *item, void *arg)
 static int send(
 	struct ch_follow *f, struct batch *batch, json_t **ret_results, struct ch_err *err)
 {
-	struct ch_api_call call = {.method = "POST", .path = "/v1/edges/self/records"};
+	struct ch_api_call call = {.method = "POST", .path = "/v1/handback"};
 	json_t *results = NULL;
 	int rc;
 

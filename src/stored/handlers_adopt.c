@@ -68,13 +68,11 @@ static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value
 	item->other = ch_json_in_bool(&in, "other", false);
 	a->publish.id =
 		(uint64_t)ch_json_in_int(&in, "version", CH_JSON_OPTIONAL, 0, CH_JSON_INT_MAX);
-	if (ch_json_in_has(&in, "records")) {
+	if (ch_json_in_has(&in, "records"))
 		item->publish = &a->publish;
-		ch_publish_in_read(req, &in, &a->publish, a->records);
-		item->not_after_ms = a->publish.not_after_ms;
-	} else {
-		item->not_after_ms = ch_json_in_time(&in, "not_after", CH_JSON_REQUIRED);
-	}
+	ch_publish_in_read(req, &in, item->publish ? CH_JSON_REQUIRED : CH_JSON_OPTIONAL,
+		&a->publish, a->records);
+	item->not_after_ms = ch_json_in_time(&in, "not_after", CH_JSON_REQUIRED);
 	if (ch_json_in_finish(&in)) {
 		ch_json_in_adopt(from, &in);
 		return;
@@ -162,12 +160,12 @@ void ch_handle_adoptions(struct ch_req *req)
 	}
 	if (items && !json_array_size(items))
 		ch_json_in_fail(&in, "items", "\"items\" must not be empty.");
-	ch_domain_in_read(&in, &w->settings);
 	if (json_object_get(req->json, "www")) {
 		(void)ch_err_set(&www, CH_EINVAL, "unknown-field",
 			"There is no field \"www\": the names of an item say it.");
 		ch_json_in_fail_err(&in, "www", &www);
 	}
+	ch_domain_in_read(&in, &w->settings);
 	w->op.type = CH_OP_ADOPT;
 	w->op.u.adopt = (struct ch_op_adopt){.settings = &w->settings,
 		.keys = req->service->keys,

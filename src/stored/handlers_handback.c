@@ -1,4 +1,4 @@
-/* POST /v1/edges/self/records: after a restore. */
+/* POST /v1/handback: after a restore. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,6 +17,8 @@ struct item {
 	struct ch_op_publish publish;
 	struct ch_store_record_bytes record;
 	char name[CH_NAME_TEXT_B];
+	const char *text; /* of the record; borrowed */
+	int64_t chain;	  /* -1: none */
 };
 
 struct handback {
@@ -35,13 +37,11 @@ static const char *const results[] = {"taken", "soon", "old", "refused"};
 
 /* base64url into the request's arena. */
 static const uint8_t *decode(
-	struct ch_req *req, const json_t *text, size_t max_b, size_t *ret_len)
+	struct ch_req *req, const char *text, size_t max_b, size_t *ret_len)
 {
 	CH_AUTO_FREE uint8_t *bytes = NULL;
 
-	if (!json_is_string(text) ||
-		ch_b64u_decode_alloc(json_string_value(text), max_b, &bytes, ret_len) ||
-		*ret_len == 0)
+	if (ch_b64u_decode_alloc(text, max_b, &bytes, ret_len) || *ret_len == 0)
 		return NULL;
 	return ch_arena_copy(req->arena, bytes, *ret_len);
 }
@@ -52,10 +52,13 @@ static void read_chains(struct ch_req *req, struct ch_json_in *in, struct handba
 
 	w->n_chains = json_array_size(list);
 	for (size_t i = 0; i < w->n_chains; i++) {
-		w->chains[i].bytes =
-			decode(req, json_array_get(list, i), CH_CHAIN_MAX_B, &w->chains[i].len);
-		if (!w->chains[i].bytes)
-			ch_json_in_fail(in, "chains", "A chain is not base64url.");
+		const char *text = json_string_value(json_array_get(list, i));
+
+		if (!text)
+			ch_json_in_fail(in, "chains", "\"chains\" must be a list of texts.");
+		else
+			w->chains[i].bytes =
+				decode(req, text, CH_CHAIN_MAX_B, &w->chains[i].len);
 	}
 }
 
@@ -107,11 +110,14 @@ static const char *describe(struct ch_req *req, struct handback *w,
 }
 
 static const char *read_record(struct ch_req *req, struct handback *w,
-	struct ch_store_handback_item *item, struct item *own, int64_t chain)
+	struct ch_store_handback_item *item, struct item *own)
 {
 	struct ch_record record;
 	struct ch_err err = {0};
 
+	own->record.bytes = decode(req, own->text, CH_RECORD_MAX_B, &own->record.len);
+	if (!own->record.bytes)
+		return "A record is not base64url.";
 	if (ch_record_decode(own->record.bytes, own->record.len, &record) ||
 		record.kind != CH_RECORD_CERT || !ch_record_has_cert(&record))
 		return "A record is not of the kind CERT.";
@@ -121,44 +127,48 @@ static const char *read_record(struct ch_req *req, struct handback *w,
 		memcmp(own->name, record.name, record.name_len) != 0)
 		return "A record's name is not one.";
 	item->name = own->name;
-	if (chain >= 0) {
-		own->publish.chain = w->chains[chain].bytes;
-		own->publish.chain_len = w->chains[chain].len;
+	if (own->chain >= 0) {
+		own->publish.chain = w->chains[own->chain].bytes;
+		own->publish.chain_len = w->chains[own->chain].len;
 	}
 	return describe(req, w, item, own, &record);
 }
 
-static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value,
-	struct handback *w, struct ch_store_handback_item *item, struct item *own)
+/* The shape of an item. */
+static void read_item(struct ch_json_in *from, json_t *value,
+	struct ch_store_handback_item *item, struct item *own)
 {
-	struct ch_err err = {0};
 	struct ch_json_in in;
-	const char *wrong;
-	int64_t chain;
 
 	ch_json_in_init(&in, value, "records.");
-	(void)ch_json_in_str(&in, "record", CH_JSON_REQUIRED, 2 * CH_RECORD_MAX_B);
-	chain = ch_json_in_has(&in, "chain") ? ch_json_in_int(&in, "chain", CH_JSON_REQUIRED, 0,
-						       CH_STORE_HANDBACK_MAX - 1)
-					     : -1;
+	own->text = ch_json_in_str(&in, "record", CH_JSON_REQUIRED, 2 * CH_RECORD_MAX_B);
+	own->chain =
+		ch_json_in_int(&in, "chain", CH_JSON_OPTIONAL, 0, CH_STORE_HANDBACK_MAX - 1);
+	if (!ch_json_in_has(&in, "chain"))
+		own->chain = -1;
 	item->tenant = ch_json_in_str(&in, "tenant", CH_JSON_OPTIONAL, LABEL_MAX_B);
 	if (item->tenant && !ch_domain_in_is_label(item->tenant))
 		ch_json_in_fail(&in, "tenant", "\"tenant\" is not a label.");
-	if (chain >= (int64_t)w->n_chains)
-		ch_json_in_fail(&in, "chain", "\"chain\" is no index of \"chains\".");
-	if (ch_json_in_finish(&in)) {
-		ch_json_in_adopt(from, &in);
-		return;
-	}
-	own->record.bytes = decode(
-		req, json_object_get(value, "record"), CH_RECORD_MAX_B, &own->record.len);
-	wrong = own->record.bytes ? read_record(req, w, item, own, chain)
-				  : "A record is not base64url.";
 	item->publish = &own->publish;
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
+/* What is in it. */
+static int check_item(struct ch_req *req, struct handback *w,
+	struct ch_store_handback_item *item, struct item *own, struct ch_err *err)
+{
+	const char *wrong;
+
+	if (own->chain >= (int64_t)w->n_chains)
+		wrong = "\"chain\" is no index of \"chains\".";
+	else if (own->chain >= 0 && !w->chains[own->chain].bytes)
+		wrong = "A chain is not base64url.";
+	else
+		wrong = read_record(req, w, item, own);
 	if (wrong)
-		ch_json_in_fail(from, "records", "%s", wrong);
-	else if (ch_publish_in_check(&own->publish, &err))
-		ch_json_in_fail_err(from, "records", &err);
+		return ch_err_set(err, CH_EINVAL, "bad-record", "%s", wrong);
+	return ch_publish_in_check(&own->publish, err);
 }
 
 static json_t *present(const struct ch_store_handback_item *item)
@@ -190,6 +200,7 @@ static void handback_done(struct ch_req *req)
 void ch_handle_handback(struct ch_req *req)
 {
 	struct handback *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_err err = {0};
 	struct ch_json_in in;
 	json_t *records;
 	size_t n;
@@ -205,9 +216,14 @@ void ch_handle_handback(struct ch_req *req)
 	}
 	read_chains(req, &in, w);
 	for (size_t i = 0; i < n; i++)
-		read_item(req, &in, json_array_get(records, i), w, &w->items[i], &w->list[i]);
+		read_item(&in, json_array_get(records, i), &w->items[i], &w->list[i]);
 	if (!ch_req_body_ok(req, &in))
 		return;
+	for (size_t i = 0; i < n; i++)
+		if (check_item(req, w, &w->items[i], &w->list[i], &err)) {
+			ch_req_fail(req, &err, NULL);
+			return;
+		}
 	w->op.type = CH_OP_HANDBACK;
 	w->op.u.handback = (struct ch_op_handback){.pool = req->who.uri.scope,
 		.keys = req->service->keys,

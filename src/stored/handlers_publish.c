@@ -21,13 +21,13 @@ struct publish {
 
 /* base64url into the arena; NULL with *ret_len 0 when the text is empty or was wrong. */
 static const uint8_t *read_bytes(struct ch_req *req, struct ch_json_in *in, const char *key,
-	size_t max_b, size_t *ret_len)
+	enum ch_json_need need, size_t max_b, size_t *ret_len)
 {
 	CH_AUTO_BUF struct ch_buf bytes;
 	const uint8_t *copy = NULL;
 
 	ch_buf_init(&bytes, max_b);
-	ch_json_in_bytes(in, key, CH_JSON_REQUIRED, &bytes);
+	ch_json_in_bytes(in, key, need, &bytes);
 	*ret_len = bytes.len;
 	if (bytes.len)
 		copy = ch_arena_copy(req->arena, bytes.data, bytes.len);
@@ -36,24 +36,23 @@ static const uint8_t *read_bytes(struct ch_req *req, struct ch_json_in *in, cons
 	return copy;
 }
 
-void ch_publish_in_read(struct ch_req *req, struct ch_json_in *in, struct ch_op_publish *p,
-	struct ch_store_record_bytes *records)
+void ch_publish_in_read(struct ch_req *req, struct ch_json_in *in, enum ch_json_need need,
+	struct ch_op_publish *p, struct ch_store_record_bytes *records)
 {
-	p->leaf = read_bytes(req, in, "leaf", CH_RECORD_LEAF_MAX_B, &p->leaf_len);
-	if (!p->leaf)
-		ch_json_in_fail(in, "leaf", "\"leaf\" must not be empty.");
-	p->chain = read_bytes(req, in, "chain", CH_CHAIN_MAX_B, &p->chain_len);
 	p->records = records;
-	p->n_records = ch_service_records(req, in, "records", CH_JSON_REQUIRED, records);
-	p->renew_at_ms = ch_json_in_time(in, "renew_at", CH_JSON_REQUIRED);
+	p->n_records = ch_service_records(req, in, "records", need, records);
+	p->leaf = read_bytes(req, in, "leaf", need, CH_RECORD_LEAF_MAX_B, &p->leaf_len);
+	if (!p->leaf && (need == CH_JSON_REQUIRED || ch_json_in_has(in, "leaf")))
+		ch_json_in_fail(in, "leaf", "\"leaf\" must not be empty.");
+	p->chain = read_bytes(req, in, "chain", need, CH_CHAIN_MAX_B, &p->chain_len);
+	p->renew_at_ms = ch_json_in_time(in, "renew_at", need);
 	p->renew_from_ms = ch_json_in_time(in, "renew_from", CH_JSON_OPTIONAL);
 	p->ari_id = ch_json_in_str(in, "ari_id", CH_JSON_OPTIONAL, CH_STORE_ARI_ID_MAX);
-	p->serial = ch_json_in_str(in, "serial", CH_JSON_REQUIRED, SERIAL_MAX_B);
-	p->issuer = ch_json_in_str(in, "issuer", CH_JSON_REQUIRED, ISSUER_MAX_B);
-	p->not_before_ms = ch_json_in_time(in, "not_before", CH_JSON_REQUIRED);
-	p->not_after_ms = ch_json_in_time(in, "not_after", CH_JSON_REQUIRED);
-	ch_json_in_hex(
-		in, "spki_sha256", CH_JSON_REQUIRED, p->spki_sha256, sizeof(p->spki_sha256));
+	p->serial = ch_json_in_str(in, "serial", need, SERIAL_MAX_B);
+	p->issuer = ch_json_in_str(in, "issuer", need, ISSUER_MAX_B);
+	p->not_before_ms = ch_json_in_time(in, "not_before", need);
+	p->not_after_ms = ch_json_in_time(in, "not_after", need);
+	ch_json_in_hex(in, "spki_sha256", need, p->spki_sha256, sizeof(p->spki_sha256));
 }
 
 static int check_record(const struct ch_op_publish *p, const uint8_t chain_id[CH_CHAIN_ID_B],
@@ -127,7 +126,7 @@ void ch_handle_order_publish(struct ch_req *req)
 	ch_json_in_init(&in, req->json, "");
 	w->op.u.publish.fence =
 		(uint64_t)ch_json_in_int(&in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
-	ch_publish_in_read(req, &in, &w->op.u.publish, w->records);
+	ch_publish_in_read(req, &in, CH_JSON_REQUIRED, &w->op.u.publish, w->records);
 	w->op.u.publish.next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
 	if (!ch_req_body_ok(req, &in))
 		return;

@@ -6,11 +6,11 @@
 #include "stored/json_in.h"
 #include "stored/request.h"
 
-/* Reads all of a publication but id, fence and next_at.  records: room for
- * CH_STORE_ORDER_NAMES_MAX, which p borrows; the rest is in the request's arena.  Errors are
- * latched in in. */
-void ch_publish_in_read(struct ch_req *req, struct ch_json_in *in, struct ch_op_publish *p,
-	struct ch_store_record_bytes *records);
+/* Reads all of a publication but id, fence and next_at; need: whether there must be one.
+ * records: room for CH_STORE_ORDER_NAMES_MAX, which p borrows; the rest is in the request's
+ * arena.  Errors are latched in in. */
+void ch_publish_in_read(struct ch_req *req, struct ch_json_in *in, enum ch_json_need need,
+	struct ch_op_publish *p, struct ch_store_record_bytes *records);
 /* Whether the records say what the rest says, with p->id their version.  CH_EINVAL
  * "bad-record". */
 CH_MUST int ch_publish_in_check(const struct ch_op_publish *p, struct ch_err *err);

@@ -15,6 +15,8 @@ from api_fixture import Later, b64u, chain_block, record, running_store, time_te
 from bad_names import BAD_NAMES
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from openapi_taken_over import (test_certificates_of_others_are_adopted,  # noqa: F401
+                                test_what_a_restored_store_forgot_is_handed_back)  # noqa: F401
 from openapi import ROLES, SERVER, Judged, changed, objects, places, wrong_values
 from test_api_orders import BEGIN, END, lease, new_order, publication, publish, sealed_order, step
 from test_openapi_document import name_codes, names_that_handlers_ask_for

@@ -135,7 +135,7 @@ static int fake_send(struct ch_http *http, const struct ch_http_req *req,
 		resp->status = 204;
 		return CH_OK;
 	}
-	if (strcmp(path, "/v1/edges/self/records") == 0)
+	if (strcmp(path, "/v1/handback") == 0)
 		return take_handback(s, req, resp);
 	if (!s->has_snapshots && strncmp(path, "/v1/feed/snapshot", 17) == 0) {
 		resp->status = 404;
