@@ -316,7 +316,7 @@ static void names_in_a_backup_run_nothing(void **state)
 	back_up(fx, path, &info);
 	file_in(fx, "target", target);
 	snprintf(sql, sizeof(sql),
-		"CREATE TABLE \"name; COMMIT; ATTACH '%s' AS t; CREATE TABLE t.x (y); BEGIN; "
+		"CREATE TABLE \"name; COMMIT; VACUUM INTO '%s'; BEGIN; "
 		"--\" (k INTEGER PRIMARY KEY); INSERT INTO backup_table VALUES ('x', 0, "
 		"x'00')",
 		target);
