@@ -47,6 +47,7 @@ struct ch_follow {
 	/* Of the generation under construction (follow_handback.c): */
 	bool handed;			  /* what the store has forgotten was handed back */
 	char hand_after[CH_RECORD_KEY_B]; /* up to this name */
+	size_t hand_alone;		  /* so many go each in a request of its own */
 	uint64_t hand_taken;
 	uint64_t hand_soon; /* taken, but the issuer has to sign them again */
 	uint64_t hand_refused;

@@ -24,6 +24,7 @@ struct batch {
 	const uint8_t *chain; /* the last one, in the replica's memory while that is walked */
 	size_t bytes;
 	size_t n;
+	size_t max;
 	char names[BATCH][CH_RECORD_KEY_B];
 	bool full;
 };
@@ -59,7 +60,7 @@ static int add_item(const struct ch_replica_ahead *item, void *arg)
 	struct batch *batch = arg;
 	json_t *json;
 
-	if (batch->n == BATCH || batch->bytes > BATCH_B) {
+	if (batch->n == batch->max || batch->bytes > BATCH_B) {
 		batch->full = true;
 		return CH_EAGAIN;
 	}
@@ -138,10 +139,29 @@ static bool is_not_wanted(int rc, const struct ch_err *err)
 	return rc == CH_ENOTFOUND || strcmp(err->problem, "not-restored") == 0;
 }
 
+/* The store takes offence at one of them, and would at the next attempt: which one shows when
+ * each goes alone.  That one is left out, so that it does not keep all else back. */
+static bool is_set_aside(
+	struct ch_follow *f, const struct batch *batch, int rc, const struct ch_err *err)
+{
+	if (rc != CH_EINVAL && rc != CH_ETOOBIG)
+		return false;
+	if (batch->n > 1) {
+		f->hand_alone = batch->n;
+		return true;
+	}
+	ch_log_warn("%s cannot be handed back: %s", batch->names[0], err->detail);
+	f->hand_refused++;
+	memcpy(f->hand_after, batch->names[0], CH_RECORD_KEY_B);
+	return true;
+}
+
 static int hand_batch(struct ch_follow *f, bool *ret_more, struct ch_err *err)
 {
 	CH_CLEANUP(batch_done)
-	struct batch batch = {.records = json_array(), .chains = json_array()};
+	struct batch batch = {.records = json_array(),
+		.chains = json_array(),
+		.max = f->hand_alone ? 1 : BATCH};
 	json_t *results = NULL;
 	int rc = batch.records && batch.chains ? CH_OK : CH_ENOMEM;
 
@@ -153,7 +173,12 @@ static int hand_batch(struct ch_follow *f, bool *ret_more, struct ch_err *err)
 			err, rc, "replica", "the replica cannot be read: %s", ch_rc_str(rc));
 	if (batch.n == 0)
 		return CH_OK;
+	if (f->hand_alone)
+		f->hand_alone--;
 	rc = send(f, &batch, &results, err);
+	*ret_more = rc && is_set_aside(f, &batch, rc, err);
+	if (*ret_more)
+		return CH_OK;
 	if (rc)
 		return is_not_wanted(rc, err) ? CH_OK : rc;
 	rc = carry(f, &batch, results, err);
@@ -179,6 +204,7 @@ void ch_follow_hand_reset(struct ch_follow *f)
 {
 	f->handed = false;
 	f->hand_after[0] = 0;
+	f->hand_alone = 0;
 	f->hand_taken = f->hand_soon = f->hand_refused = 0;
 	f->hand_until_ms = 0;
 }

@@ -34,12 +34,16 @@ static int copy_pages(struct ch_db *from, struct ch_db *to)
 {
 	sqlite3_backup *backup =
 		sqlite3_backup_init(ch_db_sqlite_of(to), "main", ch_db_sqlite_of(from), "main");
+	int step;
 
 	if (!backup)
 		return CH_EIO;
 	/* In one go: what is written meanwhile would make it begin again. */
-	(void)sqlite3_backup_step(backup, -1);
-	return sqlite3_backup_finish(backup) == SQLITE_OK ? CH_OK : ch_db_rc(to);
+	step = sqlite3_backup_step(backup, -1);
+	/* It says nothing of a step that found the database locked. */
+	if (sqlite3_backup_finish(backup) != SQLITE_OK)
+		return ch_db_rc(to);
+	return step == SQLITE_DONE ? CH_OK : CH_EAGAIN;
 }
 
 static int take_snapshot(struct move *m, struct ch_err *err)

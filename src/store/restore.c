@@ -2,12 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/backup.h"
 #include "store/migrations.h"
 #include "store/postgres_fill.h"
+#include "store/sqlite_lock.h"
 #include "store/sqlite_migrate.h"
 
 /* ---- into a file ---- */
@@ -105,9 +108,39 @@ static int fill_file(struct ch_db *backup, const char *file, const char *partial
 	return rc;
 }
 
+/* SQLite would take another database's log for this one's. */
+static int check_beside(const char *path, struct ch_err *err)
+{
+	static const char *const ends[] = {"-wal", "-shm", "-journal"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(ends); i++) {
+		char beside[CH_BACKUP_PATH_B + 16];
+		struct stat st;
+
+		snprintf(beside, sizeof(beside), "%s%s", path, ends[i]);
+		if (lstat(beside, &st) == 0)
+			return ch_err_set(err, CH_ECONFLICT, "database-not-empty",
+				"%.300s is left of another database: move it to where that "
+				"is",
+				beside);
+	}
+	return CH_OK;
+}
+
+/* A store that runs on still has the old database, wherever that was moved to.  Without the
+ * lock's file nobody does; made by root, it would keep the store out. */
+static int lock_path(const char *path, int *ret_fd, struct ch_err *err)
+{
+	char lock[CH_BACKUP_PATH_B + 16];
+
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	return access(lock, F_OK) < 0 ? CH_OK : ch_sqlite_lock(path, ret_fd, err);
+}
+
 static int restore_sqlite(struct ch_db *backup, const char *file, const char *path,
 	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
 {
+	CH_AUTO_CLOSE int lock_fd = -1;
 	char partial[CH_BACKUP_PATH_B];
 	int rc = ch_partial_path(path, partial, err);
 
@@ -118,6 +151,11 @@ static int restore_sqlite(struct ch_db *backup, const char *file, const char *pa
 					 "its -wal and -shm",
 					 path)
 			       : rc;
+	rc = check_beside(path, err);
+	if (!rc)
+		rc = lock_path(path, &lock_fd, err);
+	if (rc)
+		return rc;
 	rc = fill_file(backup, file, partial, info, how, err);
 	if (!rc)
 		rc = ch_partial_own(partial, err);

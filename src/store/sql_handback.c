@@ -32,6 +32,34 @@ static int is_known_as_another(
 	return rc < 0 ? rc : CH_OK;
 }
 
+static int is_order_of_another(
+	struct ch_work *w, const char *name, uint64_t version, bool *ret_another)
+{
+	int64_t one;
+	int rc = ch_db_get_i64(w->db, &one,
+		"SELECT 1 FROM orders o WHERE o.id = ?1 AND NOT EXISTS (SELECT 1 FROM "
+		"order_name n WHERE n.order_id = ?1 AND n.name = ?2) LIMIT 1",
+		"it", version, name);
+
+	*ret_another = rc == CH_OK;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+/* Of a name that nobody has: an edge that was away when it was removed does not know. */
+static int is_removed_since(struct ch_work *w, const char *pool, const char *name,
+	uint64_t version, bool *ret_removed)
+{
+	int64_t one;
+	int rc = ch_db_get_i64(w->db, &one,
+		"SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 AND version > ?3 "
+		"UNION ALL SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 AND version > ?3 "
+		"LIMIT 1",
+		"tti", name, pool, version);
+
+	*ret_removed = rc == CH_OK;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 static int settle(struct ch_work *w, const char *name)
 {
 	int rc = ch_db_run(w->db,
@@ -70,10 +98,14 @@ static int register_again(
 		.www = CH_TRI_NO,
 		.ask_proof = true};
 	struct ch_order_names names;
+	bool removed = false;
 	bool refused = false;
-	int rc = ch_work_check_claim(
-		w, &put, item->tenant ? item->tenant : CH_STORE_LABEL_DEFAULT, &refused);
+	int rc = is_removed_since(w, op->pool, item->name, item->publish->id, &removed);
 
+	if (rc || removed)
+		return rc;
+	rc = ch_work_check_claim(
+		w, &put, item->tenant ? item->tenant : CH_STORE_LABEL_DEFAULT, &refused);
 	if (rc)
 		return rc;
 	if (refused) {
@@ -90,6 +122,20 @@ static int register_again(
 	return rc;
 }
 
+/* Another edge has handed it back already, and the issuer is to sign it. */
+static int is_put_back(struct ch_work *w, uint64_t order_id, uint64_t version, bool *ret_is)
+{
+	struct ch_order_row order;
+	int rc;
+
+	*ret_is = false;
+	if (!order_id)
+		return CH_OK;
+	rc = ch_order_row_load(w->db, order_id, &order);
+	*ret_is = !rc && order.rollback == version;
+	return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
+}
+
 /* An order of before the backup has been overtaken: it ends here, whatever became of it at the
  * CA.  What brought this very certificate has done so. */
 static int take(struct ch_work *w, struct ch_store_handback_item *item,
@@ -98,8 +144,14 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	struct ch_order_names names;
 	struct ch_name_row row;
 	char mate[CH_NAME_MAX + 1];
-	int rc = ch_work_detach(w, item->name, before->order_id);
+	bool is_soon = false;
+	int rc = is_put_back(w, before->order_id, item->publish->id, &is_soon);
 
+	if (is_soon)
+		item->result = CH_HANDBACK_SOON;
+	if (rc || is_soon)
+		return rc;
+	rc = ch_work_detach(w, item->name, before->order_id);
 	if (!rc)
 		rc = ch_name_row_load(w->db, item->name, &row);
 	if (rc)
@@ -126,6 +178,8 @@ static int take_item(
 
 	item->code = NULL;
 	item->result = CH_HANDBACK_OLD;
+	if (!rc && !another)
+		rc = is_order_of_another(w, item->name, item->publish->id, &another);
 	if (!rc)
 		rc = ch_name_row_load(w->db, item->name, &row);
 	if (rc && rc != CH_ENOTFOUND)

@@ -390,8 +390,9 @@ static int keep_record(struct ch_work *w, const struct publication *pub, size_t 
 
 	if (!rc)
 		rc = ch_db_run(w->db,
-			"INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)", "tib",
-			name, pub->in->id, record->bytes, record->len);
+			"INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?) "
+			"ON CONFLICT (name, version) DO UPDATE SET record = excluded.record",
+			"tib", name, pub->in->id, record->bytes, record->len);
 	return rc ? rc
 		  : ch_work_trim_certs(w, name,
 			    (const uint64_t[]){pub->in->id, row.cert, row.second_cert,

@@ -8,14 +8,26 @@
 
 #define SQL_MAX_B 8192
 #define PAGE 2000
+#define NAME_MAX_B 60
 
 CH_DEFINE_CLEANUP(struct ch_row_digest *, ch_row_digest_free)
 
 /* ---- shapes ---- */
 
+/* Names become a part of SQL, and a backup comes from anywhere: ours are plain words. */
+static bool is_plain(const char *name)
+{
+	size_t len = name ? strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") : 0;
+
+	return len > 0 && len <= NAME_MAX_B && !name[len];
+}
+
 static char letter_of(const char *type)
 {
-	return strcmp(type, "INTEGER") == 0 ? 'i' : strcmp(type, "TEXT") == 0 ? 't' : 'b';
+	return !type			      ? 'b'
+	       : strcmp(type, "INTEGER") == 0 ? 'i'
+	       : strcmp(type, "TEXT") == 0    ? 't'
+					      : 'b';
 }
 
 static int load_cols(struct ch_db *db, struct ch_arena *arena, struct ch_table *t)
@@ -33,6 +45,10 @@ static int load_cols(struct ch_db *db, struct ch_arena *arena, struct ch_table *
 		if (t->n_cols == CH_TABLE_COLS_MAX || pk > CH_TABLE_KEYS_MAX)
 			return CH_EUNSUPPORTED;
 		t->cols[t->n_cols] = ch_db_text(arena, stmt, 0, &rc);
+		if (!rc && !is_plain(t->cols[t->n_cols]))
+			rc = CH_ECORRUPT;
+		if (rc)
+			return rc;
 		t->types[t->n_cols] = letter_of(ch_db_col_text(stmt, 1));
 		if (pk > 0) {
 			t->keys[pk - 1] = t->n_cols;
@@ -130,7 +146,12 @@ int ch_tables_load(struct ch_db *sqlite, struct ch_arena *arena, struct ch_table
 		while ((step = ch_db_step(sqlite, stmt)) == 1) {
 			if (tables->n == CH_TABLES_MAX)
 				return CH_EUNSUPPORTED;
-			tables->list[tables->n++].name = ch_db_text(arena, stmt, 0, &rc);
+			tables->list[tables->n].name = ch_db_text(arena, stmt, 0, &rc);
+			if (!rc && !is_plain(tables->list[tables->n].name))
+				rc = CH_ECORRUPT;
+			if (rc)
+				return rc;
+			tables->n++;
 		}
 		if (rc || step)
 			return rc ? rc : step;

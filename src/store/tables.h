@@ -33,7 +33,8 @@ struct ch_tables {
 	size_t n;
 };
 
-/* Of an open SQLite database; all text is in the arena.  Without the tables of ticket keys,
+/* Of an open SQLite database; all text is in the arena.  CH_ECORRUPT: a table or a column has
+ * a name that none of ours has.  Without the tables of ticket keys,
  * which are not to outlive their day anywhere. */
 CH_MUST int ch_tables_load(
 	struct ch_db *sqlite, struct ch_arena *arena, struct ch_tables *ret_tables);

@@ -100,8 +100,8 @@ static const char *describe(struct ch_req *req, struct handback *w,
 	p->leaf_len = record->leaf_len;
 	p->records = &own->record;
 	p->n_records = 1;
-	p->not_before_ms = record->not_before_s * CH_SECOND_MS;
-	p->not_after_ms = record->not_after_s * CH_SECOND_MS;
+	p->not_before_ms = info->not_before_s * CH_SECOND_MS;
+	p->not_after_ms = info->not_after_s * CH_SECOND_MS;
 	p->serial = ch_arena_copy(req->arena, info->serial, strlen(info->serial));
 	p->issuer = ch_arena_copy(req->arena, info->issuer, strlen(info->issuer));
 	memcpy(p->spki_sha256, info->spki_sha256, sizeof(p->spki_sha256));

@@ -28,23 +28,28 @@ static int take_handback(
 {
 	json_t *body = json_loadb((const char *)req->body, req->body_len, 0, NULL);
 	size_t n = json_array_size(json_object_get(body, "records"));
+	bool is_bad = s->bad_handbacks > 0;
 	json_t *results = json_array();
-	const char *type = s->handback ? "content-type: application/json"
-				       : "content-type: application/problem+json";
+	bool good = s->handback && !is_bad;
+	const char *type = good ? "content-type: application/json"
+				: "content-type: application/problem+json";
 	char *text;
 
 	snprintf(s->last_handback, sizeof(s->last_handback), "%.*s", (int)req->body_len,
 		(const char *)req->body);
-	for (size_t i = 0; i < n && s->handback; i++)
+	for (size_t i = 0; i < n && good; i++)
 		json_array_append_new(
 			results, json_pack("{s:s, s:n}", "result", s->handback, "code"));
-	s->handed_back += s->handback ? (unsigned)n : 0;
-	resp->status = s->handback ? 200 : 409;
-	if (s->handback) {
+	s->bad_handbacks -= is_bad;
+	s->handed_back += good ? (unsigned)n : 0;
+	resp->status = good ? 200 : is_bad ? 400 : 409;
+	if (good) {
 		json_t *answer = json_pack("{s:O}", "results", results);
 
 		text = json_dumps(answer, 0);
 		json_decref(answer);
+	} else if (is_bad) {
+		text = strdup("{\"code\":\"validation\",\"detail\":\"A record.\"}");
 	} else {
 		text = strdup("{\"code\":\"not-restored\",\"detail\":\"It was not.\"}");
 	}

@@ -45,8 +45,9 @@ struct fake_store {
 	void (*asked)(struct fake_store *s); /* after each answer of that kind; may be NULL */
 	unsigned polls;
 	char last_path[512];
-	const char *handback; /* of each record that is handed back; NULL: not restored */
-	unsigned handed_back; /* records */
+	const char *handback;	/* of each record that is handed back; NULL: not restored */
+	unsigned bad_handbacks; /* so many requests with them are answered 400 first */
+	unsigned handed_back;	/* records */
 	char last_handback[16384];
 	unsigned acks;
 	char last_ack[4096];

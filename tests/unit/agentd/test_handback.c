@@ -92,6 +92,21 @@ static void a_store_that_was_not_restored_wants_nothing(void **state)
 	assert_int_equal(world_version_of(w, "n00.example.com"), 3);
 }
 
+/* Of the two that go alone then, the first is what the store takes offence at. */
+static void what_the_store_cannot_read_keeps_nothing_else_back(void **state)
+{
+	struct world *w = *state;
+
+	w->store.handback = "taken";
+	w->store.bad_handbacks = 2;
+	go_back_in_time(w);
+	world_steps(w, 6);
+	assert_false(ch_replica_writer_is_rebuilding(w->follow.writer));
+	assert_int_equal(w->store.handed_back, 1);
+	assert_int_equal(world_version_of(w, "n00.example.com"), 3);
+	assert_int_equal(world_version_of(w, "n09.example.com"), 5);
+}
+
 /* More than a request holds. */
 static void many_go_in_parts(void **state)
 {
@@ -119,6 +134,7 @@ int main(void)
 		T(what_has_to_be_signed_again_is_waited_for),
 		T(but_not_for_ever),
 		T(a_store_that_was_not_restored_wants_nothing),
+		T(what_the_store_cannot_read_keeps_nothing_else_back),
 		T(many_go_in_parts),
 	};
 

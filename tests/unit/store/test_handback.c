@@ -177,6 +177,71 @@ static void a_name_that_was_put_again_gets_it_signed_anew(void **state)
 	assert_true(order->id > CH_RESTORE_IDS);
 }
 
+/* Every edge of the pool says the same, before and after the issuer has signed. */
+static void others_may_hand_back_what_is_being_signed_anew(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+
+	lose_and_restore(fx);
+	assert_ok(fx_put(fx, "a.example", CH_TRI_NO, "acme", NULL, NULL));
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_SOON);
+	order = fx_lease_one(fx);
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_SOON);
+	fx_lease_none(fx);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)LOST_ID)));
+	assert_int_equal(live_version(fx, "a.example"), order->id);
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_OLD);
+}
+
+/* By whoever saw it with one edge, before another one came back. */
+static void what_was_removed_since_stays_removed(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain domain;
+
+	lose_and_restore(fx);
+	assert_result(fx, "gone.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "gone.example"));
+	assert_result(fx, "gone.example", LOST_ID, CH_HANDBACK_OLD);
+	assert_int_equal(ch_store_get_domain(fx->store, "gone.example", fx->arena, &domain),
+		CH_ENOTFOUND);
+}
+
+/* The backup knows that it was removed; an edge that was away then does not. */
+static void what_was_removed_before_stays_removed(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain domain;
+	uint64_t version;
+
+	fx_add(fx, "gone.example");
+	fx_issue(fx, fx_lease_one(fx));
+	version = live_version(fx, "gone.example");
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "gone.example"));
+	lose_and_restore(fx);
+	assert_result(fx, "gone.example", version, CH_HANDBACK_OLD);
+	assert_int_equal(ch_store_get_domain(fx->store, "gone.example", fx->arena, &domain),
+		CH_ENOTFOUND);
+}
+
+/* An order of another name has the number: what it brings would have no place. */
+static void a_number_that_an_open_order_has_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	uint64_t id;
+
+	fx_add(fx, "a.example");
+	id = fx_lease_one(fx)->id;
+	lose_and_restore(fx);
+	assert_no(fx, "evil.example", id, "default", "bad-record");
+	test_now_ms += CH_RESTORE_GRACE_MS;
+	order = fx_lease_one(fx);
+	fx_issue(fx, order);
+	assert_int_equal(live_version(fx, "a.example"), id);
+}
+
 static void a_pair_shares_its_certificate(void **state)
 {
 	struct fixture *fx = *state;
@@ -222,6 +287,10 @@ int main(void)
 		T(a_name_that_another_tenant_held_takes_proof),
 		T(an_order_of_before_is_overtaken),
 		T(a_name_that_was_put_again_gets_it_signed_anew),
+		T(others_may_hand_back_what_is_being_signed_anew),
+		T(what_was_removed_since_stays_removed),
+		T(what_was_removed_before_stays_removed),
+		T(a_number_that_an_open_order_has_is_refused),
 		T(a_pair_shares_its_certificate),
 		T(what_cannot_be_is_refused),
 	};

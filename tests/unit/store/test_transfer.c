@@ -1,6 +1,7 @@
 /* Backups: what is in them, what is refused, and what a restore makes of them. */
 #include "fixture.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -292,6 +293,96 @@ static void a_backup_is_no_database(void **state)
 		fx, ch_store_open(&options, &store, &fx->err), CH_EUNSUPPORTED, "bad-database");
 }
 
+static void alter_backup(const char *path, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Names of tables and columns become a part of SQL. */
+static void names_in_a_backup_run_nothing(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+	char other[FX_URL_B];
+	char target[FX_URL_B];
+	char sql[4 * FX_URL_B];
+
+	fx_add(fx, "a.example");
+	back_up(fx, path, &info);
+	file_in(fx, "target", target);
+	snprintf(sql, sizeof(sql),
+		"CREATE TABLE \"name; COMMIT; VACUUM INTO '%s'; BEGIN; "
+		"--\" (k INTEGER PRIMARY KEY); INSERT INTO backup_table VALUES ('x', 0, "
+		"x'00')",
+		target);
+	alter_backup(path, sql);
+	fx_other_database(fx, other);
+	assert_refused(fx, ch_backup_restore(path, other, NULL, &info, &fx->err), CH_ECORRUPT,
+		"bad-backup");
+	assert_int_equal(access(target, F_OK), -1);
+	assert_refused(
+		fx, ch_backup_check(path, NULL, &info, &fx->err), CH_ECORRUPT, "bad-backup");
+}
+
+/* SQLite would apply another database's log to what was restored. */
+static void what_an_old_database_left_is_not_applied(void **state)
+{
+	static const char *const ends[] = {"-wal", "-shm", "-journal"};
+	struct fixture *fx = *state;
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+	char database[FX_URL_B];
+
+	fx_add(fx, "a.example");
+	back_up(fx, path, &info);
+	snprintf(database, sizeof(database), "sqlite:%s/new.db", fx->dir);
+	for (size_t i = 0; i < CH_ARRAY_LEN(ends); i++) {
+		char left[FX_URL_B + 16];
+		FILE *f;
+
+		snprintf(left, sizeof(left), "%s%s", database + strlen("sqlite:"), ends[i]);
+		f = fopen(left, "w");
+		assert_non_null(f);
+		assert_int_equal(fclose(f), 0);
+		assert_refused(fx, ch_backup_restore(path, database, NULL, &info, &fx->err),
+			CH_ECONFLICT, "database-not-empty");
+		assert_int_equal(access(database + strlen("sqlite:"), F_OK), -1);
+		assert_int_equal(unlink(left), 0);
+	}
+	assert_ok(ch_backup_restore(path, database, NULL, &info, &fx->err));
+}
+
+/* That its database was moved away does not stop a store. */
+static void a_running_stores_place_is_not_taken(void **state)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	struct fixture *fx = *state;
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+
+	if (fx_is_postgres())
+		return;
+	back_up(fx, path, &info);
+	for (size_t i = 0; i < CH_ARRAY_LEN(ends); i++) {
+		char from[FX_URL_B + 16];
+		char to[FX_URL_B + 16];
+
+		snprintf(from, sizeof(from), "%s%s", fx->database + strlen("sqlite:"), ends[i]);
+		snprintf(to, sizeof(to), "%s/away%s", fx->dir, ends[i]);
+		assert_int_equal(rename(from, to), 0);
+	}
+	assert_refused(fx, ch_backup_restore(path, fx->database, NULL, &info, &fx->err),
+		CH_ECONFLICT, "database-in-use");
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	assert_ok(ch_backup_restore(path, fx->database, NULL, &info, &fx->err));
+}
+
 static int stop(const char *doing, uint64_t rows, uint64_t all_rows, void *arg)
 {
 	return CH_ECANCELED;
@@ -325,6 +416,9 @@ int main(void)
 		T(damage_is_found),
 		T(other_files_are_no_backups),
 		T(a_backup_is_no_database),
+		T(names_in_a_backup_run_nothing),
+		T(what_an_old_database_left_is_not_applied),
+		T(a_running_stores_place_is_not_taken),
 		T(a_stopped_backup_leaves_nothing),
 	};
 
