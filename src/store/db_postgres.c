@@ -554,7 +554,6 @@ static const char *pg_text_of_error(struct ch_db *base)
 	return pg_of(base)->error;
 }
 
-/* No Sync is outstanding: a script is a run of its own. */
 /* The server leaves its implicit transaction, and tells of notifications, only at a Sync. */
 static int sync_pipeline(struct pg_db *db)
 {

@@ -342,10 +342,14 @@ static int follow(struct move *m, struct ch_side *to, struct ch_err *err)
 		rc = ch_postgres_commit(to, err);
 	if (rc)
 		return rc;
-	return ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
+	/* Before anything that takes time: who is killed here leaves two databases that stores
+	 * may open. */
+	rc = ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
 		"all is in PostgreSQL, but the SQLite database cannot be marked as moved: see "
 		"that no store is started on it",
 		err);
+	ch_postgres_analyze(to);
+	return rc;
 }
 
 /* ---- the stop ---- */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/migrations.h"
 #include "store/postgres_migrate.h"
@@ -115,8 +116,15 @@ int ch_postgres_commit(struct ch_side *side, struct ch_err *err)
 {
 	int rc = ch_db_script(side->db,
 		"UPDATE meta SET timeline = "
-		"pg_catalog.substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8); COMMIT;"
-		"ANALYZE");
+		"pg_catalog.substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8); COMMIT");
 
 	return ch_side_err(rc, NULL, side->db, "the PostgreSQL database", err);
+}
+
+/* The server would come to it by itself, later. */
+void ch_postgres_analyze(struct ch_side *side)
+{
+	if (ch_db_script(side->db, "ANALYZE"))
+		ch_log_warn("PostgreSQL's statistics are not there yet: %s",
+			ch_db_text_of_error(side->db));
 }

@@ -12,5 +12,7 @@ CH_MUST int ch_postgres_fill(struct ch_side *to, struct ch_side *from,
 	const struct ch_transfer *how, uint64_t *ret_rows, struct ch_err *err);
 /* The epoch stays, and is of this server. */
 CH_MUST int ch_postgres_commit(struct ch_side *side, struct ch_err *err);
+/* Behind it. */
+void ch_postgres_analyze(struct ch_side *side);
 
 #endif

@@ -191,6 +191,8 @@ static int restore_postgres(struct ch_db *backup, const char *file, const char *
 		rc = ch_postgres_fill(&to, &from, how, &rows, err);
 	if (!rc)
 		rc = ch_postgres_commit(&to, err);
+	if (!rc)
+		ch_postgres_analyze(&to);
 	ch_partial_drop(partial);
 	return rc;
 }

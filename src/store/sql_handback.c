@@ -3,6 +3,7 @@
 
 #include "crypto/keys.h"
 #include "store/sql_work.h"
+#include "store/transfer.h"
 
 #define SETTLED "Handed back by an edge after a restore; served by the edges."
 
@@ -136,10 +137,21 @@ static int is_put_back(struct ch_work *w, uint64_t order_id, uint64_t version, b
 	return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 }
 
+/* The order that is over was for the mate too, whose own record is to come yet: nothing begins
+ * for it before the grace is over. */
+static int keep_mate_waiting(struct ch_work *w, const char *mate, int64_t grace_end)
+{
+	return mate[0] ? ch_db_run(w->db,
+				 "UPDATE name SET next_at = ?1 WHERE name = ?2 AND order_id IS "
+				 "NULL AND next_at < ?1",
+				 "it", grace_end, mate)
+		       : CH_OK;
+}
+
 /* An order of before the backup has been overtaken: it ends here, whatever became of it at the
  * CA.  What brought this very certificate has done so. */
 static int take(struct ch_work *w, struct ch_store_handback_item *item,
-	const struct ch_name_row *before)
+	const struct ch_name_row *before, int64_t grace_end)
 {
 	struct ch_order_names names;
 	struct ch_name_row row;
@@ -157,6 +169,9 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	if (rc)
 		return rc;
 	ch_name_row_mate(&row, mate);
+	rc = keep_mate_waiting(w, mate, grace_end);
+	if (rc)
+		return rc;
 	list_names(&names, item->name, mate);
 	if (row.version < item->publish->id) {
 		item->result = CH_HANDBACK_TAKEN;
@@ -169,8 +184,8 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	return rc ? rc : ch_work_put_back(w, &row, NULL, item->publish->id, "handed-back");
 }
 
-static int take_item(
-	struct ch_work *w, const struct ch_op_handback *op, struct ch_store_handback_item *item)
+static int take_item(struct ch_work *w, const struct ch_op_handback *op,
+	struct ch_store_handback_item *item, int64_t grace_end)
 {
 	struct ch_name_row row;
 	bool another = false;
@@ -200,7 +215,7 @@ static int take_item(
 		refuse(item, "pool");
 	else if (row.state == CH_NAME_PAUSED)
 		refuse(item, "domain-paused");
-	return item->code ? CH_OK : take(w, item, &row);
+	return item->code ? CH_OK : take(w, item, &row, grace_end);
 }
 
 int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
@@ -218,7 +233,8 @@ int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d records at a time", CH_STORE_HANDBACK_MAX);
 	for (size_t i = 0; i < op->n_items; i++) {
-		rc = take_item(w, op, &op->items[i]);
+		rc = take_item(w, op, &op->items[i],
+			until - CH_RESTORE_WINDOW_MS + CH_RESTORE_GRACE_MS);
 		if (rc)
 			return rc;
 	}

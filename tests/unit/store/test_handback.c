@@ -1,6 +1,8 @@
 /* What edges hand back after a restore. */
 #include "fixture.h"
 
+#include "store/db_postgres.h"
+#include "store/db_sqlite.h"
 #include "store/transfer.h"
 
 /* Between what the backup knew and what the restored store gives out. */
@@ -277,6 +279,90 @@ static void what_cannot_be_is_refused(void **state)
 	assert_string_equal(item.code, "expired");
 }
 
+static void assert_none(struct ch_db *db, const char *sql)
+{
+	int64_t n;
+
+	assert_ok(ch_db_get_i64(db, &n, sql, ""));
+	if (n)
+		fail_msg("%jd of: %s", (intmax_t)n, sql);
+}
+
+/* What triggers count beside the rows is what the rows say. */
+static void assert_counts(struct fixture *fx, const char *database)
+{
+	struct ch_db *db;
+
+	if (fx_is_postgres())
+		assert_ok(ch_db_postgres_open(database, "SET jit = off", &db, &fx->err));
+	else
+		assert_ok(ch_db_sqlite_open(
+			database + strlen("sqlite:"), SQLITE_OPEN_READONLY, &db, &fx->err));
+	assert_none(db,
+		"SELECT count(*) FROM cert c WHERE live <> (SELECT count(*) FROM name n "
+		"WHERE state NOT IN ('paused', 'moved') AND c.version IN (n.cert, "
+		"CASE WHEN n.keys LIKE '%+rsa' THEN n.second_cert END, n.standby_cert))");
+	assert_none(db, "SELECT count(*) FROM renewal_slot s WHERE n <> (SELECT count(*) FROM "
+			"cert WHERE live > 0 AND renew_at / 3600000 = s.slot)");
+	assert_none(db,
+		"SELECT count(*) FROM cert WHERE live > 0 AND renew_at / 3600000 NOT IN "
+		"(SELECT slot FROM renewal_slot)");
+	assert_none(db, "SELECT count(*) FROM counter c WHERE key IN ('pending', 'validating', "
+			"'issuing', 'active', 'paused', 'failing', 'moved') AND n <> (SELECT "
+			"count(*) FROM name WHERE state = c.key)");
+	assert_none(db, "SELECT n - (SELECT count(*) FROM orders WHERE ended_at IS NULL) FROM "
+			"counter WHERE key = 'orders-open'");
+	assert_none(db, "SELECT n - (SELECT count(*) FROM waiting) FROM counter WHERE key = "
+			"'waiting'");
+	assert_none(db, "SELECT count(*) FROM name WHERE cert IS NOT NULL AND NOT EXISTS "
+			"(SELECT 1 FROM cert_name c WHERE c.name = name.name AND c.version = "
+			"name.cert)");
+	ch_db_close(db);
+}
+
+static void what_is_counted_stays_right(void **state)
+{
+	struct fixture *fx = *state;
+	char other[FX_URL_B];
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+	struct ch_store_order *order;
+
+	fx_add(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	fx_add_pair(fx, "pair.example");
+	fx_issue(fx, fx_lease_one(fx));
+	fx_add_pair(fx, "open.example");
+	fx_lease_one(fx);
+	fx_add(fx, "waiting.example");
+	fx_add(fx, "paused.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "paused.example"));
+	snprintf(path, sizeof(path), "%s/backup", fx->dir);
+	assert_ok(ch_backup_write(fx->database, path, NULL, &info, &fx->err));
+	fx_other_database(fx, other);
+	assert_ok(ch_backup_restore(path, other, NULL, &info, &fx->err));
+	go_on_with(fx, other);
+	assert_counts(fx, other);
+	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_TAKEN);
+	assert_result(fx, "pair.example", LOST_ID + 1, CH_HANDBACK_TAKEN);
+	assert_result(fx, "open.example", LOST_ID + 2, CH_HANDBACK_TAKEN);
+	assert_result(fx, "waiting.example", LOST_ID + 3, CH_HANDBACK_TAKEN);
+	assert_result(fx, "new.example", LOST_ID + 4, CH_HANDBACK_TAKEN);
+	assert_counts(fx, other);
+	assert_result(fx, "www.pair.example", LOST_ID + 1, CH_HANDBACK_TAKEN);
+	/* Its mate has a record of its own: it waits for that, as all do. */
+	fx_lease_none(fx);
+	assert_counts(fx, other);
+	assert_ok(fx_put(fx, "again.example", CH_TRI_NO, "acme", NULL, NULL));
+	assert_result(fx, "again.example", LOST_ID + 5, CH_HANDBACK_SOON);
+	order = fx_lease_one(fx);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)(LOST_ID + 5))));
+	assert_counts(fx, other);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "pair.example"));
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "new.example"));
+	assert_counts(fx, other);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -293,6 +379,7 @@ int main(void)
 		T(a_number_that_an_open_order_has_is_refused),
 		T(a_pair_shares_its_certificate),
 		T(what_cannot_be_is_refused),
+		T(what_is_counted_stays_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
