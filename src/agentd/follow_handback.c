@@ -136,7 +136,8 @@ static int carry(struct ch_follow *f, const struct batch *batch, const json_t *r
 /* The store does not want any, or does not know what is meant. */
 static bool is_not_wanted(int rc, const struct ch_err *err)
 {
-	return rc == CH_ENOTFOUND || strcmp(err->problem, "not-restored") == 0;
+	return rc == CH_ENOTFOUND || strcmp(err->problem, "not-restored") == 0 ||
+	       strcmp(err->problem, "no-signers") == 0;
 }
 
 /* The store takes offence at one of them, and would at the next attempt: which one shows when

@@ -175,7 +175,12 @@ static int make_signer(struct ch_init *init, struct ch_err *err)
 		"# Whose records this edge believes: the public half of "
 		"issuer/signing.key.\n%s\n",
 		init->signer);
-	return write_text(init, "edge/signers", text, 0644, err);
+	rc = write_text(init, "edge/signers", text, 0644, err);
+	snprintf(text, sizeof(text),
+		"# Whose records edges may hand back after a restore: the public half of "
+		"issuer/signing.key.\n%s\n",
+		init->signer);
+	return rc ? rc : write_text(init, "store/signers", text, 0644, err);
 }
 
 static int make_account(struct ch_init *init, struct ch_err *err)

@@ -43,6 +43,9 @@ static const struct key keys[] = {
 	{"store", "revoked", "pki/revoked",
 		"revoked identities, see `certherd identity revoke`; read again when it "
 		"changes"},
+	{"store", "signers", "store/signers",
+		"public signing keys: after a restore only what they have signed is taken "
+		"back"},
 	{"store", "keys", "ecdsa",
 		"certificates of new names that say nothing: ecdsa, p384 or rsa; ecdsa+rsa or "
 		"p384+rsa for two"},

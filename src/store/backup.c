@@ -69,7 +69,7 @@ static int copy_all(const struct ch_side *from, struct ch_db *to, struct ch_aren
 	return ch_side_err(rc, from->db, to, "the rows cannot be copied", err);
 }
 
-static int write_file(const struct ch_side *from, const char *partial,
+static int write_file(const struct ch_side *from, struct ch_partial *partial,
 	const struct ch_transfer *how, struct ch_err *err)
 {
 	CH_AUTO_ARENA struct ch_arena *arena = NULL;
@@ -78,13 +78,13 @@ static int write_file(const struct ch_side *from, const char *partial,
 
 	if (rc)
 		return ch_err_set(err, rc, "internal", "out of memory");
-	rc = ch_file_db_new(partial, from->schema, &to, err);
+	rc = ch_partial_begin(partial, from->schema, &to, err);
 	if (!rc)
-		rc = ch_side_err(ch_db_script(to, "BEGIN"), NULL, to, partial, err);
+		rc = ch_side_err(ch_db_script(to, "BEGIN"), NULL, to, partial->path, err);
 	if (!rc)
 		rc = copy_all(from, to, arena, how, err);
 	if (!rc)
-		rc = ch_side_err(ch_db_script(to, "COMMIT"), NULL, to, partial, err);
+		rc = ch_side_err(ch_db_script(to, "COMMIT"), NULL, to, partial->path, err);
 	return rc;
 }
 
@@ -92,23 +92,20 @@ int ch_backup_write(const char *database, const char *file, const struct ch_tran
 	struct ch_backup_info *ret_info, struct ch_err *err)
 {
 	CH_CLEANUP(ch_side_done) struct ch_side from = {.db = NULL};
-	char partial[CH_BACKUP_PATH_B];
-	int rc = ch_partial_path(file, partial, err);
+	CH_AUTO_PARTIAL struct ch_partial partial = {.fd = -1};
+	int rc = ch_partial_absent(file, err);
 
+	if (!rc)
+		rc = ch_partial_init(&partial, file, ".partial", err);
 	if (!rc)
 		rc = ch_side_open(&from, database, err);
 	if (!rc)
 		rc = ch_side_begin_read(&from, err);
-	if (rc)
-		return rc;
-	rc = write_file(&from, partial, how, err);
 	if (!rc)
-		rc = ch_partial_finish(partial, file, err);
-	if (rc) {
-		ch_partial_drop(partial);
-		return rc;
-	}
-	return ch_backup_info_read(file, ret_info, err);
+		rc = write_file(&from, &partial, how, err);
+	if (!rc)
+		rc = ch_partial_finish(&partial, file, err);
+	return rc ? rc : ch_backup_info_read(file, ret_info, err);
 }
 
 /* ---- reading ---- */

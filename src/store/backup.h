@@ -31,18 +31,28 @@ int ch_side_err(
 /* CH_EUNSUPPORTED "schema-newer". */
 CH_MUST int ch_transfer_schema(int64_t schema, const char *what, struct ch_err *err);
 
-/* A new private SQLite file with this schema, in which nothing survives a crash: it is whole
- * when ch_partial_finish has put it where it belongs. */
-CH_MUST int ch_file_db_new(
-	const char *path, int64_t schema, struct ch_db **ret_db, struct ch_err *err);
-/* FILE.partial; CH_EEXIST when FILE is there. */
-CH_MUST int ch_partial_path(
-	const char *file, char ret_path[CH_BACKUP_PATH_B], struct ch_err *err);
+/* A private SQLite file in which nothing survives a crash, until ch_partial_finish has put it
+ * where it belongs.  One run at a time has it. */
+struct ch_partial {
+	char path[CH_BACKUP_PATH_B];
+	int fd; /* owned, locked; -1: not begun, or finished */
+};
+/* FILE and an end. */
+CH_MUST int ch_partial_init(
+	struct ch_partial *partial, const char *file, const char *end, struct ch_err *err);
+/* With this schema.  CH_ECONFLICT "file-in-use". */
+CH_MUST int ch_partial_begin(
+	struct ch_partial *partial, int64_t schema, struct ch_db **ret_db, struct ch_err *err);
 /* Made by root, it gets the owner of its folder: a store that runs under a user of its own is
  * to open it. */
-CH_MUST int ch_partial_own(const char *partial, struct ch_err *err);
-CH_MUST int ch_partial_finish(const char *partial, const char *file, struct ch_err *err);
-void ch_partial_drop(const char *partial);
+CH_MUST int ch_partial_own(const struct ch_partial *partial, struct ch_err *err);
+/* Its database is closed. */
+CH_MUST int ch_partial_finish(struct ch_partial *partial, const char *file, struct ch_err *err);
+/* Removes what was begun and not finished. */
+void ch_partial_done(struct ch_partial *partial);
+#define CH_AUTO_PARTIAL CH_CLEANUP(ch_partial_done)
+/* CH_EEXIST "file-exists". */
+CH_MUST int ch_partial_absent(const char *file, struct ch_err *err);
 
 /* ---- backup.c ---- */
 CH_MUST int ch_backup_open(const char *file, struct ch_db **ret_db, struct ch_err *err);

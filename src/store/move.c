@@ -24,7 +24,7 @@ struct move {
 	const char *path;
 	const struct ch_transfer *how;
 	struct ch_move_info info;
-	char snapshot[CH_BACKUP_PATH_B];
+	struct ch_partial snapshot;
 	int lock_fd;
 };
 
@@ -54,10 +54,9 @@ static int take_snapshot(struct move *m, struct ch_err *err)
 	int rc;
 
 	snprintf(source, sizeof(source), "sqlite:%s", m->path);
-	if ((size_t)snprintf(m->snapshot, sizeof(m->snapshot), "%s.moving", m->path) >=
-		sizeof(m->snapshot))
-		return ch_err_set(err, CH_EINVAL, "file", "the path is too long");
-	rc = ch_side_open(&from, source, err);
+	rc = ch_partial_init(&m->snapshot, m->path, ".moving", err);
+	if (!rc)
+		rc = ch_side_open(&from, source, err);
 	if (!rc && from.schema != (int64_t)ch_migrations_sqlite_n)
 		rc = ch_err_set(err, CH_ECONFLICT, "schema-older",
 			"%.300s has schema %jd: run the store of this version (schema %u) on "
@@ -65,15 +64,15 @@ static int take_snapshot(struct move *m, struct ch_err *err)
 			"first",
 			m->path, (intmax_t)from.schema, ch_migrations_sqlite_n);
 	if (!rc)
-		rc = ch_file_db_new(m->snapshot, 0, &to, err);
+		rc = ch_partial_begin(&m->snapshot, 0, &to, err);
 	if (!rc)
 		rc = ch_transfer_tell(m->how, "snapshot", 0, 0);
 	if (!rc)
-		rc = ch_side_err(copy_pages(from.db, to), NULL, to, m->snapshot, err);
+		rc = ch_side_err(copy_pages(from.db, to), NULL, to, m->snapshot.path, err);
 	/* Else it could be read only with files beside it. */
 	if (!rc)
 		rc = ch_side_err(ch_db_script(to, "PRAGMA journal_mode = DELETE"), NULL, to,
-			m->snapshot, err);
+			m->snapshot.path, err);
 	return rc;
 }
 
@@ -84,7 +83,7 @@ static int copy_snapshot(struct move *m, struct ch_side *to, struct ch_err *err)
 	int64_t began = ch_mono_ms();
 	int rc;
 
-	snprintf(source, sizeof(source), "sqlite:%s", m->snapshot);
+	snprintf(source, sizeof(source), "sqlite:%s", m->snapshot.path);
 	rc = ch_side_open(&from, source, err);
 	if (!rc)
 		rc = ch_postgres_fill(to, &from, m->how, &m->info.rows, err);
@@ -335,7 +334,7 @@ static int follow(struct move *m, struct ch_side *to, struct ch_err *err)
 					  "PRAGMA temp_store = MEMORY"),
 		NULL, db, m->path, err);
 	if (!rc)
-		rc = ch_side_err(attach(db, m->snapshot), NULL, db, m->snapshot, err);
+		rc = ch_side_err(attach(db, m->snapshot.path), NULL, db, m->snapshot.path, err);
 	if (!rc)
 		rc = follow_all(&d, to->arena, err);
 	if (!rc)
@@ -391,13 +390,12 @@ int ch_move_to_postgres(const char *path, const char *url, const struct ch_trans
 	struct ch_move_info *ret_info, struct ch_err *err)
 {
 	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
-	struct move m = {.path = path, .how = how, .lock_fd = -1};
+	struct move m = {.path = path, .how = how, .lock_fd = -1, .snapshot = {.fd = -1}};
 	int rc = ch_side_open(&to, url, err);
 
 	if (!rc)
 		rc = move_all(&m, &to, err);
-	if (m.snapshot[0])
-		ch_partial_drop(m.snapshot);
+	ch_partial_done(&m.snapshot);
 	if (m.lock_fd >= 0)
 		close(m.lock_fd);
 	if (!rc)

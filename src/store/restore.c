@@ -85,7 +85,7 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 	return rc;
 }
 
-static int fill_file(struct ch_db *backup, const char *file, const char *partial,
+static int fill_file(struct ch_db *backup, const char *file, struct ch_partial *partial,
 	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
 {
 	CH_AUTO_ARENA struct ch_arena *arena = NULL;
@@ -94,17 +94,17 @@ static int fill_file(struct ch_db *backup, const char *file, const char *partial
 
 	if (rc)
 		return ch_err_set(err, rc, "internal", "out of memory");
-	rc = ch_file_db_new(partial, (int64_t)info->schema, &to, err);
+	rc = ch_partial_begin(partial, (int64_t)info->schema, &to, err);
 	if (!rc)
-		rc = ch_side_err(ch_db_script(to, "BEGIN"), NULL, to, partial, err);
+		rc = ch_side_err(ch_db_script(to, "BEGIN"), NULL, to, partial->path, err);
 	if (!rc)
 		rc = copy_all(backup, file, to, arena, info->rows, how, err);
 	if (!rc)
-		rc = ch_side_err(ch_db_script(to, "COMMIT"), NULL, to, partial, err);
+		rc = ch_side_err(ch_db_script(to, "COMMIT"), NULL, to, partial->path, err);
 	if (!rc)
-		rc = ch_sqlite_migrate(to, partial, err);
+		rc = ch_sqlite_migrate(to, partial->path, err);
 	if (!rc)
-		rc = ch_side_err(adapt(to, info->made_at_ms), NULL, to, partial, err);
+		rc = ch_side_err(adapt(to, info->made_at_ms), NULL, to, partial->path, err);
 	return rc;
 }
 
@@ -141,50 +141,44 @@ static int restore_sqlite(struct ch_db *backup, const char *file, const char *pa
 	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
 {
 	CH_AUTO_CLOSE int lock_fd = -1;
-	char partial[CH_BACKUP_PATH_B];
-	int rc = ch_partial_path(path, partial, err);
+	CH_AUTO_PARTIAL struct ch_partial partial = {.fd = -1};
+	int rc;
 
-	if (rc)
-		return rc == CH_EEXIST
-			       ? ch_err_set(err, CH_ECONFLICT, "database-not-empty",
-					 "%.300s exists: stop the store and move it away, with "
-					 "its -wal and -shm",
-					 path)
-			       : rc;
+	if (ch_partial_absent(path, err))
+		return ch_err_set(err, CH_ECONFLICT, "database-not-empty",
+			"%.300s exists: stop the store and move it away, with its -wal and "
+			"-shm",
+			path);
 	rc = check_beside(path, err);
 	if (!rc)
 		rc = lock_path(path, &lock_fd, err);
-	if (rc)
-		return rc;
-	rc = fill_file(backup, file, partial, info, how, err);
 	if (!rc)
-		rc = ch_partial_own(partial, err);
+		rc = ch_partial_init(&partial, path, ".partial", err);
 	if (!rc)
-		rc = ch_partial_finish(partial, path, err);
-	if (rc)
-		ch_partial_drop(partial);
-	return rc;
+		rc = fill_file(backup, file, &partial, info, how, err);
+	if (!rc)
+		rc = ch_partial_own(&partial, err);
+	return rc ? rc : ch_partial_finish(&partial, path, err);
 }
 
 /* By way of a file beside the backup, which has been brought to this schema. */
 static int restore_postgres(struct ch_db *backup, const char *file, const char *url,
 	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
 {
+	CH_AUTO_PARTIAL struct ch_partial partial = {.fd = -1};
 	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
 	CH_CLEANUP(ch_side_done) struct ch_side from = {.db = NULL};
-	char partial[CH_BACKUP_PATH_B];
 	char source[CH_BACKUP_PATH_B + 8];
 	uint64_t rows;
-	int rc;
+	int rc = ch_partial_init(&partial, file, ".restoring", err);
 
-	if ((size_t)snprintf(partial, sizeof(partial), "%s.restoring", file) >= sizeof(partial))
-		return ch_err_set(err, CH_EINVAL, "file", "the path is too long");
-	rc = ch_side_open(&to, url, err);
+	if (!rc)
+		rc = ch_side_open(&to, url, err);
 	if (!rc)
 		rc = ch_postgres_empty(&to, err);
 	if (!rc)
-		rc = fill_file(backup, file, partial, info, how, err);
-	snprintf(source, sizeof(source), "sqlite:%s", partial);
+		rc = fill_file(backup, file, &partial, info, how, err);
+	snprintf(source, sizeof(source), "sqlite:%s", partial.path);
 	if (!rc)
 		rc = ch_side_open(&from, source, err);
 	if (!rc)
@@ -193,7 +187,6 @@ static int restore_postgres(struct ch_db *backup, const char *file, const char *
 		rc = ch_postgres_commit(&to, err);
 	if (!rc)
 		ch_postgres_analyze(&to);
-	ch_partial_drop(partial);
 	return rc;
 }
 

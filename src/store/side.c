@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,43 +125,86 @@ void ch_side_done(struct ch_side *side)
 
 /* ---- files ---- */
 
-int ch_file_db_new(const char *path, int64_t schema, struct ch_db **ret_db, struct ch_err *err)
+static void drop_beside(const char *path)
+{
+	static const char *const ends[] = {"-journal", "-wal", "-shm"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(ends); i++) {
+		char beside[CH_BACKUP_PATH_B + 16];
+
+		snprintf(beside, sizeof(beside), "%s%s", path, ends[i]);
+		(void)unlink(beside);
+	}
+}
+
+/* Who has the file open has it to himself, and what a killed run left is begun anew. */
+static int take_file(struct ch_partial *partial, struct ch_err *err)
+{
+	CH_AUTO_CLOSE int fd = open(
+		partial->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat mine;
+	struct stat there;
+
+	if (fd < 0 || fstat(fd, &mine) < 0)
+		return ch_err_set(err, errno == ENOSPC ? CH_EFULL : CH_EIO, "file",
+			"cannot make %.300s: %s", partial->path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || lstat(partial->path, &there) < 0 ||
+		there.st_ino != mine.st_ino || there.st_dev != mine.st_dev ||
+		!S_ISREG(mine.st_mode))
+		return ch_err_set(err, CH_ECONFLICT, "file-in-use",
+			"%.300s is being written by another run: wait for its end",
+			partial->path);
+	if (ftruncate(fd, 0) < 0 || fchmod(fd, 0600) < 0)
+		return ch_err_set(err, CH_EIO, "file", "cannot write %.300s: %s", partial->path,
+			strerror(errno));
+	partial->fd = fd;
+	fd = -1;
+	return CH_OK;
+}
+
+int ch_partial_begin(
+	struct ch_partial *partial, int64_t schema, struct ch_db **ret_db, struct ch_err *err)
 {
 	CH_AUTO_DB struct ch_db *db = NULL;
-	CH_AUTO_CLOSE int fd = -1;
-	int rc;
+	int rc = take_file(partial, err);
 
-	ch_partial_drop(path); /* of one that was killed */
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return ch_err_set(err, errno == ENOSPC ? CH_EFULL : CH_EIO, "file",
-			"cannot make %.300s: %s", path, strerror(errno));
-	rc = ch_db_sqlite_open(path, SQLITE_OPEN_READWRITE, &db, err);
+	if (rc)
+		return rc;
+	drop_beside(partial->path);
+	rc = ch_db_sqlite_open(
+		partial->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, &db, err);
 	if (rc)
 		return rc;
 	rc = ch_db_script(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
 			      "PRAGMA cache_size = -64000; PRAGMA locking_mode = EXCLUSIVE");
 	if (rc)
-		return ch_side_err(rc, NULL, db, path, err);
-	rc = ch_sqlite_migrate_to(db, path, schema, err);
+		return ch_side_err(rc, NULL, db, partial->path, err);
+	rc = ch_sqlite_migrate_to(db, partial->path, schema, err);
 	if (!rc)
 		*ret_db = TAKE_PTR(db);
 	return rc;
 }
 
-int ch_partial_path(const char *file, char ret_path[CH_BACKUP_PATH_B], struct ch_err *err)
+int ch_partial_init(
+	struct ch_partial *partial, const char *file, const char *end, struct ch_err *err)
+{
+	partial->fd = -1;
+	if ((size_t)snprintf(partial->path, sizeof(partial->path), "%s%s", file, end) >=
+		sizeof(partial->path))
+		return ch_err_set(err, CH_EINVAL, "file", "the path is too long");
+	return CH_OK;
+}
+
+int ch_partial_absent(const char *file, struct ch_err *err)
 {
 	struct stat st;
 
-	if (lstat(file, &st) == 0)
-		return ch_err_set(err, CH_EEXIST, "file-exists",
-			"%.300s exists: nothing is ever overwritten; give another name, or "
-			"move it away",
-			file);
-	if ((size_t)snprintf(ret_path, CH_BACKUP_PATH_B, "%s.partial", file) >=
-		CH_BACKUP_PATH_B)
-		return ch_err_set(err, CH_EINVAL, "file", "the path is too long");
-	return CH_OK;
+	if (lstat(file, &st) < 0)
+		return CH_OK;
+	return ch_err_set(err, CH_EEXIST, "file-exists",
+		"%.300s exists: nothing is ever overwritten; give another name, or move it "
+		"away",
+		file);
 }
 
 static int sync_path(const char *path, int flags)
@@ -170,41 +214,41 @@ static int sync_path(const char *path, int flags)
 	return fd < 0 || fsync(fd) < 0 ? -1 : 0;
 }
 
-int ch_partial_own(const char *partial, struct ch_err *err)
+int ch_partial_own(const struct ch_partial *partial, struct ch_err *err)
 {
 	char folder[CH_BACKUP_PATH_B];
 	struct stat st;
 
 	if (geteuid() != 0)
 		return CH_OK;
-	snprintf(folder, sizeof(folder), "%s", partial);
-	if (stat(dirname(folder), &st) < 0 || lchown(partial, st.st_uid, st.st_gid) < 0)
+	snprintf(folder, sizeof(folder), "%s", partial->path);
+	if (stat(dirname(folder), &st) < 0 || fchown(partial->fd, st.st_uid, st.st_gid) < 0)
 		return ch_err_set(err, CH_EIO, "file", "cannot give %.300s its owner: %s",
-			partial, strerror(errno));
+			partial->path, strerror(errno));
 	return CH_OK;
 }
 
-int ch_partial_finish(const char *partial, const char *file, struct ch_err *err)
+int ch_partial_finish(struct ch_partial *partial, const char *file, struct ch_err *err)
 {
 	char folder[CH_BACKUP_PATH_B];
 
 	snprintf(folder, sizeof(folder), "%s", file);
 	/* link and not rename: it must not take the place of what came meanwhile. */
-	if (sync_path(partial, 0) < 0 || link(partial, file) < 0 || unlink(partial) < 0 ||
-		sync_path(dirname(folder), O_DIRECTORY) < 0)
+	if (fsync(partial->fd) < 0 || link(partial->path, file) < 0 ||
+		unlink(partial->path) < 0 || sync_path(dirname(folder), O_DIRECTORY) < 0)
 		return ch_err_set(err, errno == ENOSPC ? CH_EFULL : CH_EIO, "file",
 			"cannot finish %.300s: %s", file, strerror(errno));
+	close(partial->fd);
+	partial->fd = -1;
 	return CH_OK;
 }
 
-void ch_partial_drop(const char *partial)
+void ch_partial_done(struct ch_partial *partial)
 {
-	static const char *const ends[] = {"", "-journal", "-wal", "-shm"};
-
-	for (size_t i = 0; i < CH_ARRAY_LEN(ends); i++) {
-		char path[CH_BACKUP_PATH_B + 16];
-
-		snprintf(path, sizeof(path), "%s%s", partial, ends[i]);
-		(void)unlink(path);
-	}
+	if (partial->fd < 0)
+		return;
+	(void)unlink(partial->path);
+	drop_beside(partial->path);
+	close(partial->fd);
+	partial->fd = -1;
 }

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "crypto/sign.h"
 #include "crypto/x509.h"
 #include "stored/domain_in.h"
 #include "stored/handlers.h"
@@ -26,6 +28,7 @@ struct handback {
 	struct ch_store_handback_item items[CH_STORE_HANDBACK_MAX];
 	struct item *list;
 	struct ch_cert_info info; /* of the item that is being read */
+	struct ch_verify_set *signers;
 	struct {
 		const uint8_t *bytes;
 		size_t len;
@@ -121,6 +124,8 @@ static const char *read_record(struct ch_req *req, struct handback *w,
 	if (ch_record_decode(own->record.bytes, own->record.len, &record) ||
 		record.kind != CH_RECORD_CERT || !ch_record_has_cert(&record))
 		return "A record is not of the kind CERT.";
+	if (ch_record_verify(&record, own->record.bytes, w->signers))
+		return "A record is not signed by a key that this store was told of (signers).";
 	if (ch_name_normalize(
 		    record.name, record.name_len, &ch_service_any_name, own->name, &err) ||
 		strlen(own->name) != record.name_len ||
@@ -197,10 +202,44 @@ static void handback_done(struct ch_req *req)
 		answer(req, w);
 }
 
+/* Read each time: it is seldom needed, and may be put in place while the store runs. */
+static int load_signers(struct ch_req *req, struct handback *w)
+{
+	const char *path = req->service->signers;
+	struct ch_err err = {0};
+	int rc = *path ? ch_verify_set_load(path, &w->signers, &err) : CH_ENOTFOUND;
+
+	if (!rc)
+		return CH_OK;
+	ch_log_warn("nothing is taken back from edges: [store] signers: %s",
+		*path ? err.detail : "not set");
+	ch_req_problem(req, CH_ECONFLICT, "no-signers", NULL,
+		"The store has no list of those who may have signed what is handed back.");
+	return rc;
+}
+
+/* False: the answer is given. */
+static bool check_items(struct ch_req *req, struct handback *w, size_t n)
+{
+	struct ch_err err = {0};
+	int rc = CH_OK;
+
+	if (n == 0)
+		return true;
+	if (load_signers(req, w))
+		return false;
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = check_item(req, w, &w->items[i], &w->list[i], &err);
+	ch_verify_set_free(w->signers);
+	w->signers = NULL;
+	if (rc)
+		ch_req_fail(req, &err, NULL);
+	return rc == CH_OK;
+}
+
 void ch_handle_handback(struct ch_req *req)
 {
 	struct handback *w = ch_arena_alloc(req->arena, sizeof(*w));
-	struct ch_err err = {0};
 	struct ch_json_in in;
 	json_t *records;
 	size_t n;
@@ -219,11 +258,8 @@ void ch_handle_handback(struct ch_req *req)
 		read_item(&in, json_array_get(records, i), &w->items[i], &w->list[i]);
 	if (!ch_req_body_ok(req, &in))
 		return;
-	for (size_t i = 0; i < n; i++)
-		if (check_item(req, w, &w->items[i], &w->list[i], &err)) {
-			ch_req_fail(req, &err, NULL);
-			return;
-		}
+	if (!check_items(req, w, n))
+		return;
 	w->op.type = CH_OP_HANDBACK;
 	w->op.u.handback = (struct ch_op_handback){.pool = req->who.uri.scope,
 		.keys = req->service->keys,

@@ -33,6 +33,7 @@ static const struct ch_problem_kind problems[] = {
 	{"nothing-to-roll-back", 409, "There is no certificate before the live one"},
 	{"standby-not-ready", 409, "There is no standby certificate that could be put live"},
 	{"ca-not-found", 404, "No issuer has told of this CA"},
+	{"no-signers", 409, "The store does not know whose records to take back"},
 	{"not-restored", 409, "The database was not restored lately"},
 	{"rolled-back", 409, "The certificate before is live already"},
 	{"cert-expired", 409, "The certificate before has expired"},

@@ -110,6 +110,9 @@ static int open_http(
 	server->service.keys = options->keys;
 	server->service.claims = options->claims;
 	server->service.name_rules.allow_wildcard = options->wildcards;
+	if (options->signers)
+		snprintf(server->service.signers, sizeof(server->service.signers), "%s",
+			options->signers);
 	if (options->delegate)
 		snprintf(server->service.delegate, sizeof(server->service.delegate), "%s",
 			options->delegate);

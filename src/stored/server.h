@@ -23,6 +23,7 @@ struct ch_server_options {
 	bool claims;	       /* stored/service.h */
 	const char *resolvers; /* net/dns.h; with claims */
 	bool wildcards;	       /* are registered */
+	const char *signers;   /* file: whose records are taken back; "" or NULL: nobody's */
 	const char *delegate;  /* zone that DNS challenges are delegated to; "" or NULL: none */
 	int64_t edge_timeout_ms;
 	int64_t tombstone_keep_ms;

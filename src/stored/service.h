@@ -17,6 +17,7 @@ struct ch_service {
 	enum ch_keys keys;		 /* of new names that say nothing */
 	bool claims;			 /* tenants' names are taken over with proof only */
 	char delegate[CH_NAME_TEXT_B];	 /* "": DNS challenges are not delegated */
+	char signers[4096];		 /* a file of crypto/sign.h; "": none */
 	struct ch_dns *dns;		 /* over TCP; NULL: nothing is looked up */
 	struct ch_advice advice;
 	struct ch_foresight *foresight; /* NULL: nothing is foreseen */

@@ -69,6 +69,7 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 	o->auth.identity_ca = ch_conf_path(conf, SECTION, "identity_ca", "pki/ca.pem");
 	o->auth.edge_ca = ch_conf_path(conf, SECTION, "edge_ca", "pki/edge-ca.pem");
 	o->auth.revoked = ch_conf_path(conf, SECTION, "revoked", "pki/revoked");
+	o->signers = ch_conf_path(conf, SECTION, "signers", "store/signers");
 	if (ch_keys_parse(ch_conf_str(conf, SECTION, "keys", "ecdsa"), &o->keys))
 		ch_conf_fail(conf, SECTION, "keys",
 			"expected ecdsa, p384, rsa, ecdsa+rsa or p384+rsa");

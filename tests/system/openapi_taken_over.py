@@ -1,15 +1,18 @@
 """Tests of test_openapi.py: certificates that come without an order, by adoption or handed back."""
 
 import datetime
+import hashlib
 import sqlite3
 import time
 
+import forge
 from api_fixture import b64u, chain_block, record, time_text
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from lab import herd as lab_herd
 
 DAYS = 86400
 BEGIN = int(time.time()) - DAYS
@@ -73,12 +76,28 @@ def test_certificates_of_others_are_adopted(issuer, operator):
         assert operator.delete(f"/v1/domains/z-{name}.example.com").status == 204
 
 
-def handed(name, version, tenant="t1", leaf=None):
-    leaf = leaf or leaf_of(name)
-    return {"record": b64u(record(name, version, leaf, CHAIN, BEGIN, END)), "chain": 0, "tenant": tenant}
+class Signer:
+    """The key of an issuer that `certherd init` has made, and which the store is told of."""
+
+    def __init__(self, store):
+        herd = lab_herd.Herd(store.dir / "issuer")
+        herd.init()
+        (store.dir / "store/signers").write_text((herd.folder / "edge/signers").read_text())
+        self.key = forge.signing_key_of(herd)
+        self.id = hashlib.sha256(forge.point(self.key)).digest()[:8]
+
+    def handed(self, name, version, tenant="t1", leaf=None):
+        unsigned = record(name, version, leaf or leaf_of(name), CHAIN, BEGIN, END)[:-72] + self.id
+        return {"record": b64u(unsigned + forge.sign(self.key, unsigned)), "chain": 0, "tenant": tenant}
 
 
 def test_what_a_restored_store_forgot_is_handed_back(store, clients, operator):
+    unsigned = {"record": b64u(record("z-back.example.com", 1, leaf_of("z-back.example.com"), CHAIN,
+                                      BEGIN, END)), "chain": 0}
+    assert clients["edge"].post("/v1/handback", {"records": [unsigned], "chains": [b64u(CHAIN)]}
+                                ).code == "no-signers"
+    handed = Signer(store).handed
+
     def hand(*records):
         return clients["edge"].post("/v1/handback", {"records": list(records), "chains": [b64u(CHAIN)]})
 
@@ -108,7 +127,7 @@ def test_what_a_restored_store_forgot_is_handed_back(store, clients, operator):
         e["action"] for e in operator.get("/v1/audit").json["entries"]}
     for wrong in (handed("z-a.example.com", version, leaf=leaf_of("z-b.example.com")),
                   handed("z-a.example.com", version, leaf=b"no certificate"),
-                  {"record": "AQI"}, {"record": "not base64url!"},
+                  unsigned, {"record": "AQI"}, {"record": "not base64url!"},
                   {**handed("z-a.example.com", version), "chain": 1}):
         assert hand(wrong).code == "bad-record"
     assert clients["edge"].post("/v1/handback", {"records": []}).json == {"results": []}

@@ -216,7 +216,7 @@ def test_as_root_each_role_gets_its_files_and_no_others(tmp_path):
     owners = {str(path.relative_to(tmp_path / "h")): (path.stat().st_uid, path.stat().st_gid)
               for path in (tmp_path / "h").rglob("*")}
     assert {name: owner for name, owner in owners.items() if owner != (0, 0)} == {
-        "pki/store.key": (64101, 64101), "store": (64101, 64101), "pki/issuer.key": (64102, 64112),
+        "pki/store.key": (64101, 64101), "store": (64101, 64101), "store/signers": (64101, 64101), "pki/issuer.key": (64102, 64112),
         "issuer/state": (64102, 64112), "issuer/account.key": (64102, 64112),
         "issuer/signing.key": (64102, 64112), "pki/edge.key": (64103, 64103), "edge/replica": (64103, 64104)}
 

@@ -2,6 +2,8 @@
 #include "fixture.h"
 
 #include <sqlite3.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -383,6 +385,29 @@ static void a_running_stores_place_is_not_taken(void **state)
 	assert_ok(ch_backup_restore(path, fx->database, NULL, &info, &fx->err));
 }
 
+static void a_file_that_another_run_writes_is_left_alone(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+	char partial[FX_URL_B + 16];
+	int fd;
+
+	file_in(fx, "backup", path);
+	snprintf(partial, sizeof(partial), "%s.partial", path);
+	fd = open(partial, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "theirs", 6), 6);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_refused(fx, ch_backup_write(fx->database, path, NULL, &info, &fx->err),
+		CH_ECONFLICT, "file-in-use");
+	assert_int_equal(lseek(fd, 0, SEEK_END), 6);
+	assert_int_equal(access(partial, F_OK), 0);
+	/* What a killed run has left is no obstacle. */
+	close(fd);
+	assert_ok(ch_backup_write(fx->database, path, NULL, &info, &fx->err));
+	assert_int_equal(access(partial, F_OK), -1);
+}
+
 static int stop(const char *doing, uint64_t rows, uint64_t all_rows, void *arg)
 {
 	return CH_ECANCELED;
@@ -419,6 +444,7 @@ int main(void)
 		T(names_in_a_backup_run_nothing),
 		T(what_an_old_database_left_is_not_applied),
 		T(a_running_stores_place_is_not_taken),
+		T(a_file_that_another_run_writes_is_left_alone),
 		T(a_stopped_backup_leaves_nothing),
 	};
 
