@@ -22,10 +22,10 @@ struct block {
 
 static void block_done(struct block *b)
 {
-	OPENSSL_free(b->type);
-	OPENSSL_free(b->header);
+	OPENSSL_secure_free(b->type);
+	OPENSSL_secure_free(b->header);
 	if (b->der)
-		OPENSSL_clear_free(b->der, (size_t)b->len);
+		OPENSSL_secure_clear_free(b->der, (size_t)b->len);
 }
 
 static int take_cert(struct ch_adopt_pem *pem, const struct block *b, struct ch_err *err)
@@ -106,7 +106,9 @@ static int take_blocks(BIO *bio, struct ch_adopt_pem *pem, struct ch_err *err)
 		int rc = CH_OK;
 
 		ERR_clear_error();
-		if (PEM_read_bio(bio, &b.type, &b.header, &b.der, &b.len) != 1) {
+		/* SECURE: lines that it has read are wiped too. */
+		if (PEM_read_bio_ex(bio, &b.type, &b.header, &b.der, &b.len,
+			    PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) != 1) {
 			bool end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 
 			ERR_clear_error();

@@ -63,8 +63,11 @@ static int call(struct batch *b, json_t *body, size_t n, json_t **ret_results)
 	if (!rc && json_array_size(json_object_get(call.answer, "results")) != n)
 		rc = ch_err_set(b->err, CH_EPROTO, "store-answer",
 			"the store's answer is not about what it was asked");
-	if (!rc)
+	if (!rc) {
 		*ret_results = json_incref(json_object_get(call.answer, "results"));
+		/* What an earlier try failed with would look like an error of the run. */
+		*b->err = (struct ch_err){0};
+	}
 	json_decref(call.answer);
 	return rc;
 }
@@ -140,8 +143,9 @@ static int ask_all(struct batch *b)
 static bool is_pair(const struct ask *name, const struct ask *www)
 {
 	return name->ready && www->ready && name->material == www->material &&
-	       strcmp(name->place, "alone") != 0 && strcmp(name->place, www->place) == 0 &&
-	       strncmp(www->name, "www.", 4) == 0 && strcmp(www->name + 4, name->name) == 0;
+	       strncmp(name->name, "www.", 4) != 0 && strcmp(name->place, "alone") != 0 &&
+	       strcmp(name->place, www->place) == 0 && strncmp(www->name, "www.", 4) == 0 &&
+	       strcmp(www->name + 4, name->name) == 0;
 }
 
 struct sending {

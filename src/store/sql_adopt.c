@@ -79,10 +79,26 @@ static void look_at_second(const struct ch_name_row *row, struct ch_store_adopt_
 			"The name's first certificate has an RSA key already.");
 }
 
+/* A new certificate was asked for, for a reason: what others have issued before is none. */
+static int look_at_rekey(
+	struct ch_work *w, const struct ch_name_row *row, struct ch_store_adopt_item *item)
+{
+	int64_t one;
+	int rc = ch_db_get_i64(w->db, &one,
+		"SELECT 1 FROM rekey WHERE name = ? AND second = ? LIMIT 1", "ti", row->name,
+		(int64_t)item->second);
+
+	if (!rc)
+		judge(item, CH_ADOPT_KEPT, "rekey-planned",
+			"The name is to have a new key, as was asked for.");
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 static int look_at_row(struct ch_work *w, const struct ch_op_adopt *op,
 	const struct ch_name_row *row, struct ch_store_adopt_item *item)
 {
 	const struct ch_store_put_item *want = op->settings;
+	int rc;
 
 	item->place = row->www || row->www_of[0] ? CH_ADOPT_WWW : CH_ADOPT_ALONE;
 	if (want->tenant && strcmp(want->tenant, row->tenant) != 0)
@@ -96,7 +112,8 @@ static int look_at_row(struct ch_work *w, const struct ch_op_adopt *op,
 			"An order is under way that brings the name a certificate.");
 	else if (item->second)
 		look_at_second(row, item);
-	return item->code ? CH_OK : look_at_live(w, row, item->second, item);
+	rc = item->code ? CH_OK : look_at_rekey(w, row, item);
+	return rc || item->code ? rc : look_at_live(w, row, item->second, item);
 }
 
 static int look_at_fresh(struct ch_work *w, const struct ch_op_adopt *op, const char *name,
@@ -218,7 +235,8 @@ static int look_at_all(struct ch_work *w, const struct ch_op_adopt *op,
 
 static bool is_pair(const struct ch_store_adopt_item *item)
 {
-	return item->n_names < 2 || (strncmp(item->names[1], "www.", 4) == 0 &&
+	return item->n_names < 2 || (strncmp(item->names[0], "www.", 4) != 0 &&
+					    strncmp(item->names[1], "www.", 4) == 0 &&
 					    strcmp(item->names[1] + 4, item->names[0]) == 0);
 }
 

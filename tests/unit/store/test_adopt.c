@@ -201,6 +201,34 @@ static void what_was_changed_since_is_not_done(void **state)
 	assert_int_equal(take(fx, item_for("a.example"), NO_SETTINGS).result, CH_ADOPT_DONE);
 }
 
+static void a_new_key_that_was_asked_for_still_comes(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_op op = {.type = CH_OP_REKEY};
+	struct ch_store_adopt_item item = item_for("a.example");
+
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	op.u.rekey = (struct ch_op_rekey){.max = CH_STORE_REKEY_MAX};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(op.u.rekey.matched, 1);
+	item.not_after_ms += CH_DAY_MS;
+	item = ask(fx, item, NO_SETTINGS);
+	assert_int_equal(item.result, CH_ADOPT_KEPT);
+	assert_string_equal(item.code, "rekey-planned");
+}
+
+static void a_www_name_has_none_of_its_own(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = item_for("www.a.example");
+
+	item.names[1] = "www.www.a.example";
+	item.n_names = 2;
+	item = take(fx, item, NO_SETTINGS);
+	assert_int_equal(item.result, CH_ADOPT_REFUSED);
+	assert_string_equal(item.code, "bad-field");
+}
+
 static void a_record_that_says_something_else_undoes_the_batch(void **state)
 {
 	struct fixture *fx = *state;
@@ -293,6 +321,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_record_that_says_something_else_undoes_the_batch, fx_setup,
 			fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_new_key_that_was_asked_for_still_comes, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_www_name_has_none_of_its_own, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_one_goes_beside_the_first, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(the_calendar_is_level, fx_setup, fx_teardown),
