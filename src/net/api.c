@@ -216,6 +216,8 @@ static int map_problem(const char *url, const struct ch_http_resp *resp, struct 
 	return rc;
 }
 
+#define YEAR_9999_MS INT64_C(253370764800000) /* its beginning */
+
 static _Atomic int64_t lead_ms;
 
 int64_t ch_api_lead_ms(void)
@@ -225,16 +227,21 @@ int64_t ch_api_lead_ms(void)
 
 int64_t ch_api_store_ms(int64_t at_ms)
 {
-	return at_ms + ch_api_lead_ms();
+	int64_t store_ms = at_ms + ch_api_lead_ms();
+
+	/* What a store with a senseless date asks for must still be a time that can be written.
+	 */
+	return store_ms < 0 ? 0 : store_ms > YEAR_9999_MS ? YEAR_9999_MS : store_ms;
 }
 
-static void note_clock(const struct ch_http_resp *resp)
+/* began_ms: when it was asked, monotonic.  What took long was dated long ago. */
+static void note_clock(const struct ch_http_resp *resp, int64_t began_ms)
 {
 	const char *date = ch_http_resp_header(resp, "date");
 	int64_t at_ms;
 	int64_t lead;
 
-	if (!date || ch_http_date(date, &at_ms))
+	if (!date || ch_http_date(date, &at_ms) || ch_mono_ms() - began_ms > CH_API_LEAD_MS)
 		return;
 	lead = at_ms - ch_now_ms();
 	if (lead > -CH_API_LEAD_MS && lead < CH_API_LEAD_MS)
@@ -255,6 +262,7 @@ static int send_to(struct ch_api *api, size_t i, struct ch_http_req *req, const 
 	struct ch_http_resp *resp, struct ch_err *err)
 {
 	CH_AUTO_FREE char *url = NULL;
+	int64_t began_ms;
 	int rc;
 
 	if (asprintf(&url, "%s%s", api->urls[i], path) < 0) {
@@ -262,9 +270,10 @@ static int send_to(struct ch_api *api, size_t i, struct ch_http_req *req, const 
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
 	req->url = url;
+	began_ms = ch_mono_ms();
 	rc = ch_http_send(api->http, req, resp, err);
 	if (!rc)
-		note_clock(resp);
+		note_clock(resp, began_ms);
 	return rc;
 }
 

@@ -63,11 +63,12 @@ CH_MUST int ch_api_get_raw(struct ch_api *api, const char *path, size_t max_b,
 
 /* How far the clock of the store that answered this process last is before ours (negative:
  * behind), by the Date of its answer; 0 below CH_API_LEAD_MS, and as long as none has answered.
- */
+ * Answers that took longer than CH_API_LEAD_MS do not tell. */
 #define CH_API_LEAD_MS 30000
 #define CH_API_LEAD_WRONG_MS (5 * CH_MINUTE_MS) /* people should know of it */
 int64_t ch_api_lead_ms(void);
-/* A time of ours as the store's clock will show it: what is to be done then is done then. */
+/* A time of ours as the store's clock will show it: what is to be done then is done then.
+ * Always from 1970 to 9999. */
 int64_t ch_api_store_ms(int64_t at_ms);
 
 /* Percent-encodes one path segment or query value; appends. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/db_postgres_wait.h"
 
 /* pg_type.dat */
 enum {
@@ -140,30 +141,6 @@ static int begin_session(struct pg_db *db)
 	return CH_OK;
 }
 
-/* A password does not belong into a configuration that is shown around. */
-static int check_url(const char *url, struct ch_err *err)
-{
-	char *message = NULL;
-	PQconninfoOption *options = PQconninfoParse(url, &message);
-	bool has_password = false;
-	int rc = CH_OK;
-
-	for (PQconninfoOption *o = options; o && o->keyword; o++)
-		has_password |= strcmp(o->keyword, "password") == 0 && o->val;
-	if (!options)
-		rc = ch_err_set(err, CH_EINVAL, "bad-database",
-			"the URL of the database: %.200s", message ? message : "out of memory");
-	else if (has_password)
-		rc = ch_err_set(err, CH_EINVAL, "bad-database",
-			"the URL of the database has a password in it: put that into a file "
-			"and "
-			"name the file, with ?passfile=PATH (libpq's format), or use a "
-			"certificate: ?sslcert=PATH&sslkey=PATH");
-	PQconninfoFree(options);
-	PQfreemem(message);
-	return rc;
-}
-
 /* What the URL does not say.  A line that is cut must not be waited on for longer than who asks
  * the store waits: libpq would for a quarter of an hour, or for ever. */
 static PGconn *connect_to(const char *url)
@@ -181,7 +158,7 @@ int ch_db_postgres_open(
 	const char *url, const char *setup, struct ch_db **ret_db, struct ch_err *err)
 {
 	struct pg_db *db;
-	int rc = check_url(url, err);
+	int rc = ch_db_postgres_check_url(url, err);
 
 	if (rc)
 		return rc;
@@ -351,6 +328,24 @@ static void take_answer(struct pg_db *db, const struct pending *what, PGresult *
 	PQclear(result);
 }
 
+/* NULL, with the error latched: the connection is lost. */
+static PGresult *next_result(struct pg_db *db)
+{
+	PGresult *result = NULL;
+	int rc = ch_db_postgres_await(db->conn);
+
+	if (!rc)
+		result = PQgetResult(db->conn);
+	if (!rc && PQstatus(db->conn) == CONNECTION_OK)
+		return result;
+	PQclear(result);
+	if (rc == CH_ETIMEOUT)
+		latch(db, CH_EAGAIN, "PostgreSQL does not answer");
+	else
+		latch_lost(db);
+	return NULL;
+}
+
 /* After an error the server passes over all that comes before the next sync. */
 static void resync(struct pg_db *db)
 {
@@ -363,7 +358,7 @@ static void resync(struct pg_db *db)
 	while (PQstatus(db->conn) == CONNECTION_OK) {
 		ExecStatusType status;
 
-		result = PQgetResult(db->conn);
+		result = next_result(db);
 		status = PQresultStatus(result);
 		PQclear(result);
 		if (result && status == PGRES_PIPELINE_SYNC)
@@ -378,11 +373,10 @@ static void take_answers(struct pg_db *db)
 	bool failed = false;
 
 	for (size_t i = 0; i < db->n_pending; i++) {
-		PGresult *result = PQgetResult(db->conn);
+		PGresult *result = next_result(db);
 		ExecStatusType status = PQresultStatus(result);
 
-		if (!result || PQstatus(db->conn) != CONNECTION_OK) {
-			PQclear(result);
+		if (!result) {
 			latch_lost(db);
 			break;
 		}
@@ -565,8 +559,8 @@ static int sync_pipeline(struct pg_db *db)
 		latch_lost(db);
 		return tell(db);
 	}
-	PQclear(PQgetResult(db->conn));
-	return CH_OK;
+	PQclear(next_result(db));
+	return tell(db);
 }
 
 int ch_db_postgres_plain(struct ch_db *base, int (*fn)(PGconn *conn, void *arg), void *arg)

@@ -29,6 +29,10 @@ CH_MUST int ch_db_postgres_plain(
 CH_MUST int ch_db_postgres_notified(struct ch_db *db, int wait_ms, int wake_fd,
 	void (*fn)(const char *text, void *arg), void *arg);
 
+/* ---- db_postgres_url.c ---- */
+/* CH_EINVAL (`bad-database`): not a URL, or it has a password in it. */
+CH_MUST int ch_db_postgres_check_url(const char *url, struct ch_err *err);
+
 /* ---- db_postgres_text.c ---- */
 /* "?" and "?N" become "$N", and "INDEXED BY x", which only SQLite needs, goes.  To be freed;
  * NULL: no memory. */

@@ -55,8 +55,10 @@ static int migrate_locked(struct ch_db *db, struct ch_err *err)
 	for (; version < (int64_t)ch_migrations_postgres_n; version++)
 		if (ch_db_script(db, ch_migrations_postgres[version]))
 			return ch_db_err(db, NAME, err);
-	if (ch_db_run(db, "UPDATE certherd_schema SET version = ?, compatible_from = ?", "ii",
-		    version, (int64_t)ch_migrations_postgres_from) ||
+	if (ch_db_run(db,
+		    "UPDATE certherd_schema SET version = ?1, compatible_from = ?2 "
+		    "WHERE version <> ?1 OR compatible_from IS DISTINCT FROM ?2",
+		    "ii", version, (int64_t)ch_migrations_postgres_from) ||
 		ch_db_settle(db))
 		return ch_db_err(db, NAME, err);
 	return CH_OK;

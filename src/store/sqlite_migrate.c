@@ -51,6 +51,7 @@ static int check_newer(struct ch_db *db, const char *path, int64_t version, stru
 	return ch_schema_check(version, from, ch_migrations_sqlite_n, path, err);
 }
 
+/* Nothing is written when it is so already: a store starts on a full disk too, and answers. */
 static int tell_compatible(struct ch_db *db)
 {
 	int rc = ch_db_script(db, "CREATE TABLE IF NOT EXISTS certherd_schema ("
@@ -61,7 +62,8 @@ static int tell_compatible(struct ch_db *db)
 		rc = ch_db_run(db,
 			"INSERT INTO certherd_schema (one, compatible_from) VALUES (1, ?) "
 			"ON CONFLICT (one) DO UPDATE SET compatible_from = "
-			"excluded.compatible_from",
+			"excluded.compatible_from "
+			"WHERE certherd_schema.compatible_from <> excluded.compatible_from",
 			"i", (int64_t)ch_migrations_sqlite_from);
 	return rc;
 }

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/api.h"
 #include "net/http_impl.h"
@@ -100,6 +102,60 @@ static void json_goes_out_and_comes_back(void **state)
 	assert_int_equal(call.status, 204);
 	json_decref(body);
 	ch_api_free(api);
+}
+
+static void answer_dated(const char *line)
+{
+	const struct step steps[] = {{0, 204, line, NULL}};
+	struct script s;
+	struct ch_api *api = start(&s, steps, 1);
+	struct ch_err err;
+	json_t *answer;
+
+	assert_int_equal(get(api, &answer, &err), CH_OK);
+	ch_api_free(api);
+}
+
+static void answer_at(int64_t at_ms)
+{
+	time_t s = (time_t)(at_ms / CH_SECOND_MS);
+	struct tm tm;
+	char line[64];
+
+	assert_non_null(gmtime_r(&s, &tm));
+	strftime(line, sizeof(line), "date: %a, %d %b %Y %H:%M:%S GMT", &tm);
+	answer_dated(line);
+}
+
+static void the_stores_clock_is_known_by_its_answers(void **state)
+{
+	int64_t now_ms = ch_now_ms();
+
+	answer_at(now_ms + CH_HOUR_MS);
+	assert_in_range(ch_api_lead_ms(), CH_HOUR_MS - 10000, CH_HOUR_MS);
+	assert_int_equal(ch_api_store_ms(now_ms), now_ms + ch_api_lead_ms());
+	answer_dated(NULL);
+	answer_dated("date: yesterday");
+	assert_true(ch_api_lead_ms() > 0);
+	answer_at(now_ms - CH_HOUR_MS);
+	assert_in_range(-ch_api_lead_ms(), CH_HOUR_MS, CH_HOUR_MS + 20000);
+	answer_at(now_ms + 5000);
+	assert_int_equal(ch_api_lead_ms(), 0);
+}
+
+static void a_senseless_date_still_makes_a_time(void **state)
+{
+	static const char *const lines[] = {
+		"date: Fri, 31 Dec 9999 23:59:60 GMT", "date: Sat, 01 Jan 0000 00:00:00 GMT"};
+	char text[CH_TIME_STR_B];
+	int64_t at_ms;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(lines); i++) {
+		answer_dated(lines[i]);
+		ch_time_str(ch_api_store_ms(ch_now_ms() + CH_DAY_MS), text);
+		assert_int_equal(ch_time_parse(text, &at_ms), CH_OK);
+	}
+	answer_at(ch_now_ms());
 }
 
 static void a_dead_store_is_passed_over_and_the_live_one_remembered(void **state)
@@ -338,6 +394,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_goes_out_and_comes_back),
+		cmocka_unit_test(the_stores_clock_is_known_by_its_answers),
+		cmocka_unit_test(a_senseless_date_still_makes_a_time),
 		cmocka_unit_test(a_dead_store_is_passed_over_and_the_live_one_remembered),
 		cmocka_unit_test(when_no_store_answers_the_error_names_each),
 		cmocka_unit_test(a_canceled_call_tries_no_other_store),

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "store/db_postgres.h"
+#include "store/db_postgres_wait.h"
 #include "store/migrations.h"
 
 static void run(struct fixture *fx, const char *sql)
@@ -309,6 +310,29 @@ static void a_database_from_before_the_rule_is_brought_to_it(void **state)
 	fx_get(fx, "a.example");
 }
 
+/* Another session's lock does for a server that is stopped. */
+static void a_server_that_does_not_answer_is_not_waited_for_for_ever(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {.name = "b.example"};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+	int64_t usual_ms = ch_db_postgres_answer_ms;
+	PGconn *other = PQconnectdb(fx->database);
+
+	fx_add(fx, "a.example");
+	PQclear(PQexec(other, "BEGIN; LOCK TABLE name IN ACCESS EXCLUSIVE MODE"));
+	assert_int_equal(PQtransactionStatus(other), PQTRANS_INTRANS);
+	ch_db_postgres_answer_ms = 200;
+	assert_int_equal(fx_run(fx, &op), CH_EAGAIN);
+	assert_string_equal(op.err.problem, "store-busy");
+	ch_db_postgres_answer_ms = usual_ms;
+	PQfinish(other);
+	op.err = (struct ch_err){0};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_CREATED);
+	fx_get(fx, "a.example");
+}
+
 static void note_outdated(const struct ch_store_change *change, void *arg)
 {
 	if (change->is_outdated)
@@ -399,6 +423,7 @@ int main(void)
 		T(a_database_from_before_the_rule_is_brought_to_it),
 		T(a_store_that_became_too_old_writes_no_more),
 		T(no_transaction_stays_open),
+		T(a_server_that_does_not_answer_is_not_waited_for_for_ever),
 		T(a_bad_url_is_refused),
 	};
 

@@ -154,6 +154,19 @@ static void a_newer_schema_that_allows_it_is_worked_with_and_stays(void **state)
 	fx_get(fx, "b.example");
 }
 
+/* So that it starts on a full disk, and answers what is asked. */
+static void a_start_writes_nothing_to_a_schema_that_is_there(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	close_store(fx);
+	run_sql(fx, "CREATE TRIGGER u BEFORE UPDATE ON certherd_schema BEGIN "
+		    "SELECT RAISE(ABORT, 'written'); END");
+	assert_ok(open_again(fx));
+	fx_get(fx, "a.example");
+}
+
 static void a_database_of_another_program_is_refused(void **state)
 {
 	struct fixture *fx = *state;
@@ -392,6 +405,7 @@ int main(void)
 		T(only_one_of_two_that_start_at_once_makes_the_schema),
 		T(a_newer_schema_is_refused_with_a_reason),
 		T(a_newer_schema_that_allows_it_is_worked_with_and_stays),
+		T(a_start_writes_nothing_to_a_schema_that_is_there),
 		T(a_database_of_another_program_is_refused),
 		T(another_kind_of_database_is_refused),
 		T(a_file_that_is_no_database_is_called_corrupt),
