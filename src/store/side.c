@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/backup.h"
 #include "store/db_postgres.h"
+#include "store/db_postgres_wait.h"
 #include "store/db_sqlite.h"
 #include "store/migrations.h"
 #include "store/sqlite_migrate.h"
@@ -70,6 +72,7 @@ static int open_postgres(struct ch_side *side, const char *url, struct ch_err *e
 	int rc = ch_db_postgres_open(url, POSTGRES_SETUP, &side->db, err);
 
 	side->is_postgres = true;
+	ch_db_postgres_answer_ms = CH_HOUR_MS;
 	if (rc)
 		return rc;
 	rc = ch_db_get_i64(side->db, &one,
