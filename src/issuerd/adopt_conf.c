@@ -151,13 +151,26 @@ static int add_path(struct reading *r, json_t *list, const char *path, const str
 	return json_array_append_new(list, json_string_nocheck(full)) ? CH_ENOMEM : CH_OK;
 }
 
+/* Apache: [scheme://]name[:port] */
+static const char *only_name(struct reading *r, char *name)
+{
+	char *scheme = r->lang == CH_WORDS_APACHE ? strstr(name, "://") : NULL;
+
+	if (scheme)
+		name = scheme + 3;
+	if (r->lang == CH_WORDS_APACHE)
+		name[strcspn(name, ":")] = 0;
+	return name;
+}
+
 static int add_names(struct reading *r, struct scope *s, const struct ch_words *w, size_t most)
 {
 	char name[512];
 
 	for (size_t i = 1; i < w->n && i <= most; i++)
 		if (expand(r, w->word[i], name, sizeof(name)) &&
-			json_array_append_new(s->names, json_string_nocheck(name)))
+			json_array_append_new(
+				s->names, json_string_nocheck(only_name(r, name))))
 			return CH_ENOMEM;
 	return CH_OK;
 }
@@ -235,8 +248,19 @@ static int close_block(struct reading *r, const char *path, unsigned line, struc
 
 static int read_file(struct reading *r, const char *path, struct ch_err *err);
 
+/* A file that breaks off within a block has not begun one for those that come after it. */
+static void leave_block(struct reading *r, bool in_block, size_t depth)
+{
+	if (r->in_block && !in_block)
+		scope_done(&r->block);
+	r->in_block = in_block;
+	r->block_depth = depth;
+}
+
 static int read_included(struct reading *r, const char *path, struct ch_err *err)
 {
+	bool in_block = r->in_block;
+	size_t depth = r->block_depth;
 	struct ch_err why;
 	int rc;
 
@@ -251,8 +275,10 @@ static int read_included(struct reading *r, const char *path, struct ch_err *err
 		*err = why;
 		return rc;
 	}
-	if (rc)
+	if (rc) {
+		leave_block(r, in_block, depth);
 		r->calls->problem(r->calls->arg, path, &why);
+	}
 	return CH_OK;
 }
 

@@ -173,6 +173,17 @@ int ch_adopt_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	return CH_OK;
 }
 
+/* A file may say another public half than its private one has. */
+static bool is_whole(EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	bool whole = ctx && EVP_PKEY_pairwise_check(ctx) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return whole;
+}
+
 int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	struct ch_adopt_leaf *leaf, struct ch_err *err)
 {
@@ -199,6 +210,10 @@ int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	if (rc || memcmp(spki, leaf->info.spki_sha256, sizeof(spki)) != 0)
 		return ch_err_set(err, CH_EAUTH, "key-mismatch",
 			"the private key in %s is not that of the certificate",
+			cert->key ? cert->key : cert->cert);
+	if (!is_whole(leaf->key))
+		return ch_err_set(err, CH_EAUTH, "key-mismatch",
+			"the private key in %s is damaged: its halves do not belong together",
 			cert->key ? cert->key : cert->cert);
 	leaf->rsa = EVP_PKEY_get_base_id(leaf->key) == EVP_PKEY_RSA;
 	return CH_OK;

@@ -1,6 +1,7 @@
 /* CH_OP_ADOPT. */
 #include <string.h>
 
+#include "crypto/keys.h"
 #include "store/sql_work.h"
 
 static void judge(struct ch_store_adopt_item *item, enum ch_store_adopt_result result,
@@ -195,6 +196,31 @@ static int is_free(struct ch_work *w, uint64_t version, bool *ret_is)
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
+/* The name had it, or one with its key, and something took its place: perhaps a roll-back, or a
+ * rekey after the key had become known.  A client may keep its key, so that of what is live is
+ * no reason. */
+static int look_at_past(
+	struct ch_work *w, const struct ch_name_row *row, struct ch_store_adopt_item *item)
+{
+	const struct ch_op_publish *in = item->publish;
+	uint8_t sha256[CH_SHA256_B];
+	int64_t one;
+	int rc = ch_sha256(in->leaf, in->leaf_len, sha256);
+
+	if (!rc)
+		rc = ch_db_get_i64(w->db, &one,
+			"SELECT 1 FROM cert_name x JOIN cert c ON c.version = x.version "
+			"WHERE x.name = ? AND (c.leaf_sha256 = ? OR (c.spki_sha256 = ? AND "
+			"x.version NOT IN (?, ?))) LIMIT 1",
+			"tbbii", row->name, sha256, sizeof(sha256), in->spki_sha256,
+			sizeof(in->spki_sha256), row->cert, row->second_cert);
+	if (!rc)
+		judge(item, CH_ADOPT_KEPT, "was-live",
+			"The name had this certificate, or its key, before: it does not come "
+			"back over what took its place.");
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 struct live {
 	struct ch_order_names names;
 	struct ch_name_row rows[CH_STORE_ADOPT_NAMES];
@@ -214,6 +240,8 @@ static int look_at_all(struct ch_work *w, const struct ch_op_adopt *op,
 			op->settings->pool ? op->settings->pool : CH_STORE_LABEL_DEFAULT;
 
 		rc = look_at_name(w, op, item->names[i], item, row);
+		if (!rc && !item->code && item->place != CH_ADOPT_FRESH)
+			rc = look_at_past(w, row, item);
 		if (rc || item->code)
 			break;
 		live->places[i] = item->place;

@@ -107,7 +107,7 @@ def test_apache_with_a_chain_of_its_own(site, ca, folder):
     (folder / "apache2.conf").write_text("Define DIR .\nIncludeOptional ${DIR}/sites/*.conf\n")
     (folder / "sites").mkdir()
     (folder / "sites/a.conf").write_text(
-        "<VirtualHost *:443>\n ServerName a.apache.example\n ServerAlias \\\n  b.apache.example\n"
+        "<VirtualHost *:443>\n ServerName https://a.apache.example:443\n ServerAlias \\\n  b.apache.example\n"
         " SSLCertificateFile a.crt\n SSLCertificateKeyFile a.key\n SSLCertificateChainFile chain.pem\n"
         "</VirtualHost>\n")
     told, _ = adopt(site, "--apache", folder / "apache2.conf")

@@ -376,6 +376,7 @@ struct ch_op_publish *fx_publication(
 		.issuer = "CN=Test",
 		.not_before_ms = test_now_ms,
 		.not_after_ms = test_now_ms + LIFETIME_MS};
+	memset(publish->spki_sha256, leaf_byte, sizeof(publish->spki_sha256));
 	for (size_t i = 0; i < order->n_names; i++)
 		make_record(fx, publish, order->second, key_version_of(order, i),
 			order->names[i].name, &records[i]);

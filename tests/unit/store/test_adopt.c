@@ -94,6 +94,37 @@ static void again_it_is_kept(void **state)
 	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
 }
 
+/* The operator went back to the one before; what he went back from is still where it was. */
+static void what_was_live_does_not_come_back(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item bad = item_for("a.example");
+	struct ch_store_adopt_item again;
+	struct ch_store_op back = {.type = CH_OP_ROLLBACK, .u.rollback = {.name = "a.example"}};
+	struct ch_op_patch done;
+	struct ch_store_order *order;
+
+	assert_int_equal(take(fx, item_for("a.example"), NO_SETTINGS).result, CH_ADOPT_DONE);
+	bad.not_after_ms += CH_DAY_MS;
+	bad = take(fx, bad, NO_SETTINGS);
+	assert_int_equal(bad.result, CH_ADOPT_DONE);
+	assert_ok(fx_run(fx, &back));
+	order = fx_lease_one(fx);
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	order = fx_lease_one(fx);
+	done = fx_step(order, CH_ORDER_DONE);
+	assert_ok(fx_patch(fx, &done));
+	again = item_for("a.example");
+	again.not_after_ms = bad.not_after_ms;
+	again = ask(fx, again, NO_SETTINGS);
+	assert_int_equal(again.result, CH_ADOPT_READY);
+	fill(fx, &again);
+	again.publish->leaf = bad.publish->leaf;
+	assert_ok(adopt(fx, &again, 1, NO_SETTINGS, false));
+	assert_int_equal(again.result, CH_ADOPT_KEPT);
+	assert_string_equal(again.code, "was-live");
+}
+
 static void a_dry_run_gives_out_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -308,6 +339,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_new_name_is_registered_and_live, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(again_it_is_kept, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_live_does_not_come_back, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_dry_run_gives_out_nothing, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
