@@ -2,9 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/sql_pace.h"
 
 #define QUEUED "Waits for its first order."
+/* Who brings a first certificate may have a second one, too. */
+#define SECOND_WAIT_MS (10 * CH_MINUTE_MS)
 
 static void reject(struct ch_store_put_item *item, const char *detail)
 {
@@ -81,12 +84,13 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 			"redirect, created_at, updated_at, keys, second_at, imported, "
 			"cas, standby) "
 			"VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 'queued', ?6, 'nobody', ?7, 0, "
-			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?7, NULL), ?14, ?15, ?16)",
-			"tttittiittttiitt", name, s->tenant, s->pool, (int64_t)www, www_of,
+			"?8, 0, ?9, ?10, ?11, ?7, ?7, ?12, iif(?13, ?17, NULL), ?14, ?15, ?16)",
+			"tttittiittttiitti", name, s->tenant, s->pool, (int64_t)www, www_of,
 			QUEUED, w->now, version, s->policy[CH_POLICY_UPSTREAM],
 			s->policy[CH_POLICY_HSTS], s->policy[CH_POLICY_REDIRECT],
 			ch_keys_str(s->keys), (int64_t)ch_keys_both(s->keys),
-			(int64_t)at.imported, s->cas, s->standby);
+			(int64_t)at.imported, s->cas, s->standby,
+			version == at.version ? w->now + SECOND_WAIT_MS : w->now);
 	if (!rc)
 		rc = ch_work_forget_holder(w, name);
 	if (!rc)
