@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import threading
 
 import hello
@@ -63,7 +64,7 @@ class Visitor:
             kinds += [self.mover, self.mover]
         try:
             self.rng.choice(kinds)()
-        except (tls.Refused, ConnectionError, TimeoutError, socket.timeout) as error:
+        except (tls.Refused, ConnectionError, ssl.SSLError, TimeoutError, socket.timeout) as error:
             kind = getattr(error, "alert", type(error).__name__)
             if not (self.lossy and kind in self.BROKEN):
                 raise AssertionError(f"round {number}: {kind}: {error}") from error
