@@ -246,7 +246,7 @@ static void postgres_close(struct ch_sql_store *base)
 
 static const struct ch_sql_kind postgres_kind = {
 	.begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-	.begin_write = "BEGIN",
+	.begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED",
 	.schema = "SELECT version FROM certherd_schema",
 	.knows = &ch_migrations_postgres_n,
 	.mend = ch_db_postgres_mend,
