@@ -253,7 +253,8 @@ static int survey_one(struct ch_adopt *a, size_t index, struct ch_adopt_leaf *le
 		cert->rsa = ch_adopt_is_rsa(leaf);
 		match(a, cert);
 		rc = ch_adopt_judge(a, leaf, &err);
-		if (!rc && !leaf->key && !cert->key)
+		/* One that cannot be used must not take the place of one that can. */
+		if (!rc)
 			rc = ch_adopt_load_key(a, cert, leaf, &err);
 	}
 	if (rc) {

@@ -176,6 +176,15 @@ def test_two_certificates_and_the_better_one(site, ca, folder):
     assert domain["certificate"]["not_after"] > site.herd.domain("both.two.example")["certificate"]["not_after"]
 
 
+def test_one_that_cannot_be_used_does_not_hide_one_that_can(site, ca, folder):
+    good, later = ca.pair("hidden.example", days=50), ca.pair("hidden.example", days=60)
+    certbot(folder, "good", *good)
+    certbot(folder, "bad", later[0], ca.pair("other.hidden.example")[1])
+    told, why = adopt(site, "--certbot", folder, code=1)
+    assert told["adopted"] == 1 and "key-mismatch" in why.values()
+    wait_served(site, "hidden.example")
+
+
 def test_another_tenants_name_is_refused(site, ca, folder):
     site.add("a.tenant.example", tenant="t1")
     (folder / "a.pem").write_bytes(b"".join(ca.pair("a.tenant.example")))
