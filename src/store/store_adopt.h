@@ -49,10 +49,9 @@ struct ch_store_adopt_item {
 	enum ch_store_adopt_result result;
 	enum ch_store_adopt_place place; /* CH_ADOPT_READY */
 	uint64_t version;		 /* CH_ADOPT_READY: 0 in a dry run */
-	/* CH_ADOPT_KEPT: "live-already", "was-live", "order-open", "domain-paused", "second-not-wanted",
-	 * "rekey-planned";
-	 * CH_ADOPT_REFUSED: "tenant", "pool", "claim-needed", "no-first", "changed-meanwhile"
-	 * (ask again), "bad-field". */
+	/* CH_ADOPT_KEPT: "live-already", "was-live", "order-open", "domain-paused",
+	 * "second-not-wanted", "rekey-planned"; CH_ADOPT_REFUSED: "tenant", "pool",
+	 * "claim-needed", "no-first", "changed-meanwhile" (ask again), "bad-field". */
 	const char *code;
 	const char *detail; /* a sentence; NULL with READY and DONE */
 };
