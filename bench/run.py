@@ -21,7 +21,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import report as reports
 
-SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres"]
+SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres",
+          "backup"]
 ASKED_FOR = ["issue_peers"]  # takes long, and needs the packages of the section "peers"
 
 

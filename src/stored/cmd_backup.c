@@ -49,6 +49,49 @@ static int load(
 	return CH_OK;
 }
 
+/* What the three commands have in common. */
+struct job {
+	const char *command;
+	const char *config; /* option */
+	bool json;	    /* option */
+	struct ch_conf *conf;
+	char *database;
+	struct ch_transfer_show show;
+	struct ch_transfer how;
+	struct ch_err err;
+};
+
+static void job_done(struct job *job)
+{
+	ch_conf_free(job->conf);
+	free(job->database);
+}
+#define AUTO_JOB CH_CLEANUP(job_done)
+
+/* -1: go on; else the exit status. */
+static int job_begin(struct job *job, const struct ch_opts *opts, int argc, char **argv)
+{
+	size_t n;
+	int rc;
+
+	ch_secret_harden_process();
+	job->command = opts->command;
+	rc = ch_opts_parse(opts, argc, argv, &n);
+	if (rc)
+		return rc == CH_ECANCELED ? EXIT_DONE : EXIT_USAGE;
+	return -1;
+}
+
+static int job_load(struct job *job)
+{
+	return load(ch_opts_config(job->config), &job->conf, &job->database, &job->err);
+}
+
+static int job_fail(struct job *job)
+{
+	return complain(job->command, &job->err);
+}
+
 /* ---- backup ---- */
 
 static int tell_kept(struct ch_conf *conf, const char *folder, bool json,
@@ -86,17 +129,14 @@ static int tell_kept(struct ch_conf *conf, const char *folder, bool json,
 
 int ch_backup_main(int argc, char **argv)
 {
-	CH_AUTO_CONF struct ch_conf *conf = NULL;
-	CH_AUTO_FREE char *database = NULL;
-	const char *config = NULL;
+	AUTO_JOB struct job job = {.json = false};
 	const char *kept = NULL;
-	bool json = false;
 	const struct ch_opt list[] = {
 		{"kept", "FOLDER",
 			"check that copies of what the backup does not hold are in this folder",
 			NULL, &kept},
-		{"json", NULL, "for programs", &json, NULL},
-		CH_OPT_CONFIG(&config),
+		{"json", NULL, "for programs", &job.json, NULL},
+		CH_OPT_CONFIG(&job.config),
 	};
 	const struct ch_opts opts = {"backup", "FILE [options]",
 		"Writes the store's database into a new FILE (mode 0600), as it is at one "
@@ -107,31 +147,23 @@ int ch_backup_main(int argc, char **argv)
 		"not.  Exit status 3: written, but --kept found no copy of what is needed "
 		"besides.",
 		list, CH_ARRAY_LEN(list), 1, 1};
-	struct ch_transfer_show show;
-	struct ch_transfer how;
 	struct ch_backup_info info;
-	struct ch_err err = {0};
-	size_t n;
+	int code = job_begin(&job, &opts, argc, argv);
 	int rc;
 
-	ch_secret_harden_process();
-	rc = ch_opts_parse(&opts, argc, argv, &n);
-	if (rc)
-		return rc == CH_ECANCELED ? EXIT_DONE : EXIT_USAGE;
-	rc = load(ch_opts_config(config), &conf, &database, &err);
-	if (rc)
-		return complain("backup", &err);
-	ch_transfer_show_begin(&show, &how);
-	rc = ch_backup_write(database, argv[1], &how, &info, &err);
-	ch_transfer_show_end(&show);
+	if (code >= 0)
+		return code;
+	if (job_load(&job))
+		return job_fail(&job);
+	ch_transfer_show_begin(&job.show, &job.how);
+	rc = ch_backup_write(job.database, argv[1], &job.how, &info, &job.err);
+	ch_transfer_show_end(&job.show);
 	if (!rc)
-		rc = tell_kept(conf, kept, json, &info, &err);
+		rc = tell_kept(job.conf, kept, job.json, &info, &job.err);
 	if (!rc)
 		return EXIT_DONE;
-	(void)complain("backup", &err);
-	return strcmp(err.problem, "not-kept") == 0 ? EXIT_NOT_KEPT
-	       : rc == CH_EINVAL		    ? EXIT_USAGE
-						    : EXIT_FAILED;
+	code = job_fail(&job);
+	return strcmp(job.err.problem, "not-kept") == 0 ? EXIT_NOT_KEPT : code;
 }
 
 /* ---- restore ---- */
@@ -160,16 +192,13 @@ static int tell_restored(const struct ch_backup_info *info, bool json, bool only
 
 int ch_restore_main(int argc, char **argv)
 {
-	CH_AUTO_CONF struct ch_conf *conf = NULL;
-	CH_AUTO_FREE char *database = NULL;
-	const char *config = NULL;
-	bool json = false;
+	AUTO_JOB struct job job = {.json = false};
 	bool verify = false;
 	const struct ch_opt list[] = {
 		{"verify", NULL, "only read FILE to its end and check every row", &verify,
 			NULL},
-		{"json", NULL, "for programs", &json, NULL},
-		CH_OPT_CONFIG(&config),
+		{"json", NULL, "for programs", &job.json, NULL},
+		CH_OPT_CONFIG(&job.config),
 	};
 	const struct ch_opts opts = {"restore", "FILE [options]",
 		"Makes the store's database (as [store] names it) from a backup.  It must not "
@@ -178,24 +207,19 @@ int ch_restore_main(int argc, char **argv)
 		"of\n"
 		"the backup.  Every row is checked on the way.  doc/backup.md",
 		list, CH_ARRAY_LEN(list), 1, 1};
-	struct ch_transfer_show show;
-	struct ch_transfer how;
 	struct ch_backup_info info;
-	struct ch_err err = {0};
-	size_t n;
+	int code = job_begin(&job, &opts, argc, argv);
 	int rc;
 
-	ch_secret_harden_process();
-	rc = ch_opts_parse(&opts, argc, argv, &n);
-	if (rc)
-		return rc == CH_ECANCELED ? EXIT_DONE : EXIT_USAGE;
-	if (!verify && load(ch_opts_config(config), &conf, &database, &err))
-		return complain("restore", &err);
-	ch_transfer_show_begin(&show, &how);
-	rc = verify ? ch_backup_check(argv[1], &how, &info, &err)
-		    : ch_backup_restore(argv[1], database, &how, &info, &err);
-	ch_transfer_show_end(&show);
-	return rc ? complain("restore", &err) : tell_restored(&info, json, verify);
+	if (code >= 0)
+		return code;
+	if (!verify && job_load(&job))
+		return job_fail(&job);
+	ch_transfer_show_begin(&job.show, &job.how);
+	rc = verify ? ch_backup_check(argv[1], &job.how, &info, &job.err)
+		    : ch_backup_restore(argv[1], job.database, &job.how, &info, &job.err);
+	ch_transfer_show_end(&job.show);
+	return rc ? job_fail(&job) : tell_restored(&info, job.json, verify);
 }
 
 /* ---- migrate ---- */
@@ -221,13 +245,10 @@ static int tell_moved(const struct ch_move_info *info, const char *url, bool jso
 
 int ch_migrate_main(int argc, char **argv)
 {
-	CH_AUTO_CONF struct ch_conf *conf = NULL;
-	CH_AUTO_FREE char *database = NULL;
-	const char *config = NULL;
-	bool json = false;
+	AUTO_JOB struct job job = {.json = false};
 	const struct ch_opt list[] = {
-		{"json", NULL, "for programs", &json, NULL},
-		CH_OPT_CONFIG(&config),
+		{"json", NULL, "for programs", &job.json, NULL},
+		CH_OPT_CONFIG(&job.config),
 	};
 	const struct ch_opts opts = {"migrate", "postgresql://… [options]",
 		"Moves the store from SQLite to a PostgreSQL database without names.  All is "
@@ -237,28 +258,23 @@ int ch_migrate_main(int argc, char **argv)
 		"all\n"
 		"is there at the end or nothing.  doc/backup.md",
 		list, CH_ARRAY_LEN(list), 1, 1};
-	struct ch_transfer_show show;
-	struct ch_transfer how;
 	struct ch_move_info info;
-	struct ch_err err = {0};
-	size_t n;
+	int code = job_begin(&job, &opts, argc, argv);
 	int rc;
 
-	ch_secret_harden_process();
-	rc = ch_opts_parse(&opts, argc, argv, &n);
-	if (rc)
-		return rc == CH_ECANCELED ? EXIT_DONE : EXIT_USAGE;
-	rc = load(ch_opts_config(config), &conf, &database, &err);
-	if (!rc && strncmp(database, "sqlite:", 7) != 0)
-		rc = ch_err_set(&err, CH_EINVAL, "usage",
+	if (code >= 0)
+		return code;
+	rc = job_load(&job);
+	if (!rc && strncmp(job.database, "sqlite:", 7) != 0)
+		rc = ch_err_set(&job.err, CH_EINVAL, "usage",
 			"the store's database is not SQLite: there is nothing to move");
 	if (!rc && strncmp(argv[1], "postgresql://", 13) != 0)
-		rc = ch_err_set(&err, CH_EINVAL, "usage",
+		rc = ch_err_set(&job.err, CH_EINVAL, "usage",
 			"expected postgresql://HOST/DATABASE, as in `database` of [store]");
 	if (rc)
-		return complain("migrate", &err);
-	ch_transfer_show_begin(&show, &how);
-	rc = ch_move_to_postgres(database + 7, argv[1], &how, &info, &err);
-	ch_transfer_show_end(&show);
-	return rc ? complain("migrate", &err) : tell_moved(&info, argv[1], json);
+		return job_fail(&job);
+	ch_transfer_show_begin(&job.show, &job.how);
+	rc = ch_move_to_postgres(job.database + 7, argv[1], &job.how, &info, &job.err);
+	ch_transfer_show_end(&job.show);
+	return rc ? job_fail(&job) : tell_moved(&info, argv[1], job.json);
 }
