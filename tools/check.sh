@@ -1,10 +1,10 @@
 #!/bin/bash
 # Builds and tests, once for each kind given:
 #
-#   plain     build/        the default compiler, warnings are errors, style, unit, system, recipes
-#   clang     build-clang/  clang, warnings are errors, unit
-#   sanitize  build-asan/   ASan and UBSan, unit and system; nginx and the module too, where there
-#                           is a source of nginx to be had (tools/sanitized-nginx.sh)
+#   plain     build/       the default compiler, warnings are errors, style, unit, system, recipes
+#   sanitize  build-asan/  clang, warnings are errors, ASan and UBSan, unit and system; nginx and
+#                          the module too, where there is a source of nginx to be had
+#                          (tools/sanitized-nginx.sh)
 #
 # What takes minutes and is the same in each (the suite `once`) is run by the first only.
 #
@@ -85,12 +85,6 @@ plain() {
 	step system_tests build tests/recipes
 }
 
-clang() {
-	CC=clang step configure build-clang -Dwerror=true
-	step compile build-clang
-	step unit_tests build-clang --no-suite style --no-suite once
-}
-
 sanitize() {
 	# One report is one failed test: nothing goes on after a finding.
 	export ASAN_OPTIONS=halt_on_error=1:abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
@@ -103,7 +97,8 @@ sanitize() {
 		step configure build -Dwerror=true
 		step compile build
 	}
-	step configure build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+	# The other compiler: so each of them builds and tests all once.
+	CC=clang step configure build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 	step compile build-asan
 	step unit_tests build-asan --no-suite style --no-suite once
 	step sanitized_nginx
@@ -119,7 +114,7 @@ sanitize() {
 
 for kind in "${@:-plain}"; do
 	case $kind in
-	plain | clang | sanitize) "$kind" ;;
+	plain | sanitize) "$kind" ;;
 	*)
 		echo "check.sh: no such kind: $kind" >&2
 		exit 2

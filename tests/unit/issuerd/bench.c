@@ -81,6 +81,8 @@ static void configure(struct bench *b)
 	c->ladder_ms[1] = 10 * CH_MINUTE_MS;
 	c->ladder_ms[2] = CH_DAY_MS;
 	c->n_ladder = 3;
+	c->preflight_ladder_ms[0] = CH_MINUTE_MS;
+	c->n_preflight_ladder = 1;
 	c->retry_jitter_percent = 20;
 	c->poll_interval_ms = 500;
 	c->renew_left_percent = 33;
