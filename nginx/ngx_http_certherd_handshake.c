@@ -19,6 +19,8 @@
 
 #include "ngx_http_certherd_module.h"
 
+#include "crypto/keys.h"
+
 
 static int  ngx_http_certherd_conn_index = -1;
 
@@ -176,28 +178,20 @@ static ngx_int_t
 ngx_http_certherd_bind_session(ngx_ssl_conn_t *ssl_conn,
     ngx_http_certherd_srv_conf_t *scf, ngx_http_certherd_conn_t *cx)
 {
-    u_char         digest[EVP_MAX_MD_SIZE];
-    unsigned       len;
-    ngx_int_t      rc;
-    EVP_MD_CTX    *md;
-    const u_char  *kind;
+    u_char  *p;
+    u_char   digest[CH_SHA256_B];
+    u_char   text[sizeof(scf->salt) + 1 + NGX_HTTP_CERTHERD_NAME_MAX];
+
+    p = ngx_cpymem(text, scf->salt, sizeof(scf->salt));
 
     /* A session of a name does not outlive it as one of the fallback. */
 
-    kind = (const u_char *) (cx->fallback ? "F" : "N");
-    md = EVP_MD_CTX_new();
+    *p++ = cx->fallback ? 'F' : 'N';
+    p = ngx_cpymem(p, cx->sni.data, cx->sni.len);
 
-    rc = md
-         && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
-         && EVP_DigestUpdate(md, scf->salt, sizeof(scf->salt)) == 1
-         && EVP_DigestUpdate(md, kind, 1) == 1
-         && EVP_DigestUpdate(md, cx->sni.data, cx->sni.len) == 1
-         && EVP_DigestFinal_ex(md, digest, &len) == 1
-         && SSL_set_session_id_context(ssl_conn, digest, len) == 1;
-
-    EVP_MD_CTX_free(md);
-
-    return rc ? NGX_OK : NGX_ERROR;
+    return ch_sha256(text, (size_t) (p - text), digest) == CH_OK
+           && SSL_set_session_id_context(ssl_conn, digest, sizeof(digest)) == 1
+           ? NGX_OK : NGX_ERROR;
 }
 
 

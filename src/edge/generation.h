@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "edge/replica.h"
@@ -73,7 +74,11 @@ struct ch_generation {
 	MDB_dbi meta;
 	int fd;		 /* of data.mdb; borrowed from env */
 	uint64_t need_b; /* the file must be at least so long */
-	dev_t dev;	 /* of the folder: what the process-wide list of open ones goes by */
+	/* As it was when it was last looked at and found good; all zero: not yet.  Its bytes
+	 * are as they were as long as both are: ch_generation_check_size. */
+	off_t good_b;
+	struct timespec good_since;
+	dev_t dev; /* of the folder: what the process-wide list of open ones goes by */
 	ino_t ino;
 	ino_t lock_ino; /* of lock.mdb */
 };

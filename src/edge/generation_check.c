@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
+#define SETTLED_MS 100
 #define LOCK_FILE_MIN_B 192 /* LMDB's header and one reader: less was never written by it */
 
 /* The meta pages of LMDB 0.9 on 64 bits (struct MDB_page's header, then struct MDB_meta). */
@@ -170,6 +172,24 @@ int ch_generation_check(const char *dir, const char *name, struct ch_err *err)
 	return rc;
 }
 
+static bool is_as_it_was(const struct ch_generation *gen, const struct stat *st)
+{
+	return gen->good_b == st->st_size && gen->good_since.tv_sec == st->st_ctim.tv_sec &&
+	       gen->good_since.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+/* The kernel's time stamps are of its last tick: of what has changed just now another change
+ * would not show. */
+static void found_good(struct ch_generation *gen, const struct stat *st)
+{
+	int64_t changed_ms = (int64_t)st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
+
+	if (ch_now_ms() - changed_ms < SETTLED_MS)
+		return;
+	gen->good_b = st->st_size;
+	gen->good_since = st->st_ctim;
+}
+
 int ch_generation_check_size(struct ch_generation *gen)
 {
 	struct stat st;
@@ -181,14 +201,18 @@ int ch_generation_check_size(struct ch_generation *gen)
 	/* First the old bound: only with that the meta pages may be touched. */
 	if (fstat(gen->fd, &st) < 0 || (uint64_t)st.st_size < gen->need_b || st.st_size < 4096)
 		return CH_ECORRUPT;
+	if (is_as_it_was(gen, &st))
+		return CH_OK;
 	/* What is looked at here never changes, so a writer at work is no matter. */
 	if (read_metas(gen->fd, &first, &second))
 		return CH_ECORRUPT;
 	if (mdb_env_info(gen->env, &info) || mdb_env_stat(gen->env, &stat))
 		return CH_ECORRUPT;
 	gen->need_b = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
-	if ((uint64_t)st.st_size >= gen->need_b)
+	if ((uint64_t)st.st_size >= gen->need_b) {
+		found_good(gen, &st);
 		return CH_OK;
+	}
 	/* It may have grown since. */
 	if (fstat(gen->fd, &st) < 0 || (uint64_t)st.st_size < gen->need_b)
 		return CH_ECORRUPT;
