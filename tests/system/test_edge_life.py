@@ -108,11 +108,13 @@ def test_a_reload_keeps_serving(new_edge):
     visitor.start()
     try:
         for _ in range(3):
+            before = served[0]
             edge.reload()
+            wait.until(lambda: failures or served[0] > before + 3, "visitors are served")
     finally:
         stop.set()
         visitor.join()
-    assert not failures and served[0] > 10
+    assert not failures
     # New settings are there, and a new key is read.
     edge.make_key("p256")
     edge.apply("cert:new.test:2")

@@ -63,6 +63,7 @@ def found_by_testssl(edge, *checks):
             if one["severity"] != "WARN"}
 
 
+@pytest.mark.timeout(300)
 def test_nothing_above_low(edge):
     found = found_by_testssl(edge, *CHECKS)
     assert {"TLS1", "TLS1_2", "TLS1_3", "cipher_order", "cert_trust", "heartbleed",
@@ -76,6 +77,7 @@ def is_old():
 
 
 @pytest.mark.parametrize("edge", [True], indirect=True, ids=["weak"])
+@pytest.mark.timeout(300)
 def test_it_would_tell(edge):
     found = found_by_testssl(edge, "-P")
     # Newer ones, as Debian 13's, call it LOW.
