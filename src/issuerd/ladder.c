@@ -12,25 +12,29 @@
 #define HOURS_LEAST 12
 
 int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const struct ch_limit *limit,
-	const char *name, uint64_t failures, uint64_t salt)
+	const struct ch_retried *name)
 {
 	const struct ch_ladder ladder = {
 		config->ladder_ms, config->n_ladder, config->retry_jitter_percent};
-	int64_t wait_ms = ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
+	int64_t wait_ms =
+		ch_ladder_rung_ms(&ladder, name->failures, ch_spread(name->name, name->salt));
 	int64_t least_ms = limit->refill_us / 1000;
 
+	wait_ms = ch_wait_in_time_ms(wait_ms, name->left_ms, ch_failure_pace_ms(limit));
 	/* A short ladder must not use up what the CA allows. */
-	return limit->size && failures + 1 >= limit->size && wait_ms < least_ms ? least_ms
-										: wait_ms;
+	return limit->size && name->failures + 1 >= limit->size && wait_ms < least_ms ? least_ms
+										      : wait_ms;
 }
 
-int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,
-	uint64_t failures, uint64_t salt)
+int64_t ch_preflight_wait_ms(
+	const struct ch_issuer_config *config, const struct ch_retried *name)
 {
 	const struct ch_ladder ladder = {config->preflight_ladder_ms,
 		config->n_preflight_ladder, config->retry_jitter_percent};
+	int64_t wait_ms =
+		ch_ladder_rung_ms(&ladder, name->failures, ch_spread(name->name, name->salt));
 
-	return ch_ladder_rung_ms(&ladder, failures, ch_spread(name, salt));
+	return ch_wait_in_time_ms(wait_ms, name->left_ms, CH_MINUTE_MS);
 }
 
 int64_t ch_moved_wait_ms(

@@ -8,14 +8,22 @@
 #include "pace/calendar.h"
 #include "pace/retry.h"
 
-/* The wait after one more failure of a name that had `failures` in a row before: retry_ladder,
- * more or less retry_jitter_percent; limit: of failures, at the CA. */
+/* A name that has failed once more. */
+struct ch_retried {
+	const char *name;
+	uint64_t failures; /* in a row, before that */
+	uint64_t salt;
+	int64_t left_ms; /* until it needs its certificate; <= 0: too late, or no hurry */
+};
+
+/* The wait until it is tried again: retry_ladder, more or less retry_jitter_percent, or less in
+ * time of need (ch_wait_in_time_ms); limit: of failures, at the CA. */
 int64_t ch_ladder_wait_ms(const struct ch_issuer_config *config, const struct ch_limit *limit,
-	const char *name, uint64_t failures, uint64_t salt);
+	const struct ch_retried *name);
 
 /* The same on preflight_ladder. */
-int64_t ch_preflight_wait_ms(const struct ch_issuer_config *config, const char *name,
-	uint64_t failures, uint64_t salt);
+int64_t ch_preflight_wait_ms(
+	const struct ch_issuer_config *config, const struct ch_retried *name);
 
 /* The wait of a name that has moved, away for so long: an eighth of that; at least the ladder's
  * last rung, at most 30 d. */

@@ -15,16 +15,25 @@ void ch_step_failed(struct ch_step *step)
 	step->out->has_reason = false;
 }
 
+static struct ch_retried retried(const struct ch_work *work, size_t i, uint64_t failures)
+{
+	int64_t by_ms = work->needed_by_ms[i];
+
+	return (struct ch_retried){.name = work->names[i],
+		.failures = failures,
+		.salt = work->id,
+		.left_ms = by_ms ? by_ms - ch_now_ms() : 0};
+}
+
 void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
 {
 	struct ch_verdict *v = &step->out->verdicts[i];
 	const struct ch_work *work = step->work;
+	struct ch_retried name = retried(work, i, work->failures[i] - work->checks_failed[i]);
 
 	v->failed = true;
-	v->next_at_ms =
-		ch_now_ms() + ch_ladder_wait_ms(step->issuer->config,
-				      &step->ca->config->limits.failures, work->names[i],
-				      work->failures[i] - work->checks_failed[i], work->id);
+	v->next_at_ms = ch_now_ms() + ch_ladder_wait_ms(step->issuer->config,
+					      &step->ca->config->limits.failures, &name);
 	if (err->retry_at_ms > v->next_at_ms)
 		v->next_at_ms = err->retry_at_ms;
 	ch_reason_from_err(&v->reason, err);
@@ -55,12 +64,12 @@ void ch_step_blame_preflight(
 	const struct ch_work *work = step->work;
 	int64_t since_ms = work->away_since_ms[i] ? work->away_since_ms[i] : ch_now_ms();
 	bool first = !work->second && !work->standby;
-	uint64_t before = !first ? work->failures[i] : work->checks_failed[i];
+	struct ch_retried name =
+		retried(work, i, first ? work->checks_failed[i] : work->failures[i]);
 
 	v->failed = v->check = true;
 	v->away = away;
-	v->next_at_ms =
-		ch_now_ms() + ch_preflight_wait_ms(config, work->names[i], before, work->id);
+	v->next_at_ms = ch_now_ms() + ch_preflight_wait_ms(config, &name);
 	ch_reason_from_err(&v->reason, err);
 	if (away && first && config->moved_after_ms &&
 		ch_now_ms() - since_ms >= config->moved_after_ms)

@@ -78,6 +78,19 @@ static int read_checks(const json_t *doc, struct ch_work *work)
 	return CH_OK;
 }
 
+static int read_needs(const json_t *doc, struct ch_work *work)
+{
+	const json_t *needs = json_object_get(doc, "needed_by");
+
+	for (size_t i = 0; i < work->n_names; i++) {
+		const char *by = json_string_value(json_object_get(needs, work->names[i]));
+
+		if (by && ch_time_parse(by, &work->needed_by_ms[i]))
+			return CH_EPROTO;
+	}
+	return CH_OK;
+}
+
 static int read_names(const json_t *doc, struct ch_work *work)
 {
 	const json_t *list = json_object_get(doc, "names");
@@ -240,6 +253,8 @@ int ch_work_read(
 		rc = read_names(doc, work);
 	if (rc == CH_OK)
 		rc = read_checks(doc, work);
+	if (!rc)
+		rc = read_needs(doc, work);
 	if (rc == CH_OK)
 		rc = read_account(doc, work);
 	if (rc == CH_OK)

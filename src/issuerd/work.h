@@ -77,6 +77,8 @@ struct ch_work {
 	uint64_t failures[CH_WORK_NAMES_MAX];	   /* in a row, before this order */
 	uint64_t checks_failed[CH_WORK_NAMES_MAX]; /* of these: before the CA was asked */
 	int64_t away_since_ms[CH_WORK_NAMES_MAX];  /* 0: its DNS does not lead elsewhere */
+	/* Certificates of renewals: when the live one ends, or has to go; 0: no hurry. */
+	int64_t needed_by_ms[CH_WORK_NAMES_MAX];
 	size_t n_names;
 	char cas[CH_CAS_MAX][CH_CA_NAME_B]; /* that the names may use, in order */
 	size_t n_cas;			    /* 0: any */

@@ -31,6 +31,20 @@ int64_t ch_ladder_rung_ms(const struct ch_ladder *ladder, uint64_t failures, dou
 	return wait_ms + (int64_t)(swing * (2 * spread - 1));
 }
 
+int64_t ch_wait_in_time_ms(int64_t wait_ms, int64_t left_ms, int64_t least_ms)
+{
+	int64_t most_ms = left_ms / 4 > least_ms ? left_ms / 4 : least_ms;
+
+	return left_ms > 0 && wait_ms > most_ms ? most_ms : wait_ms;
+}
+
+int64_t ch_failure_pace_ms(const struct ch_limit *failures)
+{
+	int64_t refill_ms = failures->size ? failures->refill_us / 1000 : 0;
+
+	return refill_ms > CH_MINUTE_MS ? refill_ms : CH_MINUTE_MS;
+}
+
 int64_t ch_doubling_ms(int64_t least_ms, uint64_t times, int64_t most_ms)
 {
 	int64_t wait_ms = least_ms;

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pace/bucket.h"
+
 /* A number in [0, 1), always the same for the same name and salt. */
 double ch_spread(const char *name, uint64_t salt);
 
@@ -17,6 +19,13 @@ struct ch_ladder {
 /* The wait after one more failure of a name that had `failures` in a row before: more or less
  * jitter_percent, by spread (0 … 1). */
 int64_t ch_ladder_rung_ms(const struct ch_ladder *ladder, uint64_t failures, double spread);
+/* The wait of a name that needs its certificate in left_ms: at most a quarter of that, so that
+ * there are tries left whatever the ladder says, but not under least_ms.  left_ms <= 0, when it
+ * is too late or there is no hurry: wait_ms. */
+int64_t ch_wait_in_time_ms(int64_t wait_ms, int64_t left_ms, int64_t least_ms);
+/* How often a name may fail at a CA with this limit of failures, without end: what comes back,
+ * and not more than once a minute. */
+int64_t ch_failure_pace_ms(const struct ch_limit *failures);
 /* How long nothing is asked of a CA that fails for all, after so many failures in a row (1 …):
  * 1 s, doubling up to a minute. */
 int64_t ch_outage_wait_ms(unsigned outages);

@@ -109,7 +109,7 @@ static void take_back(struct world *world, const struct ch_sim_revocation *revoc
 			world_plan(world, id,
 				world->now_ms +
 					(int64_t)(when * (double)revocation->learned_ms));
-		else if (name->state == NAME_WAITS)
+		else if (name->state == NAME_WAITS || name->state == NAME_RETRIES)
 			world_wait(world, id, true);
 	}
 }

@@ -58,14 +58,13 @@ static void plan_renewal(struct world *world, uint32_t id)
 	world_plan(world, id, at_ms);
 }
 
+/* What counts certificates. */
 static void give_back(struct world *world, struct name *name)
 {
 	const struct ch_limits *limits = &world->limits;
 
-	if (!world_has_cert(name)) {
-		ch_bucket_give_back(&world->account, &limits->account);
+	if (!world_has_cert(name))
 		ch_bucket_give_back(&world->domains[name->domain], &limits->domain);
-	}
 	ch_bucket_give_back(&name->set, &limits->set);
 }
 
@@ -76,6 +75,8 @@ static void meet_outage(struct world *world, uint32_t id)
 	world->result->met_outage++;
 	name->trouble = TROUBLE_OUTAGE;
 	give_back(world, name);
+	if (!world_has_cert(name))
+		ch_bucket_give_back(&world->account, &world->limits.account);
 	/* Those that were under way together count as one outage. */
 	if (world->now_ms >= world->open_at_ms)
 		world->open_at_ms = world->now_ms + ch_outage_wait_ms(++world->outages);
@@ -137,8 +138,12 @@ static void fail(struct world *world, uint32_t id)
 	struct name *name = &world->names[id];
 	int64_t wait_ms = ch_ladder_rung_ms(
 		&world->scenario->ladder, name->failures, world_random(world));
+	int64_t left_ms = world_has_cert(name) ? name->not_after_ms - world->now_ms : 0;
 
+	wait_ms = ch_wait_in_time_ms(
+		wait_ms, left_ms, ch_failure_pace_ms(&world->limits.failures));
 	ch_sim_ca_failed(world->ca, id, world->now_ms);
+	give_back(world, name);
 	(void)ch_bucket_take(&name->failed, &world->limits.failures, world->now_ms);
 	world->result->failures++;
 	name->trouble = TROUBLE_FAILURE;
@@ -175,7 +180,8 @@ static void succeed(struct world *world, uint32_t id)
 	if (!world_has_cert(name))
 		note_first(world, id);
 	name->not_before_ms = world->now_ms;
-	name->not_after_ms = world->now_ms + ch_sim_ca_issue(world->ca, id, world->now_ms);
+	name->not_after_ms =
+		world->now_ms + ch_sim_ca_issue(world->ca, id, name->domain, world->now_ms);
 	name->failures = 0;
 	name->trouble = TROUBLE_NONE;
 	world->result->certificates++;

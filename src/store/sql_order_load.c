@@ -1,6 +1,9 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/sql_work.h"
+
+#define REKEY_WITHIN_MS (4 * CH_HOUR_MS)
 
 static void read_private(
 	struct ch_stmt *stmt, struct ch_arena *arena, struct ch_store_order *order, int *rc)
@@ -49,16 +52,27 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 	order->updated_at_ms = ch_db_i64(stmt, 13);
 }
 
+/* What is replaced on command has to be in a few hours after its turn: a CA revokes. */
+static int64_t needed_by(int64_t not_after_ms, int64_t rekey_ms)
+{
+	int64_t replaced_ms = rekey_ms ? rekey_ms + REKEY_WITHIN_MS : 0;
+
+	return replaced_ms && (!not_after_ms || replaced_ms < not_after_ms) ? replaced_ms
+									    : not_after_ms;
+}
+
 static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
 		"SELECT o.name, o.gone, iif(?3, n.standby_failures, iif(?2, n.second_failures, "
 		"n.failures)), "
-		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, '') FROM "
-		"order_name "
-		"o "
-		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
+		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, ''), "
+		"coalesce(c.not_after, 0), coalesce(r.at, 0) FROM order_name o "
+		"LEFT JOIN name n ON n.name = o.name "
+		"LEFT JOIN cert c ON NOT ?3 AND c.version = iif(?2, n.second_cert, n.cert) "
+		"LEFT JOIN rekey r ON NOT ?3 AND r.name = o.name AND r.second = iif(?2, 1, 0) "
+		"WHERE o.order_id = ?1 "
 		"ORDER BY length(o.name), o.name",
 		"ill", order->id, (int64_t)order->second, (int64_t)order->standby);
 
@@ -73,6 +87,7 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 		name->failures = ch_db_u64(stmt, 2);
 		name->checks_failed = ch_db_u64(stmt, 3);
 		name->away_since_ms = ch_db_i64(stmt, 4);
+		name->needed_by_ms = needed_by(ch_db_i64(stmt, 6), ch_db_i64(stmt, 7));
 		if (!order->cas)
 			order->cas = ch_db_text(arena, stmt, 5, &rc);
 	}

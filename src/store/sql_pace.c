@@ -484,7 +484,7 @@ int ch_pace_again(struct ch_work *w, uint64_t order_id, int64_t *ret_at_ms)
 	return save(w, &row);
 }
 
-int ch_pace_refund(struct ch_work *w, uint64_t order_id)
+int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool ordered)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	const char *list[CH_STORE_ORDER_NAMES_MAX];
@@ -492,9 +492,9 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id)
 	struct ch_order_names names;
 	bool set_only;
 	int rc = ch_db_query(w->db, &stmt,
-		"SELECT paced, free FROM orders WHERE id = ? "
-		"AND paced IS NOT NULL AND free < 2 AND attempts = 0",
-		"i", order_id);
+		"SELECT paced, free FROM orders WHERE id = ?1 "
+		"AND paced IS NOT NULL AND free < 2 AND (?2 OR attempts = 0)",
+		"il", order_id, (int64_t)ordered);
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);
@@ -510,7 +510,8 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id)
 	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
 		struct row row;
 
-		if (set_only && paced != CH_PACED_SET)
+		if ((set_only && paced != CH_PACED_SET) ||
+			(ordered && paced == CH_PACED_ACCOUNT))
 			continue;
 		rc = make_key(row.key, (enum ch_paced)paced, account, list, names.n);
 		if (!rc)

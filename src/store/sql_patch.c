@@ -341,6 +341,16 @@ static bool never_asked(const struct ch_op_patch *patch, const struct ch_order_r
 	return checked;
 }
 
+static int refund(
+	struct ch_work *w, const struct ch_op_patch *patch, const struct ch_order_row *order)
+{
+	if (never_asked(patch, order))
+		return ch_pace_refund(w, patch->id, false);
+	return order->state > CH_ORDER_NEW && order->state < CH_ORDER_FINALIZING
+		       ? ch_pace_refund(w, patch->id, true)
+		       : CH_OK;
+}
+
 static int tell_answerers(
 	struct ch_work *w, const struct ch_op_patch *patch, const struct ch_order_row *order)
 {
@@ -437,8 +447,8 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		return ch_work_order_answer(w, patch->id, &patch->answer);
 	}
 	rc = check(w, patch, &order);
-	if (!rc && after == CH_ORDER_FAILED && never_asked(patch, &order))
-		rc = ch_pace_refund(w, patch->id);
+	if (!rc && after == CH_ORDER_FAILED)
+		rc = refund(w, patch, &order);
 	if (!rc && after == CH_ORDER_NEW && order.state != CH_ORDER_NEW)
 		rc = ch_pace_again(w, patch->id, &least_ms);
 	if (!rc && patch->limited.account)

@@ -193,9 +193,9 @@ struct ch_store_order_name {
 	const char *name;
 	uint64_t failures;
 	uint64_t checks_failed; /* of these: found before the CA was asked */
-	int64_t away_since_ms; /* since when its DNS was found to lead elsewhere; 0: it does not
-				*/
-	bool gone;	       /* removed or moved meanwhile: left out of the publication */
+	int64_t away_since_ms;	/* its DNS was found to lead elsewhere; 0: not */
+	int64_t needed_by_ms;	/* when what is live ends, or has to go; 0: no hurry */
+	bool gone;		/* removed or moved meanwhile: left out of the publication */
 	/* Only in leased orders that are `new`: the account under which edges answer. */
 	uint64_t account_hint;
 };

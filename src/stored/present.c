@@ -326,6 +326,23 @@ static json_t *checks(const struct ch_store_order *order)
 	return json;
 }
 
+/* Of names that have something live. */
+static json_t *needs(const struct ch_store_order *order)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; json && i < order->n_names; i++) {
+		const struct ch_store_order_name *n = &order->names[i];
+
+		if (!n->gone && n->needed_by_ms &&
+			json_object_set_new(json, n->name, ch_present_time(n->needed_by_ms))) {
+			json_decref(json);
+			return NULL;
+		}
+	}
+	return json;
+}
+
 /* Under which accounts the edges answer, of names that have been told one. */
 static json_t *answerers(const struct ch_store_order *order)
 {
@@ -371,13 +388,13 @@ static json_t *rollback(const struct ch_store_order *order)
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
 		order->second, "standby", order->standby, "names", order_names(order), "pool",
 		order->pool, "attempts", (json_int_t)order->attempts, "renewal", order->renewal,
 		"created_at", ch_present_time(order->created_at_ms), "failures",
-		failures(order), "checks", checks(order), "edges",
+		failures(order), "checks", checks(order), "needed_by", needs(order), "edges",
 		ch_present_edges_state(&order->edges), "acme", notes(order->acme), "csr",
 		ch_present_bytes(order->csr, order->csr_len), "sealed",
 		ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",

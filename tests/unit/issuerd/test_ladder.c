@@ -19,17 +19,77 @@ static struct ch_issuer_config config = {
 	.renew_jitter_percent = 5,
 };
 
+static int64_t wait_of(const char *name, uint64_t failures, uint64_t salt)
+{
+	const struct ch_retried retried = {.name = name, .failures = failures, .salt = salt};
+
+	return ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, &retried);
+}
+
 static void the_ladder_climbs_and_its_last_rung_repeats(void **state)
 {
 	for (uint64_t failures = 0; failures < 50; failures++) {
 		int64_t rung = config.ladder_ms[failures < 4 ? failures : 3];
-		int64_t wait_ms = ch_ladder_wait_ms(&config, &config.cas[0].limits.failures,
-			"shop.test", failures, failures);
+		int64_t wait_ms = wait_of("shop.test", failures, failures);
 
 		assert_in_range(wait_ms, rung / 100 * 80, rung / 100 * 120);
 	}
-	assert_true(ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "shop.test",
-			    UINT64_MAX, 1) > 0);
+	assert_true(wait_of("shop.test", UINT64_MAX, 1) > 0);
+}
+
+/* Let's Encrypt's limit of failures: 5 an hour. */
+static const struct ch_limit five = {5, 12 * CH_MINUTE_MS * 1000};
+
+static void in_time_of_need_there_are_more_tries(void **state)
+{
+	struct ch_retried name = {.name = "shop.test", .failures = 3, .salt = 1};
+	int64_t left_ms = CH_DAY_MS;
+	unsigned tries = 0;
+
+	config.retry_jitter_percent = 0;
+	assert_int_equal(ch_ladder_wait_ms(&config, &five, &name), CH_DAY_MS);
+	name.left_ms = 30 * CH_DAY_MS;
+	assert_int_equal(ch_ladder_wait_ms(&config, &five, &name), CH_DAY_MS);
+	for (; left_ms > 0; tries++) {
+		int64_t wait_ms;
+
+		name.left_ms = left_ms;
+		wait_ms = ch_ladder_wait_ms(&config, &five, &name);
+		assert_true(wait_ms >= 12 * CH_MINUTE_MS); /* never faster than the CA allows */
+		assert_true(wait_ms <= left_ms / 4 || wait_ms == 12 * CH_MINUTE_MS);
+		left_ms -= wait_ms;
+		name.failures++;
+	}
+	assert_in_range(tries, 10, 25);
+	/* When it is too late there is no hurry any more. */
+	name.left_ms = -1;
+	assert_int_equal(ch_ladder_wait_ms(&config, &five, &name), CH_DAY_MS);
+	config.retry_jitter_percent = 20;
+}
+
+static void in_time_of_need_the_dns_is_looked_at_more_often(void **state)
+{
+	struct ch_retried name = {.name = "shop.test", .failures = 9, .salt = 1};
+
+	config.preflight_ladder_ms[0] = 6 * CH_HOUR_MS;
+	config.n_preflight_ladder = 1;
+	config.retry_jitter_percent = 0;
+	assert_int_equal(ch_preflight_wait_ms(&config, &name), 6 * CH_HOUR_MS);
+	name.left_ms = 4 * CH_HOUR_MS;
+	assert_int_equal(ch_preflight_wait_ms(&config, &name), CH_HOUR_MS);
+	name.left_ms = 1;
+	assert_int_equal(ch_preflight_wait_ms(&config, &name), CH_MINUTE_MS);
+	config.retry_jitter_percent = 20;
+}
+
+static void without_a_limit_the_pace_is_a_minute(void **state)
+{
+	const struct ch_limit none = {0, 0};
+	const struct ch_limit fast = {100, 1000};
+
+	assert_int_equal(ch_failure_pace_ms(&none), CH_MINUTE_MS);
+	assert_int_equal(ch_failure_pace_ms(&fast), CH_MINUTE_MS);
+	assert_int_equal(ch_failure_pace_ms(&five), 12 * CH_MINUTE_MS);
 }
 
 static void who_has_moved_is_looked_at_ever_more_rarely(void **state)
@@ -53,19 +113,13 @@ static void who_has_moved_is_looked_at_ever_more_rarely(void **state)
 
 static void the_ladders_jitter_spreads_names_and_can_be_off(void **state)
 {
-	int64_t one =
-		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 1);
+	int64_t one = wait_of("a.test", 1, 1);
 
-	assert_int_equal(one,
-		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 1));
-	assert_int_not_equal(one,
-		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "b.test", 1, 1));
-	assert_int_not_equal(one,
-		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 2));
+	assert_int_equal(one, wait_of("a.test", 1, 1));
+	assert_int_not_equal(one, wait_of("b.test", 1, 1));
+	assert_int_not_equal(one, wait_of("a.test", 1, 2));
 	config.retry_jitter_percent = 0;
-	assert_int_equal(
-		ch_ladder_wait_ms(&config, &config.cas[0].limits.failures, "a.test", 1, 1),
-		10 * CH_MINUTE_MS);
+	assert_int_equal(wait_of("a.test", 1, 1), 10 * CH_MINUTE_MS);
 	config.retry_jitter_percent = 20;
 }
 
@@ -224,6 +278,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ladder_climbs_and_its_last_rung_repeats),
+		cmocka_unit_test(in_time_of_need_there_are_more_tries),
+		cmocka_unit_test(in_time_of_need_the_dns_is_looked_at_more_often),
+		cmocka_unit_test(without_a_limit_the_pace_is_a_minute),
 		cmocka_unit_test(who_has_moved_is_looked_at_ever_more_rarely),
 		cmocka_unit_test(the_ladders_jitter_spreads_names_and_can_be_off),
 		cmocka_unit_test(the_spread_is_even),

@@ -291,6 +291,43 @@ static void names_that_never_got_to_the_ca_cost_nothing(void **state)
 	assert_int_equal(lease(fx, &pace, 10, NULL), 2);
 }
 
+static void fail_at_the_ca(struct fixture *fx, struct ch_store_order *order)
+{
+	struct ch_store_outcome outcome = {.name = order->names[0].name,
+		.next_at_ms = test_now_ms,
+		.failed = true,
+		.state = CH_NAME_FAILED,
+		.reason = {"acme-unauthorized", "It was not us.", CH_ACTOR_CUSTOMER}};
+	struct ch_op_patch patch = fx_step(order, CH_ORDER_ORDERED);
+
+	assert_ok(fx_patch(fx, &patch));
+	patch = fx_step(order, CH_ORDER_FAILED);
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+}
+
+/* A CA counts orders by account; by domain and set it counts certificates. */
+static void an_order_that_fails_is_no_certificate(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "2/300d", "2/300d");
+	struct ch_store_order *orders;
+
+	add(fx, "a.example", "t");
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+		fail_at_the_ca(fx, &orders[0]);
+	}
+	pace = pace_of("7/300d", "none", "none");
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+		fail_at_the_ca(fx, &orders[0]);
+	}
+	/* One of the seven is kept in reserve. */
+	assert_int_equal(lease(fx, &pace, 1, &orders), 0);
+}
+
 static void who_waited_and_went_is_passed_over(void **state)
 {
 	struct fixture *fx = *state;
@@ -564,6 +601,7 @@ int main(void)
 		TEST(what_the_ca_says_is_learned),
 		TEST(nothing_is_learned_for_ever),
 		TEST(names_that_never_got_to_the_ca_cost_nothing),
+		TEST(an_order_that_fails_is_no_certificate),
 		TEST(who_waited_and_went_is_passed_over),
 		TEST(without_an_issuers_limits_all_that_waited_goes),
 		TEST(a_limit_that_is_lifted_holds_nobody),

@@ -105,6 +105,32 @@ static void what_is_planned_keeps_its_turn(void **state)
 	assert_true(fx_get(fx, "b.example").next_at_ms < test_now_ms + LIFETIME_MS);
 }
 
+static int64_t needed_by(struct fixture *fx)
+{
+	const struct ch_store_order *order = fx_lease_one(fx);
+	int64_t by_ms = order->names[0].needed_by_ms;
+
+	fx_issue(fx, order);
+	test_now_ms += CH_MINUTE_MS;
+	return by_ms;
+}
+
+static void who_leases_it_hears_when_it_is_needed(void **state)
+{
+	struct fixture *fx = *state;
+	int64_t ends_ms;
+	int64_t now_ms;
+
+	fx_add(fx, "a.example");
+	assert_int_equal(needed_by(fx), 0);
+	ends_ms = fx_get(fx, "a.example").cert->not_after_ms;
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "a.example"));
+	assert_int_equal(needed_by(fx), ends_ms);
+	now_ms = test_now_ms;
+	rekey_op(fx, (struct ch_op_rekey){.begin = true});
+	assert_int_equal(needed_by(fx), now_ms + 4 * CH_HOUR_MS);
+}
+
 static void it_goes_on_from_the_cursor(void **state)
 {
 	struct fixture *fx = *state;
@@ -172,6 +198,7 @@ int main(void)
 		T(the_oldest_go_first_and_apart),
 		T(a_dry_run_and_a_filter_that_fits_nothing_change_nothing),
 		T(what_is_planned_keeps_its_turn),
+		T(who_leases_it_hears_when_it_is_needed),
 		T(it_goes_on_from_the_cursor),
 		T(names_that_cannot_be_are_passed_over),
 		T(a_pair_counts_once_and_a_name_that_goes_is_not_awaited),
