@@ -16,6 +16,9 @@
 #define NGX_HTTP_CERTHERD_SHA384  5
 #define NGX_HTTP_CERTHERD_ECDSA   3
 
+/* Of what a client offers; more than all curves that there are names for. */
+#define NGX_HTTP_CERTHERD_GROUPS  64
+
 
 /*
  * TLS 1.3 ties the curve to the hash; in TLS 1.2 any hash will do that both
@@ -50,14 +53,20 @@ ngx_http_certherd_offers_signature(ngx_ssl_conn_t *ssl_conn, ngx_uint_t p384)
 }
 
 
-/* Of TLS 1.2 (RFC 8422 section 5.1.1); without the extension any curve will do. */
+/*
+ * Of TLS 1.2 (RFC 8422 section 5.1.1); without the extension any curve will do.
+ * So it will for a list that no client sends: OpenSSL goes through it from the
+ * start for each of its items, which may be 32,000, and the same ones.
+ */
 
 static ngx_uint_t
 ngx_http_certherd_offers_curve(ngx_ssl_conn_t *ssl_conn, ngx_uint_t p384)
 {
     int  i, n, curve;
 
-    if (SSL_get1_groups(ssl_conn, NULL) <= 0) {
+    n = SSL_get1_groups(ssl_conn, NULL);
+
+    if (n <= 0 || n > NGX_HTTP_CERTHERD_GROUPS) {
         return 1;
     }
 

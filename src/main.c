@@ -112,6 +112,13 @@ static int unknown(const char *name)
 		if (commands[i].summary)
 			words[n++] = commands[i].name;
 	meant = ch_opts_suggest(name, words, n);
+	if (name[0] == '-') {
+		fprintf(stderr,
+			"certherd: %s stands where the command belongs: options come after "
+			"it, as in `certherd status --json`\nAll commands: certherd --help\n",
+			name);
+		return 2;
+	}
 	fprintf(stderr, "certherd: there is no command \"%s\"", name);
 	if (meant)
 		fprintf(stderr, ": did you mean \"%s\"?", meant);

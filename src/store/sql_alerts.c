@@ -162,13 +162,16 @@ int ch_sql_list_alerts(struct ch_store *base, bool closed_too, size_t limit,
 	return rc;
 }
 
-/* By a danger time of each: those of short lifetimes, which end sooner, stand before none. */
+/* By a danger time of each: those of short lifetimes, which end sooner, stand before none.  Of
+ * two certificates the one counts that ends first. */
 static int read_danger(
 	struct ch_db *db, struct ch_arena *arena, int64_t now, struct ch_store_danger *danger)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
-		"SELECT name, not_after FROM name WHERE danger_at IS NOT NULL "
+		"SELECT name, iif(second_cert IS NULL, not_after, (SELECT min(c.not_after) "
+		"FROM cert c WHERE c.version IN (name.cert, name.second_cert))) "
+		"FROM name WHERE danger_at IS NOT NULL "
 		"AND state NOT IN ('paused', 'moved') AND danger_at > ?1 AND danger_at < ?2 "
 		"AND not_after > ?3 LIMIT ?4",
 		"iiii", now - ENDED_MS - LONGEST_DANGER_MS, now, now - ENDED_MS,

@@ -245,6 +245,8 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
+	if (!rc && (second || row.second_cert))
+		rc = ch_work_both_in_danger(w, row.name);
 	if (!rc && !pub->rollback)
 		rc = ch_work_rekeyed(w, row.name, second);
 	if (!rc && !second)

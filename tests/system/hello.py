@@ -3,8 +3,8 @@
 import ssl
 import struct
 
-SERVER_NAME, SUPPORTED_GROUPS, ALPN, KEY_SHARE = 0, 10, 16, 51
-X25519 = 29
+SERVER_NAME, SUPPORTED_GROUPS, SIGNATURE_ALGORITHMS, ALPN, KEY_SHARE = 0, 10, 13, 16, 51
+P256, X25519 = 23, 29
 
 
 def real(sni, ctx=None):
@@ -49,6 +49,16 @@ def with_server_names(*bodies):
     head, extensions = _split(real("x.test"))
     rest = [(kind, body) for kind, body in extensions if kind != SERVER_NAME]
     return _join(head, [(SERVER_NAME, body) for body in bodies] + rest)
+
+
+def with_list(name, kind, items):
+    """A ClientHello of TLS 1.2 for `name` (bytes), with this list of numbers as an extension."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    head, extensions = _split(real("x.test", ctx))
+    rest = [(other, body) for other, body in extensions if other not in (SERVER_NAME, kind)]
+    body = struct.pack(f"!H{len(items)}H", 2 * len(items), *items)
+    return _join(head, [(SERVER_NAME, name_list(name)), (kind, body)] + rest)
 
 
 def first_and_second(first, second, protocols=(None, None)):

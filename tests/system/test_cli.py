@@ -27,6 +27,13 @@ def test_wrong_use_exits_with_2(words):
     assert done.stderr
 
 
+def test_an_option_in_the_place_of_the_command_is_told_so():
+    done = process.run([lab_herd.binary(), "--config", "/etc/certherd/certherd.conf", "status"], check=False)
+    assert done.returncode == 2 and "options come after it" in done.stderr, done
+    done = process.run([lab_herd.binary(), "statu"], check=False)
+    assert done.returncode == 2 and 'did you mean "status"?' in done.stderr, done
+
+
 def test_version_is_printed():
     assert process.run([lab_herd.binary(), "--version"]).stdout.strip()
 

@@ -558,6 +558,47 @@ static void what_is_due_next_counts_the_second(void **state)
 	assert_int_equal(due, START_MS + RENEW_MS);
 }
 
+static struct ch_store_danger danger(struct fixture *fx)
+{
+	struct ch_store_danger found;
+
+	assert_ok(ch_store_get_danger(fx->store, fx->arena, &found));
+	return found;
+}
+
+/* The first is renewed in time, the second is not. */
+static void let_the_second_fail(struct fixture *fx)
+{
+	issue_both(fx);
+	test_now_ms = START_MS + RENEW_MS;
+	issue(fx, CH_KEY_ECDSA, false);
+	assert_ok(fail_order(fx, fx_lease_one(fx), true, CH_NAME_FAILED));
+	test_now_ms = START_MS + 80 * CH_DAY_MS;
+	assert_int_equal(danger(fx).n, 0);
+	test_now_ms = START_MS + 82 * CH_DAY_MS;
+	assert_int_equal(danger(fx).n, 1);
+	assert_string_equal(danger(fx).name, NAME);
+	assert_int_equal(danger(fx).ends_ms, START_MS + 90 * CH_DAY_MS);
+}
+
+static void a_second_that_is_not_renewed_is_in_danger(void **state)
+{
+	struct fixture *fx = *state;
+
+	let_the_second_fail(fx);
+	issue(fx, CH_KEY_RSA, true);
+	assert_int_equal(danger(fx).n, 0);
+}
+
+static void one_that_is_withdrawn_is_in_no_danger(void **state)
+{
+	struct fixture *fx = *state;
+
+	let_the_second_fail(fx);
+	set_keys(fx, CH_KEYS_ECDSA);
+	assert_int_equal(danger(fx).n, 0);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -583,6 +624,8 @@ int main(void)
 		T(a_www_name_has_the_keys_of_its_first_name),
 		T(the_operation_says_what_new_names_have),
 		T(what_is_due_next_counts_the_second),
+		T(a_second_that_is_not_renewed_is_in_danger),
+		T(one_that_is_withdrawn_is_in_no_danger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
