@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "crypto/keys.h"
+#include "store/counters.h"
 #include "store/sql_work.h"
 #include "store/transfer.h"
 
@@ -221,8 +222,8 @@ static int take_item(struct ch_work *w, const struct ch_op_handback *op,
 int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
 {
 	int64_t until = 0;
-	int rc = ch_db_get_i64(
-		w->db, &until, "SELECT n FROM counter WHERE key = 'handback-until'", "");
+	int rc = ch_db_get_i64(w->db, &until,
+		"SELECT n FROM counter WHERE key = '" CH_COUNTER_HANDBACK_UNTIL "'", "");
 
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;

@@ -66,6 +66,8 @@ def test_what_edges_hold_comes_back(drill):
     site.go_live("renewed.restore.example", timeout=60)
     site.go_live("gone.restore.example", timeout=60)
     old = serial(herd.domain("renewed.restore.example")["certificate"])
+    assert json.loads(herd.cli("status", "--json").stdout)["restore"] is None
+    assert "Restored" not in herd.cli("status").stdout
     done = herd.cli("backup", drill.backup, "--json")
     told = json.loads(done.stdout)
     assert told["names"] == 3 and told["certificates"] == 3
@@ -86,10 +88,14 @@ def test_what_edges_hold_comes_back(drill):
     assert herd.cli("restore", drill.backup, "--verify").stdout.strip().endswith("Nothing was changed.")
     done = herd.cli("restore", drill.backup)
     assert "Restored." in done.stdout
+    assert not list(drill.backup.parent.glob("*.restoring")), "the backup's folder stays as it is"
     again = herd.cli("restore", drill.backup, check=False)
     assert again.returncode == 1 and ("exists" in again.stderr or "in use" in again.stderr)
     herd.start("up")
 
+    restore = json.loads(herd.cli("status", "--json").stdout)["restore"]
+    assert restore["ordering_from"] < restore["handback_until"]
+    assert "Restored orders begin again in 1" in herd.cli("status").stdout
     back = herd.wait_state("new.restore.example", "active", timeout=60)
     assert back["tenant"] == "acme" and serial(back["certificate"]) == served["new"]
     back = herd.wait_state("renewed.restore.example", "active", timeout=60)
