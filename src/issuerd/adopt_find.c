@@ -222,7 +222,7 @@ static int folder_file(struct ch_adopt *a, const char *path, const char *name, s
 	if (!has_ending(name))
 		return CH_OK;
 	/* Links to folders are not followed: they may lead back. */
-	rc = ch_adopt_pem_read(path, a->scratch, &pem, &err);
+	rc = ch_adopt_pem_read(path, a->scratch[0], &pem, &err);
 	if (rc == CH_ENOMEM)
 		return rc;
 	if (rc) {
