@@ -8,6 +8,7 @@
 #define CH_ISSUERD_ADOPT_H
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -70,6 +71,8 @@ struct ch_adopt {
 	size_t keys_cap;
 	struct ch_adopt_pem pool; /* intermediates that were found by themselves */
 	json_t *names;		  /* name: its best certificates, packed */
+	char folder[PATH_MAX];	  /* that is being looked through, without links, */
+	char archive[PATH_MAX];	  /* and where links of it may lead, too; "": nowhere */
 	size_t n_paths;
 };
 
