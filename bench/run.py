@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import report as reports
 
 SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres",
-          "backup"]
+          "backup", "prune", "adopt"]
 ASKED_FOR = ["issue_peers"]  # takes long, and needs the packages of the section "peers"
 
 

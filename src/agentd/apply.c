@@ -56,7 +56,7 @@ static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t s
 	if (record->kind != CH_RECORD_CERT || !ch_replica_writer_is_rebuilding(a->writer))
 		return CH_OK;
 	/* Its old certificate is in the live generation only: take it along. */
-	rc = ch_replica_carry_over(a->writer, record->name, record->name_len);
+	rc = ch_replica_carry_over(a->writer, CH_RECORD_CERT, record->name, record->name_len);
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 

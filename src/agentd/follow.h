@@ -48,6 +48,7 @@ struct ch_follow {
 	bool handed;			  /* what the store has forgotten was handed back */
 	char hand_after[CH_RECORD_KEY_B]; /* up to this name */
 	size_t hand_alone;		  /* so many go each in a request of its own */
+	bool hand_first_only;		  /* of the next name: its two together gave offence */
 	uint64_t hand_taken;
 	uint64_t hand_soon; /* taken, but the issuer has to sign them again */
 	uint64_t hand_refused;

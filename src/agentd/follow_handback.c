@@ -26,6 +26,8 @@ struct batch {
 	size_t n;
 	size_t max;
 	char names[BATCH][CH_RECORD_KEY_B];
+	enum ch_record_kind kinds[BATCH];
+	bool first_only;
 	bool full;
 };
 
@@ -43,39 +45,60 @@ static json_t *text_of(const uint8_t *bytes, size_t len)
 	return ch_b64u_add(&text, bytes, len) ? NULL : json_string(ch_buf_str(&text));
 }
 
-static int add_chain(struct batch *batch, const struct ch_replica_ahead *item)
+static int add_chain(struct batch *batch, const struct ch_replica_ahead_record *record)
 {
-	if (!item->chain || batch->chain == item->chain)
+	if (!record->chain || batch->chain == record->chain)
 		return CH_OK;
-	batch->chain = item->chain;
-	batch->bytes += 2 * item->chain_len;
-	return json_array_append_new(batch->chains, text_of(item->chain, item->chain_len))
+	batch->chain = record->chain;
+	batch->bytes += 2 * record->chain_len;
+	return json_array_append_new(batch->chains, text_of(record->chain, record->chain_len))
 		       ? CH_ENOMEM
 		       : CH_OK;
 }
 
-/* CH_EAGAIN: it is full. */
-static int add_item(const struct ch_replica_ahead *item, void *arg)
+static int add_record(struct batch *batch, const struct ch_replica_ahead *item,
+	const struct ch_replica_ahead_record *record, enum ch_record_kind kind)
 {
-	struct batch *batch = arg;
 	json_t *json;
 
-	if (batch->n == batch->max || batch->bytes > BATCH_B) {
-		batch->full = true;
-		return CH_EAGAIN;
-	}
-	json = json_pack("{s:o}", "record", text_of(item->record, item->record_len));
-	if (!json || json_array_append_new(batch->records, json) || add_chain(batch, item))
+	if (!record->record)
+		return CH_OK;
+	json = json_pack("{s:o}", "record", text_of(record->record, record->record_len));
+	if (!json || json_array_append_new(batch->records, json) || add_chain(batch, record))
 		return CH_ENOMEM;
-	if (item->chain)
+	if (record->chain)
 		(void)json_object_set_new(json, "chain",
 			json_integer((json_int_t)json_array_size(batch->chains) - 1));
 	if (item->tenant.len)
 		(void)json_object_set_new(
 			json, "tenant", json_stringn(item->tenant.text, item->tenant.len));
-	batch->bytes += 2 * item->record_len;
+	batch->bytes += 2 * record->record_len;
+	batch->kinds[batch->n] = kind;
 	snprintf(batch->names[batch->n++], CH_RECORD_KEY_B, "%s", item->name);
 	return CH_OK;
+}
+
+/* CH_EAGAIN: it is full.  The versions of a name only grow in the store: the older of its two
+ * goes first.  Both are in one batch, so that the next begins behind the name. */
+static int add_item(const struct ch_replica_ahead *item, void *arg)
+{
+	struct batch *batch = arg;
+	bool with_second = item->second.record && !(batch->first_only && item->first.record);
+	size_t n = (item->first.record != NULL) + with_second;
+	bool is_second_first = with_second && item->second.version < item->first.version;
+	int rc = CH_OK;
+
+	if (batch->n && (batch->n + n > batch->max || batch->bytes > BATCH_B)) {
+		batch->full = true;
+		return CH_EAGAIN;
+	}
+	if (is_second_first)
+		rc = add_record(batch, item, &item->second, CH_RECORD_SECOND);
+	if (!rc)
+		rc = add_record(batch, item, &item->first, CH_RECORD_CERT);
+	if (!rc && with_second && !is_second_first)
+		rc = add_record(batch, item, &item->second, CH_RECORD_SECOND);
+	return rc;
 }
 
 static int send(
@@ -123,7 +146,8 @@ static int carry(struct ch_follow *f, const struct batch *batch, const json_t *r
 		if (!result || strcmp(result, "taken") != 0)
 			continue;
 		f->hand_taken++;
-		rc = ch_replica_carry_over(f->writer, batch->names[i], strlen(batch->names[i]));
+		rc = ch_replica_carry_over(
+			f->writer, batch->kinds[i], batch->names[i], strlen(batch->names[i]));
 	}
 	if (rc) {
 		ch_replica_apply_abort(f->writer);
@@ -148,6 +172,8 @@ static bool is_set_aside(
 	if (rc != CH_EINVAL && rc != CH_ETOOBIG)
 		return false;
 	if (batch->n > 1) {
+		/* What one batch of one name alone holds is its two. */
+		f->hand_first_only = batch->max == 1;
 		f->hand_alone = batch->n;
 		return true;
 	}
@@ -162,7 +188,8 @@ static int hand_batch(struct ch_follow *f, bool *ret_more, struct ch_err *err)
 	CH_CLEANUP(batch_done)
 	struct batch batch = {.records = json_array(),
 		.chains = json_array(),
-		.max = f->hand_alone ? 1 : BATCH};
+		.max = f->hand_alone ? 1 : BATCH,
+		.first_only = f->hand_first_only};
 	json_t *results = NULL;
 	int rc = batch.records && batch.chains ? CH_OK : CH_ENOMEM;
 
@@ -176,6 +203,7 @@ static int hand_batch(struct ch_follow *f, bool *ret_more, struct ch_err *err)
 		return CH_OK;
 	if (f->hand_alone)
 		f->hand_alone--;
+	f->hand_first_only = false;
 	rc = send(f, &batch, &results, err);
 	*ret_more = rc && is_set_aside(f, &batch, rc, err);
 	if (*ret_more)
@@ -206,6 +234,7 @@ void ch_follow_hand_reset(struct ch_follow *f)
 	f->handed = false;
 	f->hand_after[0] = 0;
 	f->hand_alone = 0;
+	f->hand_first_only = false;
 	f->hand_taken = f->hand_soon = f->hand_refused = 0;
 	f->hand_until_ms = 0;
 }

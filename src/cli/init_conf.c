@@ -51,6 +51,12 @@ static const struct key keys[] = {
 		"p384+rsa for two"},
 	{"store", "edge_timeout", "60s", "an edge not seen for so long holds nothing up"},
 	{"store", "tombstone_keep", "30d", "how long removals are remembered for absent edges"},
+	{"store", "history_keep", "400d",
+		"how long the history of names is kept, but for the last history_least "
+		"entries of\neach name that is registered"},
+	{"store", "history_least", "10", NULL},
+	{"store", "orders_keep", "90d", "how long orders that have ended are kept"},
+	{"store", "audit_keep", "400d", "how long the audit log is kept"},
 	{"store", "claims", "on",
 		"whether taking a name over from another tenant takes a TXT record as proof"},
 	{"store", "wildcards", "no",

@@ -30,6 +30,33 @@ static void print_names(const json_t *names)
 	putchar('\n');
 }
 
+/* After a restore: why nothing is issued yet, and what edges still bring. */
+static void print_restore(const json_t *restore)
+{
+	int64_t from = ch_json_time(restore, "ordering_from");
+	char when[64];
+
+	if (!json_is_object(restore))
+		return;
+	fputs("Restored ", stdout);
+	if (from)
+		printf("orders begin again %s; ", ch_when_str(from, when));
+	printf("edges may hand back until %s\n",
+		ch_when_str(ch_json_time(restore, "handback_until"), when));
+}
+
+static void print_pruned(const json_t *pruned)
+{
+	char when[64];
+
+	if (ch_json_time(pruned, "at"))
+		printf("Pruned   %" PRId64 " of history, %" PRId64 " orders, %" PRId64
+		       " of the audit log; last %s\n",
+			ch_json_int(pruned, "history"), ch_json_int(pruned, "orders"),
+			ch_json_int(pruned, "audit"),
+			ch_when_str(ch_json_time(pruned, "at"), when));
+}
+
 static void print_summary(const json_t *status)
 {
 	const json_t *expiry = json_object_get(status, "next_expiry");
@@ -45,6 +72,8 @@ static void print_summary(const json_t *status)
 		ch_text_print(stdout, ch_json_str(expiry, "name"));
 		printf(" first, %s\n", ch_when_str(ch_json_time(expiry, "not_after"), when));
 	}
+	print_restore(json_object_get(status, "restore"));
+	print_pruned(json_object_get(status, "pruned"));
 }
 
 static void print_edges(const json_t *edges)

@@ -206,19 +206,24 @@ void ch_replica_apply_abort(struct ch_replica_writer *writer);
 /* For a generation under construction: how many certificates that names have now it lacks, or
  * has expired ones in place of. */
 CH_MUST int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_missing);
-/* Within a transaction on it: copies the live generation's CERT record of a name, and its
- * chain.  CH_ENOTFOUND when there is none. */
-CH_MUST int ch_replica_carry_over(
-	struct ch_replica_writer *writer, const char *name, size_t name_len);
-/* A certificate of the live generation that one under construction, from a store that has gone
- * back in time, lacks or has an older one of.  All is borrowed until fn returns. */
-struct ch_replica_ahead {
-	char name[CH_RECORD_KEY_B];
-	const uint8_t *record;
+/* Within a transaction on it: copies the live generation's CERT or SECOND record of a name, and
+ * its chain.  CH_ENOTFOUND when there is none. */
+CH_MUST int ch_replica_carry_over(struct ch_replica_writer *writer, enum ch_record_kind kind,
+	const char *name, size_t name_len);
+/* Certificates of a name in the live generation that one under construction, from a store that
+ * has gone back in time, lacks or has an older one of.  All is borrowed until fn returns. */
+struct ch_replica_ahead_record {
+	const uint8_t *record; /* NULL: not ahead, or there is none */
 	size_t record_len;
+	uint64_t version;
 	const uint8_t *chain; /* NULL: none */
 	size_t chain_len;
-	struct ch_text_view tenant; /* as its policy says */
+};
+struct ch_replica_ahead {
+	char name[CH_RECORD_KEY_B];
+	struct ch_replica_ahead_record first;  /* CERT */
+	struct ch_replica_ahead_record second; /* SECOND; one of the two is there */
+	struct ch_text_view tenant;	       /* as its policy says */
 };
 /* Those that have not expired, in the order of names behind `after` ("": all).  Another value
  * of fn than 0 ends it and is returned. */

@@ -13,13 +13,13 @@ struct walk {
 	int64_t now_s;
 };
 
-/* Whether what is under construction has less for the name than this. */
-static int is_ahead(
-	const struct walk *w, MDB_val *key, const struct ch_record *record, bool *ret_ahead)
+/* Whether what is under construction has less under this key than this. */
+static int is_ahead(const struct walk *w, MDB_dbi build, MDB_val *key,
+	const struct ch_record *record, bool *ret_ahead)
 {
 	struct ch_record other;
 	MDB_val val;
-	int mdb_rc = mdb_get(w->build, w->writer->build.names, key, &val);
+	int mdb_rc = mdb_get(w->build, build, key, &val);
 
 	*ret_ahead = true;
 	if (mdb_rc == MDB_NOTFOUND)
@@ -33,6 +33,57 @@ static int is_ahead(
 	else if (ch_record_has_cert(&other))
 		*ret_ahead = other.version < record->version;
 	return CH_OK;
+}
+
+/* The certificate of this kind that is live, if it is ahead. */
+static int find_record(const struct walk *w, const MDB_val *live, enum ch_record_kind kind,
+	MDB_dbi build, MDB_val *key, struct ch_replica_ahead_record *ret_ahead)
+{
+	struct ch_record record;
+	MDB_val chain_key;
+	MDB_val chain;
+	bool ahead;
+	int rc;
+
+	if (ch_record_decode(live->mv_data, live->mv_size, &record) || record.kind != kind ||
+		record.not_after_s <= w->now_s)
+		return CH_OK;
+	rc = is_ahead(w, build, key, &record, &ahead);
+	if (rc || !ahead)
+		return rc;
+	*ret_ahead = (struct ch_replica_ahead_record){.record = live->mv_data,
+		.record_len = live->mv_size,
+		.version = record.version};
+	chain_key = (MDB_val){.mv_size = CH_CHAIN_ID_B, .mv_data = (void *)record.chain_id};
+	if (mdb_get(w->live, w->writer->live.chains, &chain_key, &chain) == 0) {
+		ret_ahead->chain = chain.mv_data;
+		ret_ahead->chain_len = chain.mv_size;
+	}
+	return CH_OK;
+}
+
+static int find_second(const struct walk *w, struct ch_replica_ahead *item)
+{
+	char key_text[CH_RECORD_KEY_B];
+	MDB_val key = {.mv_data = key_text};
+	MDB_val val;
+
+	key.mv_size = ch_record_key(CH_RECORD_SECOND, item->name, strlen(item->name), key_text);
+	if (mdb_get(w->live, w->writer->live.extras, &key, &val) != 0)
+		return CH_OK;
+	return find_record(
+		w, &val, CH_RECORD_SECOND, w->writer->build.extras, &key, &item->second);
+}
+
+/* Gone, for the store: then its second certificate is of no use either. */
+static bool is_removed(const struct walk *w, MDB_val *key)
+{
+	struct ch_record other;
+	MDB_val val;
+
+	return mdb_get(w->build, w->writer->build.names, key, &val) == 0 &&
+	       ch_record_decode(val.mv_data, val.mv_size, &other) == CH_OK &&
+	       other.kind == CH_RECORD_TOMBSTONE;
 }
 
 static void find_tenant(const struct walk *w, struct ch_replica_ahead *item)
@@ -51,27 +102,18 @@ static void find_tenant(const struct walk *w, struct ch_replica_ahead *item)
 static int look(const struct walk *w, MDB_val *key, const MDB_val *val,
 	int (*fn)(const struct ch_replica_ahead *item, void *arg), void *arg)
 {
-	struct ch_replica_ahead item = {.record = val->mv_data, .record_len = val->mv_size};
-	struct ch_record record;
-	MDB_val chain_key;
-	MDB_val chain;
-	bool ahead;
-	int rc = CH_OK;
+	struct ch_replica_ahead item = {.name = ""};
+	int rc;
 
-	if (ch_record_decode(val->mv_data, val->mv_size, &record) ||
-		record.kind != CH_RECORD_CERT || record.not_after_s <= w->now_s ||
-		key->mv_size >= sizeof(item.name))
+	if (key->mv_size >= sizeof(item.name) || is_removed(w, key))
 		return CH_OK;
-	rc = is_ahead(w, key, &record, &ahead);
-	if (rc || !ahead)
-		return rc;
 	memcpy(item.name, key->mv_data, key->mv_size);
 	item.name[key->mv_size] = 0;
-	chain_key = (MDB_val){.mv_size = CH_CHAIN_ID_B, .mv_data = (void *)record.chain_id};
-	if (mdb_get(w->live, w->writer->live.chains, &chain_key, &chain) == 0) {
-		item.chain = chain.mv_data;
-		item.chain_len = chain.mv_size;
-	}
+	rc = find_record(w, val, CH_RECORD_CERT, w->writer->build.names, key, &item.first);
+	if (rc == CH_OK)
+		rc = find_second(w, &item);
+	if (rc || (!item.first.record && !item.second.record))
+		return rc;
 	find_tenant(w, &item);
 	return fn(&item, arg);
 }

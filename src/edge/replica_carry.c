@@ -110,18 +110,20 @@ int ch_replica_writer_missing(struct ch_replica_writer *writer, uint64_t *ret_mi
 	return rc;
 }
 
-static int carry_record(struct ch_replica_writer *writer, MDB_txn *live_txn, MDB_val *key)
+static int carry_record(struct ch_replica_writer *writer, MDB_txn *live_txn,
+	enum ch_record_kind kind, MDB_val *key)
 {
 	enum ch_apply_effect effect;
 	struct ch_record record;
 	MDB_val val;
 	MDB_val chain_key;
 	MDB_val block;
-	int rc = ch_lmdb_rc(mdb_get(live_txn, writer->live.names, key, &val));
+	MDB_dbi dbi = kind == CH_RECORD_CERT ? writer->live.names : writer->live.extras;
+	int rc = ch_lmdb_rc(mdb_get(live_txn, dbi, key, &val));
 
 	if (rc == CH_OK)
 		rc = ch_record_decode(val.mv_data, val.mv_size, &record);
-	if (rc == CH_OK && record.kind != CH_RECORD_CERT)
+	if (rc == CH_OK && record.kind != kind)
 		rc = CH_ENOTFOUND;
 	if (rc)
 		return rc;
@@ -134,9 +136,11 @@ static int carry_record(struct ch_replica_writer *writer, MDB_txn *live_txn, MDB
 	return rc;
 }
 
-int ch_replica_carry_over(struct ch_replica_writer *writer, const char *name, size_t name_len)
+int ch_replica_carry_over(struct ch_replica_writer *writer, enum ch_record_kind kind,
+	const char *name, size_t name_len)
 {
-	MDB_val key = {.mv_size = name_len, .mv_data = (void *)name};
+	char key_text[CH_RECORD_KEY_B];
+	MDB_val key = {.mv_data = key_text};
 	MDB_txn *live_txn;
 	int rc;
 	int mdb_rc;
@@ -148,10 +152,11 @@ int ch_replica_carry_over(struct ch_replica_writer *writer, const char *name, si
 	rc = ch_generation_check_size(&writer->live);
 	if (rc)
 		return rc;
+	key.mv_size = ch_record_key(kind, name, name_len, key_text);
 	mdb_rc = mdb_txn_begin(writer->live.env, NULL, MDB_RDONLY, &live_txn);
 	if (mdb_rc)
 		return ch_lmdb_rc(mdb_rc);
-	rc = carry_record(writer, live_txn, &key);
+	rc = carry_record(writer, live_txn, kind, &key);
 	mdb_txn_abort(live_txn);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #define CH_ISSUERD_ADOPT_H
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,10 +16,12 @@
 #include "issuerd/adopt_conf.h"
 #include "issuerd/adopt_pem.h"
 #include "issuerd/adopt_report.h"
+#include "issuerd/crew.h"
 #include "issuerd/issuer.h"
 #include "net/api.h"
 
 #define CH_ADOPT_DEPTH_MAX 16
+#define CH_ADOPT_CHUNK 128 /* certificates that are looked at, or made ready, at a time */
 #define CH_ADOPT_PATHS_MAX 4000000 /* files of one source */
 
 struct ch_adopt_cert {
@@ -51,7 +54,8 @@ struct ch_adopt {
 	struct ch_api *api;
 	struct ch_trust *roots; /* borrowed or own_roots */
 	struct ch_trust *own_roots;
-	struct ch_secret *scratch;
+	unsigned threads;
+	struct ch_secret *scratch[CH_CREW_MAX]; /* of each; the first is also the caller's */
 	struct ch_adopt_report report;
 	json_t *settings; /* of new names, as the API takes them */
 	json_t *only;	  /* names as keys; NULL: all */
@@ -67,6 +71,8 @@ struct ch_adopt {
 	size_t keys_cap;
 	struct ch_adopt_pem pool; /* intermediates that were found by themselves */
 	json_t *names;		  /* name: its best certificates, packed */
+	char folder[PATH_MAX];	  /* that is being looked through, without links, */
+	char archive[PATH_MAX];	  /* and where links of it may lead, too; "": nowhere */
 	size_t n_paths;
 };
 
@@ -93,13 +99,13 @@ enum ch_adopt_role { CH_ADOPT_NO, CH_ADOPT_FIRST, CH_ADOPT_SECOND };
 enum ch_adopt_role ch_adopt_role_of(const struct ch_adopt *a, const char *name, size_t index);
 void ch_adopt_list_done(struct ch_adopt *a);
 
-/* ---- adopt_judge.c ---- */
+/* ---- adopt_judge.c: from several threads, each under a number of its own (crew.h) ---- */
 /* Reads the certificate and its chain; with the key when that is in the same file. */
-CH_MUST int ch_adopt_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
+CH_MUST int ch_adopt_load(struct ch_adopt *a, unsigned who, const struct ch_adopt_cert *cert,
 	struct ch_adopt_leaf *ret_leaf, struct ch_err *err);
 /* Reads its key, unless it is there, and sees that it is the certificate's. */
-CH_MUST int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *cert,
-	struct ch_adopt_leaf *leaf, struct ch_err *err);
+CH_MUST int ch_adopt_load_key(struct ch_adopt *a, unsigned who,
+	const struct ch_adopt_cert *cert, struct ch_adopt_leaf *leaf, struct ch_err *err);
 CH_MUST int ch_adopt_judge(
 	struct ch_adopt *a, const struct ch_adopt_leaf *leaf, struct ch_err *err);
 /* Whether its public key is one of RSA. */

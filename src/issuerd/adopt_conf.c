@@ -33,7 +33,17 @@ struct scope {
 	json_t *chain; /* NULL: none */
 };
 
+/* A block that lacks something that may stand around it, even behind it. */
+struct later {
+	struct scope scope;
+	char *path;
+	unsigned line;
+};
+
 struct reading {
+	struct later *later;
+	size_t n_later;
+	size_t later_cap;
 	enum ch_words_lang lang;
 	const struct ch_adopt_conf_calls *calls;
 	char root[PATH_MAX];
@@ -187,11 +197,12 @@ static void define(struct reading *r, const struct ch_words *w)
 
 /* ---- a block ends ---- */
 
-static int tell(struct reading *r, const char *path, unsigned line, struct ch_err *err)
+static int tell(struct reading *r, const struct scope *block, const char *path, unsigned line,
+	struct ch_err *err)
 {
-	const struct scope *certs = json_array_size(r->block.certs) ? &r->block : &r->around;
-	const struct scope *keys = json_array_size(r->block.keys) ? &r->block : &r->around;
-	const json_t *chain = r->block.chain ? r->block.chain : r->around.chain;
+	const struct scope *certs = json_array_size(block->certs) ? block : &r->around;
+	const struct scope *keys = json_array_size(block->keys) ? block : &r->around;
+	const json_t *chain = block->chain ? block->chain : r->around.chain;
 
 	if (r->lang == CH_WORDS_NGINX &&
 		json_array_size(certs->certs) != json_array_size(keys->keys)) {
@@ -205,13 +216,56 @@ static int tell(struct reading *r, const char *path, unsigned line, struct ch_er
 		const struct ch_adopt_site site = {.cert = cert,
 			.key = key ? key : cert,
 			.chain = json_string_value(chain),
-			.names = r->block.names};
+			.names = block->names};
 		int rc = r->calls->site(r->calls->arg, &site, err);
 
 		if (rc)
 			return rc;
 	}
 	return CH_OK;
+}
+
+/* Takes the block over. */
+static int put_off(struct reading *r, const char *path, unsigned line)
+{
+	struct later later = {.path = strdup(path), .line = line};
+	size_t more = r->later_cap ? 2 * r->later_cap : 64;
+	struct later *grown;
+
+	if (!later.path)
+		return CH_ENOMEM;
+	if (r->n_later == r->later_cap) {
+		grown = reallocarray(r->later, more, sizeof(*grown));
+		if (!grown) {
+			free(later.path);
+			return CH_ENOMEM;
+		}
+		r->later = grown;
+		r->later_cap = more;
+	}
+	later.scope = r->block;
+	r->block = (struct scope){NULL, NULL, NULL, NULL};
+	r->later[r->n_later++] = later;
+	return CH_OK;
+}
+
+/* All has been read: what stands around the blocks is known. */
+static int tell_later(struct reading *r, struct ch_err *err)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < r->n_later; i++)
+		rc = tell(r, &r->later[i].scope, r->later[i].path, r->later[i].line, err);
+	return rc;
+}
+
+static void later_done(struct reading *r)
+{
+	for (size_t i = 0; i < r->n_later; i++) {
+		scope_done(&r->later[i].scope);
+		free(r->later[i].path);
+	}
+	free(r->later);
 }
 
 static int open_block(struct reading *r, const struct ch_words *w)
@@ -238,7 +292,10 @@ static int close_block(struct reading *r, const char *path, unsigned line, struc
 		r->block_depth--;
 		return CH_OK;
 	}
-	rc = tell(r, path, line, err);
+	if (json_array_size(r->block.certs) && json_array_size(r->block.keys))
+		rc = tell(r, &r->block, path, line, err);
+	else
+		rc = put_off(r, path, line);
 	r->in_block = false;
 	scope_done(&r->block);
 	return rc;
@@ -401,6 +458,9 @@ int ch_adopt_conf_read(enum ch_words_lang lang, const char *path,
 		*slash = '\0';
 	if (!rc)
 		rc = read_file(&r, path, err);
+	if (!rc)
+		rc = tell_later(&r, err);
+	later_done(&r);
 	scope_done(&r.around);
 	scope_done(&r.block);
 	json_decref(r.defines);

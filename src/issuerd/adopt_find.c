@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -207,6 +208,45 @@ static int take_file(struct ch_adopt *a, const char *path, struct ch_adopt_pem *
 	return rc;
 }
 
+/* Whether what a link leads to is below this folder. */
+static bool is_below(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return strncmp(path, folder, len) == 0 &&
+	       (path[len] == '/' || strcmp(folder, "/") == 0);
+}
+
+/* A folder may be of somebody who may not read what he links to.  certbot's live/ is all links,
+ * into the archive/ beside it. */
+static bool leads_outside(const struct ch_adopt *a, const char *path)
+{
+	char target[PATH_MAX];
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || !realpath(path, target))
+		return false; /* what cannot be followed is told when it is read */
+	return !is_below(target, a->folder) && !(a->archive[0] && is_below(target, a->archive));
+}
+
+/* The folder, as links are compared with it, and the archive/ that belongs to it. */
+static int set_folder(struct ch_adopt *a, const char *dir)
+{
+	char *live = NULL;
+	char *at;
+
+	a->archive[0] = 0;
+	if (!realpath(dir, a->folder))
+		return CH_EINVAL;
+	for (at = a->folder; (at = strstr(at, "/live")); at++)
+		if (at[5] == '/' || !at[5])
+			live = at;
+	if (live && (size_t)snprintf(a->archive, sizeof(a->archive), "%.*s/archive",
+			    (int)(live - a->folder), a->folder) >= sizeof(a->archive))
+		a->archive[0] = 0;
+	return CH_OK;
+}
+
 static int folder_file(struct ch_adopt *a, const char *path, const char *name, size_t depth)
 {
 	struct ch_adopt_pem pem = {.n_certs = 0};
@@ -221,8 +261,14 @@ static int folder_file(struct ch_adopt *a, const char *path, const char *name, s
 	}
 	if (!has_ending(name))
 		return CH_OK;
+	if (leads_outside(a, path)) {
+		refuse(a, path, "link-outside",
+			"a link that leads out of the folder is not followed: adopt what it "
+			"leads to by itself");
+		return CH_OK;
+	}
 	/* Links to folders are not followed: they may lead back. */
-	rc = ch_adopt_pem_read(path, a->scratch, &pem, &err);
+	rc = ch_adopt_pem_read(path, a->scratch[0], &pem, &err);
 	if (rc == CH_ENOMEM)
 		return rc;
 	if (rc) {
@@ -239,7 +285,7 @@ int ch_adopt_find_folder(struct ch_adopt *a, const char *dir, struct ch_err *err
 {
 	int rc;
 
-	if (!is_dir(dir, true))
+	if (!is_dir(dir, true) || set_folder(a, dir))
 		return ch_err_set(err, CH_EINVAL, "usage", "%s is not a folder", dir);
 	ch_adopt_report_begin(&a->report, "files read", 0);
 	rc = list_dir(a, dir, 0, folder_file);

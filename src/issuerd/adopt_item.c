@@ -45,7 +45,7 @@ static int check_size(const struct ch_adopt_material *m, struct ch_err *err)
 				 CH_RECORD_LEAF_MAX_B);
 }
 
-int ch_adopt_material_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
+int ch_adopt_material_load(struct ch_adopt *a, unsigned who, const struct ch_adopt_cert *cert,
 	struct ch_adopt_material **ret_material, struct ch_err *err)
 {
 	struct ch_adopt_material *m = calloc(1, sizeof(*m));
@@ -54,7 +54,7 @@ int ch_adopt_material_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	if (!m)
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	ch_buf_init(&m->chain, CH_CHAIN_MAX_B);
-	rc = ch_adopt_load(a, cert, &m->leaf, err);
+	rc = ch_adopt_load(a, who, cert, &m->leaf, err);
 	if (!rc)
 		rc = check_size(m, err);
 	if (!rc)
@@ -66,10 +66,10 @@ int ch_adopt_material_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	return rc;
 }
 
-int ch_adopt_material_seal(struct ch_adopt *a, const struct ch_adopt_cert *cert,
+int ch_adopt_material_seal(struct ch_adopt *a, unsigned who, const struct ch_adopt_cert *cert,
 	struct ch_adopt_material *m, struct ch_err *err)
 {
-	int rc = ch_adopt_load_key(a, cert, &m->leaf, err);
+	int rc = ch_adopt_load_key(a, who, cert, &m->leaf, err);
 
 	if (rc)
 		return rc;

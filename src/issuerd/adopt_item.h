@@ -7,11 +7,13 @@
 struct ch_adopt_material;
 
 /* The certificate and its chain, without the key.  The caller frees it. */
-CH_MUST int ch_adopt_material_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
-	struct ch_adopt_material **ret_material, struct ch_err *err);
+CH_MUST int ch_adopt_material_load(struct ch_adopt *a, unsigned who,
+	const struct ch_adopt_cert *cert, struct ch_adopt_material **ret_material,
+	struct ch_err *err);
 /* Reads the key, which from then on is held as a key block in a secret, and nowhere else. */
-CH_MUST int ch_adopt_material_seal(struct ch_adopt *a, const struct ch_adopt_cert *cert,
-	struct ch_adopt_material *material, struct ch_err *err);
+CH_MUST int ch_adopt_material_seal(struct ch_adopt *a, unsigned who,
+	const struct ch_adopt_cert *cert, struct ch_adopt_material *material,
+	struct ch_err *err);
 void ch_adopt_material_free(struct ch_adopt_material *material); /* NULL allowed */
 bool ch_adopt_material_has_key(const struct ch_adopt_material *material);
 const struct ch_adopt_leaf *ch_adopt_material_leaf(const struct ch_adopt_material *material);

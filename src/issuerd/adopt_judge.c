@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 #include "wire/record.h"
 
 CH_DEFINE_CLEANUP(X509 *, X509_free)
+CH_DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
 
 static X509 *read_der(OSSL_LIB_CTX *ctx, const uint8_t *der, size_t len)
 {
@@ -27,36 +29,56 @@ static X509 *read_der(OSSL_LIB_CTX *ctx, const uint8_t *der, size_t len)
 }
 
 /* The last ones: reading a certificate takes longer than all else that is done with it here,
- * and those of issuers are the same again and again.  One thread does all this. */
+ * and those of issuers are the same again and again. */
 static struct {
 	uint8_t *der;
 	size_t len;
 	X509 *cert;
-} last[16];
+} last[32];
 static size_t last_at;
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static X509 *parse(const uint8_t *der, size_t len)
+static X509 *recall(const uint8_t *der, size_t len)
 {
-	uint8_t *copy;
-	X509 *cert;
+	X509 *cert = NULL;
 
-	for (size_t i = 0; i < CH_ARRAY_LEN(last); i++)
+	pthread_mutex_lock(&last_lock);
+	for (size_t i = 0; !cert && i < CH_ARRAY_LEN(last); i++)
 		if (last[i].cert && last[i].len == len && memcmp(last[i].der, der, len) == 0) {
-			X509_up_ref(last[i].cert);
-			return last[i].cert;
+			cert = last[i].cert;
+			X509_up_ref(cert);
 		}
-	cert = len > 0 && len <= LONG_MAX ? read_der(ch_quick_ctx(), der, len) : NULL;
-	copy = cert ? malloc(len) : NULL;
+	pthread_mutex_unlock(&last_lock);
+	return cert;
+}
+
+static void remember(const uint8_t *der, size_t len, X509 *cert)
+{
+	uint8_t *copy = malloc(len);
+
 	if (!copy)
-		return cert;
+		return;
 	memcpy(copy, der, len);
+	X509_up_ref(cert);
+	pthread_mutex_lock(&last_lock);
 	last_at = (last_at + 1) % CH_ARRAY_LEN(last);
 	free(last[last_at].der);
 	X509_free(last[last_at].cert);
-	X509_up_ref(cert);
 	last[last_at].der = copy;
 	last[last_at].len = len;
 	last[last_at].cert = cert;
+	pthread_mutex_unlock(&last_lock);
+}
+
+static X509 *parse(const uint8_t *der, size_t len)
+{
+	X509 *cert = recall(der, len);
+
+	if (cert || len == 0 || len > LONG_MAX)
+		return cert;
+	cert = read_der(ch_quick_ctx(), der, len);
+	if (cert)
+		remember(der, len, cert);
 	return cert;
 }
 
@@ -138,24 +160,24 @@ static int find_leaf(const struct ch_adopt_pem *pem, size_t *ret_i, struct ch_er
 			     : "there is no certificate in it");
 }
 
-static int load_parts(struct ch_adopt *a, const struct ch_adopt_cert *cert,
+static int load_parts(struct ch_adopt *a, unsigned who, const struct ch_adopt_cert *cert,
 	struct ch_adopt_pem *pem, struct ch_adopt_pem *chain, struct ch_err *err)
 {
-	int rc = ch_adopt_pem_read(cert->cert, a->scratch, pem, err);
+	int rc = ch_adopt_pem_read(cert->cert, a->scratch[who], pem, err);
 
 	if (!rc && cert->chain)
-		rc = ch_adopt_pem_read(cert->chain, a->scratch, chain, err);
+		rc = ch_adopt_pem_read(cert->chain, a->scratch[who], chain, err);
 	return rc;
 }
 
-int ch_adopt_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
+int ch_adopt_load(struct ch_adopt *a, unsigned who, const struct ch_adopt_cert *cert,
 	struct ch_adopt_leaf *ret_leaf, struct ch_err *err)
 {
 	CH_CLEANUP(ch_adopt_pem_done) struct ch_adopt_pem pem = {.n_certs = 0};
 	CH_CLEANUP(ch_adopt_pem_done) struct ch_adopt_pem chain = {.n_certs = 0};
 	const struct bag bag = {{&pem, &chain, &a->pool}, cert->folder ? 3 : 2};
 	size_t at = 0;
-	int rc = load_parts(a, cert, &pem, &chain, err);
+	int rc = load_parts(a, who, cert, &pem, &chain, err);
 
 	ret_leaf->chain = NULL;
 	ret_leaf->key = NULL;
@@ -173,18 +195,43 @@ int ch_adopt_load(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	return CH_OK;
 }
 
-/* A file may say another public half than its private one has. */
+static bool signs_for(EVP_PKEY *key, EVP_PKEY *public)
+{
+	static const unsigned char text[] = "certherd adopt";
+	CH_CLEANUP(EVP_MD_CTX_free_p) EVP_MD_CTX *sign = EVP_MD_CTX_new();
+	CH_CLEANUP(EVP_MD_CTX_free_p) EVP_MD_CTX *check = EVP_MD_CTX_new();
+	unsigned char made[1024];
+	size_t len = sizeof(made);
+	bool good = sign && check &&
+		    EVP_DigestSignInit(sign, NULL, EVP_sha256(), NULL, key) == 1 &&
+		    EVP_DigestSign(sign, made, &len, text, sizeof(text)) == 1 &&
+		    EVP_DigestVerifyInit(check, NULL, EVP_sha256(), NULL, public) == 1 &&
+		    EVP_DigestVerify(check, made, len, text, sizeof(text)) == 1;
+
+	ERR_clear_error();
+	return good;
+}
+
+/* A file may say another public half than its private one has.  What edges will make of it must
+ * sign for the public one; OpenSSL's own check of an RSA key looks whether its factors are
+ * primes, and takes fifty times as long. */
 static bool is_whole(EVP_PKEY *key)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	bool whole = ctx && EVP_PKEY_pairwise_check(ctx) == 1;
+	CH_AUTO_SECRET struct ch_secret *block = NULL;
+	EVP_PKEY *again = NULL;
+	bool whole;
 
-	EVP_PKEY_CTX_free(ctx);
-	ERR_clear_error();
+	/* A kind that cannot be sealed is refused for that. */
+	if (ch_key_to_block(key, &block))
+		return signs_for(key, key);
+	if (ch_key_from_block(ch_secret_bytes(block), ch_secret_len(block), &again))
+		return false;
+	whole = signs_for(again, key);
+	EVP_PKEY_free(again);
 	return whole;
 }
 
-int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *cert,
+int ch_adopt_load_key(struct ch_adopt *a, unsigned who, const struct ch_adopt_cert *cert,
 	struct ch_adopt_leaf *leaf, struct ch_err *err)
 {
 	uint8_t spki[CH_SHA256_B];
@@ -196,7 +243,7 @@ int ch_adopt_load_key(struct ch_adopt *a, const struct ch_adopt_cert *cert,
 	if (!leaf->key || (cert->key && strcmp(cert->key, cert->cert) != 0)) {
 		struct ch_adopt_pem pem = {.n_certs = 0};
 
-		rc = ch_adopt_pem_read(cert->key, a->scratch, &pem, err);
+		rc = ch_adopt_pem_read(cert->key, a->scratch[who], &pem, err);
 		if (rc)
 			return rc;
 		EVP_PKEY_free(leaf->key);

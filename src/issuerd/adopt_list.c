@@ -240,30 +240,56 @@ enum ch_adopt_role ch_adopt_role_of(const struct ch_adopt *a, const char *name, 
 	return rsa_first ? CH_ADOPT_NO : CH_ADOPT_SECOND;
 }
 
-static int survey_one(struct ch_adopt *a, size_t index, struct ch_adopt_leaf *leaf)
+/* What is found out about one, by whichever thread; the rest is said in the order of the list.
+ */
+struct look {
+	struct ch_adopt_leaf leaf;
+	struct ch_err err;
+	int rc;
+};
+
+struct looks {
+	struct ch_adopt *a;
+	size_t first;
+	struct look *list;
+};
+
+static void look_at(void *arg, size_t i, unsigned who)
+{
+	struct looks *looks = arg;
+	struct ch_adopt *a = looks->a;
+	struct ch_adopt_cert *cert = &a->certs[looks->first + i];
+	struct look *look = &looks->list[i];
+
+	look->err = (struct ch_err){0};
+	look->rc = ch_adopt_load(a, who, cert, &look->leaf, &look->err);
+	if (look->rc)
+		return;
+	cert->not_after_s = look->leaf.info.not_after_s;
+	memcpy(cert->spki, look->leaf.info.spki_sha256, sizeof(cert->spki));
+	cert->rsa = ch_adopt_is_rsa(&look->leaf);
+	match(a, cert);
+	look->rc = ch_adopt_judge(a, &look->leaf, &look->err);
+	/* One that cannot be used must not take the place of one that can. */
+	if (!look->rc)
+		look->rc = ch_adopt_load_key(a, who, cert, &look->leaf, &look->err);
+	EVP_PKEY_free(look->leaf.key);
+	look->leaf.key = NULL;
+}
+
+static int conclude(struct ch_adopt *a, size_t index, const struct look *look)
 {
 	struct ch_adopt_cert *cert = &a->certs[index];
 	struct noting noting = {.a = a, .index = index};
-	struct ch_err err = {0};
-	int rc = ch_adopt_load(a, cert, leaf, &err);
+	int rc;
 
-	if (!rc) {
-		cert->not_after_s = leaf->info.not_after_s;
-		memcpy(cert->spki, leaf->info.spki_sha256, sizeof(cert->spki));
-		cert->rsa = ch_adopt_is_rsa(leaf);
-		match(a, cert);
-		rc = ch_adopt_judge(a, leaf, &err);
-		/* One that cannot be used must not take the place of one that can. */
-		if (!rc)
-			rc = ch_adopt_load_key(a, cert, leaf, &err);
-	}
-	if (rc) {
-		ch_adopt_report_note(
-			&a->report, CH_FATE_REFUSED, cert->cert, err.problem, err.detail);
-		return rc == CH_ENOMEM ? rc : CH_OK;
+	if (look->rc) {
+		ch_adopt_report_note(&a->report, CH_FATE_REFUSED, cert->cert, look->err.problem,
+			look->err.detail);
+		return look->rc == CH_ENOMEM ? look->rc : CH_OK;
 	}
 	cert->good = true;
-	rc = ch_adopt_names(a, cert, leaf, note_name, &noting);
+	rc = ch_adopt_names(a, cert, &look->leaf, note_name, &noting);
 	if (!rc && !noting.n)
 		ch_adopt_report_note(&a->report, a->only ? CH_FATE_UNUSED : CH_FATE_REFUSED,
 			cert->cert, "no-name",
@@ -272,22 +298,29 @@ static int survey_one(struct ch_adopt *a, size_t index, struct ch_adopt_leaf *le
 				  "or that --only has"
 				: "none of its names can be registered, or --only has none of "
 				  "them");
-	ch_adopt_leaf_done(leaf);
 	return rc;
 }
 
 int ch_adopt_survey(struct ch_adopt *a)
 {
-	CH_AUTO_FREE struct ch_adopt_leaf *leaf = calloc(1, sizeof(*leaf));
-	int rc = leaf ? CH_OK : CH_ENOMEM;
+	CH_AUTO_FREE struct look *list = calloc(CH_ADOPT_CHUNK, sizeof(*list));
+	struct looks looks = {.a = a, .list = list};
+	int rc = list ? CH_OK : CH_ENOMEM;
 
 	if (a->n_certs > UINT32_MAX - 1)
 		return CH_ETOOBIG;
 	ch_adopt_report_begin(&a->report, "certificates looked at", a->n_certs);
-	for (size_t i = 0; !rc && i < a->n_certs; i++) {
-		rc = survey_one(a, i, leaf);
-		ch_adopt_leaf_done(leaf);
-		ch_adopt_report_step(&a->report, 1);
+	for (; !rc && looks.first < a->n_certs; looks.first += CH_ADOPT_CHUNK) {
+		size_t left = a->n_certs - looks.first;
+		size_t n = left < CH_ADOPT_CHUNK ? left : CH_ADOPT_CHUNK;
+
+		ch_crew_run(a->threads, n, look_at, &looks);
+		for (size_t i = 0; i < n; i++) {
+			if (!rc)
+				rc = conclude(a, looks.first + i, &list[i]);
+			ch_adopt_leaf_done(&list[i].leaf);
+			ch_adopt_report_step(&a->report, 1);
+		}
 	}
 	ch_adopt_report_clear(&a->report);
 	return rc;

@@ -26,8 +26,17 @@ struct ask {
 	char place[8];
 };
 
+/* A certificate that is made ready before its turn, by whichever thread. */
+struct ready {
+	size_t index;
+	struct ch_adopt_material *material; /* NULL: rc and err say why */
+	struct ch_err err;		    /* … or why it has no key */
+	int rc;
+};
+
 struct batch {
 	struct ch_adopt *a;
+	struct ready ready[CH_ADOPT_CHUNK];
 	struct ch_recipients recipients;
 	enum ch_adopt_role role; /* what this pass is about */
 	struct ask asks[BATCH];
@@ -35,7 +44,8 @@ struct batch {
 	struct ch_adopt_material *loaded[BATCH];
 	size_t n_loaded;
 	struct ch_adopt_material *current;
-	size_t index; /* of the certificate that is current */
+	size_t index;		  /* of the certificate that is current */
+	const struct ch_err *why; /* it has no key */
 	struct ch_err *err;
 };
 
@@ -148,76 +158,100 @@ static bool is_pair(const struct ask *name, const struct ask *www)
 	       strcmp(www->name + 4, name->name) == 0;
 }
 
-struct sending {
-	json_t *items;
-	size_t at[BATCH]; /* index of the first ask of each */
-	size_t n;
+/* What is made of an ask, and perhaps of the www name behind it. */
+struct made {
+	struct batch *b;
+	size_t at; /* index of the first ask */
+	json_t *item;
 	size_t size_b;
+	struct ch_err err;
+	int rc;
 };
 
-static int submit(struct batch *b, struct sending *s)
+/* Sealing and signing. */
+static void make_item(void *arg, size_t i, unsigned who)
 {
-	json_t *body = s->n ? new_body(b, TAKE_PTR(s->items)) : NULL;
+	struct made *made = (struct made *)arg + i;
+	struct batch *b = made->b;
+	const struct ask *ask = &b->asks[made->at];
+	bool pair = made->at + 1 < b->n && ask[1].paired;
+	const char *names[2] = {ask->name, pair ? ask[1].name : NULL};
+	const struct ch_adopt_for what = {.names = names,
+		.n_names = pair ? 2 : 1,
+		.version = ask->version,
+		.second = ask->second};
+
+	made->rc = ch_adopt_item_publish(b->a->issuer, &b->recipients, ask->material, &what,
+		&made->item, &made->size_b, &made->err);
+}
+
+/* A part of what was made, that is to be sent in one request. */
+static int submit(struct batch *b, struct made *made, size_t n)
+{
+	json_t *items = json_array();
 	json_t *results = NULL;
+	json_t *body;
 	int rc = CH_OK;
 
-	if (s->n)
-		rc = body ? call(b, body, s->n, &results)
-			  : ch_err_set(b->err, CH_ENOMEM, "out-of-memory", "out of memory");
-	for (size_t i = 0; !rc && i < s->n; i++) {
-		const struct ask *first = &b->asks[s->at[i]];
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(items, TAKE_PTR(made[i].item)))
+			rc = CH_ENOMEM;
+	body = new_body(b, items);
+	rc = body && !rc ? call(b, body, n, &results)
+			 : ch_err_set(b->err, CH_ENOMEM, "out-of-memory", "out of memory");
+	for (size_t i = 0; !rc && i < n; i++) {
+		const struct ask *first = &b->asks[made[i].at];
 		const json_t *result = json_array_get(results, i);
 
 		(void)note(b, first, result);
-		if (s->at[i] + 1 < b->n && first[1].paired)
+		if (made[i].at + 1 < b->n && first[1].paired)
 			(void)note(b, &first[1], result);
 	}
 	json_decref(results);
 	json_decref(body);
-	json_decref(s->items);
-	*s = (struct sending){.items = json_array()};
 	return rc;
 }
 
-static int add_item(struct batch *b, struct sending *s, size_t at)
+static int submit_all(struct batch *b, struct made *made, size_t n)
 {
-	const char *names[2] = {b->asks[at].name, NULL};
-	bool pair = at + 1 < b->n && is_pair(&b->asks[at], &b->asks[at + 1]);
-	const struct ch_adopt_for what = {.names = names,
-		.n_names = pair ? 2 : 1,
-		.version = b->asks[at].version,
-		.second = b->asks[at].second};
-	json_t *item = NULL;
+	size_t first = 0;
 	size_t size_b = 0;
 	int rc = CH_OK;
 
-	if (pair) {
-		names[1] = b->asks[at + 1].name;
-		b->asks[at + 1].paired = true;
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (i > first && size_b + made[i].size_b > BODY_MAX_B) {
+			rc = submit(b, &made[first], i - first);
+			first = i;
+			size_b = 0;
+		}
+		size_b += made[i].size_b;
 	}
-	rc = ch_adopt_item_publish(b->a->issuer, &b->recipients, b->asks[at].material, &what,
-		&item, &size_b, b->err);
-	if (!rc && s->n && s->size_b + size_b > BODY_MAX_B)
-		rc = submit(b, s);
-	if (rc || !s->items || json_array_append_new(s->items, item))
-		return rc ? rc
-			  : ch_err_set(b->err, CH_ENOMEM, "out-of-memory", "out of memory");
-	s->at[s->n++] = at;
-	s->size_b += size_b;
-	return CH_OK;
+	return rc || first == n ? rc : submit(b, &made[first], n - first);
 }
 
 static int send_all(struct batch *b)
 {
-	struct sending s = {.items = json_array()};
+	struct made made[BATCH];
+	size_t n = 0;
 	int rc = CH_OK;
 
-	for (size_t i = 0; !rc && i < b->n; i++)
-		if (b->asks[i].ready && !b->asks[i].paired)
-			rc = add_item(b, &s, i);
+	for (size_t i = 0; i < b->n; i++) {
+		if (!b->asks[i].ready || b->asks[i].paired)
+			continue;
+		if (i + 1 < b->n)
+			b->asks[i + 1].paired = is_pair(&b->asks[i], &b->asks[i + 1]);
+		made[n++] = (struct made){.b = b, .at = i};
+	}
+	ch_crew_run(b->a->threads, n, make_item, made);
+	for (size_t i = 0; !rc && i < n; i++)
+		if (made[i].rc) {
+			rc = made[i].rc;
+			*b->err = made[i].err;
+		}
 	if (!rc)
-		rc = submit(b, &s);
-	json_decref(s.items);
+		rc = submit_all(b, made, n);
+	for (size_t i = 0; i < n; i++)
+		json_decref(made[i].item);
 	return rc;
 }
 
@@ -236,28 +270,22 @@ static int flush(struct batch *b)
 	return rc;
 }
 
-/* The key is read once it is known that a name needs it. */
-static int load_current(struct batch *b)
+static int check_key(struct batch *b)
 {
-	const struct ch_adopt_cert *cert = &b->a->certs[b->index];
-	struct ch_err err = {0};
-	int rc;
-
 	if (ch_adopt_material_has_key(b->current))
 		return CH_OK;
-	rc = ch_adopt_material_seal(b->a, cert, b->current, &err);
-	if (rc == CH_ENOMEM)
-		*b->err = err;
-	else if (rc)
-		ch_adopt_report_note(
-			&b->a->report, CH_FATE_REFUSED, cert->cert, err.problem, err.detail);
-	return rc;
+	if (b->why->rc == CH_ENOMEM)
+		*b->err = *b->why;
+	else
+		ch_adopt_report_note(&b->a->report, CH_FATE_REFUSED, b->a->certs[b->index].cert,
+			b->why->problem, b->why->detail);
+	return b->why->rc;
 }
 
 static int push(struct batch *b, const char *name)
 {
 	struct ask *ask;
-	int rc = load_current(b);
+	int rc = check_key(b);
 
 	if (!rc && b->n == BATCH)
 		rc = flush(b);
@@ -271,10 +299,15 @@ static int push(struct batch *b, const char *name)
 	return CH_OK;
 }
 
-static bool is_mine(const struct batch *b, const char *name)
+static bool is_wanted(const struct batch *b, const char *name, size_t index)
 {
 	return json_object_get(b->a->names, name) &&
-	       ch_adopt_role_of(b->a, name, b->index) == b->role;
+	       ch_adopt_role_of(b->a, name, index) == b->role;
+}
+
+static bool is_mine(const struct batch *b, const char *name)
+{
+	return is_wanted(b, name, b->index);
 }
 
 /* In pairs: the www name right after its name, in the same batch. */
@@ -300,17 +333,17 @@ static int take_name(void *arg, const char *name)
 	return !rc && pair ? push(b, www) : rc;
 }
 
-static int take_cert(struct batch *b, size_t index)
+static int take_cert(struct batch *b, struct ready *ready)
 {
-	const struct ch_adopt_cert *cert = &b->a->certs[index];
-	struct ch_err err = {0};
+	const struct ch_adopt_cert *cert = &b->a->certs[ready->index];
 	int rc;
 
-	b->index = index;
-	rc = ch_adopt_material_load(b->a, cert, &b->current, &err);
-	if (rc) {
-		ch_adopt_report_note(
-			&b->a->report, CH_FATE_REFUSED, cert->cert, err.problem, err.detail);
+	b->index = ready->index;
+	b->why = &ready->err;
+	b->current = TAKE_PTR(ready->material);
+	if (!b->current) {
+		ch_adopt_report_note(&b->a->report, CH_FATE_REFUSED, cert->cert,
+			ready->err.problem, ready->err.detail);
 		return CH_OK;
 	}
 	rc = ch_adopt_names(b->a, cert, ch_adopt_material_leaf(b->current), take_name, b);
@@ -325,14 +358,66 @@ static int take_cert(struct batch *b, size_t index)
 	return rc;
 }
 
-static int pass(struct batch *b, enum ch_adopt_role role)
+struct wanting {
+	const struct batch *b;
+	size_t index;
+	bool is_wanted;
+};
+
+static int note_wanted(void *arg, const char *name)
+{
+	struct wanting *wanting = arg;
+
+	wanting->is_wanted |= is_wanted(wanting->b, name, wanting->index);
+	return CH_OK;
+}
+
+/* The key is read only if a name needs it. */
+static void make_ready(void *arg, size_t i, unsigned who)
+{
+	struct batch *b = arg;
+	struct ready *ready = &b->ready[i];
+	const struct ch_adopt_cert *cert = &b->a->certs[ready->index];
+	struct wanting wanting = {.b = b, .index = ready->index};
+
+	ready->err = (struct ch_err){0};
+	ready->rc = ch_adopt_material_load(b->a, who, cert, &ready->material, &ready->err);
+	if (!ready->rc)
+		ready->rc = ch_adopt_names(b->a, cert, ch_adopt_material_leaf(ready->material),
+			note_wanted, &wanting);
+	if (!ready->rc && wanting.is_wanted)
+		ready->rc =
+			ch_adopt_material_seal(b->a, who, cert, ready->material, &ready->err);
+}
+
+static int take_ready(struct batch *b, size_t n)
 {
 	int rc = CH_OK;
 
+	ch_crew_run(b->a->threads, n, make_ready, b);
+	for (size_t i = 0; i < n; i++) {
+		if (!rc)
+			rc = take_cert(b, &b->ready[i]);
+		ch_adopt_material_free(b->ready[i].material);
+		b->ready[i].material = NULL;
+	}
+	return rc;
+}
+
+static int pass(struct batch *b, enum ch_adopt_role role)
+{
+	size_t n = 0;
+	int rc = CH_OK;
+
 	b->role = role;
-	for (size_t i = 0; !rc && i < b->a->n_certs; i++)
+	for (size_t i = 0; !rc && i < b->a->n_certs; i++) {
 		if (b->a->certs[i].good && (role == CH_ADOPT_FIRST || b->a->certs[i].rsa))
-			rc = take_cert(b, i);
+			b->ready[n++].index = i;
+		if (n == CH_ADOPT_CHUNK || i + 1 == b->a->n_certs) {
+			rc = take_ready(b, n);
+			n = 0;
+		}
+	}
 	if (!rc)
 		rc = flush(b);
 	for (size_t i = 0; i < b->n_loaded; i++)

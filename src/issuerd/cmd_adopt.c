@@ -26,6 +26,7 @@ struct options {
 	const char *only;
 	const char *roots;
 	const char *min_days;
+	const char *threads;
 	const char *tenant;
 	const char *pool;
 	const char *keys;
@@ -55,7 +56,8 @@ static void run_done(struct run *run)
 	json_decref(run->a.settings);
 	json_decref(run->a.only);
 	ch_trust_free(run->a.own_roots);
-	ch_secret_free(run->a.scratch);
+	for (unsigned i = 0; i < CH_CREW_MAX; i++)
+		ch_secret_free(run->a.scratch[i]);
 	ch_api_free(run->a.api);
 	ch_issuer_free(run->a.issuer);
 	free(run->config);
@@ -84,6 +86,21 @@ static int set_text(json_t *settings, const char *key, const char *text)
 									     : CH_OK;
 }
 
+static int read_threads(const char *text, unsigned *ret_threads)
+{
+	char *end = NULL;
+	long n;
+
+	*ret_threads = ch_crew_default();
+	if (!text)
+		return CH_OK;
+	n = strtol(text, &end, 10);
+	if (!*text || *end || n < 1 || n > CH_CREW_MAX)
+		return CH_EINVAL;
+	*ret_threads = (unsigned)n;
+	return CH_OK;
+}
+
 static int read_settings(struct ch_adopt *a, const struct options *o, struct ch_err *err)
 {
 	enum ch_keys keys = CH_KEYS_ECDSA;
@@ -97,6 +114,9 @@ static int read_settings(struct ch_adopt *a, const struct options *o, struct ch_
 	if (!end || *end || days < 0 || days > 3650)
 		return ch_err_set(
 			err, CH_EINVAL, "usage", "--min-days must be a number of days");
+	if (read_threads(o->threads, &a->threads))
+		return ch_err_set(
+			err, CH_EINVAL, "usage", "--threads must be 1 to %d", CH_CREW_MAX);
 	a->both = ch_keys_both(keys);
 	a->least_left_s = days * (CH_DAY_MS / CH_SECOND_MS);
 	if (set_text(a->settings, "tenant", o->tenant) ||
@@ -176,8 +196,10 @@ static int open_run(struct run *run, const struct options *o, struct ch_err *err
 	a->report.verbose = o->verbose;
 	a->by_path = json_object();
 	a->names = json_object();
-	if (!rc &&
-		(!a->by_path || !a->names || ch_secret_new(CH_ADOPT_FILE_MAX_B, &a->scratch)))
+	for (unsigned i = 0; !rc && i < a->threads; i++)
+		if (ch_secret_new(CH_ADOPT_FILE_MAX_B, &a->scratch[i]))
+			rc = ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	if (!rc && (!a->by_path || !a->names))
 		rc = ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	if (!rc && o->only)
 		rc = read_only(a, o->only, err);
@@ -215,6 +237,12 @@ static int work(struct ch_adopt *a, const struct options *o, struct ch_err *err)
 	}
 	if (!rc)
 		rc = ch_adopt_send(a, err);
+	if (!rc && !a->report.n_reasons) {
+		rc = ch_err_set(err, CH_EINVAL, "nothing-found",
+			"no certificate was found there: is it the right folder or file, and "
+			"may it be read?");
+		begun = false;
+	}
 	if (begun)
 		ch_adopt_report_print(&a->report, rc == CH_OK);
 	if (rc)
@@ -256,6 +284,8 @@ int ch_adopt_main(int argc, char **argv)
 			&o.only},
 		{"min-days", "N", "not what ends in less than N days (default: 0)", NULL,
 			&o.min_days},
+		{"threads", "N", "check and seal on N threads (default: one a processor)", NULL,
+			&o.threads},
 		{"roots", "system|any|FILE",
 			"what chains must lead to (default: roots of [issuer])", NULL,
 			&o.roots},

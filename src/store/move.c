@@ -14,6 +14,8 @@
 #include "store/db_sqlite.h"
 #include "store/migrations.h"
 #include "store/postgres_fill.h"
+#include "store/postgres_migrate.h"
+#include "store/sql_read.h"
 #include "store/sqlite_lock.h"
 #include "store/sqlite_migrate.h"
 
@@ -22,11 +24,18 @@
 
 struct move {
 	const char *path;
+	const char *url;
 	const struct ch_transfer *how;
 	struct ch_move_info info;
 	struct ch_partial snapshot;
 	int lock_fd;
 };
+
+/* Where nobody can stop it any more. */
+static void tell_anyway(struct move *m, const char *doing)
+{
+	(void)!ch_transfer_tell(m->how, doing, 0, 0);
+}
 
 /* ---- the snapshot ---- */
 
@@ -321,6 +330,31 @@ static int attach(struct ch_db *db, const char *snapshot)
 	return rc ? rc : ch_db_step(db, stmt);
 }
 
+/* At no moment may stores open both: first this one is closed to them, then the other becomes
+ * one.  Whoever is killed between leaves a mark that says where to look. */
+static int hand_over(struct move *m, struct ch_db *db, struct ch_side *to, struct ch_err *err)
+{
+	struct ch_err why;
+	int rc = ch_side_err(
+		ch_sqlite_mark_moving(db, m->url), NULL, db, "nothing was changed", err);
+
+	if (rc)
+		return rc;
+	tell_anyway(m, "handing over");
+	rc = ch_postgres_commit(to, &why);
+	if (rc)
+		return ch_err_set(err, rc, "move-unfinished",
+			"PostgreSQL did not confirm (%.200s): run the same command again, "
+			"which "
+			"finds out how far it came; no store opens %.200s until then",
+			why.detail, m->path);
+	tell_anyway(m, "handed over");
+	return ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
+		"all is in PostgreSQL, but the SQLite database is still marked as on its way; "
+		"no store opens it",
+		err);
+}
+
 static int follow(struct move *m, struct ch_side *to, struct ch_err *err)
 {
 	CH_AUTO_DB struct ch_db *db = NULL;
@@ -338,16 +372,9 @@ static int follow(struct move *m, struct ch_side *to, struct ch_err *err)
 	if (!rc)
 		rc = follow_all(&d, to->arena, err);
 	if (!rc)
-		rc = ch_postgres_commit(to, err);
-	if (rc)
-		return rc;
-	/* Before anything that takes time: who is killed here leaves two databases that stores
-	 * may open. */
-	rc = ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
-		"all is in PostgreSQL, but the SQLite database cannot be marked as moved: see "
-		"that no store is started on it",
-		err);
-	ch_postgres_analyze(to);
+		rc = hand_over(m, db, to, err);
+	if (!rc)
+		ch_postgres_analyze(to);
 	return rc;
 }
 
@@ -368,11 +395,138 @@ static int wait_for_stop(struct move *m, struct ch_err *err)
 	}
 }
 
+/* ---- what a killed run left ---- */
+
+/* Whether the database there is the one of here: the epoch is random, and comes along. */
+static int has_arrived(
+	struct ch_db *here, struct ch_side *to, bool *ret_arrived, struct ch_err *err)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	struct ch_db_meta mine;
+	uint8_t theirs[CH_EPOCH_B];
+	int rc = ch_side_err(ch_db_meta_load(here, &mine), NULL, here, "its epoch", err);
+
+	*ret_arrived = false;
+	if (rc || !to->schema)
+		return rc;
+	/* A commit that its client did not live to see may still be under way. */
+	rc = ch_db_script(
+		to->db, "BEGIN; SELECT pg_advisory_xact_lock(" CH_POSTGRES_WRITER_LOCK ")");
+	if (!rc)
+		rc = ch_db_query(to->db, &stmt, "SELECT epoch FROM meta LIMIT 1", "");
+	if (!rc)
+		rc = ch_db_step(to->db, stmt);
+	if (rc == 1) {
+		rc = CH_OK;
+		ch_db_bytes(stmt, 0, theirs, sizeof(theirs), &rc);
+		*ret_arrived = memcmp(theirs, mine.epoch, sizeof(theirs)) == 0;
+	}
+	ch_db_reset_p(&stmt);
+	if (!rc)
+		rc = ch_db_script(to->db, "COMMIT");
+	return ch_side_err(rc, NULL, to->db, "the PostgreSQL database", err);
+}
+
+/* A database that is on its way and has not arrived is given back; *ret_arrived: it has. */
+static int settle(struct ch_db *db, struct ch_side *to, bool *ret_arrived, struct ch_err *err)
+{
+	int rc = has_arrived(db, to, ret_arrived, err);
+
+	if (!rc && !*ret_arrived)
+		/* Whatever is there, it is not for us to say that nothing of ours is in it. */
+		rc = to->schema ? ch_postgres_empty(to, err) : CH_OK;
+	if (rc)
+		return rc;
+	return ch_side_err(*ret_arrived ? ch_sqlite_mark_moved(db) : ch_sqlite_unmark(db), NULL,
+		db, "its mark", err);
+}
+
+/* *ret_url: where it is on its way to, NULL: it is not. */
+static int open_left(struct move *m, struct ch_arena *arena, struct ch_db **ret_db,
+	const char **ret_url, struct ch_err *err)
+{
+	CH_AUTO_DB struct ch_db *db = NULL;
+	int rc;
+
+	*ret_url = NULL;
+	if (access(m->path, F_OK) < 0)
+		return CH_OK; /* for the copy to complain of */
+	rc = ch_db_sqlite_open(m->path, SQLITE_OPEN_READWRITE, &db, err);
+	if (rc)
+		return rc;
+	rc = ch_sqlite_moving_to(db, arena, ret_url);
+	if (rc == CH_ENOTFOUND)
+		return CH_OK;
+	if (!rc)
+		rc = ch_sqlite_lock(m->path, &m->lock_fd, err);
+	else
+		rc = ch_side_err(rc, NULL, db, m->path, err);
+	if (!rc)
+		*ret_db = TAKE_PTR(db);
+	return rc;
+}
+
+static void unlock(struct move *m)
+{
+	if (m->lock_fd >= 0)
+		close(m->lock_fd);
+	m->lock_fd = -1;
+}
+
+/* *ret_arrived: nothing is left to do. */
+static int resume(struct move *m, struct ch_side *to, bool *ret_arrived, struct ch_err *err)
+{
+	CH_AUTO_DB struct ch_db *db = NULL;
+	const char *url;
+	int rc = open_left(m, to->arena, &db, &url, err);
+
+	*ret_arrived = false;
+	if (rc || !url)
+		return rc;
+	if (strcmp(url, m->url) != 0)
+		return ch_err_set(err, CH_ECONFLICT, "moving-elsewhere",
+			"%.200s is on its way to %.300s: finish that, or `certherd migrate "
+			"--abandon`",
+			m->path, url);
+	rc = settle(db, to, ret_arrived, err);
+	unlock(m);
+	return rc;
+}
+
+int ch_move_abandon(
+	const char *path, const char **ret_url, struct ch_arena *arena, struct ch_err *err)
+{
+	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
+	CH_AUTO_DB struct ch_db *db = NULL;
+	struct move m = {.path = path, .lock_fd = -1};
+	bool arrived = false;
+	int rc = open_left(&m, arena, &db, ret_url, err);
+
+	if (!rc && !*ret_url)
+		rc = ch_err_set(err, CH_ENOTFOUND, "not-moving",
+			"%.300s is not on its way anywhere: there is nothing to abandon", path);
+	if (!rc)
+		rc = ch_side_open(&to, *ret_url, err);
+	if (!rc)
+		rc = settle(db, &to, &arrived, err);
+	unlock(&m);
+	if (!rc && arrived)
+		rc = ch_err_set(err, CH_ECONFLICT, "database-moved",
+			"it is too late: all is in PostgreSQL.  Set `database = %.300s` in "
+			"[store]",
+			*ret_url);
+	return rc;
+}
+
 static int move_all(struct move *m, struct ch_side *to, struct ch_err *err)
 {
 	int64_t stopped;
-	int rc = ch_postgres_empty(to, err);
+	bool arrived;
+	int rc = resume(m, to, &arrived, err);
 
+	if (rc || arrived)
+		return rc;
+	rc = ch_postgres_empty(to, err);
 	if (!rc)
 		rc = take_snapshot(m, err);
 	if (!rc)
@@ -390,14 +544,14 @@ int ch_move_to_postgres(const char *path, const char *url, const struct ch_trans
 	struct ch_move_info *ret_info, struct ch_err *err)
 {
 	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
-	struct move m = {.path = path, .how = how, .lock_fd = -1, .snapshot = {.fd = -1}};
+	struct move m = {
+		.path = path, .url = url, .how = how, .lock_fd = -1, .snapshot = {.fd = -1}};
 	int rc = ch_side_open(&to, url, err);
 
 	if (!rc)
 		rc = move_all(&m, &to, err);
 	ch_partial_done(&m.snapshot);
-	if (m.lock_fd >= 0)
-		close(m.lock_fd);
+	unlock(&m);
 	if (!rc)
 		*ret_info = m.info;
 	return rc;

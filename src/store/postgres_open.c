@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/counters.h"
 #include "store/db_postgres.h"
 #include "store/migrations.h"
 #include "store/postgres_migrate.h"
@@ -55,7 +56,8 @@ static int check_timeline(struct ch_db *db)
 {
 	/* They may also hand back what was lost, under ids that are not to come again. */
 	int rc = ch_db_run(db,
-		"INSERT INTO counter (key, n) SELECT 'handback-until', ? FROM meta "
+		"INSERT INTO counter (key, n) SELECT '" CH_COUNTER_HANDBACK_UNTIL
+		"', ? FROM meta "
 		"WHERE timeline NOT IN ('', substr(pg_walfile_name(pg_current_wal_lsn()), 1, "
 		"8)) "
 		"ON CONFLICT (key) DO UPDATE SET n = excluded.n",

@@ -1,4 +1,5 @@
 /* A backup becomes a database again, at another time and beside edges that know more. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/backup.h"
+#include "store/counters.h"
 #include "store/migrations.h"
 #include "store/postgres_fill.h"
 #include "store/sqlite_lock.h"
@@ -74,9 +76,10 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 			"i", now);
 	if (!rc)
 		rc = ch_db_run(db,
-			"INSERT INTO counter (key, n) VALUES ('handback-until', ?) "
+			"INSERT INTO counter (key, n) VALUES ('" CH_COUNTER_HANDBACK_UNTIL
+			"', ?), ('" CH_COUNTER_ORDERING_FROM "', ?) "
 			"ON CONFLICT (key) DO UPDATE SET n = excluded.n",
-			"i", now + CH_RESTORE_WINDOW_MS);
+			"ii", now + CH_RESTORE_WINDOW_MS, begin);
 	if (!rc)
 		rc = ch_db_run(db,
 			"INSERT INTO audit (at, who, action, target) "
@@ -161,26 +164,57 @@ static int restore_sqlite(struct ch_db *backup, const char *file, const char *pa
 	return rc ? rc : ch_partial_finish(&partial, path, err);
 }
 
-/* By way of a file beside the backup, which has been brought to this schema. */
+/* A file in a folder of its own, where nobody else can put one. */
+struct scratch {
+	char folder[CH_BACKUP_PATH_B - 32]; /* "": not made, or gone */
+	struct ch_partial partial;
+};
+
+static void scratch_done(struct scratch *scratch)
+{
+	ch_partial_done(&scratch->partial);
+	if (scratch->folder[0])
+		(void)rmdir(scratch->folder);
+	scratch->folder[0] = 0;
+}
+
+/* Not beside the backup: that may lie where nothing can be written. */
+static int scratch_make(struct scratch *scratch, struct ch_err *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	int n = snprintf(scratch->folder, sizeof(scratch->folder), "%s/certherd-restore-XXXXXX",
+		tmp && *tmp ? tmp : "/var/tmp");
+
+	if (n < 0 || (size_t)n >= sizeof(scratch->folder) || !mkdtemp(scratch->folder)) {
+		scratch->folder[0] = 0;
+		return ch_err_set(err, errno == ENOSPC ? CH_EFULL : CH_EIO, "file",
+			"cannot make a folder in %.300s: %s; TMPDIR says where",
+			tmp && *tmp ? tmp : "/var/tmp", strerror(errno));
+	}
+	return ch_partial_init(&scratch->partial, scratch->folder, "/backup.db", err);
+}
+
+/* By way of a file, which has been brought to this schema. */
 static int restore_postgres(struct ch_db *backup, const char *file, const char *url,
 	const struct ch_backup_info *info, const struct ch_transfer *how, struct ch_err *err)
 {
-	CH_AUTO_PARTIAL struct ch_partial partial = {.fd = -1};
+	CH_CLEANUP(scratch_done) struct scratch scratch = {.partial = {.fd = -1}};
 	CH_CLEANUP(ch_side_done) struct ch_side to = {.db = NULL};
 	CH_CLEANUP(ch_side_done) struct ch_side from = {.db = NULL};
 	char source[CH_BACKUP_PATH_B + 8];
 	uint64_t rows;
-	int rc = ch_partial_init(&partial, file, ".restoring", err);
+	int rc = ch_side_open(&to, url, err);
 
-	if (!rc)
-		rc = ch_side_open(&to, url, err);
 	if (!rc)
 		rc = ch_postgres_empty(&to, err);
 	if (!rc)
-		rc = fill_file(backup, file, &partial, info, how, err);
-	snprintf(source, sizeof(source), "sqlite:%s", partial.path);
+		rc = scratch_make(&scratch, err);
+	if (!rc)
+		rc = fill_file(backup, file, &scratch.partial, info, how, err);
+	snprintf(source, sizeof(source), "sqlite:%s", scratch.partial.path);
 	if (!rc)
 		rc = ch_side_open(&from, source, err);
+	scratch_done(&scratch); /* it is read without its name */
 	if (!rc)
 		rc = ch_postgres_fill(&to, &from, how, &rows, err);
 	if (!rc)

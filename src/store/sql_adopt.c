@@ -268,6 +268,29 @@ static bool is_pair(const struct ch_store_adopt_item *item)
 					    strcmp(item->names[1] + 4, item->names[0]) == 0);
 }
 
+/* Whether it was done already, and only the answer was lost: it is live under this very
+ * version. */
+static int is_done(struct ch_work *w, const struct ch_store_adopt_item *item, bool *ret_done)
+{
+	const struct ch_op_publish *in = item->publish;
+	uint8_t sha256[CH_SHA256_B];
+	int rc = ch_sha256(in->leaf, in->leaf_len, sha256);
+
+	*ret_done = false;
+	for (size_t i = 0; !rc && i < item->n_names; i++) {
+		int64_t one;
+
+		rc = ch_db_get_i64(w->db, &one,
+			"SELECT 1 FROM name n JOIN cert c ON c.version = ?2 WHERE n.name = ?1 "
+			"AND c.leaf_sha256 = ?3 AND ((n.cert = ?2 AND ?4 = 0) OR "
+			"(n.second_cert = ?2 AND ?4 = 1)) LIMIT 1",
+			"tibi", item->names[i], in->id, sha256, sizeof(sha256),
+			(int64_t)item->second);
+	}
+	*ret_done = rc == CH_OK;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 /* What a name says that has its certificate. */
 static int settle(struct ch_work *w, const char *name, bool second)
 {
@@ -307,6 +330,7 @@ static int publish(
 	struct ch_work *w, const struct ch_op_adopt *op, struct ch_store_adopt_item *item)
 {
 	struct live live = {.names = {.n = 0}};
+	bool done = false;
 	int rc;
 
 	if (item->publish->not_after_ms != item->not_after_ms)
@@ -316,6 +340,13 @@ static int publish(
 		judge(item, CH_ADOPT_REFUSED, "bad-field",
 			"Two names are a name and its www name; a second certificate has an "
 			"RSA key.");
+		return CH_OK;
+	}
+	rc = is_done(w, item, &done);
+	if (rc)
+		return rc;
+	if (done) {
+		item->result = CH_ADOPT_DONE;
 		return CH_OK;
 	}
 	rc = look_at_all(w, op, item, &live);

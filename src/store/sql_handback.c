@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "crypto/keys.h"
+#include "store/counters.h"
 #include "store/sql_work.h"
 #include "store/transfer.h"
 
@@ -184,6 +185,66 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	return rc ? rc : ch_work_put_back(w, &row, NULL, item->publish->id, "handed-back");
 }
 
+/* Whether edges would take it for the newest of this kind, and nobody has written the name's
+ * row since with a higher version. */
+static int is_second_newest(
+	struct ch_work *w, const struct ch_name_row *row, uint64_t version, bool *ret_is)
+{
+	char key[CH_RECORD_KEY_B];
+	bool removed = false;
+	int rc;
+
+	ch_record_key(CH_RECORD_SECOND, row->name, strlen(row->name), key);
+	rc = is_removed_since(w, row->pool, key, version, &removed);
+	*ret_is = !removed && row->version < version && row->second_cert < version;
+	return rc;
+}
+
+static int settle_second(struct ch_work *w, const char *name)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET second_code = 'ok', second_detail = '" SETTLED "', "
+		"second_actor = 'nobody' WHERE name = ?",
+		"t", name);
+
+	if (!rc)
+		rc = ch_work_settle(w, name);
+	return rc ? rc : ch_work_history(w, name, "handed-back", SETTLED, CH_ACTOR_NOBODY);
+}
+
+/* One that cannot be live under its version is ordered anew: it goes beside one that serves. */
+static int take_second(struct ch_work *w, struct ch_store_handback_item *item,
+	const struct ch_name_row *before, int64_t grace_end)
+{
+	struct ch_order_names names;
+	struct ch_name_row row;
+	char mate[CH_NAME_MAX + 1];
+	bool newest = false;
+	int rc;
+
+	if (!ch_keys_both(before->keys) || item->key != CH_KEY_RSA || !before->cert ||
+		before->cert_key == CH_KEY_RSA) {
+		refuse(item, "second-not-wanted");
+		return CH_OK;
+	}
+	rc = is_second_newest(w, before, item->publish->id, &newest);
+	if (rc || !newest)
+		return rc;
+	rc = ch_work_detach(w, item->name, before->order_id);
+	if (!rc)
+		rc = ch_name_row_load(w->db, item->name, &row);
+	if (rc)
+		return rc;
+	ch_name_row_mate(&row, mate);
+	rc = keep_mate_waiting(w, mate, grace_end);
+	if (rc)
+		return rc;
+	list_names(&names, item->name, mate);
+	item->result = CH_HANDBACK_TAKEN;
+	rc = ch_work_publish_adopted(w, item->publish, &names, true, item->key, false);
+	return rc ? rc : settle_second(w, item->name);
+}
+
 static int take_item(struct ch_work *w, const struct ch_op_handback *op,
 	struct ch_store_handback_item *item, int64_t grace_end)
 {
@@ -207,22 +268,28 @@ static int take_item(struct ch_work *w, const struct ch_op_handback *op,
 		refuse(item, "expired");
 		return CH_OK;
 	}
+	if (rc == CH_ENOTFOUND && item->second) {
+		refuse(item, "second-not-wanted"); /* its first is to come, and says so */
+		return CH_OK;
+	}
 	if (rc == CH_ENOTFOUND)
 		return register_again(w, op, item);
-	if (row.cert >= item->publish->id)
+	if ((item->second ? row.second_cert : row.cert) >= item->publish->id)
 		return CH_OK;
 	if (strcmp(row.pool, op->pool) != 0)
 		refuse(item, "pool");
 	else if (row.state == CH_NAME_PAUSED)
 		refuse(item, "domain-paused");
-	return item->code ? CH_OK : take(w, item, &row, grace_end);
+	if (item->code)
+		return CH_OK;
+	return (item->second ? take_second : take)(w, item, &row, grace_end);
 }
 
 int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
 {
 	int64_t until = 0;
-	int rc = ch_db_get_i64(
-		w->db, &until, "SELECT n FROM counter WHERE key = 'handback-until'", "");
+	int rc = ch_db_get_i64(w->db, &until,
+		"SELECT n FROM counter WHERE key = '" CH_COUNTER_HANDBACK_UNTIL "'", "");
 
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;

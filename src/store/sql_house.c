@@ -1,4 +1,7 @@
 /* CH_OP_HOUSEKEEP: a bounded share of what is older than it must be kept, or no longer true. */
+#include <stdio.h>
+
+#include "store/counters.h"
 #include "store/sql_pace.h"
 #include "store/sql_work.h"
 
@@ -36,18 +39,6 @@ static int prune_tombstones(
 }
 
 /* Rows are in the order of time: the oldest ids are the oldest entries. */
-static int prune_history(
-	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
-{
-	int rc = ch_db_run(w->db,
-		"DELETE FROM history WHERE id IN (SELECT id FROM history ORDER BY id LIMIT ?) "
-		"AND at < ?",
-		"ii", max_rows, before);
-
-	*ret_removed = ch_db_changes(w->db);
-	return rc;
-}
-
 static int prune_audit(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
@@ -78,14 +69,14 @@ static int prune_orders(
 {
 	int rc = ch_db_run(w->db,
 		"DELETE FROM order_name WHERE order_id IN (SELECT id FROM orders "
-		"WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)",
+		"WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at, id LIMIT ?)",
 		"ii", before, max_rows);
 
 	if (!rc)
 		rc = ch_db_run(w->db,
 			"DELETE FROM orders WHERE id IN (SELECT id FROM orders "
-			"WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT "
-			"?)",
+			"WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at, id "
+			"LIMIT ?)",
 			"ii", before, max_rows);
 	*ret_removed = ch_db_changes(w->db);
 	return rc;
@@ -118,21 +109,62 @@ static int settle_edges(struct ch_work *w, int64_t max_rows, int64_t *ret_settle
 	return rc;
 }
 
-int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
+/* What monitoring and `certherd status` tell of it: over all stores, for ever. */
+static int count_pruned(struct ch_work *w, const char *kind, int64_t removed)
+{
+	char key[32];
+	int rc;
+
+	if (!removed)
+		return CH_OK;
+	snprintf(key, sizeof(key), CH_COUNTER_PRUNED "%s", kind);
+	rc = ch_db_run(w->db,
+		"INSERT INTO counter (key, n) VALUES (?1, ?2) "
+		"ON CONFLICT (key) DO UPDATE SET n = counter.n + excluded.n",
+		"ti", key, removed);
+	if (rc)
+		return rc;
+	return ch_db_run(w->db,
+		"INSERT INTO counter (key, n) VALUES ('" CH_COUNTER_PRUNED "at', ?) "
+		"ON CONFLICT (key) DO UPDATE SET n = excluded.n",
+		"i", w->now);
+}
+
+static int prune_kinds(struct ch_work *w, struct ch_op_housekeep *house, int64_t max_rows)
 {
 	const struct {
 		int (*prune)(struct ch_work *w, int64_t before, int64_t max_rows,
 			int64_t *ret_removed);
 		int64_t keep_ms;
+		const char *counted; /* NULL: not */
 	} kinds[] = {
-		{prune_tombstones, house->tombstone_keep_ms},
-		{prune_history, house->history_keep_ms},
-		{prune_orders, house->orders_keep_ms},
-		{prune_alerts, house->orders_keep_ms},
-		{prune_audit, house->audit_keep_ms},
-		{ch_work_prune_holders, house->audit_keep_ms},
+		{prune_tombstones, house->tombstone_keep_ms, NULL},
+		{prune_orders, house->orders_keep_ms, "orders"},
+		{prune_alerts, CH_STORE_ALERTS_KEEP_MS, NULL},
+		{prune_audit, house->audit_keep_ms, "audit"},
+		{ch_work_prune_holders, CH_STORE_HOLDERS_KEEP_MS, NULL},
 	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
+		int64_t removed;
+		int rc = kinds[i].prune(w, w->now - kinds[i].keep_ms, max_rows, &removed);
+
+		if (!rc && kinds[i].counted)
+			rc = count_pruned(w, kinds[i].counted, removed);
+		if (rc)
+			return rc;
+		house->removed += (size_t)removed;
+		house->more |= removed == max_rows;
+	}
+	return CH_OK;
+}
+
+int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
+{
 	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
+	struct ch_sweep sweep = {.before_ms = w->now - house->history_keep_ms,
+		.least = (int64_t)house->history_least,
+		.max_rows = max_rows};
 	int64_t ticket_sets;
 	int64_t buckets = 0;
 	int64_t settled;
@@ -142,20 +174,14 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		rc = ch_work_prune_tickets(w, &ticket_sets);
 	if (!rc)
 		rc = ch_pace_prune(w, max_rows, &buckets);
+	if (!rc)
+		rc = ch_work_sweep_history(w, &sweep);
+	if (!rc)
+		rc = count_pruned(w, "history", sweep.removed);
 	if (rc)
 		return rc;
 	house->caught_up = (size_t)settled;
-	house->removed = (size_t)(ticket_sets + buckets);
-	house->more = settled == max_rows || buckets == max_rows;
-	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
-		int64_t removed;
-
-		rc = kinds[i].prune(w, w->now - kinds[i].keep_ms, max_rows, &removed);
-
-		if (rc)
-			return rc;
-		house->removed += (size_t)removed;
-		house->more |= removed == max_rows;
-	}
-	return CH_OK;
+	house->removed = (size_t)(ticket_sets + buckets + sweep.removed);
+	house->more = settled == max_rows || buckets == max_rows || sweep.more;
+	return prune_kinds(w, house, max_rows);
 }

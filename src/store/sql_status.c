@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "store/counters.h"
 #include "store/sql_pace.h"
 #include "store/sql_read.h"
 
@@ -56,6 +58,36 @@ int ch_sql_next_due(struct ch_store *base, int64_t *ret_at_ms)
 	return rc;
 }
 
+static void take_counter(struct ch_store_status *status, const char *key, uint64_t n)
+{
+	const struct {
+		const char *key;
+		uint64_t *n;
+	} counts[] = {
+		{"orders-open", &status->orders_open},
+		{CH_COUNTER_PRUNED "history", &status->pruned.history},
+		{CH_COUNTER_PRUNED "orders", &status->pruned.orders},
+		{CH_COUNTER_PRUNED "audit", &status->pruned.audit},
+	};
+	const struct {
+		const char *key;
+		int64_t *ms;
+		bool may_be_over;
+	} times[] = {
+		{CH_COUNTER_PRUNED "at", &status->pruned.at_ms, false},
+		{CH_COUNTER_ORDERING_FROM, &status->ordering_from_ms, true},
+		{CH_COUNTER_HANDBACK_UNTIL, &status->handback_until_ms, true},
+	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(counts); i++)
+		if (strcmp(key, counts[i].key) == 0)
+			*counts[i].n = n;
+	for (size_t i = 0; i < CH_ARRAY_LEN(times); i++)
+		if (strcmp(key, times[i].key) == 0 &&
+			(!times[i].may_be_over || (int64_t)n > ch_now_ms()))
+			*times[i].ms = (int64_t)n;
+}
+
 static int read_counters(struct ch_db *db, struct ch_store_status *status)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
@@ -67,9 +99,8 @@ static int read_counters(struct ch_db *db, struct ch_store_status *status)
 
 		rc = CH_OK;
 		ch_db_copy(stmt, 0, key, sizeof(key), &rc);
-		if (strcmp(key, "orders-open") == 0) {
-			status->orders_open = ch_db_u64(stmt, 1);
-		} else if (ch_name_state_parse(key, &state) == 0) {
+		take_counter(status, key, ch_db_u64(stmt, 1));
+		if (ch_name_state_parse(key, &state) == 0) {
 			status->names[state] = ch_db_u64(stmt, 1);
 			status->names_total += status->names[state];
 		}

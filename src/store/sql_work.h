@@ -124,6 +124,17 @@ CH_MUST int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
 CH_MUST int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,
 	const struct ch_order_names *names, enum ch_key_type key);
 
+/* ---- sql_sweep.c ---- */
+struct ch_sweep {
+	int64_t before_ms; /* only what is older goes, */
+	int64_t least;	   /* and of a name that is there not the last so many */
+	int64_t max_rows;
+	/* out: */
+	int64_t removed;
+	bool more;
+};
+CH_MUST int ch_work_sweep_history(struct ch_work *w, struct ch_sweep *sweep);
+
 /* ---- sql_rekey.c ---- */
 /* The name has a new certificate. */
 CH_MUST int ch_work_rekeyed(struct ch_work *w, const char *name, bool second);

@@ -10,9 +10,11 @@
 
 /* The version that brought policies. */
 #define POLICY_VERSION 2
-/* PRAGMA application_id of our files: "CRTH"; of what was moved away from: "CRTM". */
+/* PRAGMA application_id of our files: "CRTH"; of what was moved away from: "CRTM"; of what is
+ * just being moved, nobody knows how far: "CRTW". */
 #define APPLICATION_ID INT64_C(0x43525448)
 #define MOVED_ID INT64_C(0x4352544d)
+#define MOVING_ID INT64_C(0x43525457)
 
 static int check_owner(struct ch_db *db, const char *path, int64_t version, struct ch_err *err)
 {
@@ -28,6 +30,16 @@ static int check_owner(struct ch_db *db, const char *path, int64_t version, stru
 		return ch_err_set(err, CH_EUNSUPPORTED, "database-moved",
 			"%.300s was moved to PostgreSQL: set `database` in [store] to where it "
 			"went (doc/backup.md says how to go back)",
+			path);
+	if (id == MOVING_ID)
+		return ch_err_set(err, CH_EUNSUPPORTED, "database-moving",
+			"%.300s is being moved to PostgreSQL, and a migration was cut short "
+			"when "
+			"all was there: run the same `certherd migrate` again, which finishes "
+			"it; or "
+			"`certherd migrate --abandon`, which gives this database back unless "
+			"the "
+			"other one is complete",
 			path);
 	if (id != APPLICATION_ID && (id || tables || version))
 		return ch_err_set(err, CH_EUNSUPPORTED, "bad-database",
@@ -144,10 +156,64 @@ int ch_sqlite_schema(
 	return check_owner(db, path, version, err);
 }
 
-int ch_sqlite_mark_moved(struct ch_db *db)
+static int set_id(struct ch_db *db, int64_t id)
 {
 	char sql[64];
 
-	snprintf(sql, sizeof(sql), "PRAGMA application_id = %" PRId64, MOVED_ID);
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %" PRId64, id);
 	return ch_db_script(db, sql);
+}
+
+int ch_sqlite_mark_moving(struct ch_db *db, const char *url)
+{
+	int rc = ch_db_script(db, "BEGIN IMMEDIATE; DROP TABLE IF EXISTS certherd_move;"
+				  "CREATE TABLE certherd_move (url TEXT NOT NULL) STRICT");
+
+	if (!rc)
+		rc = ch_db_run(db, "INSERT INTO certherd_move (url) VALUES (?)", "t", url);
+	if (!rc)
+		rc = set_id(db, MOVING_ID);
+	if (!rc)
+		rc = ch_db_script(db, "COMMIT");
+	if (rc && ch_db_in_transaction(db))
+		(void)!ch_db_script(db, "ROLLBACK");
+	return rc;
+}
+
+int ch_sqlite_moving_to(struct ch_db *db, struct ch_arena *arena, const char **ret_url)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int64_t id;
+	int rc = ch_db_get_i64(db, &id, "PRAGMA application_id", "");
+
+	if (rc)
+		return rc;
+	if (id != MOVING_ID)
+		return CH_ENOTFOUND;
+	rc = ch_db_query(db, &stmt, "SELECT url FROM certherd_move LIMIT 1", "");
+	if (!rc)
+		rc = ch_db_step(db, stmt);
+	if (rc != 1)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	*ret_url = ch_db_text(arena, stmt, 0, &rc);
+	return rc;
+}
+
+int ch_sqlite_unmark(struct ch_db *db)
+{
+	int rc = ch_db_script(db, "BEGIN IMMEDIATE; DROP TABLE IF EXISTS certherd_move");
+
+	if (!rc)
+		rc = set_id(db, APPLICATION_ID);
+	if (!rc)
+		rc = ch_db_script(db, "COMMIT");
+	if (rc && ch_db_in_transaction(db))
+		(void)!ch_db_script(db, "ROLLBACK");
+	return rc;
+}
+
+int ch_sqlite_mark_moved(struct ch_db *db)
+{
+	return set_id(db, MOVED_ID);
 }

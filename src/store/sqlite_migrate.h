@@ -12,7 +12,13 @@ CH_MUST int ch_sqlite_migrate_to(
 /* CH_EUNSUPPORTED: not a database of ours, made by a newer program, or moved away from. */
 CH_MUST int ch_sqlite_schema(
 	struct ch_db *db, const char *path, int64_t *ret_version, struct ch_err *err);
-/* No store opens it from now on. */
+/* No store opens it from now on: it is on its way to this database, */
+CH_MUST int ch_sqlite_mark_moving(struct ch_db *db, const char *url);
+/* which this says (CH_ENOTFOUND: it is not on its way), */
+CH_MUST int ch_sqlite_moving_to(struct ch_db *db, struct ch_arena *arena, const char **ret_url);
+/* and it is not after all; */
+CH_MUST int ch_sqlite_unmark(struct ch_db *db);
+/* or it has arrived there. */
 CH_MUST int ch_sqlite_mark_moved(struct ch_db *db);
 
 #endif

@@ -33,6 +33,7 @@
 #include "store/queue.h"
 #include "store/store_adopt.h"
 #include "store/store_handback.h"
+#include "store/store_house.h"
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
 #include "store/store_rekey.h"
@@ -493,21 +494,6 @@ struct ch_op_tickets {
 	int64_t until_s;       /* CH_OP_HOUSEKEEP removes it then */
 	const uint8_t *record; /* wire/record.h */
 	size_t record_len;
-};
-
-/* CH_OP_HOUSEKEEP: removes what is older, and ticket keys that are of no use any more, and
- * takes "edges-behind" back from active names whose edges have caught up since; at most
- * max_rows of each kind per call. */
-struct ch_op_housekeep {
-	int64_t tombstone_keep_ms; /* removing one raises the floor of the feed */
-	int64_t history_keep_ms;
-	int64_t orders_keep_ms; /* done and failed ones */
-	int64_t audit_keep_ms;
-	size_t max_rows; /* 0: 1,000 */
-	/* out: */
-	size_t removed;
-	size_t caught_up; /* names that are "ok" again */
-	bool more;	  /* call again soon */
 };
 
 struct ch_store_op {

@@ -29,11 +29,12 @@ struct ch_store_handback_item {
 	const char *name;
 	const char *tenant; /* of a name that is not registered any more; NULL: default */
 	enum ch_key_type key;
+	bool second;		       /* of a name that has two; its record is SECOND */
 	struct ch_op_publish *publish; /* id: the record's version; one record */
 	/* out: */
 	enum ch_store_handback_result result;
 	const char *code; /* REFUSED: "pool", "claim-needed", "domain-paused", "expired",
-			     "bad-record"; else NULL */
+			     "bad-record", "second-not-wanted"; else NULL */
 };
 
 /* CH_OP_HANDBACK.  CH_ECONFLICT "not-restored": nobody has restored this database lately. */

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "store/store_house.h"
 #include "wire/feed.h"
 #include "wire/state.h"
 
@@ -22,6 +23,11 @@ struct ch_store_status {
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t head;
 	unsigned schema;
+	struct ch_store_pruned pruned;
+	/* After a restore: until when no waiting order and no renewal is begun, and until when
+	 * edges may hand back what the store has forgotten; 0: over, or never. */
+	int64_t ordering_from_ms;
+	int64_t handback_until_ms;
 };
 CH_MUST int ch_store_get_status(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status);

@@ -138,7 +138,8 @@ int ch_tables_load(struct ch_db *sqlite, struct ch_arena *arena, struct ch_table
 		rc = ch_db_query(sqlite, &stmt,
 			"SELECT name FROM sqlite_schema WHERE type = 'table' "
 			"AND substr(name, 1, 7) <> 'sqlite_' AND name <> 'ticket_set' "
-			"AND name <> 'certherd_schema' AND name <> 'backup' AND name <> "
+			"AND name <> 'certherd_schema' AND name <> 'certherd_move' AND name <> "
+			"'backup' AND name <> "
 			"'backup_table' ORDER BY name",
 			"");
 		if (rc)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
 /* How long names wait after a restore before anything is begun for them: meanwhile edges hand
@@ -66,10 +67,17 @@ struct ch_move_info {
 
 /* From an SQLite database whose store may run, into a PostgreSQL database without names, which
  * gets either all or nothing.  Once all is copied and compared, it waits for the store to be
- * stopped (progress is called with "wait"); then follows what has changed meanwhile.  At the
- * end the SQLite file is marked, so that no store opens it again.  The epoch stays: edges go on
- * from where they are. */
+ * stopped (progress is called with "wait"); then follows what has changed meanwhile.  Before
+ * PostgreSQL commits, the SQLite file is marked, so that no store opens it again: at no moment
+ * are there two that can be used.  Killed in between ("handing over", "handed over"), it goes
+ * on where it was when it is called again, with rows 0 when nothing was left but the mark.  The
+ * epoch stays: edges go on from where they are.  CH_ECONFLICT "moving-elsewhere". */
 CH_MUST int ch_move_to_postgres(const char *path, const char *url,
 	const struct ch_transfer *how, struct ch_move_info *ret_info, struct ch_err *err);
+/* Gives a database back that a killed move has left marked.  CH_ENOTFOUND "not-moving";
+ * CH_ECONFLICT "database-moved": it has arrived, and stays closed.  The other database must
+ * answer; *ret_url, in the arena, is where it is, as it was given. */
+CH_MUST int ch_move_abandon(
+	const char *path, const char **ret_url, struct ch_arena *arena, struct ch_err *err);
 
 #endif

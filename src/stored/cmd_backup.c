@@ -37,8 +37,10 @@ static int load(
 	CH_AUTO_FREE char *database = NULL;
 	int rc = ch_conf_load(path, &conf, err);
 
-	if (rc)
+	if (rc) {
+		err->rc = CH_EINVAL; /* wrong use, as with every other command */
 		return rc;
+	}
 	database = ch_database_text(conf);
 	if (!database)
 		return ch_err_set(err, CH_EINVAL, "conf",
@@ -69,14 +71,14 @@ static void job_done(struct job *job)
 #define AUTO_JOB CH_CLEANUP(job_done)
 
 /* -1: go on; else the exit status. */
-static int job_begin(struct job *job, const struct ch_opts *opts, int argc, char **argv)
+static int job_begin(
+	struct job *job, const struct ch_opts *opts, int argc, char **argv, size_t *ret_n)
 {
-	size_t n;
 	int rc;
 
 	ch_secret_harden_process();
 	job->command = opts->command;
-	rc = ch_opts_parse(opts, argc, argv, &n);
+	rc = ch_opts_parse(opts, argc, argv, ret_n);
 	if (rc)
 		return rc == CH_ECANCELED ? EXIT_DONE : EXIT_USAGE;
 	return -1;
@@ -148,7 +150,8 @@ int ch_backup_main(int argc, char **argv)
 		"besides.",
 		list, CH_ARRAY_LEN(list), 1, 1};
 	struct ch_backup_info info;
-	int code = job_begin(&job, &opts, argc, argv);
+	size_t n_args;
+	int code = job_begin(&job, &opts, argc, argv, &n_args);
 	int rc;
 
 	if (code >= 0)
@@ -208,7 +211,8 @@ int ch_restore_main(int argc, char **argv)
 		"the backup.  Every row is checked on the way.  doc/backup.md",
 		list, CH_ARRAY_LEN(list), 1, 1};
 	struct ch_backup_info info;
-	int code = job_begin(&job, &opts, argc, argv);
+	size_t n_args;
+	int code = job_begin(&job, &opts, argc, argv, &n_args);
 	int rc;
 
 	if (code >= 0)
@@ -243,36 +247,73 @@ static int tell_moved(const struct ch_move_info *info, const char *url, bool jso
 	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* The store's database must be SQLite, and url fit the question. */
+static int check_migrate(struct job *job, const char *url, bool abandon)
+{
+	if (strncmp(job->database, "sqlite:", 7) != 0)
+		return ch_err_set(&job->err, CH_EINVAL, "usage",
+			"the store's database is not SQLite: there is nothing to move");
+	if (abandon && url)
+		return ch_err_set(&job->err, CH_EINVAL, "usage",
+			"--abandon takes no URL: the SQLite database says where it was going");
+	if (!abandon && (!url || strncmp(url, "postgresql://", 13) != 0))
+		return ch_err_set(&job->err, CH_EINVAL, "usage",
+			"expected postgresql://HOST/DATABASE, as in `database` of [store]");
+	return CH_OK;
+}
+
+static int abandon_move(struct job *job)
+{
+	CH_AUTO_ARENA struct ch_arena *arena = NULL;
+	const char *url = NULL;
+
+	if (ch_arena_new(0, &arena))
+		return EXIT_FAILED;
+	if (ch_move_abandon(job->database + 7, &url, arena, &job->err))
+		return job_fail(job);
+	if (job->json)
+		return print_json(json_pack("{s:s}", "abandoned", url));
+	printf("Given back: the store goes on with %s.  Nothing of it is in\n%s\n",
+		job->database, url);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+}
+
 int ch_migrate_main(int argc, char **argv)
 {
 	AUTO_JOB struct job job = {.json = false};
+	bool abandon = false;
 	const struct ch_opt list[] = {
+		{"abandon", NULL,
+			"give the SQLite database back, after a run that was killed, unless "
+			"the other is\ncomplete",
+			&abandon, NULL},
 		{"json", NULL, "for programs", &job.json, NULL},
 		CH_OPT_CONFIG(&job.config),
 	};
-	const struct ch_opts opts = {"migrate", "postgresql://… [options]",
+	const struct ch_opts opts = {"migrate", "postgresql://…|--abandon [options]",
 		"Moves the store from SQLite to a PostgreSQL database without names.  All is "
 		"copied\n"
 		"and compared while the store runs; then the command asks for the store to be\n"
 		"stopped, copies what has changed since, and says how long that took.  Either "
 		"all\n"
-		"is there at the end or nothing.  doc/backup.md",
-		list, CH_ARRAY_LEN(list), 1, 1};
+		"is there at the end or nothing, and at no moment can both be used; after a "
+		"run that\n"
+		"was killed, run it again.  doc/backup.md",
+		list, CH_ARRAY_LEN(list), 0, 1};
 	struct ch_move_info info;
-	int code = job_begin(&job, &opts, argc, argv);
+	size_t n_args;
+	int code = job_begin(&job, &opts, argc, argv, &n_args);
 	int rc;
 
 	if (code >= 0)
 		return code;
 	rc = job_load(&job);
-	if (!rc && strncmp(job.database, "sqlite:", 7) != 0)
-		rc = ch_err_set(&job.err, CH_EINVAL, "usage",
-			"the store's database is not SQLite: there is nothing to move");
-	if (!rc && strncmp(argv[1], "postgresql://", 13) != 0)
-		rc = ch_err_set(&job.err, CH_EINVAL, "usage",
-			"expected postgresql://HOST/DATABASE, as in `database` of [store]");
+	if (!rc)
+		rc = check_migrate(&job, n_args ? argv[1] : NULL, abandon);
 	if (rc)
 		return job_fail(&job);
+	if (abandon)
+		return abandon_move(&job);
 	ch_transfer_show_begin(&job.show, &job.how);
 	rc = ch_move_to_postgres(job.database + 7, argv[1], &job.how, &info, &job.err);
 	ch_transfer_show_end(&job.show);

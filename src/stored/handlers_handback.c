@@ -122,8 +122,9 @@ static const char *read_record(struct ch_req *req, struct handback *w,
 	if (!own->record.bytes)
 		return "A record is not base64url.";
 	if (ch_record_decode(own->record.bytes, own->record.len, &record) ||
-		record.kind != CH_RECORD_CERT || !ch_record_has_cert(&record))
-		return "A record is not of the kind CERT.";
+		(record.kind != CH_RECORD_CERT && record.kind != CH_RECORD_SECOND) ||
+		!ch_record_has_cert(&record))
+		return "A record is neither of the kind CERT nor SECOND.";
 	if (ch_record_verify(&record, own->record.bytes, w->signers))
 		return "A record is not signed by a key that this store was told of (signers).";
 	if (ch_name_normalize(
@@ -132,6 +133,7 @@ static const char *read_record(struct ch_req *req, struct handback *w,
 		memcmp(own->name, record.name, record.name_len) != 0)
 		return "A record's name is not one.";
 	item->name = own->name;
+	item->second = record.kind == CH_RECORD_SECOND;
 	if (own->chain >= 0) {
 		own->publish.chain = w->chains[own->chain].bytes;
 		own->publish.chain_len = w->chains[own->chain].len;

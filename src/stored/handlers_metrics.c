@@ -67,6 +67,14 @@ static void add_status(struct ch_buf *out, const struct ch_store_status *status)
 		status->head);
 	ch_metrics_value(out, NAME("schema"), "gauge", "Version of the database's schema.",
 		status->schema);
+	ch_metrics_head(out, NAME("pruned_rows"), "gauge",
+		"Rows that were removed since they were older than they are kept.");
+	ch_buf_addf(out, "certherd_store_pruned_rows{kind=\"history\"} %" PRIu64 "\n",
+		status->pruned.history);
+	ch_buf_addf(out, "certherd_store_pruned_rows{kind=\"orders\"} %" PRIu64 "\n",
+		status->pruned.orders);
+	ch_buf_addf(out, "certherd_store_pruned_rows{kind=\"audit\"} %" PRIu64 "\n",
+		status->pruned.audit);
 	ch_metrics_head(out, NAME("info"), "gauge", "Always 1.");
 	ch_buf_add_str(out, "certherd_store_info{version=\"" CH_VERSION "\"} 1\n");
 }

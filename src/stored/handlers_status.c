@@ -51,6 +51,22 @@ void ch_handle_edges_list(struct ch_req *req)
 			(json_int_t)info.head));
 }
 
+static json_t *restore_object(const struct ch_store_status *status)
+{
+	if (!status->handback_until_ms)
+		return json_null();
+	return json_pack("{s:o, s:o}", "ordering_from",
+		ch_present_time(status->ordering_from_ms), "handback_until",
+		ch_present_time(status->handback_until_ms));
+}
+
+static json_t *pruned_object(const struct ch_store_pruned *pruned)
+{
+	return json_pack("{s:I, s:I, s:I, s:o}", "history", (json_int_t)pruned->history,
+		"orders", (json_int_t)pruned->orders, "audit", (json_int_t)pruned->audit, "at",
+		ch_present_time(pruned->at_ms));
+}
+
 void ch_handle_status(struct ch_req *req)
 {
 	struct ch_store_status status;
@@ -74,15 +90,17 @@ void ch_handle_status(struct ch_req *req)
 		expiry = json_pack("{s:s, s:o}", "name", status.expiry_name, "not_after",
 			ch_present_time(status.expiry_ms));
 	ch_req_json(req, 200,
-		json_pack("{s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:{s:o, s:I}, s:i, s:s, "
-			  "s:o}",
+		json_pack(
+			"{s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:{s:o, s:I}, s:o, s:o, s:i, "
+			"s:s, s:o}",
 			"names", name_counts(&status), "next_due_at",
 			ch_present_time(status.next_due_ms), "next_expiry", expiry, "orders",
 			"open", (json_int_t)status.orders_open, "waiting",
 			(json_int_t)status.orders_waiting, "edges", edges_array(edges, n),
 			"pools", ch_present_pools(pools, n_pools), "feed", "epoch",
 			ch_present_hex(status.epoch, CH_EPOCH_B), "head",
-			(json_int_t)status.head, "schema", (int)status.schema, "version",
+			(json_int_t)status.head, "restore", restore_object(&status), "pruned",
+			pruned_object(&status.pruned), "schema", (int)status.schema, "version",
 			CH_VERSION, "now", ch_present_time(ch_now_ms())));
 }
 

@@ -10,17 +10,16 @@
 #include "stored/alerts.h"
 #include "stored/sync.h"
 
-#define HISTORY_KEEP_MS (400 * CH_DAY_MS)
-#define ORDERS_KEEP_MS (90 * CH_DAY_MS)
-#define AUDIT_KEEP_MS (400 * CH_DAY_MS)
 #define LOOK_EVERY_MS (20 * CH_SECOND_MS)
 #define EVERY_MAX_MS (10 * CH_MINUTE_MS)
-/* Between the parts of a large cleaning, so that other writes get their turn. */
+/* A part of a large cleaning holds other writes up for some milliseconds, and between two of
+ * them they have their turn. */
+#define ROWS 250
 #define BREATH_MS 100
 
 struct ch_house {
 	struct ch_store *store;
-	int64_t tombstone_keep_ms;
+	struct ch_house_keep keep;
 	pthread_t thread;
 	struct ch_sync sync;
 	bool stopping;
@@ -52,13 +51,15 @@ static void look(struct ch_house *house)
 static int64_t clean(struct ch_house *house)
 {
 	CH_AUTO_ARENA struct ch_arena *arena = NULL;
-	int64_t every_ms = house->tombstone_keep_ms / 10;
+	int64_t every_ms = house->keep.tombstone_ms / 10;
 	struct ch_store_op op = {
 		.type = CH_OP_HOUSEKEEP,
-		.u.housekeep = {.tombstone_keep_ms = house->tombstone_keep_ms,
-			.history_keep_ms = HISTORY_KEEP_MS,
-			.orders_keep_ms = ORDERS_KEEP_MS,
-			.audit_keep_ms = AUDIT_KEEP_MS},
+		.u.housekeep = {.tombstone_keep_ms = house->keep.tombstone_ms,
+			.history_keep_ms = house->keep.history_ms,
+			.history_least = house->keep.history_least,
+			.orders_keep_ms = house->keep.orders_ms,
+			.audit_keep_ms = house->keep.audit_ms,
+			.max_rows = ROWS},
 	};
 	int rc = ch_arena_new(0, &arena);
 
@@ -106,7 +107,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int ch_house_start(struct ch_store *store, int64_t tombstone_keep_ms,
+int ch_house_start(struct ch_store *store, const struct ch_house_keep *keep,
 	struct ch_house **ret_house, struct ch_err *err)
 {
 	struct ch_house *house = calloc(1, sizeof(*house));
@@ -116,7 +117,7 @@ int ch_house_start(struct ch_store *store, int64_t tombstone_keep_ms,
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
 	house->store = store;
-	house->tombstone_keep_ms = tombstone_keep_ms;
+	house->keep = *keep;
 	if (pthread_create(&house->thread, NULL, run, house)) {
 		ch_sync_done(&house->sync);
 		free(house);

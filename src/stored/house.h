@@ -2,6 +2,7 @@
 #ifndef CH_STORED_HOUSE_H
 #define CH_STORED_HOUSE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -9,8 +10,17 @@
 
 struct ch_house;
 
-/* tombstone_keep_ms: how long removals are remembered for absent edges.  store outlives it. */
-CH_MUST int ch_house_start(struct ch_store *store, int64_t tombstone_keep_ms,
+/* For how long; as in struct ch_op_housekeep. */
+struct ch_house_keep {
+	int64_t tombstone_ms;
+	int64_t history_ms;
+	size_t history_least;
+	int64_t orders_ms;
+	int64_t audit_ms;
+};
+
+/* store outlives it. */
+CH_MUST int ch_house_start(struct ch_store *store, const struct ch_house_keep *keep,
 	struct ch_house **ret_house, struct ch_err *err);
 /* NULL allowed. */
 void ch_house_stop(struct ch_house *house);

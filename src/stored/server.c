@@ -70,9 +70,7 @@ static int open_store(
 	rc = ch_release_start(server->release, err);
 	if (!rc)
 		rc = ch_foresight_start(server->store, &server->service.foresight, err);
-	return rc ? rc
-		  : ch_house_start(
-			    server->store, options->tombstone_keep_ms, &server->house, err);
+	return rc ? rc : ch_house_start(server->store, &options->keep, &server->house, err);
 }
 
 /* Over TCP: nobody shall slip in an answer that gives him a name. */

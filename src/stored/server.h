@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "stored/auth.h"
+#include "stored/house.h"
 #include "stored/httpd.h"
 #include "wire/state.h"
 
@@ -26,7 +27,7 @@ struct ch_server_options {
 	const char *signers;   /* file: whose records are taken back; "" or NULL: nobody's */
 	const char *delegate;  /* zone that DNS challenges are delegated to; "" or NULL: none */
 	int64_t edge_timeout_ms;
-	int64_t tombstone_keep_ms;
+	struct ch_house_keep keep;
 	unsigned threads;
 	unsigned per_identity_max; /* stored/httpd.h; 0: 512 */
 	int64_t patience_ms;	   /* stored/httpd.h; 0: 20 s */

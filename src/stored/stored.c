@@ -51,6 +51,21 @@ static void read_delegate(
 	o->delegate = delegate;
 }
 
+static void read_keep(struct ch_conf *conf, struct ch_house_keep *keep)
+{
+	const int64_t most = 3650 * CH_DAY_MS;
+
+	keep->tombstone_ms =
+		ch_conf_duration(conf, SECTION, "tombstone_keep", "30d", CH_SECOND_MS, most);
+	keep->history_ms =
+		ch_conf_duration(conf, SECTION, "history_keep", "400d", CH_HOUR_MS, most);
+	keep->history_least = (size_t)ch_conf_int(
+		conf, SECTION, "history_least", 10, 0, CH_STORE_HISTORY_LEAST_MAX);
+	keep->orders_ms =
+		ch_conf_duration(conf, SECTION, "orders_keep", "90d", CH_DAY_MS, most);
+	keep->audit_ms = ch_conf_duration(conf, SECTION, "audit_keep", "400d", CH_DAY_MS, most);
+}
+
 static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **ret_database,
 	char delegate[CH_NAME_TEXT_B], struct ch_err *err)
 {
@@ -79,8 +94,7 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 	read_delegate(conf, o, delegate);
 	o->edge_timeout_ms = ch_conf_duration(
 		conf, SECTION, "edge_timeout", "60s", CH_SECOND_MS, 30 * CH_DAY_MS);
-	o->tombstone_keep_ms = ch_conf_duration(
-		conf, SECTION, "tombstone_keep", "30d", CH_SECOND_MS, 3650 * CH_DAY_MS);
+	read_keep(conf, &o->keep);
 	o->patience_ms = ch_conf_duration(
 		conf, SECTION, "identify_within", "20s", CH_SECOND_MS, 10 * CH_MINUTE_MS);
 	o->per_identity_max = (unsigned)ch_conf_int(

@@ -1,5 +1,6 @@
 """certherd adopt: certificates of others go live, once, and are renewed when it is time."""
 
+import base64
 import json
 import os
 import signal
@@ -157,6 +158,94 @@ def test_a_folder_and_what_is_refused(site, ca, folder):
     wait_served(site, "two.folder.example")
 
 
+def der(tag, content):
+    length = len(content)
+    size = bytes([length]) if length < 128 else bytes([0x82]) + length.to_bytes(2, "big")
+    return bytes([tag]) + size + content
+
+
+def patched_rsa(public, private):
+    """The public half of one key with the private one of another."""
+    one, other = public.private_numbers(), private.private_numbers()
+    numbers = (0, one.public_numbers.n, 65537, other.d, other.p, other.q, other.dmp1, other.dmq1, other.iqmp)
+    text = der(0x30, b"".join(der(2, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in numbers))
+    return (b"-----BEGIN RSA PRIVATE KEY-----\n" + base64.encodebytes(text) + b"-----END RSA PRIVATE KEY-----\n")
+
+
+def test_a_key_whose_halves_do_not_belong_together(site, ca, folder):
+    good, other = new_key("rsa"), new_key("rsa")
+    chain = pem(ca.leaf("halves.example", key=good)) + pem(ca.intermediate)
+    (folder / "bad.pem").write_bytes(chain + patched_rsa(good, other))
+    told, why = adopt(site, "--folder", folder, code=1)
+    assert list(why.values()) == ["key-mismatch"] and told["adopted"] == 0
+    (folder / "bad.pem").write_bytes(chain + patched_rsa(good, good))
+    told, why = adopt(site, "--folder", folder)
+    assert told["adopted"] == 1
+    wait_served(site, "halves.example")
+
+
+def test_links_stay_in_the_folder(site, ca, folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "out.pem").write_bytes(b"".join(ca.pair("out.link.example")))
+    (folder / "sub").mkdir()
+    (folder / "sub/in.data").write_bytes(b"".join(ca.pair("in.link.example")))
+    os.symlink("sub/in.data", folder / "in.pem")
+    os.symlink(outside / "out.pem", folder / "out.pem")
+    os.symlink("../outside/out.pem", folder / "relative.pem")
+    told, why = adopt(site, "--folder", folder, code=1)
+    assert {path.rpartition("/")[2]: code for path, code in why.items()} == {
+        "out.pem": "link-outside", "relative.pem": "link-outside"}
+    assert told["adopted"] == 1
+    assert site.herd.api().get("/v1/domains/out.link.example").status == 404
+    # certbot's, as it is.
+    certbot(tmp_path / "le", "c.link.example", *ca.pair("c.link.example"))
+    told, _ = adopt(site, "--folder", tmp_path / "le/live")
+    assert told["adopted"] == 1
+    # But not from a live/ to anywhere.
+    os.symlink(outside / "out.pem", tmp_path / "le/live/c.link.example/out.pem")
+    _, why = adopt(site, "--folder", tmp_path / "le/live", code=1)
+    assert list(why.values()) == ["link-outside"]
+
+
+def test_one_thread_says_the_same_as_many(site, ca, folder):
+    for i in range(40):
+        chain, key = ca.pair(f"t{i:02}.thread.example")
+        (folder / f"t{i:02}.pem").write_bytes(chain if i % 5 == 0 else chain + key)
+    reports = [site.herd.cli("adopt", "--json", "--verbose", "--dry-run", "--roots", site.folder / "adopt-root.pem",
+                             "--folder", folder, "--threads", n, check=False) for n in ("1", "7", "64")]
+    assert [done.returncode for done in reports] == [1, 1, 1]
+    assert reports[0].stdout == reports[1].stdout == reports[2].stdout
+    assert reports[0].stdout.count("key-missing") == 9  # 8, and the sum
+    told, _ = adopt(site, "--folder", folder, "--threads", "7", code=1)
+    assert told["adopted"] == 32
+    for name in ("t01", "t39"):
+        wait_served(site, f"{name}.thread.example")
+
+
+def test_a_source_without_certificates(site, folder):
+    for kind in ("--folder", "--certbot", "--caddy"):
+        where = folder / kind.strip("-")
+        (where / {"--certbot": "live", "--caddy": "certificates"}.get(kind, "")).mkdir(parents=True)
+        done = site.herd.cli("adopt", kind, where, check=False)
+        assert done.returncode == 2 and "no certificate was found" in done.stderr, done
+    (folder / "nginx.conf").write_text("http { server { server_name a.example; } }\n")
+    assert site.herd.cli("adopt", "--nginx", folder / "nginx.conf", check=False).returncode == 2
+
+
+def test_what_stands_behind_an_nginx_server(site, ca, folder):
+    chain, key = ca.pair("a.behind.example", "b.behind.example")
+    (folder / "a.pem").write_bytes(chain)
+    (folder / "a.key").write_bytes(key)
+    (folder / "nginx.conf").write_text(
+        "http {\n server { listen 443 ssl; server_name a.behind.example; }\n include more.conf;\n}\n")
+    (folder / "more.conf").write_text("ssl_certificate a.pem;\nssl_certificate_key a.key;\n")
+    told, _ = adopt(site, "--nginx", folder / "nginx.conf")
+    assert told["adopted"] == 1
+    wait_served(site, "a.behind.example")
+    assert site.herd.api().get("/v1/domains/b.behind.example").status == 404
+
+
 def test_two_certificates_and_the_better_one(site, ca, folder):
     for kind, days in (("ecdsa", 50), ("rsa", 55)):
         (folder / f"both-{kind}.pem").write_bytes(b"".join(ca.pair("both.two.example", kind=kind, days=days)))
@@ -195,7 +284,8 @@ def test_another_tenants_name_is_refused(site, ca, folder):
 def test_bad_calls(site, folder):
     for wrong in ([], ["--certbot", folder], ["--caddy", folder], ["--folder", folder / "none"],
                   ["--nginx", folder / "none.conf"], ["--folder", folder, "--keys", "dsa"],
-                  ["--folder", folder, "--min-days", "x"], ["--folder", folder, "--only", folder / "none"]):
+                  ["--folder", folder, "--min-days", "x"], ["--folder", folder, "--threads", "0"],
+                  ["--folder", folder, "--threads", "65"], ["--folder", folder, "--threads", "two"], ["--folder", folder, "--only", folder / "none"]):
         assert site.herd.cli("adopt", *wrong, check=False).returncode == 2, wrong
 
 

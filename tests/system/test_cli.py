@@ -239,9 +239,25 @@ def test_a_store_that_is_not_there_gives_4(scratch):
     assert done.returncode == 4, done
 
 
-def test_a_missing_configuration_gives_2(scratch):
-    done = process.run([lab_herd.binary(), "status", "--config", scratch / "absent.conf"], check=False)
+@pytest.mark.parametrize("command", [
+    ["status"], ["backup", "file"], ["restore", "file"], ["migrate", "postgresql://h/d"], ["migrate", "--abandon"]])
+def test_a_missing_configuration_gives_2(scratch, command):
+    done = process.run([lab_herd.binary(), *command, "--config", scratch / "absent.conf"], check=False)
     assert done.returncode == 2 and "absent.conf" in done.stderr
+
+
+@pytest.mark.parametrize("arguments,word", [
+    ([], "postgresql://"), (["mysql://h/d"], "postgresql://"), (["postgresql://h/d", "--abandon"], "no URL")])
+def test_migrate_that_is_called_wrongly_gives_2(scratch, arguments, word):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    done = made.cli("migrate", *arguments, check=False)
+    assert done.returncode == 2 and word in done.stderr
+
+
+def test_nothing_to_abandon_gives_1(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    done = made.cli("migrate", "--abandon", check=False)
+    assert done.returncode == 1 and "nothing to abandon" in done.stderr
 
 
 def test_an_identity_that_is_not_there_gives_2(scratch):

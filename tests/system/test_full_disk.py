@@ -123,7 +123,9 @@ def test_postgresql(make_site, part):
     with full_disk(folder, "200m", mode="0700", owner=owner) as small:
         server = postgres.Postgres(
             folder / "pg" if part == "tables" else site.folder / "pg",
-            settings={"max_wal_size": "2MB" if part == "tables" else "1GB", "min_wal_size": "2MB"})
+            settings={"max_wal_size": "2MB" if part == "tables" else "1GB", "min_wal_size": "2MB",
+                      # Else each checkpoint writes a new file for them, and panics when it cannot.
+                      "max_replication_slots": "0"})
         site.folder.chmod(0o755)
         server.make(log=site.folder / "pg_wal" if part == "tables" else folder / "pg_wal").start()
         try:
@@ -138,6 +140,9 @@ def test_postgresql(make_site, part):
             small.fill()
             put = Put(site)
             put.until_full()
+            if part == "tables":
+                with contextlib.suppress(AssertionError):  # it may say that it cannot
+                    server.run("CHECKPOINT")
             name, answer = put.refused()
             assert answer.code in ("store-full", "store-busy"), answer
             if part == "tables":

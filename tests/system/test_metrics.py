@@ -10,7 +10,7 @@ import time
 import pytest
 import yaml
 
-from api_fixture import ROOT, Client, running_store
+from api_fixture import ROOT, Client, running_store, until
 from openapi import described
 from test_api_orders import lease, publish, sealed_order
 
@@ -98,6 +98,34 @@ def test_the_next_expiry_is_the_first_certificates(store):
     told = datetime.datetime.fromisoformat(
         status["next_expiry"]["not_after"].replace("Z", "+00:00")).timestamp()
     assert abs(read(store)["next_expiry_timestamp_seconds"] - told) < 0.002
+
+
+def test_what_was_pruned():
+    with running_store(history_keep="2h", history_least="1", audit_keep="3d") as store:
+        store.client("operator").put("/v1/domains/old.example.com")
+        store.client("operator").put("/v1/domains/other.example.com")
+        found = read(store)
+        assert [found[f'pruned_rows{{kind="{kind}"}}'] for kind in ("history", "orders", "audit")] == [0, 0, 0]
+        assert store.client("viewer").get("/v1/status").json["pruned"] == {
+            "history": 0, "orders": 0, "audit": 0, "at": None}
+        store.stop()
+        database = sqlite3.connect(store.dir / "store/certherd.db")
+        for age_h, event in ((100, "one"), (90, "two"), (1, "three")):
+            database.execute("INSERT INTO history (name, at, event, detail, actor) VALUES ('old.example.com', ?, ?, "
+                             "'', 'nobody')", (int((time.time() - age_h * 3600) * 1000), event))
+        # In the order of time, as they would have come.
+        database.execute("UPDATE history SET id = id + 100 WHERE event IN ('created', 'three')")
+        database.execute("UPDATE audit SET at = ? WHERE target = 'old.example.com'",
+                         (int((time.time() - 4 * 86400) * 1000),))
+        database.commit()
+        database.close()
+        store.start()
+        until(lambda: read(store)['pruned_rows{kind="audit"}'] == 1, "pruning")
+        assert read(store)['pruned_rows{kind="history"}'] == 2
+        history = store.client("operator").get("/v1/domains/old.example.com").json["history"]
+        assert {entry["event"] for entry in history} == {"created", "three"}
+        pruned = store.client("viewer").get("/v1/status").json["pruned"]
+        assert (pruned["history"], pruned["orders"], pruned["audit"]) == (2, 0, 1) and pruned["at"]
 
 
 def test_what_ends_soon_and_who_must_act(store):

@@ -60,15 +60,26 @@ def drill(request):
         it.stop()
 
 
+def second(herd, name):
+    """Serial of the name's second certificate; None: there is none yet."""
+    certificate = (herd.domain(name)["second"] or {}).get("certificate")
+    return certificate and serial(certificate)
+
+
 def test_what_edges_hold_comes_back(drill):
     site, herd = drill.site, drill.site.herd
     site.go_live("kept.restore.example", timeout=60)
     site.go_live("renewed.restore.example", timeout=60)
     site.go_live("gone.restore.example", timeout=60)
+    site.go_live("two.restore.example", timeout=60, keys="ecdsa+rsa")
+    wait.until(lambda: second(herd, "two.restore.example"), "the second certificate is live", 60)
+    old_second = second(herd, "two.restore.example")
     old = serial(herd.domain("renewed.restore.example")["certificate"])
+    assert json.loads(herd.cli("status", "--json").stdout)["restore"] is None
+    assert "Restored" not in herd.cli("status").stdout
     done = herd.cli("backup", drill.backup, "--json")
     told = json.loads(done.stdout)
-    assert told["names"] == 3 and told["certificates"] == 3
+    assert told["names"] == 4 and told["certificates"] == 5
 
     # What comes after it: a new name, a renewal, and a name that is removed.
     site.go_live("new.restore.example", timeout=60, tenant="acme")
@@ -77,8 +88,12 @@ def test_what_edges_hold_comes_back(drill):
                "it is renewed", 60)
     for name in ("new", "renewed"):
         herd.wait_state(f"{name}.restore.example", "active", timeout=60)
+    herd.cli("domain", "retry", "two.restore.example")
+    wait.until(lambda: second(herd, "two.restore.example") not in (None, old_second), "both are renewed", 60)
+    herd.wait_state("two.restore.example", "active", timeout=60)
+    new_second = second(herd, "two.restore.example")
     herd.cli("domain", "rm", "gone.restore.example")
-    served = {name: shown(site, f"{name}.restore.example") for name in ("kept", "new", "renewed")}
+    served = {name: shown(site, f"{name}.restore.example") for name in ("kept", "new", "renewed", "two")}
     issued = site.pebble.issued()
 
     drill.lose_everything()
@@ -86,15 +101,21 @@ def test_what_edges_hold_comes_back(drill):
     assert herd.cli("restore", drill.backup, "--verify").stdout.strip().endswith("Nothing was changed.")
     done = herd.cli("restore", drill.backup)
     assert "Restored." in done.stdout
+    assert not list(drill.backup.parent.glob("*.restoring")), "the backup's folder stays as it is"
     again = herd.cli("restore", drill.backup, check=False)
     assert again.returncode == 1 and ("exists" in again.stderr or "in use" in again.stderr)
     herd.start("up")
 
+    restore = json.loads(herd.cli("status", "--json").stdout)["restore"]
+    assert restore["ordering_from"] < restore["handback_until"]
+    assert "Restored orders begin again in 1" in herd.cli("status").stdout
     back = herd.wait_state("new.restore.example", "active", timeout=60)
     assert back["tenant"] == "acme" and serial(back["certificate"]) == served["new"]
     back = herd.wait_state("renewed.restore.example", "active", timeout=60)
     wait.until(lambda: serial(herd.domain("renewed.restore.example")["certificate"]) == served["renewed"],
                "the newer certificate is back", 60)
+    wait.until(lambda: second(herd, "two.restore.example") == new_second, "so is the newer second one", 60)
+    assert herd.domain("two.restore.example")["second"]["reason"]["code"] == "ok"
     assert herd.cli("verify", "--wait", "60s").stdout.startswith("The same: ")
     for name, number in served.items():
         assert shown(site, f"{name}.restore.example") == number

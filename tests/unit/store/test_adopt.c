@@ -232,6 +232,34 @@ static void what_was_changed_since_is_not_done(void **state)
 	assert_int_equal(take(fx, item_for("a.example"), NO_SETTINGS).result, CH_ADOPT_DONE);
 }
 
+static void an_answer_that_was_lost_is_given_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = take(fx, item_for("a.example"), NO_SETTINGS);
+	struct ch_store_feed_info before = fx_feed_info(fx);
+	struct ch_store_adopt_item again = item;
+	uint8_t other = 0;
+
+	assert_int_equal(item.result, CH_ADOPT_DONE);
+	assert_ok(adopt(fx, &again, 1, NO_SETTINGS, false));
+	assert_int_equal(again.result, CH_ADOPT_DONE);
+	assert_null(again.code);
+	assert_int_equal(fx_feed_info(fx).head, before.head);
+	/* Another certificate under its version is none of that. */
+	again = item;
+	fill(fx, &again);
+	again.publish->leaf = &other;
+	again.publish->leaf_len = 1;
+	assert_ok(adopt(fx, &again, 1, NO_SETTINGS, false));
+	assert_string_equal(again.code, "changed-meanwhile");
+	/* Nor what something has taken the place of since. */
+	again = item_for("a.example");
+	again.not_after_ms += CH_DAY_MS;
+	assert_int_equal(take(fx, again, NO_SETTINGS).result, CH_ADOPT_DONE);
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_string_equal(item.code, "changed-meanwhile");
+}
+
 static void a_new_key_that_was_asked_for_still_comes(void **state)
 {
 	struct fixture *fx = *state;
@@ -351,6 +379,8 @@ int main(void)
 			an_order_under_way_and_a_pause_are_left_alone, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			what_was_changed_since_is_not_done, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_was_lost_is_given_again, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_record_that_says_something_else_undoes_the_batch, fx_setup,
 			fx_teardown),

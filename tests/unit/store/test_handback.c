@@ -131,6 +131,68 @@ static void a_forgotten_name_is_registered_again(void **state)
 	fx_lease_none(fx);
 }
 
+/* As an edge, the second certificate of a name. */
+static struct ch_store_handback_item hand_second(
+	struct fixture *fx, const char *name, uint64_t version, enum ch_key_type key)
+{
+	struct ch_store_order order = {.id = version, .n_names = 1, .second = true};
+	struct ch_store_handback_item item = {.name = name, .key = key, .second = true};
+	struct ch_store_op op = {.type = CH_OP_HANDBACK,
+		.u.handback = {.pool = "default", .items = &item, .n_items = 1}};
+
+	order.names[0].name = name;
+	item.publish = fx_publication(fx, &order, (uint8_t)version);
+	assert_ok(fx_run(fx, &op));
+	return item;
+}
+
+static void a_second_certificate_is_live_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain domain;
+
+	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_NO, CH_KEYS_BOTH, NULL));
+	fx_issue(fx, fx_lease_one(fx));
+	fx_issue(fx, fx_lease_one(fx));
+	lose_and_restore(fx);
+	/* The older one first, as edges send them. */
+	assert_int_equal(
+		hand_second(fx, "a.example", LOST_ID, CH_KEY_RSA).result, CH_HANDBACK_TAKEN);
+	assert_result(fx, "a.example", LOST_ID + 1, CH_HANDBACK_TAKEN);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.second->cert->version, LOST_ID);
+	assert_int_equal(domain.cert->version, LOST_ID + 1);
+	assert_string_equal(domain.second->reason.code, "ok");
+	/* Each edge says the same, or has an older one. */
+	assert_int_equal(
+		hand_second(fx, "a.example", LOST_ID, CH_KEY_RSA).result, CH_HANDBACK_OLD);
+	assert_int_equal(
+		hand_second(fx, "a.example", LOST_ID - 1, CH_KEY_RSA).result, CH_HANDBACK_OLD);
+	test_now_ms += CH_RESTORE_GRACE_MS;
+	fx_lease_none(fx);
+}
+
+static void a_second_certificate_that_is_not_wanted_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "one.example");
+	fx_issue(fx, fx_lease_one(fx));
+	assert_ok(fx_put_keys(fx, "two.example", CH_TRI_NO, CH_KEYS_BOTH, NULL));
+	lose_and_restore(fx);
+	assert_string_equal(
+		hand_second(fx, "one.example", LOST_ID, CH_KEY_RSA).code, "second-not-wanted");
+	assert_string_equal(hand_second(fx, "two.example", LOST_ID, CH_KEY_RSA).code,
+		"second-not-wanted"); /* it has no first */
+	assert_string_equal(
+		hand_second(fx, "gone.example", LOST_ID, CH_KEY_RSA).code, "second-not-wanted");
+	assert_result(fx, "two.example", LOST_ID + 1, CH_HANDBACK_TAKEN);
+	assert_string_equal(hand_second(fx, "two.example", LOST_ID + 2, CH_KEY_ECDSA).code,
+		"second-not-wanted");
+	assert_int_equal(hand_second(fx, "two.example", LOST_ID + 3, CH_KEY_RSA).result,
+		CH_HANDBACK_TAKEN);
+}
+
 static void a_name_that_another_tenant_held_takes_proof(void **state)
 {
 	struct fixture *fx = *state;
@@ -369,6 +431,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_is_taken_without_a_restore),
 		T(a_newer_certificate_is_live_again),
+		T(a_second_certificate_is_live_again),
+		T(a_second_certificate_that_is_not_wanted_is_refused),
 		T(a_forgotten_name_is_registered_again),
 		T(a_name_that_another_tenant_held_takes_proof),
 		T(an_order_of_before_is_overtaken),

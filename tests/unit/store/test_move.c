@@ -1,6 +1,7 @@
 /* From SQLite to PostgreSQL while the store runs. */
 #include "fixture.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/db_postgres.h"
@@ -16,6 +17,7 @@ struct old_store {
 	struct ch_store_feed_info last; /* when it was stopped */
 	unsigned waits;
 	bool give_up;
+	const char *die_at; /* what is being done when the process is killed */
 };
 
 static void open_old(struct fixture *fx, struct old_store *old)
@@ -130,6 +132,165 @@ static void a_database_with_names_is_refused(void **state)
 	fx_get(fx, "mine.example");
 }
 
+/* ---- kills ---- */
+
+static int die(const char *doing, uint64_t rows, uint64_t all_rows, void *arg)
+{
+	const struct old_store *old = arg;
+
+	if (strcmp(doing, old->die_at) == 0)
+		_exit(9);
+	return CH_OK;
+}
+
+/* The old store has one name, and is stopped; a process moves it, up to there. */
+static void move_and_die(struct fixture *fx, struct old_store *old, const char *die_at)
+{
+	struct ch_transfer how = {.progress = die, .arg = old};
+	struct ch_move_info moved;
+	int status = 0;
+	pid_t pid;
+
+	old->die_at = die_at;
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(ch_move_to_postgres(old->path, fx->database, &how, &moved, &fx->err) ? 1
+											   : 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 9);
+}
+
+static void begin_old(struct fixture *fx, struct old_store *old)
+{
+	open_old(fx, old);
+	fx_add(fx, "a.example");
+	fx_issue(fx, fx_lease_one(fx));
+	ch_store_close(fx->store);
+	fx->store = NULL;
+}
+
+static bool has_name(struct fixture *fx, const char *database)
+{
+	struct ch_store_options options = {
+		.database = database, .edge_timeout_ms = EDGE_TIMEOUT_MS, .readers = 2};
+	struct ch_store_domain domain;
+	struct ch_store *store = NULL;
+	bool has;
+
+	if (ch_store_open(&options, &store, &fx->err))
+		return false;
+	has = ch_store_get_domain(store, "a.example", fx->arena, &domain) == CH_OK;
+	ch_store_close(store);
+	return has;
+}
+
+static bool old_is_usable(struct fixture *fx, const struct old_store *old)
+{
+	char database[FX_URL_B + 8];
+
+	snprintf(database, sizeof(database), "sqlite:%s", old->path);
+	return has_name(fx, database);
+}
+
+static const char *const steps[] = {"snapshot", "copied", "compared", "indexes", "wait",
+	"changes", "handing over", "handed over"};
+
+static void at_no_moment_are_there_two(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_move_info moved;
+
+	begin_old(fx, &old);
+	for (size_t i = 0; i < CH_ARRAY_LEN(steps); i++) {
+		if (strcmp(steps[i], "wait") == 0)
+			continue; /* nobody has it open */
+		move_and_die(fx, &old, steps[i]);
+		assert_false(old_is_usable(fx, &old) && has_name(fx, fx->database));
+		if (strcmp(steps[i], "handing over") == 0)
+			assert_refused(fx, old_is_usable(fx, &old), false, "database-moving");
+	}
+	assert_false(old_is_usable(fx, &old));
+	assert_string_equal(fx->err.problem, "database-moving");
+	if (ch_move_to_postgres(old.path, fx->database, NULL, &moved, &fx->err))
+		fail_msg("%s", fx->err.detail);
+	assert_int_equal(moved.rows, 0);
+	assert_false(old_is_usable(fx, &old));
+	assert_string_equal(fx->err.problem, "database-moved");
+	fx_reopen(fx);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+}
+
+static void what_was_killed_before_the_commit_begins_anew(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_move_info moved;
+
+	begin_old(fx, &old);
+	move_and_die(fx, &old, "handing over");
+	if (ch_move_to_postgres(old.path, fx->database, NULL, &moved, &fx->err))
+		fail_msg("%s", fx->err.detail);
+	assert_true(moved.rows > 0);
+	assert_false(old_is_usable(fx, &old));
+	assert_true(has_name(fx, fx->database));
+}
+
+static void before_the_commit_it_can_be_abandoned(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_move_info moved;
+	const char *url;
+
+	begin_old(fx, &old);
+	assert_refused(fx, ch_move_abandon(old.path, &url, fx->arena, &fx->err), CH_ENOTFOUND,
+		"not-moving");
+	move_and_die(fx, &old, "handing over");
+	assert_ok(ch_move_abandon(old.path, &url, fx->arena, &fx->err));
+	assert_string_equal(url, fx->database);
+	assert_true(old_is_usable(fx, &old));
+	assert_false(has_name(fx, fx->database));
+	/* It can be moved as if nothing had been. */
+	if (ch_move_to_postgres(old.path, fx->database, NULL, &moved, &fx->err))
+		fail_msg("%s", fx->err.detail);
+	assert_true(has_name(fx, fx->database));
+}
+
+static void after_the_commit_it_cannot_be_abandoned(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	const char *url;
+
+	begin_old(fx, &old);
+	move_and_die(fx, &old, "handed over");
+	assert_refused(fx, ch_move_abandon(old.path, &url, fx->arena, &fx->err), CH_ECONFLICT,
+		"database-moved");
+	assert_false(old_is_usable(fx, &old));
+	assert_string_equal(fx->err.problem, "database-moved");
+	assert_true(has_name(fx, fx->database));
+}
+
+static void what_is_on_its_way_goes_nowhere_else(void **state)
+{
+	struct fixture *fx = *state;
+	struct old_store old;
+	struct ch_move_info moved;
+	char elsewhere[FX_URL_B];
+
+	begin_old(fx, &old);
+	fx_other_database(fx, elsewhere);
+	move_and_die(fx, &old, "handed over");
+	assert_refused(fx, ch_move_to_postgres(old.path, elsewhere, NULL, &moved, &fx->err),
+		CH_ECONFLICT, "moving-elsewhere");
+	assert_false(has_name(fx, elsewhere));
+	assert_true(has_name(fx, fx->database));
+}
+
 /* The copies rest on it. */
 static void both_databases_have_the_same_columns(void **state)
 {
@@ -168,6 +329,11 @@ int main(void)
 		T(names_move_while_the_store_runs),
 		T(who_gives_up_has_changed_nothing),
 		T(a_database_with_names_is_refused),
+		T(at_no_moment_are_there_two),
+		T(what_was_killed_before_the_commit_begins_anew),
+		T(before_the_commit_it_can_be_abandoned),
+		T(after_the_commit_it_cannot_be_abandoned),
+		T(what_is_on_its_way_goes_nowhere_else),
 		T(both_databases_have_the_same_columns),
 	};
 

@@ -229,7 +229,10 @@ static struct ch_server_options server_options(char database[160])
 		.key_file = in_dir("store.key"),
 		.auth = {in_dir("ca.pem"), in_dir("edge-ca.pem"), in_dir("revoked")},
 		.edge_timeout_ms = CH_MINUTE_MS,
-		.tombstone_keep_ms = CH_DAY_MS,
+		.keep = {.tombstone_ms = CH_DAY_MS,
+			.history_ms = CH_DAY_MS,
+			.orders_ms = CH_DAY_MS,
+			.audit_ms = CH_DAY_MS},
 		.threads = 2,
 	};
 

@@ -1,0 +1,222 @@
+/* What is forgotten in time, and what never is. */
+#include "fixture.h"
+
+#define KEEP_MS (10 * CH_DAY_MS)
+
+static struct ch_op_housekeep prune(struct fixture *fx, size_t least, size_t max_rows)
+{
+	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
+
+	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = KEEP_MS,
+		.history_keep_ms = KEEP_MS,
+		.history_least = least,
+		.orders_keep_ms = KEEP_MS,
+		.audit_keep_ms = KEEP_MS,
+		.max_rows = max_rows};
+	assert_ok(fx_run(fx, &op));
+	return op.u.housekeep;
+}
+
+static void prune_all(struct fixture *fx, size_t least, size_t max_rows)
+{
+	while (prune(fx, least, max_rows).more)
+		;
+}
+
+static size_t entries(struct fixture *fx, const char *name)
+{
+	struct ch_store_event *events;
+	size_t n;
+
+	assert_ok(ch_store_get_history(fx->store, name, 100, fx->arena, &events, &n));
+	return n;
+}
+
+/* The name's history gets 2 n entries more. */
+static void live(struct fixture *fx, const char *name, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		assert_ok(fx_name_op(fx, CH_OP_PAUSE, name));
+		assert_ok(fx_name_op(fx, CH_OP_RESUME, name));
+	}
+}
+
+static struct ch_store_pruned pruned(struct fixture *fx)
+{
+	struct ch_store_status status;
+
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	return status.pruned;
+}
+
+static void the_last_entries_of_a_name_stay(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	live(fx, "a.example", 5);
+	fx_add(fx, "quiet.example");
+	test_now_ms += KEEP_MS + 1;
+	fx_add(fx, "new.example");
+	prune_all(fx, 3, 0);
+	assert_int_equal(entries(fx, "a.example"), 3);
+	assert_int_equal(entries(fx, "quiet.example"), 1);
+	assert_int_equal(entries(fx, "new.example"), 1);
+	assert_int_equal(pruned(fx).history, 8);
+	assert_int_equal(pruned(fx).at_ms, test_now_ms);
+	/* Again: nothing is left to do. */
+	prune_all(fx, 3, 0);
+	assert_int_equal(pruned(fx).history, 8);
+}
+
+static void nothing_younger_goes(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	live(fx, "a.example", 5);
+	fx_add(fx, "b.example");
+	test_now_ms += KEEP_MS;
+	assert_int_equal(prune(fx, 0, 0).removed, 0);
+	assert_int_equal(entries(fx, "a.example"), 11);
+	assert_int_equal(pruned(fx).history + pruned(fx).orders + pruned(fx).audit, 0);
+	assert_int_equal(pruned(fx).at_ms, 0);
+	/* An entry that the clock, put back, made older than one before it does not hide it. */
+	test_now_ms -= CH_DAY_MS;
+	live(fx, "a.example", 1);
+	test_now_ms += CH_DAY_MS + 1;
+	prune_all(fx, 0, 0);
+	assert_int_equal(entries(fx, "a.example"), 2);
+}
+
+static void what_was_kept_as_the_last_goes_when_later_ones_are_old(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	live(fx, "a.example", 2);
+	test_now_ms += KEEP_MS + 1;
+	live(fx, "a.example", 2);
+	prune_all(fx, 3, 0);
+	assert_int_equal(entries(fx, "a.example"), 4);
+	assert_int_equal(pruned(fx).history, 5);
+	test_now_ms += KEEP_MS + 1;
+	live(fx, "a.example", 1);
+	prune_all(fx, 5, 0);
+	assert_int_equal(entries(fx, "a.example"), 5);
+	test_now_ms += KEEP_MS + 1;
+	fx_add(fx, "b.example");
+	prune_all(fx, 3, 0);
+	assert_int_equal(entries(fx, "a.example"), 3);
+	assert_int_equal(entries(fx, "b.example"), 1);
+}
+
+static void of_a_removed_name_all_goes(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "gone.example");
+	live(fx, "gone.example", 3);
+	test_now_ms += KEEP_MS + 1;
+	fx_add(fx, "a.example");
+	prune_all(fx, 100, 0);
+	assert_int_equal(entries(fx, "gone.example"), 7);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "gone.example"));
+	prune_all(fx, 100, 0);
+	assert_int_equal(entries(fx, "gone.example"), 8); /* "deleted" is young */
+	test_now_ms += KEEP_MS + 1;
+	fx_add(fx, "b.example");
+	prune_all(fx, 100, 0);
+	assert_int_equal(entries(fx, "gone.example"), 0);
+	assert_int_equal(entries(fx, "a.example"), 1);
+}
+
+static void small_shares_come_to_the_same(void **state)
+{
+	struct fixture *fx = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "n%zu.example", i);
+		fx_add(fx, name);
+		live(fx, name, 4);
+	}
+	test_now_ms += KEEP_MS + 1;
+	fx_add(fx, "new.example");
+	assert_true(prune(fx, 2, 1).more);
+	assert_int_equal(pruned(fx).history, 1);
+	for (size_t rows = 1; rows < 4; rows++)
+		prune_all(fx, 2, rows);
+	assert_int_equal(entries(fx, "n0.example"), 2);
+	assert_int_equal(entries(fx, "n1.example"), 2);
+	assert_int_equal(entries(fx, "n2.example"), 2);
+	assert_int_equal(pruned(fx).history, 21);
+}
+
+/* SQLite would give the ids of removed rows out again. */
+static void what_comes_after_everything_has_gone_goes_in_its_time(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	live(fx, "a.example", 5);
+	test_now_ms += KEEP_MS + 1;
+	prune_all(fx, 0, 0);
+	assert_int_equal(entries(fx, "a.example"), 1);
+	fx_reopen(fx);
+	live(fx, "a.example", 2);
+	assert_int_equal(entries(fx, "a.example"), 5);
+	test_now_ms += KEEP_MS + 1;
+	fx_reopen(fx);
+	prune_all(fx, 0, 0);
+	assert_int_equal(entries(fx, "a.example"), 1);
+	assert_int_equal(pruned(fx).history, 14);
+}
+
+static void what_protects_names_is_not_in_the_policy(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item = {.name = "a.example", .tenant = "t1"};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+	uint64_t version;
+
+	assert_ok(fx_run(fx, &op));
+	fx_issue(fx, fx_lease_one(fx));
+	fx_add(fx, "live.example");
+	fx_issue(fx, fx_lease_one(fx));
+	version = fx_get(fx, "live.example").cert->version;
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	test_now_ms += KEEP_MS + 1;
+	prune_all(fx, 0, 0);
+	assert_true(pruned(fx).orders >= 2);
+	assert_true(pruned(fx).audit > 0);
+	assert_int_equal(fx_get(fx, "live.example").cert->version, version);
+	item = (struct ch_store_put_item){
+		.name = "a.example", .tenant = "t2", .ask_proof = true};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_REJECTED);
+	assert_string_equal(item.problem, "claim-needed");
+	test_now_ms += CH_STORE_HOLDERS_KEEP_MS;
+	prune_all(fx, 0, 0);
+	item = (struct ch_store_put_item){
+		.name = "a.example", .tenant = "t2", .ask_proof = true};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_CREATED);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+	const struct CMUnitTest tests[] = {
+		T(the_last_entries_of_a_name_stay),
+		T(nothing_younger_goes),
+		T(what_was_kept_as_the_last_goes_when_later_ones_are_old),
+		T(of_a_removed_name_all_goes),
+		T(small_shares_come_to_the_same),
+		T(what_comes_after_everything_has_gone_goes_in_its_time),
+		T(what_protects_names_is_not_in_the_policy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
