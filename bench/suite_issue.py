@@ -19,6 +19,7 @@ CHUNK = 300  # certificates of one turn: beginning and end, when processors idle
 PAIRS = 7
 LEAST_PERCENT = 60
 MOST_OF_PEBBLE = {"issuer": 0.95, "store": 0.7}  # CPU
+AIM_PERCENT, AIM_MS = 80, 2.5  # what is still to be reached: told, no limit
 CONCURRENCY = (4, 8, 16)  # of the bare driver; the best is the ceiling
 CHUNK_S = 120
 NONCE_REJECT = 0
@@ -141,10 +142,15 @@ def tell_cpu(report, spent):
         shares = [one[name] / one["Pebble"] for one in spent]
         report.at_most(f"CPU of {name}, of Pebble's", measure.median(shares), "×", most,
                        f"{measure.spread(shares)}; for the same certificates")
+    tell_ms(report, "issuer and store together", [one["issuer"] + one["store"] for one in spent],
+            f"aim: {AIM_MS}")
     for name in spent[0]:
-        each = [1000 * one[name] / CHUNK for one in spent]
-        report.tell(f"CPU of {name}", measure.median(each), "ms/certificate",
-                    f"{measure.spread(each)}; through the whole path")
+        tell_ms(report, name, [one[name] for one in spent], "through the whole path")
+
+
+def tell_ms(report, whose, spent_s, how):
+    each = [1000 * one / CHUNK for one in spent_s]
+    report.tell(f"CPU of {whose}", measure.median(each), "ms/certificate", f"{measure.spread(each)}; {how}")
 
 
 def tell(pairs, threads):
@@ -152,7 +158,7 @@ def tell(pairs, threads):
     total = PAIRS * CHUNK
     shares = [100 * live / ceiling for ceiling, live, *_ in pairs]
     report.at_least("issued through the whole path, of the CA's ceiling", measure.median(shares), "%",
-                    LEAST_PERCENT, f"{measure.spread(shares)}; {PAIRS} pairs of {CHUNK}, taking turns")
+                    LEAST_PERCENT, f"{measure.spread(shares)}; aim: {AIM_PERCENT}; {PAIRS} pairs of {CHUNK}, taking turns")
     for at, figure, how in (
             (0, "bare driver", f"{threads} orders at a time, the best of {CONCURRENCY}"),
             (1, "certherd, PUT to live in the replica", f"{total:,} certificates"),

@@ -23,9 +23,16 @@ int ch_sha256(const void *bytes, size_t len, uint8_t ret_digest[CH_SHA256_B])
 
 int ch_key_generate(EVP_PKEY **ret_key)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	const struct ch_ossl *ossl = ch_ossl();
+	CH_CLEANUP(EVP_PKEY_CTX_free_p) EVP_PKEY_CTX *ctx = NULL;
+	EVP_PKEY *key = NULL;
 
-	if (!key)
+	if (!ossl)
+		return CH_EUNSUPPORTED;
+	/* Beginning with the curve's name, as EVP_EC_gen does, takes twice as long: OpenSSL
+	 * then makes the curve itself each time. */
+	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, ossl->p256, NULL);
+	if (!ctx || EVP_PKEY_keygen_init(ctx) <= 0 || EVP_PKEY_keygen(ctx, &key) <= 0)
 		return ch_ossl_fail(CH_ECRYPTO);
 	*ret_key = key;
 	return CH_OK;

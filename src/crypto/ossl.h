@@ -28,7 +28,7 @@ CH_DEFINE_CLEANUP(X509_REQ *, X509_REQ_free)
 struct ch_ossl {
 	EVP_MD *sha256;
 	EVP_CIPHER *aes_256_gcm;
-	/* Only to be duplicated. */
+	/* Only to be duplicated, or to make a key after it. */
 	EVP_PKEY *p256; /* the curve's parameters without a key */
 	EC_GROUP *p256_group;
 	EC_GROUP *p384_group;

@@ -1,4 +1,5 @@
-/* A provider that is OpenSSL's default provider but for its decoders. */
+/* A provider that is OpenSSL's default provider but for most of its decoders and kinds of keys:
+ * for each key that it reads, OpenSSL goes through all of both, by each of their names. */
 #include "crypto/quick.h"
 
 #include <openssl/opensslv.h>
@@ -22,51 +23,71 @@ OSSL_LIB_CTX *ch_quick_ctx(void)
 
 #define NAME "certherd-quick"
 
-static const char *const kinds[] = {"EC", "RSA", "RSA-PSS", "ED25519"};
+static const char *const read_kinds[] = {"EC", "RSA", "RSA-PSS", "ED25519"};
+/* With those that TLS agrees upon secrets with, or authenticates its records with. */
+static const char *const kinds[] = {
+	"EC", "RSA", "RSA-PSS", "ED25519", "X25519", "X448", "DH", "HMAC"};
 
 /* In a context of its own, in which it fetches what it needs itself. */
 static OSSL_PROVIDER *whole;
-static OSSL_ALGORITHM decoders[CH_ARRAY_LEN(kinds) + 1];
+static OSSL_ALGORITHM decoders[CH_ARRAY_LEN(read_kinds) + 1];
+static OSSL_ALGORITHM managers[CH_ARRAY_LEN(kinds) + 1];
 static OSSL_LIB_CTX *quick;
 static pthread_once_t quick_once = PTHREAD_ONCE_INIT;
 
 /* Names of an algorithm are separated by colons. */
-static bool is_wanted(const OSSL_ALGORITHM *one)
+static bool is_among(const char *names, const char *const *list, size_t n)
 {
-	size_t len = strcspn(one->algorithm_names, ":");
+	size_t len = strcspn(names, ":");
 
-	if (!strstr(one->property_definition, "input=der") ||
-		!strstr(one->property_definition, "structure=SubjectPublicKeyInfo"))
-		return false;
-	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++)
-		if (strlen(kinds[i]) == len && !strncmp(kinds[i], one->algorithm_names, len))
+	for (size_t i = 0; i < n; i++)
+		if (strlen(list[i]) == len && !strncmp(list[i], names, len))
 			return true;
 	return false;
 }
 
-static bool choose_decoders(void)
+static bool reads_certificates(const OSSL_ALGORITHM *one)
+{
+	return strstr(one->property_definition, "input=der") &&
+	       strstr(one->property_definition, "structure=SubjectPublicKeyInfo");
+}
+
+static bool any(const OSSL_ALGORITHM *one)
+{
+	return true;
+}
+
+/* Exactly one of each kind, else false.  ret: n, and the end of the list. */
+static bool choose(int operation, bool (*fits)(const OSSL_ALGORITHM *one),
+	const char *const *list, size_t n, OSSL_ALGORITHM *ret)
 {
 	int no_cache = 0;
-	const OSSL_ALGORITHM *one =
-		OSSL_PROVIDER_query_operation(whole, OSSL_OP_DECODER, &no_cache);
-	size_t n = 0;
+	const OSSL_ALGORITHM *one = OSSL_PROVIDER_query_operation(whole, operation, &no_cache);
+	size_t found = 0;
 
 	for (; one && one->algorithm_names; one++) {
-		if (!is_wanted(one))
+		if (!fits(one) || !is_among(one->algorithm_names, list, n))
 			continue;
-		if (n == CH_ARRAY_LEN(kinds))
+		if (found == n)
 			return false;
-		decoders[n++] = *one;
+		ret[found++] = *one;
 	}
-	return n == CH_ARRAY_LEN(kinds) && !no_cache;
+	return found == n && !no_cache;
+}
+
+static bool choose_all(void)
+{
+	return choose(OSSL_OP_DECODER, reads_certificates, read_kinds, CH_ARRAY_LEN(read_kinds),
+		       decoders) &&
+	       choose(OSSL_OP_KEYMGMT, any, kinds, CH_ARRAY_LEN(kinds), managers);
 }
 
 static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 {
-	if (operation != OSSL_OP_DECODER)
+	if (operation != OSSL_OP_DECODER && operation != OSSL_OP_KEYMGMT)
 		return OSSL_PROVIDER_query_operation(whole, operation, no_cache);
 	*no_cache = 0;
-	return decoders;
+	return operation == OSSL_OP_DECODER ? decoders : managers;
 }
 
 /* What TLS asks for: the groups. */
@@ -96,8 +117,7 @@ static void make_quick(void)
 
 	ERR_set_mark();
 	whole = own ? OSSL_PROVIDER_load(own, "default") : NULL;
-	if (whole && made && choose_decoders() &&
-		OSSL_PROVIDER_add_builtin(made, NAME, init) == 1 &&
+	if (whole && made && choose_all() && OSSL_PROVIDER_add_builtin(made, NAME, init) == 1 &&
 		OSSL_PROVIDER_load(made, NAME)) {
 		quick = made;
 	} else {

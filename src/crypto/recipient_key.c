@@ -1,5 +1,6 @@
 /* The private half of recipient keys. */
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,21 +135,35 @@ static int private_bytes(const struct ch_recipient_key *key, uint8_t ret_priv[32
 	return CH_OK;
 }
 
-int ch_recipient_key_generate(enum ch_kem kem, struct ch_recipient_key **ret_key)
+/* RFC 7748 section 5: every 32 bytes are a scalar, but for five bits that are fixed, which RFC
+ * 9180 section 7.1.2 wants set in what is written down.  OpenSSL's own generator does just
+ * this, and computes the public key, which ch_recipient_key_from_bytes does once more. */
+static int random_x25519(uint8_t ret_priv[32])
+{
+	if (RAND_priv_bytes(ret_priv, 32) != 1)
+		return ch_ossl_fail(CH_ECRYPTO);
+	ret_priv[0] &= 248;
+	ret_priv[31] &= 127;
+	ret_priv[31] |= 64;
+	return CH_OK;
+}
+
+static int random_p256(uint8_t ret_priv[32])
 {
 	CH_AUTO_PKEY EVP_PKEY *pkey = NULL;
-	struct ch_recipient_key draft = {.pub.kem = kem};
+	int rc = ch_key_generate(&pkey);
+
+	return rc ? rc : ch_p256_scalar(pkey, ret_priv);
+}
+
+int ch_recipient_key_generate(enum ch_kem kem, struct ch_recipient_key **ret_key)
+{
 	uint8_t priv[32];
 	int rc;
 
 	if (kem != CH_KEM_P256 && kem != CH_KEM_X25519)
 		return CH_EUNSUPPORTED;
-	pkey = kem == CH_KEM_P256 ? EVP_EC_gen("P-256")
-				  : EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
-	if (!pkey)
-		return ch_ossl_fail(CH_ECRYPTO);
-	draft.pkey = pkey;
-	rc = private_bytes(&draft, priv);
+	rc = kem == CH_KEM_P256 ? random_p256(priv) : random_x25519(priv);
 	if (rc == CH_OK)
 		rc = ch_recipient_key_from_bytes(kem, priv, ret_key);
 	ch_wipe(priv, sizeof(priv));

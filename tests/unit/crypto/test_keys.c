@@ -40,6 +40,24 @@ static void sha256_is_that_of_fips_180(void **state)
 		text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void each_generated_key_is_whole_and_its_own(void **state)
+{
+	CH_AUTO_PKEY EVP_PKEY *one = NULL;
+	CH_AUTO_PKEY EVP_PKEY *two = NULL;
+	EVP_PKEY_CTX *check;
+	char group[32];
+
+	assert_int_equal(ch_key_generate(&one), CH_OK);
+	assert_int_equal(ch_key_generate(&two), CH_OK);
+	assert_int_equal(EVP_PKEY_eq(one, two), 0);
+	assert_int_equal(EVP_PKEY_get_group_name(one, group, sizeof(group), NULL), 1);
+	assert_string_equal(group, "prime256v1");
+	/* The scalar is in range, and the point is on the curve and the scalar's. */
+	check = EVP_PKEY_CTX_new_from_pkey(NULL, one, NULL);
+	assert_int_equal(EVP_PKEY_check(check), 1);
+	EVP_PKEY_CTX_free(check);
+}
+
 static void a_key_block_round_trips(void **state)
 {
 	CH_AUTO_PKEY EVP_PKEY *key = NULL;
@@ -145,6 +163,44 @@ static void unusable_pem_files_are_refused(void **state)
 }
 
 static const enum ch_kem kems[] = {CH_KEM_X25519, CH_KEM_P256};
+
+/* Of many draws: each other's, and with the bits that X25519 fixes. */
+static void recipient_keys_are_drawn_anew_and_clamped(void **state)
+{
+	enum { DRAWS = 64 };
+	uint8_t priv[DRAWS][32];
+	uint8_t seen_or[32] = {0};
+	uint8_t seen_and[32];
+
+	memset(seen_and, 0xff, sizeof(seen_and));
+	for (size_t i = 0; i < DRAWS; i++) {
+		struct ch_recipient_key *key;
+		size_t len = 32;
+
+		assert_int_equal(ch_recipient_key_generate(CH_KEM_X25519, &key), CH_OK);
+		assert_int_equal(EVP_PKEY_get_raw_private_key(key->pkey, priv[i], &len), 1);
+		ch_recipient_key_free(key);
+		for (size_t j = 0; j < i; j++)
+			assert_memory_not_equal(priv[i], priv[j], 32);
+		for (size_t at = 0; at < 32; at++) {
+			seen_or[at] |= priv[i][at];
+			seen_and[at] &= priv[i][at];
+		}
+	}
+	/* Every other bit has been both 0 and 1: by chance not, once in 2^55 runs. */
+	for (size_t at = 0; at < 32; at++) {
+		assert_int_equal(seen_or[at], at == 0 ? 0xf8 : at == 31 ? 0x7f : 0xff);
+		assert_int_equal(seen_and[at], at == 31 ? 0x40 : 0);
+	}
+}
+
+static void an_unknown_kind_of_recipient_key_is_not_made(void **state)
+{
+	struct ch_recipient_key *key = NULL;
+
+	assert_int_equal(ch_recipient_key_generate((enum ch_kem)0x0011, &key), CH_EUNSUPPORTED);
+	assert_null(key);
+}
 
 static void recipients_round_trip_as_text(void **state)
 {
@@ -348,12 +404,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_is_that_of_fips_180),
+		cmocka_unit_test(each_generated_key_is_whole_and_its_own),
 		cmocka_unit_test(a_key_block_round_trips),
 		cmocka_unit_test(a_key_from_a_block_signs),
 		cmocka_unit_test(bad_key_blocks_are_refused),
 		cmocka_unit_test(other_kinds_of_keys_do_not_become_blocks),
 		cmocka_unit_test(pem_files_round_trip_and_are_never_overwritten),
 		cmocka_unit_test(unusable_pem_files_are_refused),
+		cmocka_unit_test(recipient_keys_are_drawn_anew_and_clamped),
+		cmocka_unit_test(an_unknown_kind_of_recipient_key_is_not_made),
 		cmocka_unit_test(recipients_round_trip_as_text),
 		cmocka_unit_test(altered_recipients_are_refused),
 		cmocka_unit_test(recipient_points_off_the_curve_are_refused),

@@ -9,6 +9,7 @@
 
 #include <openssl/err.h>
 
+#include "base/mem.h"
 #include "crypto/cert.h"
 #include "crypto/quick.h"
 #include "testca.h"
@@ -113,6 +114,28 @@ static void the_context_is_one(void **state)
 #endif
 }
 
+/* The others would be gone through for each certificate. */
+static void it_has_the_kinds_of_keys_that_tls_needs_and_no_others(void **state)
+{
+#if OPENSSL_VERSION_NUMBER < 0x30200000L
+	static const char *const there[] = {
+		"EC", "RSA", "RSA-PSS", "ED25519", "X25519", "X448", "DH", "HMAC"};
+	static const char *const absent[] = {"DSA", "DHX", "ED448", "SM2", "POLY1305"};
+	EVP_KEYMGMT *found;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(there); i++) {
+		found = EVP_KEYMGMT_fetch(ch_quick_ctx(), there[i], NULL);
+		if (!found)
+			fail_msg("%s is missing", there[i]);
+		EVP_KEYMGMT_free(found);
+	}
+	for (size_t i = 0; i < CH_ARRAY_LEN(absent); i++)
+		if (EVP_KEYMGMT_fetch(ch_quick_ctx(), absent[i], NULL))
+			fail_msg("%s is there", absent[i]);
+	ERR_clear_error();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +143,7 @@ int main(void)
 		cmocka_unit_test(a_rare_kind_of_key_is_read_all_the_same),
 		cmocka_unit_test(a_changed_certificate_does_not_verify),
 		cmocka_unit_test(the_context_is_one),
+		cmocka_unit_test(it_has_the_kinds_of_keys_that_tls_needs_and_no_others),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

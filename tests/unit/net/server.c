@@ -239,19 +239,60 @@ void test_ca_write(const struct test_ca *ca, const char *path)
 	write_pem(path, ca->cert, NULL);
 }
 
-SSL_CTX *test_ca_server_ctx(const struct test_ca *ca, const char *san)
+static SSL_CTX *make_server_ctx(
+	const struct test_ca *ca, const char *san, EVP_PKEY *shown, EVP_PKEY *used)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *cert = make_cert("server", key, ca);
+	X509 *cert = make_cert("server", shown, ca);
 
 	add_extension(cert, NID_subject_alt_name, san);
 	add_extension(cert, NID_ext_key_usage, "serverAuth");
 	assert_true(X509_sign(cert, ca->key, EVP_sha256()) > 0);
 	assert_int_equal(SSL_CTX_use_certificate(ctx, cert), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, used), 1);
 	X509_free(cert);
+	return ctx;
+}
+
+SSL_CTX *test_ca_server_ctx(const struct test_ca *ca, const char *san)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	SSL_CTX *ctx = make_server_ctx(ca, san, key, key);
+
 	EVP_PKEY_free(key);
+	return ctx;
+}
+
+/* OpenSSL compares the public halves only. */
+static EVP_PKEY *with_scalar_of(EVP_PKEY *other, EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *make = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	OSSL_PARAM *of_key, *of_other, *merged;
+	EVP_PKEY *mixed = NULL;
+
+	assert_int_equal(EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &of_key), 1);
+	assert_int_equal(EVP_PKEY_todata(other, EVP_PKEY_KEYPAIR, &of_other), 1);
+	/* Of what is in both, the second's counts. */
+	merged = OSSL_PARAM_merge(of_other, of_key);
+	assert_int_equal(EVP_PKEY_fromdata_init(make), 1);
+	assert_int_equal(EVP_PKEY_fromdata(make, &mixed, EVP_PKEY_KEYPAIR, merged), 1);
+	OSSL_PARAM_free(merged);
+	OSSL_PARAM_free(of_key);
+	OSSL_PARAM_free(of_other);
+	EVP_PKEY_CTX_free(make);
+	return mixed;
+}
+
+SSL_CTX *test_ca_impostor_ctx(const struct test_ca *ca, const char *san)
+{
+	EVP_PKEY *shown = EVP_EC_gen("P-256");
+	EVP_PKEY *own = EVP_EC_gen("P-256");
+	EVP_PKEY *used = with_scalar_of(own, shown);
+	SSL_CTX *ctx = make_server_ctx(ca, san, shown, used);
+
+	EVP_PKEY_free(shown);
+	EVP_PKEY_free(own);
+	EVP_PKEY_free(used);
 	return ctx;
 }
 

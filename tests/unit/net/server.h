@@ -39,6 +39,8 @@ void test_ca_done(struct test_ca *ca);
 void test_ca_write(const struct test_ca *ca, const char *path);
 /* A context with a certificate for san ("DNS:…" or "IP:…"). */
 SSL_CTX *test_ca_server_ctx(const struct test_ca *ca, const char *san);
+/* The same of somebody who has copied the certificate: the private key is another. */
+SSL_CTX *test_ca_impostor_ctx(const struct test_ca *ca, const char *san);
 /* Writes a client certificate and its key. */
 void test_ca_write_client(
 	const struct test_ca *ca, const char *cert_path, const char *key_path);

@@ -62,6 +62,25 @@ static void a_probe_tells_which_certificate_is_served(void **state)
 	test_ca_done(&ca);
 }
 
+static void a_server_without_the_certificates_key_is_refused(void **state)
+{
+	struct test_ca ca;
+	struct test_server s;
+	struct ch_probe_result r = {.serial = "untouched"};
+	struct ch_err err;
+
+	test_ca_make(&ca, "Probe Test CA");
+	test_server_start(&s, test_ca_impostor_ctx(&ca, "DNS:known.example"), no_answers);
+	assert_int_equal(ch_probe("127.0.0.1", s.port, "known.example", CH_PROBE_OFFER_ALL,
+				 5000, &r, &err),
+		CH_EPROTO);
+	assert_string_equal(err.problem, "probe-tls");
+	assert_non_null(strstr(err.detail, "signature"));
+	assert_string_equal(r.serial, "untouched");
+	test_server_stop(&s);
+	test_ca_done(&ca);
+}
+
 static void a_visitor_who_can_use_rsa_only_is_refused_by_ecdsa_alone(void **state)
 {
 	struct test_ca ca;
@@ -79,6 +98,41 @@ static void a_visitor_who_can_use_rsa_only_is_refused_by_ecdsa_alone(void **stat
 	assert_string_equal(err.problem, "probe-alert");
 	assert_non_null(strstr(err.detail, "40"));
 	test_server_stop(&s);
+	test_ca_done(&ca);
+}
+
+/* Old and unusual servers: what the quick context has no keys for would fail. */
+static void servers_of_every_habit_are_probed(void **state)
+{
+	static const struct {
+		int version;
+		const char *groups, *ciphers;
+	} habits[] = {{TLS1_3_VERSION, "X25519", NULL}, {TLS1_3_VERSION, "X448", NULL},
+		{TLS1_3_VERSION, "P-256", NULL}, {TLS1_3_VERSION, "P-384", NULL},
+		{TLS1_3_VERSION, "P-521", NULL}, {TLS1_3_VERSION, "ffdhe2048", NULL},
+		{TLS1_2_VERSION, "P-256", "ECDHE-ECDSA-AES128-SHA"},
+		{TLS1_2_VERSION, "X25519", "ECDHE-ECDSA-CHACHA20-POLY1305"}};
+	struct test_ca ca;
+
+	test_ca_make(&ca, "Probe Test CA");
+	for (size_t i = 0; i < CH_ARRAY_LEN(habits); i++) {
+		SSL_CTX *ctx = test_ca_server_ctx(&ca, "DNS:known.example");
+		struct test_server s;
+		struct ch_probe_result r;
+		struct ch_err err = {0};
+
+		SSL_CTX_set_min_proto_version(ctx, habits[i].version);
+		SSL_CTX_set_max_proto_version(ctx, habits[i].version);
+		assert_int_equal(SSL_CTX_set1_groups_list(ctx, habits[i].groups), 1);
+		if (habits[i].ciphers)
+			assert_int_equal(SSL_CTX_set_cipher_list(ctx, habits[i].ciphers), 1);
+		test_server_start(&s, ctx, no_answers);
+		if (ch_probe("127.0.0.1", s.port, "known.example", CH_PROBE_OFFER_ALL, 5000, &r,
+			    &err))
+			fail_msg("%s %s: %s", habits[i].groups,
+				habits[i].ciphers ? habits[i].ciphers : "", err.detail);
+		test_server_stop(&s);
+	}
 	test_ca_done(&ca);
 }
 
@@ -248,7 +302,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_probe_tells_which_certificate_is_served),
+		cmocka_unit_test(a_server_without_the_certificates_key_is_refused),
 		cmocka_unit_test(a_visitor_who_can_use_rsa_only_is_refused_by_ecdsa_alone),
+		cmocka_unit_test(servers_of_every_habit_are_probed),
 		cmocka_unit_test(a_server_without_tls_is_told_apart),
 		cmocka_unit_test(only_addresses_are_probed),
 		cmocka_unit_test(a_target_is_an_address_with_or_without_a_port),
