@@ -15,16 +15,31 @@ void ch_step_failed(struct ch_step *step)
 	step->out->has_reason = false;
 }
 
+/* Sooner the nearer the end of what the name has is, but not before the CA allows one more
+ * failure, which is least_ms after the last. */
+static int64_t again_at(const struct ch_work *work, int64_t wait_ms, int64_t least_ms)
+{
+	int64_t now_ms = ch_now_ms();
+	int64_t left_ms = work->needed_by_ms ? work->needed_by_ms - now_ms : 0;
+
+	int64_t urgent_ms = ch_urgent_wait_ms(wait_ms, left_ms);
+
+	if (urgent_ms < least_ms)
+		urgent_ms = wait_ms < least_ms ? wait_ms : least_ms;
+	return now_ms + urgent_ms;
+}
+
 void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
 {
 	struct ch_verdict *v = &step->out->verdicts[i];
 	const struct ch_work *work = step->work;
+	const struct ch_limit *limit = &step->ca->config->limits.failures;
 
 	v->failed = true;
-	v->next_at_ms =
-		ch_now_ms() + ch_ladder_wait_ms(step->issuer->config,
-				      &step->ca->config->limits.failures, work->names[i],
-				      work->failures[i] - work->checks_failed[i], work->id);
+	v->next_at_ms = again_at(work,
+		ch_ladder_wait_ms(step->issuer->config, limit, work->names[i],
+			work->failures[i] - work->checks_failed[i], work->id),
+		limit->size ? limit->refill_us / 1000 : 0);
 	if (err->retry_at_ms > v->next_at_ms)
 		v->next_at_ms = err->retry_at_ms;
 	ch_reason_from_err(&v->reason, err);
@@ -59,8 +74,8 @@ void ch_step_blame_preflight(
 
 	v->failed = v->check = true;
 	v->away = away;
-	v->next_at_ms =
-		ch_now_ms() + ch_preflight_wait_ms(config, work->names[i], before, work->id);
+	v->next_at_ms = again_at(
+		work, ch_preflight_wait_ms(config, work->names[i], before, work->id), 0);
 	ch_reason_from_err(&v->reason, err);
 	if (away && first && config->moved_after_ms &&
 		ch_now_ms() - since_ms >= config->moved_after_ms)

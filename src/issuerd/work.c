@@ -78,6 +78,14 @@ static int read_checks(const json_t *doc, struct ch_work *work)
 	return CH_OK;
 }
 
+/* A store of before does not say. */
+static int read_needed_by(const json_t *doc, struct ch_work *work)
+{
+	const char *by = json_string_value(json_object_get(doc, "needed_by"));
+
+	return by && ch_time_parse(by, &work->needed_by_ms) ? CH_EPROTO : CH_OK;
+}
+
 static int read_names(const json_t *doc, struct ch_work *work)
 {
 	const json_t *list = json_object_get(doc, "names");
@@ -240,6 +248,8 @@ int ch_work_read(
 		rc = read_names(doc, work);
 	if (rc == CH_OK)
 		rc = read_checks(doc, work);
+	if (!rc)
+		rc = read_needed_by(doc, work);
 	if (rc == CH_OK)
 		rc = read_account(doc, work);
 	if (rc == CH_OK)

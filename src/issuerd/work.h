@@ -86,8 +86,10 @@ struct ch_work {
 	uint64_t answer_under[CH_WORK_NAMES_MAX];
 	uint64_t attempts;
 	enum ch_key_type key;
-	bool second;			  /* brings the names' second certificate */
-	bool standby;			  /* … or their standby, which goes to no edge */
+	bool second;  /* brings the names' second certificate */
+	bool standby; /* … or their standby, which goes to no edge */
+	/* The certificate that it renews is not enough from then on; 0: there is none. */
+	int64_t needed_by_ms;
 	bool renewal;			  /* each name has such a certificate live */
 	char replaces[CH_ACME_CERT_ID_B]; /* the certID that an order names; "": none */
 	struct ch_edges edges;

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+#define URGENT_PART 4
+#define URGENT_LEAST_MS (30 * CH_MINUTE_MS)
 #define OUTAGE_LEAST_MS CH_SECOND_MS
 #define OUTAGE_MOST_MS CH_MINUTE_MS
 
@@ -29,6 +31,17 @@ int64_t ch_ladder_rung_ms(const struct ch_ladder *ladder, uint64_t failures, dou
 	double swing = (double)wait_ms * ladder->jitter_percent / 100;
 
 	return wait_ms + (int64_t)(swing * (2 * spread - 1));
+}
+
+int64_t ch_urgent_wait_ms(int64_t wait_ms, int64_t left_ms)
+{
+	int64_t most_ms = left_ms / URGENT_PART;
+
+	if (left_ms <= 0)
+		return wait_ms;
+	if (most_ms < URGENT_LEAST_MS)
+		most_ms = URGENT_LEAST_MS;
+	return wait_ms < most_ms ? wait_ms : most_ms;
 }
 
 int64_t ch_doubling_ms(int64_t least_ms, uint64_t times, int64_t most_ms)

@@ -17,6 +17,10 @@ struct ch_ladder {
 /* The wait after one more failure of a name that had `failures` in a row before: more or less
  * jitter_percent, by spread (0 … 1). */
 int64_t ch_ladder_rung_ms(const struct ch_ladder *ladder, uint64_t failures, double spread);
+/* wait_ms, shortened for a name whose certificate is needed anew in left_ms: a quarter of what
+ * is left, half an hour at least, so that ever more tries come before it ends.  left_ms <= 0
+ * (there is none, or it has ended): as it is. */
+int64_t ch_urgent_wait_ms(int64_t wait_ms, int64_t left_ms);
 /* How long nothing is asked of a CA that fails for all, after so many failures in a row (1 …):
  * 1 s, doubling up to a minute. */
 int64_t ch_outage_wait_ms(unsigned outages);

@@ -20,7 +20,10 @@ struct ch_sim_ca {
 	struct counter *failures;
 	int64_t *issued_ms; /* -1: never */
 	int64_t *lives_ms;
+	uint8_t *counts; /* by name: what its open order counts against when it is issued */
 };
+
+enum { COUNTS_DOMAIN = 1, COUNTS_SET = 2 };
 
 const char *const ch_sim_limit_names[] = {"none", "orders_per_account",
 	"certificates_per_domain", "certificates_per_set", "failures_per_name",
@@ -75,7 +78,9 @@ int ch_sim_ca_new(const struct ch_scenario *scenario, struct ch_sim_ca **ret_ca)
 	ca->failures = calloc(n, sizeof(*ca->failures));
 	ca->issued_ms = calloc(n, sizeof(*ca->issued_ms));
 	ca->lives_ms = calloc(n, sizeof(*ca->lives_ms));
-	if (!ca->domains || !ca->sets || !ca->failures || !ca->issued_ms || !ca->lives_ms) {
+	ca->counts = calloc(n, sizeof(*ca->counts));
+	if (!ca->counts || !ca->domains || !ca->sets || !ca->failures || !ca->issued_ms ||
+		!ca->lives_ms) {
 		ch_sim_ca_free(ca);
 		return CH_ENOMEM;
 	}
@@ -94,6 +99,7 @@ void ch_sim_ca_free(struct ch_sim_ca *ca)
 	free(ca->failures);
 	free(ca->issued_ms);
 	free(ca->lives_ms);
+	free(ca->counts);
 	free(ca);
 }
 
@@ -136,12 +142,9 @@ enum ch_sim_limit ch_sim_ca_new_order(struct ch_sim_ca *ca, uint32_t name, uint3
 	if (!exempt && !has(&ca->sets[name], &limits->set, now_ms, ret_at_ms))
 		return CH_SIM_LIMIT_SET;
 	count(&ca->new_orders, &limits->new_orders, now_ms);
-	if (!renewal) {
+	if (!renewal)
 		count(&ca->account, &limits->account, now_ms);
-		count(&ca->domains[domain], &limits->domain, now_ms);
-	}
-	if (!exempt)
-		count(&ca->sets[name], &limits->set, now_ms);
+	ca->counts[name] = (uint8_t)((renewal ? 0 : COUNTS_DOMAIN) | (exempt ? 0 : COUNTS_SET));
 	return CH_SIM_LIMIT_NONE;
 }
 
@@ -163,13 +166,18 @@ void ch_sim_ca_failed(struct ch_sim_ca *ca, uint32_t name, int64_t now_ms)
 	count(&ca->failures[name], &ca->scenario->limits.failures, now_ms);
 }
 
-int64_t ch_sim_ca_issue(struct ch_sim_ca *ca, uint32_t name, int64_t now_ms)
+int64_t ch_sim_ca_issue(struct ch_sim_ca *ca, uint32_t name, uint32_t domain, int64_t now_ms)
 {
 	const struct ch_scenario *s = ca->scenario;
 	size_t i = s->n_lifetimes;
 
 	while (i > 1 && now_ms < s->lifetimes[i - 1].at_ms)
 		i--;
+	if (ca->counts[name] & COUNTS_DOMAIN)
+		count(&ca->domains[domain], &s->limits.domain, now_ms);
+	if (ca->counts[name] & COUNTS_SET)
+		count(&ca->sets[name], &s->limits.set, now_ms);
+	ca->counts[name] = 0;
 	ca->issued_ms[name] = now_ms;
 	ca->lives_ms[name] = s->lifetimes[i - 1].life_ms;
 	return ca->lives_ms[name];

@@ -27,14 +27,16 @@ void ch_sim_ca_free(struct ch_sim_ca *ca);
 bool ch_sim_ca_is_down(const struct ch_sim_ca *ca, int64_t now_ms);
 /* A request for a new order: CH_SIM_LIMIT_NONE: it is there; else nothing was counted, and
  * *ret_at_ms is when it would be.  Of a name that has a certificate here it is a renewal, which
- * account and domain do not count; in the certificate's ARI window nothing does. */
+ * account and domain do not count; in the certificate's ARI window nothing does.  Those of
+ * domains and sets count certificates: it is asked whether one is left, and counted when it is
+ * issued. */
 enum ch_sim_limit ch_sim_ca_new_order(struct ch_sim_ca *ca, uint32_t name, uint32_t domain,
 	int64_t now_ms, int64_t *ret_at_ms);
 /* n requests to anything else. */
 enum ch_sim_limit ch_sim_ca_requests(struct ch_sim_ca *ca, unsigned n, int64_t now_ms);
 /* A failed validation. */
 void ch_sim_ca_failed(struct ch_sim_ca *ca, uint32_t name, int64_t now_ms);
-/* Issues a certificate: its lifetime. */
-int64_t ch_sim_ca_issue(struct ch_sim_ca *ca, uint32_t name, int64_t now_ms);
+/* Issues the certificate of the last order of that name: its lifetime. */
+int64_t ch_sim_ca_issue(struct ch_sim_ca *ca, uint32_t name, uint32_t domain, int64_t now_ms);
 
 #endif

@@ -69,6 +69,14 @@ static void give_back(struct world *world, struct name *name)
 	ch_bucket_give_back(&name->set, &limits->set);
 }
 
+/* What counts certificates has not counted one that there is not. */
+static void give_back_certificate(struct world *world, struct name *name)
+{
+	if (!world_has_cert(name))
+		ch_bucket_give_back(&world->domains[name->domain], &world->limits.domain);
+	ch_bucket_give_back(&name->set, &world->limits.set);
+}
+
 static void meet_outage(struct world *world, uint32_t id)
 {
 	struct name *name = &world->names[id];
@@ -138,6 +146,8 @@ static void fail(struct world *world, uint32_t id)
 	int64_t wait_ms = ch_ladder_rung_ms(
 		&world->scenario->ladder, name->failures, world_random(world));
 
+	wait_ms = ch_urgent_wait_ms(wait_ms, name->not_after_ms - world->now_ms);
+	give_back_certificate(world, name);
 	ch_sim_ca_failed(world->ca, id, world->now_ms);
 	(void)ch_bucket_take(&name->failed, &world->limits.failures, world->now_ms);
 	world->result->failures++;
@@ -175,7 +185,8 @@ static void succeed(struct world *world, uint32_t id)
 	if (!world_has_cert(name))
 		note_first(world, id);
 	name->not_before_ms = world->now_ms;
-	name->not_after_ms = world->now_ms + ch_sim_ca_issue(world->ca, id, world->now_ms);
+	name->not_after_ms =
+		world->now_ms + ch_sim_ca_issue(world->ca, id, name->domain, world->now_ms);
 	name->failures = 0;
 	name->trouble = TROUBLE_NONE;
 	world->result->certificates++;

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "pace/calendar.h"
 #include "store/sql_work.h"
 
 static void read_private(
@@ -49,16 +50,29 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 	order->updated_at_ms = ch_db_i64(stmt, 13);
 }
 
+/* The certificate of one name that the order renews, from column `first` on. */
+static void need(struct ch_stmt *stmt, int first, struct ch_store_order *order)
+{
+	const struct ch_calendar_cert cert = {.not_before_ms = ch_db_i64(stmt, first),
+		.not_after_ms = ch_db_i64(stmt, first + 1),
+		.ari_start_ms = ch_db_i64(stmt, first + 2),
+		.ari_end_ms = ch_db_i64(stmt, first + 3)};
+	int64_t by_ms = ch_calendar_needed_by_ms(&cert);
+
+	if (cert.not_after_ms && (!order->needed_by_ms || by_ms < order->needed_by_ms))
+		order->needed_by_ms = by_ms;
+}
+
 static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
 		"SELECT o.name, o.gone, iif(?3, n.standby_failures, iif(?2, n.second_failures, "
 		"n.failures)), "
-		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, '') FROM "
-		"order_name "
-		"o "
-		"LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
+		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, ''), "
+		"c.not_before, c.not_after, c.ari_start, c.ari_end FROM order_name o "
+		"LEFT JOIN name n ON n.name = o.name LEFT JOIN cert c ON c.version = "
+		"iif(?3, n.standby_cert, iif(?2, n.second_cert, n.cert)) WHERE o.order_id = ?1 "
 		"ORDER BY length(o.name), o.name",
 		"ill", order->id, (int64_t)order->second, (int64_t)order->standby);
 
@@ -75,6 +89,7 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 		name->away_since_ms = ch_db_i64(stmt, 4);
 		if (!order->cas)
 			order->cas = ch_db_text(arena, stmt, 5, &rc);
+		need(stmt, 6, order);
 	}
 	return rc;
 }

@@ -484,7 +484,7 @@ int ch_pace_again(struct ch_work *w, uint64_t order_id, int64_t *ret_at_ms)
 	return save(w, &row);
 }
 
-int ch_pace_refund(struct ch_work *w, uint64_t order_id)
+int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool asked)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	const char *list[CH_STORE_ORDER_NAMES_MAX];
@@ -510,7 +510,7 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id)
 	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
 		struct row row;
 
-		if (set_only && paced != CH_PACED_SET)
+		if ((set_only && paced != CH_PACED_SET) || (asked && paced == CH_PACED_ACCOUNT))
 			continue;
 		rc = make_key(row.key, (enum ch_paced)paced, account, list, names.n);
 		if (!rc)

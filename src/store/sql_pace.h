@@ -67,8 +67,9 @@ CH_MUST int ch_pace_forget(struct ch_work *w, const char *name);
 /* The order begins again, and the CA will count a new one: takes another token of its account,
  * also one that is not there yet.  *ret_at_ms: when it is. */
 CH_MUST int ch_pace_again(struct ch_work *w, uint64_t order_id, int64_t *ret_at_ms);
-/* The order was given up before the CA was asked: its tokens are there again. */
-CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id);
+/* The order was given up before its certificate was asked for: the tokens of what counts
+ * certificates are there again, and that of its account too if the CA heard nothing of it. */
+CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool asked);
 /* When ch_pace_turn could have something: INT64_MAX: nothing waits. */
 CH_MUST int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms);
 /* Buckets that are full again: they are as good as none. */

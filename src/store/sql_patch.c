@@ -437,8 +437,9 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		return ch_work_order_answer(w, patch->id, &patch->answer);
 	}
 	rc = check(w, patch, &order);
-	if (!rc && after == CH_ORDER_FAILED && never_asked(patch, &order))
-		rc = ch_pace_refund(w, patch->id);
+	/* From the sealed key on a certificate may have been issued, and lost. */
+	if (!rc && after == CH_ORDER_FAILED && order.state < CH_ORDER_SEALED)
+		rc = ch_pace_refund(w, patch->id, !never_asked(patch, &order));
 	if (!rc && after == CH_ORDER_NEW && order.state != CH_ORDER_NEW)
 		rc = ch_pace_again(w, patch->id, &least_ms);
 	if (!rc && patch->limited.account)

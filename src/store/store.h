@@ -193,9 +193,8 @@ struct ch_store_order_name {
 	const char *name;
 	uint64_t failures;
 	uint64_t checks_failed; /* of these: found before the CA was asked */
-	int64_t away_since_ms; /* since when its DNS was found to lead elsewhere; 0: it does not
-				*/
-	bool gone;	       /* removed or moved meanwhile: left out of the publication */
+	int64_t away_since_ms;	/* since when its DNS was found to lead elsewhere; 0: not */
+	bool gone;		/* removed or moved meanwhile: left out of the publication */
 	/* Only in leased orders that are `new`: the account under which edges answer. */
 	uint64_t account_hint;
 };
@@ -222,6 +221,7 @@ struct ch_store_order {
 	/* Only in leased orders: */
 	struct ch_store_edges_state edges;
 	const char *cas;      /* of the first name, as ch_store_domain.cas */
+	int64_t needed_by_ms; /* what it renews is not enough from then on; 0: nothing */
 	const char *replaces; /* ari_id of the certificate that it renews; NULL: none */
 	const char *acme;     /* as written; NULL: none */
 	const uint8_t *csr;

@@ -32,6 +32,25 @@ static void the_ladder_climbs_and_its_last_rung_repeats(void **state)
 			    UINT64_MAX, 1) > 0);
 }
 
+static void who_is_about_to_expire_is_tried_more_often(void **state)
+{
+	int64_t left_ms = CH_DAY_MS;
+	int tries = 0;
+
+	for (; left_ms > 0; tries++) {
+		int64_t wait_ms = ch_urgent_wait_ms(CH_DAY_MS, left_ms);
+
+		assert_true(wait_ms <= CH_DAY_MS / 4 && wait_ms >= 30 * CH_MINUTE_MS);
+		left_ms -= wait_ms;
+	}
+	assert_in_range(tries, 12, 20);
+	/* What has time, and what has nothing to lose, waits as it did. */
+	assert_int_equal(ch_urgent_wait_ms(CH_DAY_MS, 4 * CH_DAY_MS), CH_DAY_MS);
+	assert_int_equal(ch_urgent_wait_ms(CH_MINUTE_MS, CH_DAY_MS), CH_MINUTE_MS);
+	assert_int_equal(ch_urgent_wait_ms(CH_DAY_MS, 0), CH_DAY_MS);
+	assert_int_equal(ch_urgent_wait_ms(CH_DAY_MS, -1), CH_DAY_MS);
+}
+
 static void who_has_moved_is_looked_at_ever_more_rarely(void **state)
 {
 	int64_t before_ms = 0;
@@ -224,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ladder_climbs_and_its_last_rung_repeats),
+		cmocka_unit_test(who_is_about_to_expire_is_tried_more_often),
 		cmocka_unit_test(who_has_moved_is_looked_at_ever_more_rarely),
 		cmocka_unit_test(the_ladders_jitter_spreads_names_and_can_be_off),
 		cmocka_unit_test(the_spread_is_even),
