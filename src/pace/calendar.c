@@ -8,6 +8,11 @@
 #define EARLIEST_PERCENT 10
 /* How long before the latest a renewal begins when there is no room for earlier ones. */
 #define NO_ROOM_PERCENT 5
+/* A window that is over with so much of the lifetime left is of a CA that wants it back: no CA
+ * names one before half of it is over for another reason.  Then it has a day (CA/Browser
+ * Forum, Baseline Requirements 4.9.1.1). */
+#define TAKEN_BACK_PERCENT 55
+#define TAKEN_BACK_MS CH_DAY_MS
 #define RING_SLOTS ((int64_t)CH_CALENDAR_RING_SLOTS)
 
 static int64_t later(int64_t a, int64_t b)
@@ -48,6 +53,16 @@ void ch_calendar_span(
 	}
 	ret_span->from_ms = later(earlier(from_ms, until_ms), now_ms);
 	ret_span->until_ms = later(until_ms, now_ms);
+}
+
+int64_t ch_calendar_needed_by_ms(const struct ch_calendar_cert *cert)
+{
+	int64_t percent_ms = later(cert->not_after_ms - cert->not_before_ms, 0) / 100;
+	int64_t early_ms = cert->not_after_ms - TAKEN_BACK_PERCENT * percent_ms;
+
+	if (cert->ari_start_ms < cert->ari_end_ms && cert->ari_end_ms < early_ms)
+		return cert->ari_end_ms + TAKEN_BACK_MS;
+	return cert->not_after_ms;
 }
 
 int64_t ch_calendar_slot(int64_t at_ms)

@@ -60,6 +60,11 @@ struct ch_calendar_source {
 	void *arg;
 };
 
+/* By when the next certificate is needed: when this one ends, or, where the CA's window is over
+ * much sooner than it would be of itself (it is going to revoke it), a day after that window.
+ */
+int64_t ch_calendar_needed_by_ms(const struct ch_calendar_cert *cert);
+
 /* The number of the slot of a time. */
 int64_t ch_calendar_slot(int64_t at_ms);
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pace/calendar.h"
 #include "store/sql_work.h"
 
 #define REKEY_WITHIN_MS (4 * CH_HOUR_MS)
@@ -52,13 +53,20 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 	order->updated_at_ms = ch_db_i64(stmt, 13);
 }
 
-/* What is replaced on command has to be in a few hours after its turn: a CA revokes. */
-static int64_t needed_by(int64_t not_after_ms, int64_t rekey_ms)
+/* From column `first` on: the certificate that is to be renewed, and the turn of `rekey`, after
+ * which it has to be replaced within a few hours, since a CA is going to revoke it. */
+static int64_t needed_by(struct ch_stmt *stmt, int first)
 {
-	int64_t replaced_ms = rekey_ms ? rekey_ms + REKEY_WITHIN_MS : 0;
+	const struct ch_calendar_cert cert = {.not_before_ms = ch_db_i64(stmt, first),
+		.not_after_ms = ch_db_i64(stmt, first + 1),
+		.ari_start_ms = ch_db_i64(stmt, first + 2),
+		.ari_end_ms = ch_db_i64(stmt, first + 3)};
+	int64_t turn_ms = ch_db_i64(stmt, first + 4);
+	int64_t by_ms = cert.not_after_ms ? ch_calendar_needed_by_ms(&cert) : 0;
 
-	return replaced_ms && (!not_after_ms || replaced_ms < not_after_ms) ? replaced_ms
-									    : not_after_ms;
+	if (turn_ms && (!by_ms || turn_ms + REKEY_WITHIN_MS < by_ms))
+		by_ms = turn_ms + REKEY_WITHIN_MS;
+	return by_ms;
 }
 
 static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order)
@@ -68,7 +76,7 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 		"SELECT o.name, o.gone, iif(?3, n.standby_failures, iif(?2, n.second_failures, "
 		"n.failures)), "
 		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, ''), "
-		"coalesce(c.not_after, 0), coalesce(r.at, 0) FROM order_name o "
+		"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM order_name o "
 		"LEFT JOIN name n ON n.name = o.name "
 		"LEFT JOIN cert c ON NOT ?3 AND c.version = iif(?2, n.second_cert, n.cert) "
 		"LEFT JOIN rekey r ON NOT ?3 AND r.name = o.name AND r.second = iif(?2, 1, 0) "
@@ -87,7 +95,7 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 		name->failures = ch_db_u64(stmt, 2);
 		name->checks_failed = ch_db_u64(stmt, 3);
 		name->away_since_ms = ch_db_i64(stmt, 4);
-		name->needed_by_ms = needed_by(ch_db_i64(stmt, 6), ch_db_i64(stmt, 7));
+		name->needed_by_ms = needed_by(stmt, 6);
 		if (!order->cas)
 			order->cas = ch_db_text(arena, stmt, 5, &rc);
 	}

@@ -346,7 +346,8 @@ static int refund(
 {
 	if (never_asked(patch, order))
 		return ch_pace_refund(w, patch->id, false);
-	return order->state > CH_ORDER_NEW && order->state < CH_ORDER_FINALIZING
+	/* From the sealed key on a certificate may have been issued, and lost. */
+	return order->state > CH_ORDER_NEW && order->state < CH_ORDER_SEALED
 		       ? ch_pace_refund(w, patch->id, true)
 		       : CH_OK;
 }

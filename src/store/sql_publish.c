@@ -107,6 +107,8 @@ static int check_records(struct ch_work *w, struct publication *pub)
 	return CH_OK;
 }
 
+/* A standby that is put live is asked about as it was; what a roll-back brings back is not: a
+ * window that is over would have it renewed at once. */
 static int write_cert(struct ch_work *w, const struct publication *pub)
 {
 	const struct ch_op_publish *in = pub->in;
@@ -131,16 +133,19 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key, "
 		"ari_id, paced, ari_ca) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
 		"?12, ?13, "
-		"?14, ?15, o.paced, substr(o.paced, 1, instr(o.paced, '/') - 1) "
+		"?14, coalesce(?15, o.ari_id), o.paced, substr(o.paced, 1, instr(o.paced, '/') "
+		"- 1) "
 		"FROM (SELECT (SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
-		"WHERE ?17 LIMIT 1) AS paced) o",
-		"itbbbttiiibiztttl", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		"WHERE ?17 LIMIT 1) AS paced, (SELECT c.ari_id FROM cert c JOIN cert_name x ON "
+		"x.version = c.version JOIN name n ON n.name = x.name AND n.standby_cert = "
+		"c.version WHERE c.version = ?18 LIMIT 1) AS ari_id) o",
+		"itbbbttiiibiztttli", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
 		in->not_after_ms, pub->renew_at, in->spki_sha256, sizeof(in->spki_sha256),
 		w->now, pub->key_version != in->id ? pub->key_version : 0,
 		ch_key_type_str(pub->key), in->ari_id, pub->other ? NOBODYS : NULL,
-		(int64_t)pub->adopted);
+		(int64_t)pub->adopted, pub->rollback);
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */

@@ -241,6 +241,26 @@ static void a_year_is_level_when_lifetimes_shrink(void **state)
 	run_year((int64_t[]){90 * CH_DAY_MS, 64 * CH_DAY_MS, 45 * CH_DAY_MS}, 120, 24000);
 }
 
+static void a_window_that_is_over_early_is_of_a_certificate_that_is_taken_back(void **state)
+{
+	struct ch_calendar_cert cert = {.not_before_ms = 0, .not_after_ms = 90 * CH_DAY_MS};
+
+	assert_int_equal(ch_calendar_needed_by_ms(&cert), 90 * CH_DAY_MS);
+	/* The usual window, over or not, says nothing of the end. */
+	cert.ari_start_ms = 59 * CH_DAY_MS;
+	cert.ari_end_ms = 61 * CH_DAY_MS;
+	assert_int_equal(ch_calendar_needed_by_ms(&cert), 90 * CH_DAY_MS);
+	cert.ari_start_ms = 20 * CH_DAY_MS;
+	cert.ari_end_ms = cert.ari_start_ms + CH_HOUR_MS;
+	assert_int_equal(ch_calendar_needed_by_ms(&cert), 21 * CH_DAY_MS + CH_HOUR_MS);
+	/* Short ones have theirs at half. */
+	cert = (struct ch_calendar_cert){.not_before_ms = 0,
+		.not_after_ms = 6 * CH_DAY_MS,
+		.ari_start_ms = 70 * CH_HOUR_MS,
+		.ari_end_ms = 74 * CH_HOUR_MS};
+	assert_int_equal(ch_calendar_needed_by_ms(&cert), 6 * CH_DAY_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +272,8 @@ int main(void)
 		cmocka_unit_test(the_ring_wraps_and_forgets),
 		cmocka_unit_test(a_year_is_level_for_every_lifetime),
 		cmocka_unit_test(a_year_is_level_when_lifetimes_shrink),
+		cmocka_unit_test(
+			a_window_that_is_over_early_is_of_a_certificate_that_is_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -490,6 +490,50 @@ static void no_issuer_blocks_a_bucket_for_years(void **state)
 	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
 }
 
+/* Limits of certificates count those that were issued, not what failed before. */
+static void a_failed_order_uses_up_no_certificate(void **state)
+{
+	static const enum ch_order_state ways[][4] = {
+		{CH_ORDER_ORDERED, CH_ORDER_VALIDATING, CH_ORDER_FAILED},
+		{CH_ORDER_ORDERED, CH_ORDER_VALIDATING, CH_ORDER_VALID, CH_ORDER_SEALED},
+	};
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("20/20h", "10/10d", "5/5d");
+	struct ch_store_order *order;
+
+	add(fx, "shop.example", "t");
+	for (int way = 0; way < 2; way++) {
+		struct ch_store_outcome outcome = {.name = "shop.example",
+			.failed = true,
+			.state = CH_NAME_FAILED,
+			.next_at_ms = test_now_ms,
+			.reason = {"validation", "no", CH_ACTOR_CUSTOMER}};
+		struct ch_store_limits limits;
+		struct ch_op_patch patch;
+
+		assert_int_equal(lease(fx, &pace, 10, &order), 1);
+		for (int i = 0; i < 4 && ways[way][i] != CH_ORDER_FAILED; i++) {
+			patch = fx_step(order, ways[way][i]);
+			patch.keep_lease = true;
+			if (ways[way][i] == CH_ORDER_SEALED) {
+				patch.csr = patch.sealed = (const uint8_t *)"x";
+				patch.csr_len = patch.sealed_len = 1;
+			}
+			assert_ok(fx_patch(fx, &patch));
+		}
+		patch = fx_step(order, CH_ORDER_FAILED);
+		patch.outcomes = &outcome;
+		patch.n_outcomes = 1;
+		assert_ok(fx_patch(fx, &patch));
+		assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+		/* The CA counts the order; the other time it may have issued something. */
+		assert_int_equal(limits.n_buckets, way ? 3 : 1);
+		for (size_t i = 0; i < limits.n_buckets; i++)
+			assert_int_equal(limits.buckets[i].left,
+				limits.buckets[i].limit.size - (i ? 1 : (uint32_t)way + 1));
+	}
+}
+
 static const struct ch_forecast_item *item_of(
 	const struct ch_store_queue *queue, const char *name)
 {
@@ -589,6 +633,7 @@ int main(void)
 		TEST(no_limit_holds_nobody_up),
 		TEST(an_account_gets_what_its_bucket_has),
 		TEST(an_order_that_begins_again_takes_a_token_of_its_account),
+		TEST(a_failed_order_uses_up_no_certificate),
 		TEST(no_issuer_blocks_a_bucket_for_years),
 		TEST(turns_come_as_foretold),
 		TEST(names_of_a_full_domain_are_foretold_their_own_time),

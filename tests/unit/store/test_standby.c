@@ -259,6 +259,58 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_string_equal(order->account, BACKUP);
 }
 
+static size_t asked_of(struct fixture *fx, const char *ca, struct ch_store_ask **asks)
+{
+	struct ch_store_op op = {.type = CH_OP_ASK_LEASE,
+		.u.ask_lease = {.ca = ca, .max = 10, .lease_ms = CH_SECOND_MS}};
+
+	assert_ok(fx_run(fx, &op));
+	*asks = op.u.ask_lease.asks;
+	return op.u.ask_lease.n_asks;
+}
+
+static void issue_with_id(
+	struct fixture *fx, const struct ch_store_order *order, const char *id)
+{
+	struct ch_op_publish *publish;
+
+	fx_seal(fx, order);
+	publish = fx_publication(fx, order, (uint8_t)order->id);
+	publish->ari_id = id;
+	assert_ok(fx_publish(fx, publish));
+	fx_finish(fx, order);
+}
+
+static void its_ca_is_asked_about_it_before_and_when_it_is_live(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas(NULL);
+	struct ch_store_order *order;
+	struct ch_store_ask *asks;
+	uint64_t id;
+
+	put(fx, NAME, NULL, "backup");
+	issue_with_id(fx, lease_one(fx, &cas), "b25l.AQ");
+	issue_with_id(fx, lease_one(fx, &cas), "dHdv.Ag");
+	assert_int_equal(asked_of(fx, "two.test", &asks), 1);
+	assert_int_equal(asked_of(fx, "one.test", &asks), 1);
+	assert_ok(put_live(fx, NAME));
+	id = carry_out(fx, lease_one(fx, &cas));
+	assert_int_equal(asked_of(fx, "two.test", &asks), 1);
+	assert_int_equal(asks[0].version, id);
+	assert_string_equal(asks[0].ari_id, "dHdv.Ag");
+	test_now_ms += CH_MINUTE_MS;
+	assert_int_equal(asked_of(fx, "one.test", &asks), 0);
+	order = lease_one(fx, &cas);
+	assert_true(order->standby);
+	issue_with_id(fx, order, "dGhyZWU.Aw");
+	/* Its renewal, by that CA, names it; one by another could not. */
+	test_now_ms = fx_get(fx, NAME).next_at_ms;
+	cas.list[0] = all_cas(NULL).list[1];
+	cas.n = 1;
+	assert_string_equal(lease_one(fx, &cas)->replaces, "dHdv.Ag");
+}
+
 static void when_the_live_one_comes_from_its_ca_another_is_made(void **state)
 {
 	struct fixture *fx = *state;
@@ -542,6 +594,7 @@ int main(void)
 		T(it_is_renewed_after_what_is_live),
 		T(its_failure_is_its_own),
 		T(one_command_puts_it_live_and_the_next_comes_from_the_other),
+		T(its_ca_is_asked_about_it_before_and_when_it_is_live),
 		T(when_the_live_one_comes_from_its_ca_another_is_made),
 		T(a_pair_goes_along),
 		T(a_default_reaches_the_names_that_are_there),
