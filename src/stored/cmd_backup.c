@@ -283,9 +283,7 @@ int ch_migrate_main(int argc, char **argv)
 	AUTO_JOB struct job job = {.json = false};
 	bool abandon = false;
 	const struct ch_opt list[] = {
-		{"abandon", NULL,
-			"give the SQLite database back, after a run that was killed, unless "
-			"the other is\ncomplete",
+		{"abandon", NULL, "give the SQLite database back after a run that was killed",
 			&abandon, NULL},
 		{"json", NULL, "for programs", &job.json, NULL},
 		CH_OPT_CONFIG(&job.config),
