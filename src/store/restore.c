@@ -214,7 +214,9 @@ static int restore_postgres(struct ch_db *backup, const char *file, const char *
 	snprintf(source, sizeof(source), "sqlite:%s", scratch.partial.path);
 	if (!rc)
 		rc = ch_side_open(&from, source, err);
-	scratch_done(&scratch); /* it is read without its name */
+	/* It is read without its name.  The folder stays: in one of the same name somebody else
+	 * could put a log beside it, which SQLite would take for the file's own. */
+	ch_partial_done(&scratch.partial);
 	if (!rc)
 		rc = ch_postgres_fill(&to, &from, how, &rows, err);
 	if (!rc)

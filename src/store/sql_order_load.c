@@ -54,8 +54,9 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 }
 
 /* From column `first` on: the certificate that is to be renewed, and the turn of `rekey`, after
- * which it has to be replaced within a few hours, since a CA is going to revoke it. */
-static int64_t needed_by(struct ch_stmt *stmt, int first)
+ * which it has to be replaced within a few hours, since a CA is going to revoke it.  Of times
+ * that are over the next one holds: it may not have been revoked, and ends some day. */
+static int64_t needed_by(struct ch_stmt *stmt, int first, int64_t now)
 {
 	const struct ch_calendar_cert cert = {.not_before_ms = ch_db_i64(stmt, first),
 		.not_after_ms = ch_db_i64(stmt, first + 1),
@@ -63,13 +64,17 @@ static int64_t needed_by(struct ch_stmt *stmt, int first)
 		.ari_end_ms = ch_db_i64(stmt, first + 3)};
 	int64_t turn_ms = ch_db_i64(stmt, first + 4);
 	int64_t by_ms = cert.not_after_ms ? ch_calendar_needed_by_ms(&cert) : 0;
+	int64_t rekey_ms = turn_ms ? turn_ms + REKEY_WITHIN_MS : 0;
 
-	if (turn_ms && (!by_ms || turn_ms + REKEY_WITHIN_MS < by_ms))
-		by_ms = turn_ms + REKEY_WITHIN_MS;
+	if (by_ms <= now)
+		by_ms = cert.not_after_ms;
+	if (rekey_ms && (!by_ms || (rekey_ms < by_ms && rekey_ms > now)))
+		by_ms = rekey_ms;
 	return by_ms;
 }
 
-static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order)
+static int read_names(
+	struct ch_db *db, int64_t now, struct ch_arena *arena, struct ch_store_order *order)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
@@ -95,7 +100,7 @@ static int read_names(struct ch_db *db, struct ch_arena *arena, struct ch_store_
 		name->failures = ch_db_u64(stmt, 2);
 		name->checks_failed = ch_db_u64(stmt, 3);
 		name->away_since_ms = ch_db_i64(stmt, 4);
-		name->needed_by_ms = needed_by(stmt, 6);
+		name->needed_by_ms = needed_by(stmt, 6, now);
 		if (!order->cas)
 			order->cas = ch_db_text(arena, stmt, 5, &rc);
 	}
@@ -132,7 +137,7 @@ int ch_db_order_load(struct ch_db *db, uint64_t id, int64_t now, bool private_pa
 	int rc = read_row(db, id, now, private_parts, arena, &order);
 
 	if (!rc)
-		rc = read_names(db, arena, &order);
+		rc = read_names(db, now, arena, &order);
 	if (!rc)
 		*ret_order = order;
 	return rc;

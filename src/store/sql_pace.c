@@ -491,10 +491,11 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool ordered)
 	char account[CH_STORE_ACCOUNT_MAX + 1];
 	struct ch_order_names names;
 	bool set_only;
+	/* One that has begun again may have been given a certificate before that was lost. */
 	int rc = ch_db_query(w->db, &stmt,
-		"SELECT paced, free FROM orders WHERE id = ?1 "
-		"AND paced IS NOT NULL AND free < 2 AND (?2 OR attempts = 0)",
-		"il", order_id, (int64_t)ordered);
+		"SELECT paced, free FROM orders WHERE id = ? "
+		"AND paced IS NOT NULL AND free < 2 AND attempts = 0",
+		"i", order_id);
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);

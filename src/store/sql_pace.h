@@ -69,7 +69,7 @@ CH_MUST int ch_pace_forget(struct ch_work *w, const char *name);
 CH_MUST int ch_pace_again(struct ch_work *w, uint64_t order_id, int64_t *ret_at_ms);
 /* The order has failed and no certificate was asked for: those tokens are there again that the
  * CA counts by certificates, of the set and of the domain; unless `ordered`, before the CA was
- * asked for anything, that of the account too. */
+ * asked for anything, that of the account too.  Of one that has begun again nothing. */
 CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool ordered);
 /* When ch_pace_turn could have something: INT64_MAX: nothing waits. */
 CH_MUST int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms);

@@ -2,11 +2,13 @@
  * over the table in the order of ids, which is that of time, so that each entry is looked at
  * once and a turn costs what it passes.  What it passes and leaves stands below the mark: it
  * goes when a later entry of the same name is passed. */
+#include "base/clock.h"
 #include "store/sql_work.h"
 
 #define MARK "history-swept"
 
-/* The window of this turn: (mark, *ret_to], all of it too old.  Returns its rows in *ret_n. */
+/* The window of this turn: (mark, *ret_to], all of it too old, but for what a clock that was
+ * wrong has put into the future: else nothing would go until then.  Its rows: *ret_n. */
 static int find_window(struct ch_work *w, const struct ch_sweep *sweep, int64_t mark,
 	int64_t *ret_to, int64_t *ret_n)
 {
@@ -17,12 +19,16 @@ static int find_window(struct ch_work *w, const struct ch_sweep *sweep, int64_t 
 
 	*ret_to = mark;
 	*ret_n = 0;
-	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
+	for (int64_t n = 1; !rc && (rc = ch_db_step(w->db, stmt)) == 1; n++) {
+		int64_t at_ms = ch_db_i64(stmt, 1);
+
 		rc = CH_OK;
-		if (ch_db_i64(stmt, 1) >= sweep->before_ms)
+		if (at_ms < sweep->before_ms) {
+			*ret_to = ch_db_i64(stmt, 0);
+			*ret_n = n;
+		} else if (at_ms <= w->now + CH_DAY_MS) {
 			return CH_OK;
-		*ret_to = ch_db_i64(stmt, 0);
-		++*ret_n;
+		}
 	}
 	return rc;
 }

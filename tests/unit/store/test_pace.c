@@ -534,6 +534,46 @@ static void a_failed_order_uses_up_no_certificate(void **state)
 	}
 }
 
+/* The CA may have issued something that was lost, and counts it. */
+static void what_may_have_been_issued_is_not_given_back(void **state)
+{
+	static const enum ch_order_state way[] = {
+		CH_ORDER_ORDERED, CH_ORDER_SEALED, CH_ORDER_NEW, CH_ORDER_ORDERED};
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("20/20h", "10/10d", "5/5d");
+	struct ch_store_outcome outcome = {.name = "shop.example",
+		.failed = true,
+		.state = CH_NAME_FAILED,
+		.next_at_ms = test_now_ms,
+		.reason = {"validation", "no", CH_ACTOR_CUSTOMER}};
+	struct ch_store_order *order;
+	struct ch_store_limits limits;
+	struct ch_op_patch patch;
+
+	add(fx, "shop.example", "t");
+	assert_int_equal(lease(fx, &pace, 10, &order), 1);
+	for (size_t i = 0; i < CH_ARRAY_LEN(way); i++) {
+		patch = fx_step(order, way[i]);
+		patch.keep_lease = true;
+		patch.has_attempts = way[i] == CH_ORDER_NEW;
+		patch.attempts = 1;
+		if (way[i] == CH_ORDER_SEALED) {
+			patch.csr = patch.sealed = (const uint8_t *)"x";
+			patch.csr_len = patch.sealed_len = 1;
+		}
+		assert_ok(fx_patch(fx, &patch));
+	}
+	patch = fx_step(order, CH_ORDER_FAILED);
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	assert_int_equal(limits.n_buckets, 3);
+	for (size_t i = 0; i < limits.n_buckets; i++)
+		assert_int_equal(
+			limits.buckets[i].left, limits.buckets[i].limit.size - (i ? 1 : 2));
+}
+
 static const struct ch_forecast_item *item_of(
 	const struct ch_store_queue *queue, const char *name)
 {
@@ -634,6 +674,7 @@ int main(void)
 		TEST(an_account_gets_what_its_bucket_has),
 		TEST(an_order_that_begins_again_takes_a_token_of_its_account),
 		TEST(a_failed_order_uses_up_no_certificate),
+		TEST(what_may_have_been_issued_is_not_given_back),
 		TEST(no_issuer_blocks_a_bucket_for_years),
 		TEST(turns_come_as_foretold),
 		TEST(names_of_a_full_domain_are_foretold_their_own_time),

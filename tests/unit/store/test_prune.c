@@ -89,6 +89,30 @@ static void nothing_younger_goes(void **state)
 	assert_int_equal(entries(fx, "a.example"), 2);
 }
 
+static void what_a_wrong_clock_wrote_holds_nothing_up(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	test_now_ms += 3000 * CH_DAY_MS;
+	live(fx, "a.example", 1);
+	test_now_ms -= 3000 * CH_DAY_MS;
+	live(fx, "a.example", 3);
+	test_now_ms += KEEP_MS + 1;
+	live(fx, "a.example", 1);
+	prune_all(fx, 0, 0);
+	assert_int_equal(entries(fx, "a.example"), 4);
+	assert_int_equal(pruned(fx).history, 7);
+	/* Nor does what is young go when the clock was wrong the other way. */
+	test_now_ms -= 3000 * CH_DAY_MS;
+	prune_all(fx, 0, 0);
+	assert_int_equal(pruned(fx).history, 7);
+	test_now_ms += 3000 * CH_DAY_MS + KEEP_MS + 1;
+	fx_add(fx, "b.example");
+	prune_all(fx, 0, 0);
+	assert_int_equal(entries(fx, "a.example"), 2);
+}
+
 static void what_was_kept_as_the_last_goes_when_later_ones_are_old(void **state)
 {
 	struct fixture *fx = *state;
@@ -211,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_last_entries_of_a_name_stay),
 		T(nothing_younger_goes),
+		T(what_a_wrong_clock_wrote_holds_nothing_up),
 		T(what_was_kept_as_the_last_goes_when_later_ones_are_old),
 		T(of_a_removed_name_all_goes),
 		T(small_shares_come_to_the_same),

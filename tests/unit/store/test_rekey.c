@@ -131,6 +131,19 @@ static void who_leases_it_hears_when_it_is_needed(void **state)
 	assert_int_equal(needed_by(fx), now_ms + 4 * CH_HOUR_MS);
 }
 
+/* What was not replaced in time, nor revoked, still ends. */
+static void a_turn_that_is_long_over_is_not_the_end(void **state)
+{
+	struct fixture *fx = *state;
+	int64_t ends_ms;
+
+	live(fx, "a.example", NULL);
+	ends_ms = fx_get(fx, "a.example").cert->not_after_ms;
+	rekey_op(fx, (struct ch_op_rekey){.begin = true});
+	test_now_ms += 5 * CH_HOUR_MS;
+	assert_int_equal(needed_by(fx), ends_ms);
+}
+
 static void it_goes_on_from_the_cursor(void **state)
 {
 	struct fixture *fx = *state;
@@ -199,6 +212,7 @@ int main(void)
 		T(a_dry_run_and_a_filter_that_fits_nothing_change_nothing),
 		T(what_is_planned_keeps_its_turn),
 		T(who_leases_it_hears_when_it_is_needed),
+		T(a_turn_that_is_long_over_is_not_the_end),
 		T(it_goes_on_from_the_cursor),
 		T(names_that_cannot_be_are_passed_over),
 		T(a_pair_counts_once_and_a_name_that_goes_is_not_awaited),

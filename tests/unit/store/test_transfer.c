@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -428,6 +429,56 @@ static void a_stopped_backup_leaves_nothing(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+struct watch {
+	struct fixture *fx;
+	unsigned looks;
+};
+
+static size_t count_paths(struct fixture *fx, const char *pattern)
+{
+	char path[FX_URL_B];
+	glob_t found;
+	size_t n;
+
+	file_in(fx, pattern, path);
+	n = glob(path, 0, NULL, &found) ? 0 : found.gl_pathc;
+	globfree(&found);
+	return n;
+}
+
+/* The rows are on their way into PostgreSQL. */
+static int look_at_scratch(const char *doing, uint64_t rows, uint64_t all_rows, void *arg)
+{
+	struct watch *watch = arg;
+
+	if (strcmp(doing, "indexes") != 0)
+		return CH_OK;
+	watch->looks++;
+	/* The keys are nowhere to be found, and nobody else can have a folder of that name. */
+	assert_int_equal(count_paths(watch->fx, "certherd-restore-*"), 1);
+	assert_int_equal(count_paths(watch->fx, "certherd-restore-*/*"), 0);
+	return CH_OK;
+}
+
+static void what_a_restore_reads_has_its_folder_to_itself(void **state)
+{
+	struct fixture *fx = *state;
+	struct watch watch = {.fx = fx};
+	const struct ch_transfer how = {.progress = look_at_scratch, .arg = &watch};
+	struct ch_backup_info info;
+	char path[FX_URL_B];
+	char other[FX_URL_B];
+
+	fx_add(fx, "a.example");
+	back_up(fx, path, &info);
+	fx_other_database(fx, other);
+	assert_int_equal(setenv("TMPDIR", fx->dir, 1), 0);
+	assert_ok(ch_backup_restore(path, other, &how, &info, &fx->err));
+	assert_int_equal(unsetenv("TMPDIR"), 0);
+	assert_int_equal(watch.looks, fx_is_postgres() ? 1 : 0);
+	assert_int_equal(count_paths(fx, "certherd-restore-*"), 0);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -446,6 +497,7 @@ int main(void)
 		T(a_running_stores_place_is_not_taken),
 		T(a_file_that_another_run_writes_is_left_alone),
 		T(a_stopped_backup_leaves_nothing),
+		T(what_a_restore_reads_has_its_folder_to_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
