@@ -221,9 +221,9 @@ static bool is_whole(EVP_PKEY *key)
 	EVP_PKEY *again = NULL;
 	bool whole;
 
-	/* A kind that cannot be sealed is refused for that. */
+	/* A kind that cannot be sealed is refused for that, and for nothing before. */
 	if (ch_key_to_block(key, &block))
-		return signs_for(key, key);
+		return true;
 	if (ch_key_from_block(ch_secret_bytes(block), ch_secret_len(block), &again))
 		return false;
 	whole = signs_for(again, key);

@@ -5,11 +5,13 @@ import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def new_key(kind="ecdsa"):
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
     if kind == "rsa":
         return rsa.generate_private_key(65537, 2048)
     return ec.generate_private_key(ec.SECP384R1() if kind == "p384" else ec.SECP256R1()

@@ -134,6 +134,8 @@ def test_a_folder_and_what_is_refused(site, ca, folder):
     key = new_key()
     put("encrypted.pem", pem(ca.leaf("secret.folder.example", key=key)), pem(key, b"hush-hush"))
     key = new_key("p521")
+    other = new_key("ed25519")
+    put("ed25519.pem", pem(ca.leaf("ed25519.folder.example", key=other)), pem(ca.intermediate), pem(other))
     put("p521.pem", pem(ca.leaf("p521.folder.example", key=key)), pem(ca.intermediate), pem(key))
     key = new_key()
     put("self.pem", pem(ca.self_signed("self.folder.example", key)), pem(key))
@@ -150,6 +152,7 @@ def test_a_folder_and_what_is_refused(site, ca, folder):
     assert short == {
         "expired.pem": "expired", "soon.pem": "ends-soon", "nokey.pem": "key-missing",
         "wrong.pem": "key-mismatch", "encrypted.pem": "key-encrypted", "p521.pem": "key-type",
+        "ed25519.pem": "key-type",
         "self.pem": "self-signed", "stranger.pem": "cert-chain", "broken.pem": "pem-malformed",
         "large.pem": "file-size", "bad.pem": "no-name", "loop.pem": "file-loop",
         "dangling.pem": "file-missing", "pipe.pem": "file-type"}, short
