@@ -229,7 +229,8 @@ static bool leads_outside(const struct ch_adopt *a, const char *path)
 	return !is_below(target, a->folder) && !(a->archive[0] && is_below(target, a->archive));
 }
 
-/* The folder, as links are compared with it, and the archive/ that belongs to it. */
+/* The folder, as links are compared with it, and what belongs to it of the archive/: of
+ * live/NAME the archive/NAME. */
 static int set_folder(struct ch_adopt *a, const char *dir)
 {
 	char *live = NULL;
@@ -241,8 +242,8 @@ static int set_folder(struct ch_adopt *a, const char *dir)
 	for (at = a->folder; (at = strstr(at, "/live")); at++)
 		if (at[5] == '/' || !at[5])
 			live = at;
-	if (live && (size_t)snprintf(a->archive, sizeof(a->archive), "%.*s/archive",
-			    (int)(live - a->folder), a->folder) >= sizeof(a->archive))
+	if (live && (size_t)snprintf(a->archive, sizeof(a->archive), "%.*s/archive%s",
+			    (int)(live - a->folder), a->folder, live + 5) >= sizeof(a->archive))
 		a->archive[0] = 0;
 	return CH_OK;
 }

@@ -209,6 +209,12 @@ def test_links_stay_in_the_folder(site, ca, folder, tmp_path):
     os.symlink(outside / "out.pem", tmp_path / "le/live/c.link.example/out.pem")
     _, why = adopt(site, "--folder", tmp_path / "le/live", code=1)
     assert list(why.values()) == ["link-outside"]
+    # And from one name's not to another's.
+    certbot(tmp_path / "le", "d.link.example", *ca.pair("d.link.example"))
+    (tmp_path / "le/live/c.link.example/out.pem").unlink()
+    os.symlink("../../archive/d.link.example/fullchain1.pem", tmp_path / "le/live/c.link.example/d.pem")
+    told, why = adopt(site, "--folder", tmp_path / "le/live/c.link.example", code=1)
+    assert told["kept"] == 1 and list(why.values()) == ["link-outside"]
 
 
 def test_one_thread_says_the_same_as_many(site, ca, folder):
