@@ -54,6 +54,7 @@ struct ch_adopt {
 	struct ch_api *api;
 	struct ch_trust *roots; /* borrowed or own_roots */
 	struct ch_trust *own_roots;
+	int ca; /* index of the CA that they are from, as the operator says; -1: not known */
 	unsigned threads;
 	struct ch_secret *scratch[CH_CREW_MAX]; /* of each; the first is also the caller's */
 	struct ch_adopt_report report;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "acme/ari.h"
 #include "base/clock.h"
 #include "base/codec.h"
 #include "crypto/seal.h"
@@ -231,6 +232,18 @@ static json_t *describe(const struct ch_adopt_material *m, const struct ch_adopt
 		spki, "records", records);
 }
 
+/* Who is asked when to renew it.  Whether that CA says so at all the issuer finds out. */
+static void add_ca(const struct ch_issuer *issuer, int ca, const uint8_t *leaf, size_t leaf_len,
+	json_t *item)
+{
+	char id[CH_ACME_CERT_ID_B];
+
+	if (!issuer->config->ari || ch_acme_cert_id(leaf, leaf_len, id, NULL))
+		return;
+	(void)json_object_set_new(item, "ari_id", json_string(id));
+	(void)json_object_set_new(item, "ca", json_string(issuer->cas[ca].config->name));
+}
+
 int ch_adopt_item_publish(struct ch_issuer *issuer, const struct ch_recipients *recipients,
 	const struct ch_adopt_material *m, const struct ch_adopt_for *what, json_t **ret_item,
 	size_t *ret_size_b, struct ch_err *err)
@@ -257,7 +270,10 @@ int ch_adopt_item_publish(struct ch_issuer *issuer, const struct ch_recipients *
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
 	ch_cert_chain_der(m->leaf.chain, 0, &leaf, &leaf_len);
-	ch_renewal_describe(issuer, &issuer->cas[0], &m->leaf.info, leaf, leaf_len, item);
+	ch_renewal_describe(issuer, &issuer->cas[what->ca < 0 ? 0 : what->ca], &m->leaf.info,
+		leaf, leaf_len, item);
+	if (what->ca >= 0)
+		add_ca(issuer, what->ca, leaf, leaf_len, item);
 	*ret_item = item;
 	*ret_size_b = size_b;
 	return CH_OK;

@@ -28,6 +28,7 @@ struct ch_adopt_for {
 	size_t n_names;
 	uint64_t version;
 	bool second;
+	int ca; /* as ch_adopt.ca */
 };
 /* An item that makes it live, with the key sealed to each recipient for each name and the
  * records signed. */

@@ -179,7 +179,8 @@ static void make_item(void *arg, size_t i, unsigned who)
 	const struct ch_adopt_for what = {.names = names,
 		.n_names = pair ? 2 : 1,
 		.version = ask->version,
-		.second = ask->second};
+		.second = ask->second,
+		.ca = b->a->ca};
 
 	made->rc = ch_adopt_item_publish(b->a->issuer, &b->recipients, ask->material, &what,
 		&made->item, &made->size_b, &made->err);

@@ -33,6 +33,7 @@ struct options {
 	const char *upstream;
 	const char *hsts;
 	const char *cas;
+	const char *ca;
 	bool dry_run;
 	bool json;
 	bool verbose;
@@ -162,6 +163,26 @@ static int read_only(struct ch_adopt *a, const char *path, struct ch_err *err)
 	return CH_OK;
 }
 
+static int find_ca(struct ch_adopt *a, const char *name, struct ch_err *err)
+{
+	const struct ch_issuer_config *config = a->issuer->config;
+	char known[256] = "";
+	size_t len = 0;
+
+	a->ca = -1;
+	for (size_t i = 0; name && i < config->n_cas; i++) {
+		if (strcmp(config->cas[i].name, name) == 0)
+			a->ca = (int)i;
+		if (len < sizeof(known))
+			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s",
+				len ? ", " : "", config->cas[i].name);
+	}
+	return name && a->ca < 0
+		       ? ch_err_set(err, CH_EINVAL, "usage",
+				 "--ca: the configuration has no such CA, but %s", known)
+		       : CH_OK;
+}
+
 static int open_issuer(struct run *run, const struct options *o, struct ch_err *err)
 {
 	struct ch_adopt *a = &run->a;
@@ -174,6 +195,8 @@ static int open_issuer(struct run *run, const struct options *o, struct ch_err *
 		rc = ch_issuer_config_read(run->conf, run->config, err);
 	if (!rc)
 		rc = ch_issuer_open(run->config, &a->issuer, err);
+	if (!rc)
+		rc = find_ca(a, o->ca, err);
 	if (!rc && o->roots)
 		rc = ch_trust_load(o->roots, &a->own_roots, err);
 	if (!rc)
@@ -298,6 +321,8 @@ int ch_adopt_main(int argc, char **argv)
 		{"upstream", "TEXT", "new names: upstream", NULL, &o.upstream},
 		{"hsts", "TEXT", "new names: HSTS", NULL, &o.hsts},
 		{"cas", "LIST", "new names: which CAs renew them", NULL, &o.cas},
+		{"ca", "NAME", "they are from this CA of ours: it is asked when to renew", NULL,
+			&o.ca},
 		{"dry-run", NULL, "says what would be done, and does nothing", &o.dry_run,
 			NULL},
 		{"verbose", NULL, "tells also what is kept or not used, one by one", &o.verbose,

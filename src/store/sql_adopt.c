@@ -307,6 +307,8 @@ static int settle(struct ch_work *w, const char *name, bool second)
 static int make_live(struct ch_work *w, const struct ch_op_adopt *op,
 	struct ch_store_adopt_item *item, const struct live *live)
 {
+	const struct ch_work_adopted what = {
+		.second = item->second, .key = item->key, .other = item->other, .ca = item->ca};
 	struct ch_store_put_item fresh = *op->settings;
 	int rc = CH_OK;
 
@@ -315,8 +317,7 @@ static int make_live(struct ch_work *w, const struct ch_op_adopt *op,
 	if (live->places[0] == CH_ADOPT_FRESH)
 		rc = ch_work_create_adopted(w, &fresh, op->keys, item->publish->id);
 	if (!rc)
-		rc = ch_work_publish_adopted(
-			w, item->publish, &live->names, item->second, item->key, item->other);
+		rc = ch_work_publish_adopted(w, item->publish, &live->names, &what);
 	for (size_t i = 0; !rc && i < item->n_names; i++)
 		rc = settle(w, item->names[i], item->second);
 	if (!rc)

@@ -117,7 +117,8 @@ static int register_again(
 	list_names(&names, item->name, "");
 	rc = ch_work_create_adopted(w, &put, op->keys, item->publish->id);
 	if (!rc)
-		rc = ch_work_publish_adopted(w, item->publish, &names, false, item->key, false);
+		rc = ch_work_publish_adopted(
+			w, item->publish, &names, &(struct ch_work_adopted){.key = item->key});
 	if (!rc)
 		rc = settle(w, item->name);
 	item->result = CH_HANDBACK_TAKEN;
@@ -176,7 +177,8 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	list_names(&names, item->name, mate);
 	if (row.version < item->publish->id) {
 		item->result = CH_HANDBACK_TAKEN;
-		rc = ch_work_publish_adopted(w, item->publish, &names, false, item->key, false);
+		rc = ch_work_publish_adopted(
+			w, item->publish, &names, &(struct ch_work_adopted){.key = item->key});
 		return rc ? rc : settle(w, item->name);
 	}
 	/* Edges have something newer of the name, if only that it was registered anew. */
@@ -241,7 +243,8 @@ static int take_second(struct ch_work *w, struct ch_store_handback_item *item,
 		return rc;
 	list_names(&names, item->name, mate);
 	item->result = CH_HANDBACK_TAKEN;
-	rc = ch_work_publish_adopted(w, item->publish, &names, true, item->key, false);
+	rc = ch_work_publish_adopted(w, item->publish, &names,
+		&(struct ch_work_adopted){.second = true, .key = item->key});
 	return rc ? rc : settle_second(w, item->name);
 }
 

@@ -12,9 +12,10 @@ struct publication {
 	struct ch_op_publish *in;
 	enum ch_record_kind kind;
 	enum ch_key_type key;
-	bool standby; /* for no edge */
-	bool adopted; /* by no order */
-	bool other;   /* adopted: it covers more names than these */
+	bool standby;	/* for no edge */
+	bool adopted;	/* by no order */
+	bool other;	/* adopted: it covers more names than these */
+	const char *ca; /* adopted: that knows it; NULL: none */
 	struct ch_order_names names;
 	int64_t renew_at;
 	uint64_t rollback; /* the version to put back; 0: none */
@@ -133,19 +134,19 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		"not_before, not_after, renew_at, spki_sha256, published_at, origin, key, "
 		"ari_id, paced, ari_ca) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
 		"?12, ?13, "
-		"?14, coalesce(?15, o.ari_id), o.paced, substr(o.paced, 1, instr(o.paced, '/') "
-		"- 1) "
+		"?14, coalesce(?15, o.ari_id), o.paced, "
+		"coalesce(?19, substr(o.paced, 1, instr(o.paced, '/') - 1)) "
 		"FROM (SELECT (SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
 		"WHERE ?17 LIMIT 1) AS paced, (SELECT c.ari_id FROM cert c JOIN cert_name x ON "
 		"x.version = c.version JOIN name n ON n.name = x.name AND n.standby_cert = "
 		"c.version WHERE c.version = ?18 LIMIT 1) AS ari_id) o",
-		"itbbbttiiibiztttli", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
+		"itbbbttiiibiztttlit", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
 		in->not_after_ms, pub->renew_at, in->spki_sha256, sizeof(in->spki_sha256),
 		w->now, pub->key_version != in->id ? pub->key_version : 0,
 		ch_key_type_str(pub->key), in->ari_id, pub->other ? NOBODYS : NULL,
-		(int64_t)pub->adopted, pub->rollback);
+		(int64_t)pub->adopted, pub->rollback, pub->ca);
 }
 
 /* The record that was live stays with its certificate, so that one can go back to it. */
@@ -367,13 +368,14 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 }
 
 int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
-	const struct ch_order_names *names, bool second, enum ch_key_type key, bool other)
+	const struct ch_order_names *names, const struct ch_work_adopted *what)
 {
 	struct publication pub = {.in = in,
-		.kind = second ? CH_RECORD_SECOND : CH_RECORD_CERT,
-		.key = key,
+		.kind = what->second ? CH_RECORD_SECOND : CH_RECORD_CERT,
+		.key = what->key,
 		.adopted = true,
-		.other = other,
+		.other = what->other,
+		.ca = what->ca,
 		.names = *names};
 	int rc = hash_parts(w, &pub);
 

@@ -114,11 +114,17 @@ CH_MUST int ch_work_create_adopted(struct ch_work *w, const struct ch_store_put_
 	enum ch_keys keys, uint64_t version);
 
 /* ---- sql_publish.c ---- */
+struct ch_work_adopted {
+	bool second;
+	enum ch_key_type key;
+	bool other;	/* it covers more names than these */
+	const char *ca; /* that is asked when to renew it; NULL: none */
+};
 /* Makes a certificate live that no order has brought: in->id is its version, which the names,
- * none of them in an order, do not have yet; fence, next_at_ms and answer are not used.  other:
- * it covers more names than these.  CH_EINVAL "bad-record". */
+ * none of them in an order, do not have yet; fence, next_at_ms and answer are not used.
+ * CH_EINVAL "bad-record". */
 CH_MUST int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,
-	const struct ch_order_names *names, bool second, enum ch_key_type key, bool other);
+	const struct ch_order_names *names, const struct ch_work_adopted *what);
 
 /* The same, but only to be put back (ch_work_put_back). */
 CH_MUST int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,

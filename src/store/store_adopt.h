@@ -42,6 +42,8 @@ struct ch_store_adopt_item {
 	bool second; /* for clients that cannot use the first, which is live */
 	enum ch_key_type key;
 	bool other; /* it covers other names than these too: its renewal is none to a CA */
+	const char
+		*ca; /* that knows publish->ari_id, as issuers call it; NULL: none is asked */
 	int64_t not_after_ms;
 	/* NULL: asked.  Else as of an order; id: the version that was given out. */
 	struct ch_op_publish *publish;

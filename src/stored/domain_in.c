@@ -70,7 +70,7 @@ static void read_keys(struct ch_json_in *in, struct ch_store_put_item *item)
 			"\"keys\" must be ecdsa, p384, rsa, ecdsa+rsa or p384+rsa.");
 }
 
-static bool is_ca_name(const char *text)
+bool ch_domain_in_is_ca(const char *text)
 {
 	size_t len = text ? strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
 
@@ -98,7 +98,7 @@ static const char *read_cas(struct ch_json_in *in)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *ca = json_string_value(json_array_get(list, i));
 
-		if (!is_ca_name(ca) || is_named_before(list, i)) {
+		if (!ch_domain_in_is_ca(ca) || is_named_before(list, i)) {
 			ch_json_in_fail(in, "cas",
 				"\"cas\" must be a list of CAs, each once, as the issuer's "
 				"configuration calls them: main, or NAME of a section [ca "
@@ -124,7 +124,7 @@ static const char *read_standby(struct ch_json_in *in)
 	const char *text =
 		ch_json_in_str(in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
 
-	if (!text || !*text || is_ca_name(text))
+	if (!text || !*text || ch_domain_in_is_ca(text))
 		return text;
 	ch_json_in_fail(in, "standby",
 		"\"standby\" must be a CA as the issuer's configuration calls it, none, or "

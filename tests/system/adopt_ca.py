@@ -45,6 +45,8 @@ class Ca:
         if names:
             made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
             made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            made = made.add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), False)
         return made.sign(by, hashes.SHA256())
 
     def leaf(self, *names, key=None, days=60, ago=1):

@@ -54,7 +54,10 @@ def test_certificates_of_others_are_adopted(issuer, operator):
 
     fresh, = ask("z-taken.example.com")
     assert (fresh["result"], fresh["place"]) == ("ready", "fresh")
-    done, = adopt(adoption(["z-taken.example.com"], fresh["version"]))
+    bad = adoption(["z-taken.example.com"], fresh["version"], ca="A CA")
+    answer = issuer.post("/v1/adoptions", {"items": [bad]})
+    assert (answer.status, answer.code) == (400, "bad-field")
+    done, = adopt(adoption(["z-taken.example.com"], fresh["version"], ca="main", ari_id="a2V5.c2VyaWFs"))
     assert done == {"result": "adopted"}
     domain = operator.get("/v1/domains/z-taken.example.com").json
     assert domain["state"] == "active" and "adopted" in [e["event"] for e in domain["history"]]

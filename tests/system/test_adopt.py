@@ -1,9 +1,11 @@
 """certherd adopt: certificates of others go live, once, and are renewed when it is time."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -230,6 +232,20 @@ def test_one_thread_says_the_same_as_many(site, ca, folder):
     assert told["adopted"] == 32
     for name in ("t01", "t39"):
         wait_served(site, f"{name}.thread.example")
+
+
+def test_of_which_ca_they_are(site, ca, folder):
+    put = folder / "ari.pem"
+    put.write_bytes(b"".join(ca.pair("ari.folder.example")))
+    done = site.herd.cli("adopt", "--ca", "nobody", "--folder", folder, check=False)
+    assert done.returncode == 2 and "no such CA, but main" in done.stderr, done
+    told, _ = adopt(site, "--ca", "main", "--folder", folder)
+    assert told["adopted"] == 1
+    path = site.herd.folder / "store/certherd.db"
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        (asked,), = db.execute("SELECT ari_ca FROM cert c JOIN cert_name n ON n.version = c.version "
+                               "WHERE n.name = 'ari.folder.example' AND c.ari_id LIKE '%.%'")
+    assert asked == "main"
 
 
 def test_a_source_without_certificates(site, folder):

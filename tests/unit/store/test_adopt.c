@@ -77,6 +77,48 @@ static void a_new_name_is_registered_and_live(void **state)
 	assert_string_equal(fx_lease_one(fx)->names[0].name, "a.example");
 }
 
+static size_t n_asked(struct fixture *fx, const char *ca)
+{
+	struct ch_store_op op = {.type = CH_OP_ASK_LEASE};
+
+	op.u.ask_lease =
+		(struct ch_op_ask_lease){.ca = ca, .max = 10, .lease_ms = CH_MINUTE_MS};
+	assert_ok(fx_run(fx, &op));
+	return op.u.ask_lease.n_asks;
+}
+
+static void the_ca_that_it_is_from_is_asked_when_to_renew_it(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_order *order;
+	struct ch_store_adopt_item item = ask(fx, item_for("a.example"), NO_SETTINGS);
+
+	fill(fx, &item);
+	item.publish->ari_id = "a2V5.c2VyaWFs";
+	item.ca = "backup";
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_int_equal(item.result, CH_ADOPT_DONE);
+	assert_int_equal(n_asked(fx, "main"), 0);
+	assert_int_equal(n_asked(fx, "backup"), 1);
+	/* It is not our account's: an order that named it would be refused. */
+	test_now_ms = fx_get(fx, "a.example").next_at_ms;
+	order = fx_lease_one(fx);
+	assert_true(order->renewal);
+	assert_null(order->replaces);
+}
+
+static void where_no_ca_is_given_none_is_asked(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = ask(fx, item_for("a.example"), NO_SETTINGS);
+
+	fill(fx, &item);
+	item.publish->ari_id = "a2V5.c2VyaWFs";
+	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+	assert_int_equal(n_asked(fx, "main"), 0);
+	assert_int_equal(n_asked(fx, "adopted"), 0);
+}
+
 static void again_it_is_kept(void **state)
 {
 	struct fixture *fx = *state;
@@ -366,6 +408,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_new_name_is_registered_and_live, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_ca_that_it_is_from_is_asked_when_to_renew_it, fx_setup,
+			fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			where_no_ca_is_given_none_is_asked, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(again_it_is_kept, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			what_was_live_does_not_come_back, fx_setup, fx_teardown),
