@@ -151,13 +151,30 @@ static int keep_mate_waiting(struct ch_work *w, const char *mate, int64_t grace_
 }
 
 /* An order of before the backup has been overtaken: it ends here, whatever became of it at the
- * CA.  What brought this very certificate has done so. */
+ * CA.  *ret_row is the name as it is then, *ret_names has its mate too. */
+static int set_free(struct ch_work *w, const struct ch_name_row *before, int64_t grace_end,
+	struct ch_name_row *ret_row, struct ch_order_names *ret_names)
+{
+	char mate[CH_NAME_MAX + 1];
+	int rc = ch_work_detach(w, before->name, before->order_id);
+
+	if (!rc)
+		rc = ch_name_row_load(w->db, before->name, ret_row);
+	if (rc)
+		return rc;
+	ch_name_row_mate(ret_row, mate);
+	rc = keep_mate_waiting(w, mate, grace_end);
+	if (!rc)
+		list_names(ret_names, ret_row->name, mate);
+	return rc;
+}
+
+/* What brought this very certificate has done so. */
 static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	const struct ch_name_row *before, int64_t grace_end)
 {
 	struct ch_order_names names;
 	struct ch_name_row row;
-	char mate[CH_NAME_MAX + 1];
 	bool is_soon = false;
 	int rc = is_put_back(w, before->order_id, item->publish->id, &is_soon);
 
@@ -165,16 +182,9 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 		item->result = CH_HANDBACK_SOON;
 	if (rc || is_soon)
 		return rc;
-	rc = ch_work_detach(w, item->name, before->order_id);
-	if (!rc)
-		rc = ch_name_row_load(w->db, item->name, &row);
+	rc = set_free(w, before, grace_end, &row, &names);
 	if (rc)
 		return rc;
-	ch_name_row_mate(&row, mate);
-	rc = keep_mate_waiting(w, mate, grace_end);
-	if (rc)
-		return rc;
-	list_names(&names, item->name, mate);
 	if (row.version < item->publish->id) {
 		item->result = CH_HANDBACK_TAKEN;
 		rc = ch_work_publish_adopted(
@@ -220,7 +230,6 @@ static int take_second(struct ch_work *w, struct ch_store_handback_item *item,
 {
 	struct ch_order_names names;
 	struct ch_name_row row;
-	char mate[CH_NAME_MAX + 1];
 	bool newest = false;
 	int rc;
 
@@ -232,16 +241,9 @@ static int take_second(struct ch_work *w, struct ch_store_handback_item *item,
 	rc = is_second_newest(w, before, item->publish->id, &newest);
 	if (rc || !newest)
 		return rc;
-	rc = ch_work_detach(w, item->name, before->order_id);
-	if (!rc)
-		rc = ch_name_row_load(w->db, item->name, &row);
+	rc = set_free(w, before, grace_end, &row, &names);
 	if (rc)
 		return rc;
-	ch_name_row_mate(&row, mate);
-	rc = keep_mate_waiting(w, mate, grace_end);
-	if (rc)
-		return rc;
-	list_names(&names, item->name, mate);
 	item->result = CH_HANDBACK_TAKEN;
 	rc = ch_work_publish_adopted(w, item->publish, &names,
 		&(struct ch_work_adopted){.second = true, .key = item->key});
