@@ -291,16 +291,28 @@ static void names_that_never_got_to_the_ca_cost_nothing(void **state)
 	assert_int_equal(lease(fx, &pace, 10, NULL), 2);
 }
 
-static void fail_at_the_ca(struct fixture *fx, struct ch_store_order *order)
+/* An order through these states, and then it fails at the CA. */
+static void fail_after(struct fixture *fx, const struct ch_store_order *order,
+	const enum ch_order_state *way, size_t n)
 {
 	struct ch_store_outcome outcome = {.name = order->names[0].name,
-		.next_at_ms = test_now_ms,
 		.failed = true,
 		.state = CH_NAME_FAILED,
-		.reason = {"acme-unauthorized", "It was not us.", CH_ACTOR_CUSTOMER}};
-	struct ch_op_patch patch = fx_step(order, CH_ORDER_ORDERED);
+		.next_at_ms = test_now_ms,
+		.reason = {"validation", "no", CH_ACTOR_CUSTOMER}};
+	struct ch_op_patch patch;
 
-	assert_ok(fx_patch(fx, &patch));
+	for (size_t i = 0; i < n; i++) {
+		patch = fx_step(order, way[i]);
+		patch.keep_lease = true;
+		patch.has_attempts = way[i] == CH_ORDER_NEW;
+		patch.attempts = 1;
+		if (way[i] == CH_ORDER_SEALED) {
+			patch.csr = patch.sealed = (const uint8_t *)"x";
+			patch.csr_len = patch.sealed_len = 1;
+		}
+		assert_ok(fx_patch(fx, &patch));
+	}
 	patch = fx_step(order, CH_ORDER_FAILED);
 	patch.outcomes = &outcome;
 	patch.n_outcomes = 1;
@@ -310,6 +322,7 @@ static void fail_at_the_ca(struct fixture *fx, struct ch_store_order *order)
 /* A CA counts orders by account; by domain and set it counts certificates. */
 static void an_order_that_fails_is_no_certificate(void **state)
 {
+	static const enum ch_order_state ordered = CH_ORDER_ORDERED;
 	struct fixture *fx = *state;
 	struct ch_store_pace pace = pace_of("none", "2/300d", "2/300d");
 	struct ch_store_order *orders;
@@ -317,12 +330,12 @@ static void an_order_that_fails_is_no_certificate(void **state)
 	add(fx, "a.example", "t");
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(lease(fx, &pace, 1, &orders), 1);
-		fail_at_the_ca(fx, &orders[0]);
+		fail_after(fx, &orders[0], &ordered, 1);
 	}
 	pace = pace_of("7/300d", "none", "none");
 	for (int i = 0; i < 6; i++) {
 		assert_int_equal(lease(fx, &pace, 1, &orders), 1);
-		fail_at_the_ca(fx, &orders[0]);
+		fail_after(fx, &orders[0], &ordered, 1);
 	}
 	/* One of the seven is kept in reserve. */
 	assert_int_equal(lease(fx, &pace, 1, &orders), 0);
@@ -493,44 +506,24 @@ static void no_issuer_blocks_a_bucket_for_years(void **state)
 /* Limits of certificates count those that were issued, not what failed before. */
 static void a_failed_order_uses_up_no_certificate(void **state)
 {
-	static const enum ch_order_state ways[][4] = {
-		{CH_ORDER_ORDERED, CH_ORDER_VALIDATING, CH_ORDER_FAILED},
-		{CH_ORDER_ORDERED, CH_ORDER_VALIDATING, CH_ORDER_VALID, CH_ORDER_SEALED},
-	};
+	static const enum ch_order_state way[] = {
+		CH_ORDER_ORDERED, CH_ORDER_VALIDATING, CH_ORDER_VALID, CH_ORDER_SEALED};
 	struct fixture *fx = *state;
 	struct ch_store_pace pace = pace_of("20/20h", "10/10d", "5/5d");
 	struct ch_store_order *order;
 
 	add(fx, "shop.example", "t");
-	for (int way = 0; way < 2; way++) {
-		struct ch_store_outcome outcome = {.name = "shop.example",
-			.failed = true,
-			.state = CH_NAME_FAILED,
-			.next_at_ms = test_now_ms,
-			.reason = {"validation", "no", CH_ACTOR_CUSTOMER}};
+	for (uint32_t sealed = 0; sealed < 2; sealed++) {
 		struct ch_store_limits limits;
-		struct ch_op_patch patch;
 
 		assert_int_equal(lease(fx, &pace, 10, &order), 1);
-		for (int i = 0; i < 4 && ways[way][i] != CH_ORDER_FAILED; i++) {
-			patch = fx_step(order, ways[way][i]);
-			patch.keep_lease = true;
-			if (ways[way][i] == CH_ORDER_SEALED) {
-				patch.csr = patch.sealed = (const uint8_t *)"x";
-				patch.csr_len = patch.sealed_len = 1;
-			}
-			assert_ok(fx_patch(fx, &patch));
-		}
-		patch = fx_step(order, CH_ORDER_FAILED);
-		patch.outcomes = &outcome;
-		patch.n_outcomes = 1;
-		assert_ok(fx_patch(fx, &patch));
+		fail_after(fx, order, way, sealed ? 4 : 2);
 		assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
 		/* The CA counts the order; the other time it may have issued something. */
-		assert_int_equal(limits.n_buckets, way ? 3 : 1);
+		assert_int_equal(limits.n_buckets, sealed ? 3 : 1);
 		for (size_t i = 0; i < limits.n_buckets; i++)
 			assert_int_equal(limits.buckets[i].left,
-				limits.buckets[i].limit.size - (i ? 1 : (uint32_t)way + 1));
+				limits.buckets[i].limit.size - (i ? 1 : sealed + 1));
 	}
 }
 
@@ -541,32 +534,12 @@ static void what_may_have_been_issued_is_not_given_back(void **state)
 		CH_ORDER_ORDERED, CH_ORDER_SEALED, CH_ORDER_NEW, CH_ORDER_ORDERED};
 	struct fixture *fx = *state;
 	struct ch_store_pace pace = pace_of("20/20h", "10/10d", "5/5d");
-	struct ch_store_outcome outcome = {.name = "shop.example",
-		.failed = true,
-		.state = CH_NAME_FAILED,
-		.next_at_ms = test_now_ms,
-		.reason = {"validation", "no", CH_ACTOR_CUSTOMER}};
 	struct ch_store_order *order;
 	struct ch_store_limits limits;
-	struct ch_op_patch patch;
 
 	add(fx, "shop.example", "t");
 	assert_int_equal(lease(fx, &pace, 10, &order), 1);
-	for (size_t i = 0; i < CH_ARRAY_LEN(way); i++) {
-		patch = fx_step(order, way[i]);
-		patch.keep_lease = true;
-		patch.has_attempts = way[i] == CH_ORDER_NEW;
-		patch.attempts = 1;
-		if (way[i] == CH_ORDER_SEALED) {
-			patch.csr = patch.sealed = (const uint8_t *)"x";
-			patch.csr_len = patch.sealed_len = 1;
-		}
-		assert_ok(fx_patch(fx, &patch));
-	}
-	patch = fx_step(order, CH_ORDER_FAILED);
-	patch.outcomes = &outcome;
-	patch.n_outcomes = 1;
-	assert_ok(fx_patch(fx, &patch));
+	fail_after(fx, order, way, CH_ARRAY_LEN(way));
 	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
 	assert_int_equal(limits.n_buckets, 3);
 	for (size_t i = 0; i < limits.n_buckets; i++)
