@@ -44,7 +44,7 @@ static int copy_all(const struct ch_side *from, struct ch_db *to, struct ch_aren
 	struct ch_sink sink = {.db = to, .arena = arena};
 	uint64_t all = 0;
 	uint64_t done = 0;
-	int rc = tables ? ch_tables_load(to, arena, tables) : CH_ENOMEM;
+	int rc = tables ? ch_tables_load(to, CH_TABLES_OF_BACKUP, arena, tables) : CH_ENOMEM;
 
 	if (!rc)
 		rc = ch_sink_begin(&sink, tables);
@@ -223,7 +223,7 @@ int ch_backup_tables(struct ch_db *db, const char *file, struct ch_arena *arena,
 {
 	int64_t n = 0;
 
-	if (ch_tables_load(db, arena, ret_tables) ||
+	if (ch_tables_load(db, CH_TABLES_OF_BACKUP, arena, ret_tables) ||
 		ch_db_get_i64(db, &n, "SELECT count(*) FROM backup_table", ""))
 		return bad(err, file, "cannot be read");
 	if ((uint64_t)n != ret_tables->n)

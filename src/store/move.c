@@ -307,7 +307,8 @@ static int follow_all(struct delta *d, struct ch_arena *arena, struct ch_err *er
 {
 	CH_AUTO_FREE struct ch_tables *tables = malloc(sizeof(*tables));
 	struct ch_sink sink = {.db = d->to, .is_postgres = true, .arena = arena};
-	int rc = tables ? ch_tables_load(d->from, arena, tables) : CH_ENOMEM;
+	int rc =
+		tables ? ch_tables_load(d->from, CH_TABLES_OF_STORE, arena, tables) : CH_ENOMEM;
 
 	if (!rc)
 		rc = ch_sink_quiet(&sink);

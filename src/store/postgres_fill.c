@@ -96,7 +96,7 @@ int ch_postgres_fill(struct ch_side *to, struct ch_side *from, const struct ch_t
 		return ch_side_err(rc, NULL, to->db, "the PostgreSQL database", err);
 	rc = ch_db_script(from->db, "BEGIN");
 	if (!rc)
-		rc = ch_tables_load(from->db, arena, &copies->tables);
+		rc = ch_tables_load(from->db, CH_TABLES_OF_STORE, arena, &copies->tables);
 	if (!rc)
 		rc = ch_count_rows(from->db, &copies->tables, &all);
 	if (rc)

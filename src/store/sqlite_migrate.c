@@ -164,6 +164,15 @@ static int set_id(struct ch_db *db, int64_t id)
 	return ch_db_script(db, sql);
 }
 
+static int end(struct ch_db *db, int rc)
+{
+	if (!rc)
+		rc = ch_db_script(db, "COMMIT");
+	if (rc && ch_db_in_transaction(db))
+		(void)!ch_db_script(db, "ROLLBACK");
+	return rc;
+}
+
 int ch_sqlite_mark_moving(struct ch_db *db, const char *url)
 {
 	int rc = ch_db_script(db, "BEGIN IMMEDIATE; DROP TABLE IF EXISTS certherd_move;"
@@ -173,11 +182,7 @@ int ch_sqlite_mark_moving(struct ch_db *db, const char *url)
 		rc = ch_db_run(db, "INSERT INTO certherd_move (url) VALUES (?)", "t", url);
 	if (!rc)
 		rc = set_id(db, MOVING_ID);
-	if (!rc)
-		rc = ch_db_script(db, "COMMIT");
-	if (rc && ch_db_in_transaction(db))
-		(void)!ch_db_script(db, "ROLLBACK");
-	return rc;
+	return end(db, rc);
 }
 
 int ch_sqlite_moving_to(struct ch_db *db, struct ch_arena *arena, const char **ret_url)
@@ -206,14 +211,16 @@ int ch_sqlite_unmark(struct ch_db *db)
 
 	if (!rc)
 		rc = set_id(db, APPLICATION_ID);
-	if (!rc)
-		rc = ch_db_script(db, "COMMIT");
-	if (rc && ch_db_in_transaction(db))
-		(void)!ch_db_script(db, "ROLLBACK");
-	return rc;
+	return end(db, rc);
 }
 
+/* The file stays, and nobody prunes it: the ticket keys must not. */
 int ch_sqlite_mark_moved(struct ch_db *db)
 {
-	return set_id(db, MOVED_ID);
+	int rc = ch_db_script(db, "PRAGMA secure_delete = ON; BEGIN IMMEDIATE;"
+				  "UPDATE ticket_set SET record = x''");
+
+	if (!rc)
+		rc = set_id(db, MOVED_ID);
+	return end(db, rc);
 }

@@ -125,7 +125,8 @@ static int write_sql(struct ch_arena *arena, struct ch_table *t)
 	return rc;
 }
 
-int ch_tables_load(struct ch_db *sqlite, struct ch_arena *arena, struct ch_tables *ret_tables)
+int ch_tables_load(struct ch_db *sqlite, enum ch_tables_of of, struct ch_arena *arena,
+	struct ch_tables *ret_tables)
 {
 	struct ch_tables *tables = ret_tables;
 	int rc = CH_OK;
@@ -137,11 +138,12 @@ int ch_tables_load(struct ch_db *sqlite, struct ch_arena *arena, struct ch_table
 
 		rc = ch_db_query(sqlite, &stmt,
 			"SELECT name FROM sqlite_schema WHERE type = 'table' "
-			"AND substr(name, 1, 7) <> 'sqlite_' AND name <> 'ticket_set' "
+			"AND substr(name, 1, 7) <> 'sqlite_' AND (?1 <> 0 OR name <> "
+			"'ticket_set') "
 			"AND name <> 'certherd_schema' AND name <> 'certherd_move' AND name <> "
 			"'backup' AND name <> "
 			"'backup_table' ORDER BY name",
-			"");
+			"i", (int64_t)(of == CH_TABLES_OF_STORE));
 		if (rc)
 			return rc;
 		while ((step = ch_db_step(sqlite, stmt)) == 1) {

@@ -33,11 +33,16 @@ struct ch_tables {
 	size_t n;
 };
 
+enum ch_tables_of {
+	CH_TABLES_OF_BACKUP, /* without that of ticket keys, which are not to outlive their day
+			      */
+	CH_TABLES_OF_STORE,
+};
+
 /* Of an open SQLite database; all text is in the arena.  CH_ECORRUPT: a table or a column has
- * a name that none of ours has.  Without the tables of ticket keys,
- * which are not to outlive their day anywhere. */
-CH_MUST int ch_tables_load(
-	struct ch_db *sqlite, struct ch_arena *arena, struct ch_tables *ret_tables);
+ * a name that none of ours has. */
+CH_MUST int ch_tables_load(struct ch_db *sqlite, enum ch_tables_of of, struct ch_arena *arena,
+	struct ch_tables *ret_tables);
 
 /* One column of the row that step found, as an argument: borrowed until the next step. */
 void ch_table_value(char type, struct ch_stmt *stmt, int col, struct ch_db_arg *ret);

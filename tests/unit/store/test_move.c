@@ -96,6 +96,55 @@ static void names_move_while_the_store_runs(void **state)
 		fx, ch_store_open(&again, &store, &fx->err), CH_EUNSUPPORTED, "database-moved");
 }
 
+static bool file_contains(const char *path, const char *text)
+{
+	CH_AUTO_FREE char *content = NULL;
+	size_t len = 0;
+	FILE *file = fopen(path, "rb");
+	FILE *copy = open_memstream(&content, &len);
+	int c;
+
+	assert_non_null(file);
+	assert_non_null(copy);
+	while ((c = fgetc(file)) != EOF)
+		fputc(c, copy);
+	fclose(file);
+	fclose(copy);
+	return memmem(content, len, text, strlen(text)) != NULL;
+}
+
+/* Else every visitor would begin anew at once; but the old file is no place to keep them. */
+static void ticket_keys_come_along_and_do_not_stay(void **state)
+{
+	static const char marker[] = "sealed-ticket-keys-of-today";
+	struct fixture *fx = *state;
+	struct ch_store_op op = {.type = CH_OP_TICKETS,
+		.u.tickets = {.pool = "default",
+			.version = 7,
+			.until_s = test_now_ms / 1000 + 3600,
+			.record = (const uint8_t *)marker,
+			.record_len = sizeof(marker) - 1}};
+	struct old_store old;
+	struct ch_move_info moved;
+	struct ch_store_tickets *sets;
+	size_t n;
+
+	open_old(fx, &old);
+	assert_ok(fx_run(fx, &op));
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	assert_true(file_contains(old.path, marker));
+	if (ch_move_to_postgres(old.path, fx->database, NULL, &moved, &fx->err))
+		fail_msg("%s", fx->err.detail);
+	assert_false(file_contains(old.path, marker));
+	fx_reopen(fx);
+	assert_ok(ch_store_list_tickets(fx->store, fx->arena, &sets, &n));
+	assert_int_equal(n, 1);
+	assert_int_equal(sets[0].version, 7);
+	assert_int_equal(sets[0].record_len, sizeof(marker) - 1);
+	assert_memory_equal(sets[0].record, marker, sizeof(marker) - 1);
+}
+
 static void who_gives_up_has_changed_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -302,7 +351,7 @@ static void both_databases_have_the_same_columns(void **state)
 
 	open_old(fx, &old);
 	assert_ok(ch_db_sqlite_open(old.path, SQLITE_OPEN_READONLY, &sqlite, &fx->err));
-	assert_ok(ch_tables_load(sqlite, fx->arena, tables));
+	assert_ok(ch_tables_load(sqlite, CH_TABLES_OF_STORE, fx->arena, tables));
 	assert_ok(ch_db_postgres_open(fx->database, "SET jit = off", &postgres, &fx->err));
 	assert_true(tables->n > 20);
 	for (size_t i = 0; i < tables->n; i++) {
@@ -327,6 +376,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 	const struct CMUnitTest tests[] = {
 		T(names_move_while_the_store_runs),
+		T(ticket_keys_come_along_and_do_not_stay),
 		T(who_gives_up_has_changed_nothing),
 		T(a_database_with_names_is_refused),
 		T(at_no_moment_are_there_two),
