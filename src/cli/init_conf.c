@@ -202,6 +202,7 @@ static const struct key keys[] = {
 	{"dns", "leftovers", "3h",
 		"what no order has asked for for so long is taken away, as after a crash"},
 
+	{"alerts", "look_every", "20s", "how often stores and issuers look for troubles"},
 	{"alerts", "hook", "", "a program that is told: HOOK alert, with JSON on its input"},
 	{"alerts", "hook_timeout", "30s", NULL},
 	{"alerts", "webhook", "", "an https URL that alerts are posted to, signed"},

@@ -13,6 +13,7 @@ struct ch_alert_config {	    /* strings are borrowed */
 	const char *webhook_ca;	    /* NULL: the system's */
 	const char *webhook_secret; /* file; NULL: none */
 	int64_t hook_timeout_ms;
+	int64_t look_every_ms;
 };
 
 /* "t=UNIX SECONDS,v1=HEX" with HMAC-SHA256 over "UNIX SECONDS.BODY". */

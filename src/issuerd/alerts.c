@@ -9,7 +9,6 @@
 #include "issuerd/hook.h"
 
 #define SECTION "alerts"
-#define LOOK_MS (20 * CH_SECOND_MS)
 /* A CA that is away for less long is no news. */
 #define CA_LEAST_MS (10 * CH_MINUTE_MS)
 /* A sentence, the CA's words and a page. */
@@ -32,6 +31,9 @@ void ch_issuer_config_alerts(struct ch_conf *conf, struct ch_alert_config *confi
 	config->webhook_secret = secret[0] ? secret : NULL;
 	config->hook_timeout_ms = ch_conf_duration(
 		conf, SECTION, "hook_timeout", "30s", CH_SECOND_MS, 10 * CH_MINUTE_MS);
+	/* The store reads it too. */
+	config->look_every_ms = ch_conf_duration(
+		conf, SECTION, "look_every", "20s", CH_SECOND_MS, CH_MINUTE_MS);
 	if (webhook[0] && strncmp(webhook, "https://", 8) != 0)
 		ch_conf_fail(conf, SECTION, "webhook", "must be an https URL");
 	/* Whoever gets it could not know from whom it is. */
@@ -207,6 +209,7 @@ static void tell_one(struct ch_alert_keeper *keeper, json_t *alert)
 
 int64_t ch_alert_round(struct ch_alert_keeper *keeper)
 {
+	int64_t look_every_ms = keeper->issuer->config->alerts.look_every_ms;
 	json_auto_t *body = report_json(keeper);
 	struct ch_api_call call = {.method = "POST", .path = "/v1/alerts", .body = body};
 	struct ch_err err = {0};
@@ -221,7 +224,7 @@ int64_t ch_alert_round(struct ch_alert_keeper *keeper)
 			ch_log(keeper->complained ? CH_LOG_DEBUG : CH_LOG_WARN,
 				"alerts are not reported: %s", err.detail);
 		keeper->complained = true;
-		return LOOK_MS;
+		return look_every_ms;
 	}
 	keeper->complained = false;
 	json_array_clear(keeper->told);
@@ -235,7 +238,7 @@ int64_t ch_alert_round(struct ch_alert_keeper *keeper)
 	json_decref(call.answer);
 	/* There may be more, and the store should know soon. */
 	n = json_array_size(keeper->told);
-	return n || clock_is_wrong() != keeper->clock_told ? CH_SECOND_MS : LOOK_MS;
+	return n || clock_is_wrong() != keeper->clock_told ? CH_SECOND_MS : look_every_ms;
 }
 
 void *ch_alert_main(void *arg)

@@ -10,7 +10,6 @@
 #include "stored/alerts.h"
 #include "stored/sync.h"
 
-#define LOOK_EVERY_MS (20 * CH_SECOND_MS)
 #define EVERY_MAX_MS (10 * CH_MINUTE_MS)
 /* A part of a large cleaning holds other writes up for some milliseconds, and between two of
  * them they have their turn. */
@@ -20,6 +19,7 @@
 struct ch_house {
 	struct ch_store *store;
 	struct ch_house_keep keep;
+	int64_t look_every_ms;
 	pthread_t thread;
 	struct ch_sync sync;
 	bool stopping;
@@ -85,7 +85,7 @@ static void *run(void *arg)
 	struct ch_house *house = arg;
 
 	int64_t clean_ms = 0;
-	int64_t look_ms = ch_mono_ms() + LOOK_EVERY_MS;
+	int64_t look_ms = ch_mono_ms() + house->look_every_ms;
 
 	pthread_mutex_lock(&house->sync.lock);
 	while (!house->stopping) {
@@ -96,7 +96,7 @@ static void *run(void *arg)
 			clean_ms = ch_mono_ms() + clean(house);
 		if (ch_mono_ms() >= look_ms) {
 			look(house);
-			look_ms = ch_mono_ms() + LOOK_EVERY_MS;
+			look_ms = ch_mono_ms() + house->look_every_ms;
 		}
 		pthread_mutex_lock(&house->sync.lock);
 		until_ms = clean_ms < look_ms ? clean_ms : look_ms;
@@ -108,7 +108,7 @@ static void *run(void *arg)
 }
 
 int ch_house_start(struct ch_store *store, const struct ch_house_keep *keep,
-	struct ch_house **ret_house, struct ch_err *err)
+	int64_t look_every_ms, struct ch_house **ret_house, struct ch_err *err)
 {
 	struct ch_house *house = calloc(1, sizeof(*house));
 
@@ -118,6 +118,7 @@ int ch_house_start(struct ch_store *store, const struct ch_house_keep *keep,
 	}
 	house->store = store;
 	house->keep = *keep;
+	house->look_every_ms = look_every_ms;
 	if (pthread_create(&house->thread, NULL, run, house)) {
 		ch_sync_done(&house->sync);
 		free(house);

@@ -1,4 +1,4 @@
-/* Housekeeping: a thread that has the store forget what is too old. */
+/* Housekeeping: a thread that has the store forget what is too old, and looks for troubles. */
 #ifndef CH_STORED_HOUSE_H
 #define CH_STORED_HOUSE_H
 
@@ -19,9 +19,9 @@ struct ch_house_keep {
 	int64_t audit_ms;
 };
 
-/* store outlives it. */
+/* store outlives it.  look_every_ms: over 0; [alerts] look_every. */
 CH_MUST int ch_house_start(struct ch_store *store, const struct ch_house_keep *keep,
-	struct ch_house **ret_house, struct ch_err *err);
+	int64_t look_every_ms, struct ch_house **ret_house, struct ch_err *err);
 /* NULL allowed. */
 void ch_house_stop(struct ch_house *house);
 

@@ -70,7 +70,9 @@ static int open_store(
 	rc = ch_release_start(server->release, err);
 	if (!rc)
 		rc = ch_foresight_start(server->store, &server->service.foresight, err);
-	return rc ? rc : ch_house_start(server->store, &options->keep, &server->house, err);
+	return rc ? rc
+		  : ch_house_start(server->store, &options->keep, options->look_every_ms,
+			    &server->house, err);
 }
 
 /* Over TCP: nobody shall slip in an answer that gives him a name. */

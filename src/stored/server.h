@@ -28,6 +28,7 @@ struct ch_server_options {
 	const char *delegate;  /* zone that DNS challenges are delegated to; "" or NULL: none */
 	int64_t edge_timeout_ms;
 	struct ch_house_keep keep;
+	int64_t look_every_ms; /* stored/house.h */
 	unsigned threads;
 	unsigned per_identity_max; /* stored/httpd.h; 0: 512 */
 	int64_t patience_ms;	   /* stored/httpd.h; 0: 20 s */

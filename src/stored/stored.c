@@ -95,6 +95,9 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 	o->edge_timeout_ms = ch_conf_duration(
 		conf, SECTION, "edge_timeout", "60s", CH_SECOND_MS, 30 * CH_DAY_MS);
 	read_keep(conf, &o->keep);
+	/* The issuer reads it too: both report. */
+	o->look_every_ms = ch_conf_duration(
+		conf, "alerts", "look_every", "20s", CH_SECOND_MS, CH_MINUTE_MS);
 	o->patience_ms = ch_conf_duration(
 		conf, SECTION, "identify_within", "20s", CH_SECOND_MS, 10 * CH_MINUTE_MS);
 	o->per_identity_max = (unsigned)ch_conf_int(

@@ -194,7 +194,8 @@ class HostileStore:
             self.server.socket, server_side=True, do_handshake_on_connect=False)
 
     def start(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02},
+                         daemon=True).start()
         return self
 
     def stop(self):

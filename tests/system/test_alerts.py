@@ -41,7 +41,8 @@ class Receiver:
         context.load_cert_chain(folder / "api.pem", folder / "api.key")
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.ca = folder / "minica.pem"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02},
+                         daemon=True).start()
 
     @property
     def url(self):
@@ -71,7 +72,8 @@ def told(make_site, tmp_path):
         hook.write_text(f'#!/bin/sh\n{{ echo "$@"; cat; echo; }} >> {said}\n')
         hook.chmod(0o755)
         site.settings = {"alerts": {"webhook": receiver.url, "webhook_ca": receiver.ca,
-                                    "webhook_secret": secret, "hook": hook},
+                                    "webhook_secret": secret, "hook": hook,
+                                    "look_every": "1s"},
                          "store": {"edge_timeout": "5s"}, **settings}
         return site.start(), receiver, said
 
@@ -131,6 +133,15 @@ def test_a_secret_that_others_can_read_is_refused(make_site, tmp_path):
     issuer = site.herd.start("issuer")
     wait.until(lambda: not issuer.is_alive(), "the issuer refuses to start", 20)
     assert "secret" in issuer.log()
+
+
+@pytest.mark.parametrize("program", ["store", "issuer"])
+def test_troubles_must_be_looked_for_often(tmp_path, program):
+    """An alert is closed when it was not seen for two minutes."""
+    made = herd.Herd(tmp_path / "certherd").init()
+    made.set("alerts", look_every="2m")
+    done = made.cli(program, check=False)
+    assert done.returncode != 0 and "look_every" in done.stderr
 
 
 @pytest.fixture

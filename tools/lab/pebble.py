@@ -23,20 +23,16 @@ class Lockup(AssertionError):
 
 def make_api_certificate(folder):
     """A small CA and a certificate for Pebble's own HTTPS endpoint."""
-    key = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"]
-    process.run([*key, folder / "minica.key"])
-    process.run(["openssl", "req", "-x509", "-new", "-key", folder / "minica.key", "-days", "3650",
-                 "-subj", "/CN=pebble-minica", "-out", folder / "minica.pem",
-                 "-addext", "basicConstraints=critical,CA:TRUE",
-                 "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
-    process.run([*key, folder / "api.key"])
-    process.run(["openssl", "req", "-new", "-key", folder / "api.key", "-subj", "/CN=localhost",
-                 "-out", folder / "api.csr"])
-    extensions = folder / "api.ext"
-    extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
-    process.run(["openssl", "x509", "-req", "-in", folder / "api.csr", "-CA", folder / "minica.pem",
-                 "-CAkey", folder / "minica.key", "-CAcreateserial", "-days", "3650",
-                 "-extfile", extensions, "-out", folder / "api.pem"])
+    def make(name, subject, *words):
+        process.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                     "-nodes", "-days", "3650", "-subj", f"/CN={subject}", "-keyout", folder / f"{name}.key",
+                     "-out", folder / f"{name}.pem", *words])
+
+    make("minica", "pebble-minica", "-addext", "basicConstraints=critical,CA:TRUE",
+         "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    make("api", "localhost", "-CA", folder / "minica.pem", "-CAkey", folder / "minica.key",
+         "-addext", "basicConstraints=CA:FALSE", "-addext", "extendedKeyUsage=serverAuth",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
 
 
 class Pebble:

@@ -33,7 +33,8 @@ class Upstream:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02},
+                                       daemon=True)
 
     def start(self):
         self.thread.start()

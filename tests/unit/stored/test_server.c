@@ -233,6 +233,7 @@ static struct ch_server_options server_options(char database[160])
 			.history_ms = CH_DAY_MS,
 			.orders_ms = CH_DAY_MS,
 			.audit_ms = CH_DAY_MS},
+		.look_every_ms = CH_MINUTE_MS,
 		.threads = 2,
 	};
 
