@@ -66,7 +66,7 @@ class Edge:
 @pytest.fixture
 def edge(make_site):
     site = make_site()
-    site.prepare()
+    site.prepare_without_ca()
     made = Edge(site)
     try:
         site.herd.set("agent", poll_wait="500ms")
@@ -234,6 +234,7 @@ def test_an_attackers_own_issuer_gets_nothing_for_a_registered_name(edge, make_s
     """The name is registered and answers challenges, but under the platform's account alone."""
     edge.feed(forge.name_record(1, "victim.example.com"))
     wait.until(lambda: edge.answer("victim.example.com"), "the challenge is answered", 10)
+    edge.site.start_ca()
     attacker = make_site()
     attacker.herd.init()
     attacker.herd.set("issuer", directory=edge.site.pebble.directory, probe="off",

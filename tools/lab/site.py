@@ -40,10 +40,16 @@ class Site:
 
     def prepare(self, *init_arguments):
         """Starts what certherd depends on, and writes its folder and configuration."""
-        self.upstream.start()
+        self.start_ca()
+        return self.prepare_without_ca(*init_arguments)
+
+    def start_ca(self):
         self.pebble.start()
         self.herd.companions.append(self.pebble.check)
         self.pebble.save_root(self.root)
+
+    def prepare_without_ca(self, *init_arguments):
+        self.upstream.start()
         self.herd.init(*init_arguments)
         self.herd.set("issuer", directory=self.pebble.directory, directory_ca=self.pebble.api_ca,
                       roots=self.root, probe=f"127.0.0.1:{self.nginx.https_port}")

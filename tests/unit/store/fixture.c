@@ -27,17 +27,12 @@ bool fx_is_postgres(void)
 	return getenv("CERTHERD_TEST_POSTGRES") != NULL;
 }
 
-static void run_on_server(const char *verb, const char *name, const char *how)
+static void run_on(const char *url, const char *sql)
 {
-	char url[128];
-	char sql[128];
-	PGconn *conn;
+	PGconn *conn = PQconnectdb(url);
 	PGresult *result;
 
-	snprintf(url, sizeof(url), "%s/postgres", getenv("CERTHERD_TEST_POSTGRES"));
-	conn = PQconnectdb(url);
 	PQclear(PQexec(conn, "SET client_min_messages = warning"));
-	snprintf(sql, sizeof(sql), "%s \"%s\" %s", verb, name, how);
 	result = PQexec(conn, sql);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		fail_msg("%s: %s", sql, PQerrorMessage(conn));
@@ -45,16 +40,48 @@ static void run_on_server(const char *verb, const char *name, const char *how)
 	PQfinish(conn);
 }
 
+static void run_on_server(const char *verb, const char *name, const char *how)
+{
+	char url[128];
+	char sql[128];
+
+	snprintf(url, sizeof(url), "%s/postgres", getenv("CERTHERD_TEST_POSTGRES"));
+	snprintf(sql, sizeof(sql), "%s \"%s\" %s", verb, name, how);
+	run_on(url, sql);
+}
+
+/* One database for all tests of a program, emptied before each: to make one takes PostgreSQL
+ * longer than most of the tests.  The server is the tests' own, and goes with it. */
+static void begin_database(const char *url, const char *name)
+{
+	static bool is_made;
+
+	if (is_made) {
+		/* A test that failed may have left connections behind. */
+		run_on(url, "DO 'BEGIN PERFORM pg_terminate_backend(pid, 10000) FROM "
+			    "pg_stat_activity WHERE datname = current_database() AND pid <> "
+			    "pg_backend_pid() AND backend_type = ''client backend''; END'");
+		run_on(url, "DROP SCHEMA public CASCADE");
+		run_on(url, "CREATE SCHEMA public");
+		return;
+	}
+	run_on_server("CREATE DATABASE", name, "");
+	is_made = true;
+}
+
 /* CERTHERD_TEST_POSTGRES is the URL of a server, without a database's name. */
 static void name_database(struct fixture *fx)
 {
+	char name[32];
+
 	if (!fx_is_postgres()) {
 		snprintf(fx->database, sizeof(fx->database), "sqlite:%s/test.db", fx->dir);
 		return;
 	}
+	snprintf(name, sizeof(name), "store-%d", (int)getpid());
 	snprintf(fx->database, sizeof(fx->database), "%s/%s", getenv("CERTHERD_TEST_POSTGRES"),
-		fx->dir + strlen("/tmp/certherd-"));
-	run_on_server("CREATE DATABASE", fx->dir + strlen("/tmp/certherd-"), "");
+		name);
+	begin_database(fx->database, name);
 }
 
 int fx_setup(void **state)
@@ -88,6 +115,7 @@ void fx_other_database(struct fixture *fx, char ret_database[FX_URL_B])
 	}
 	other_name(fx, name);
 	run_on_server("CREATE DATABASE", name, "");
+	fx->has_other = true;
 	snprintf(ret_database, FX_URL_B, "%.90s/%.90s", getenv("CERTHERD_TEST_POSTGRES"), name);
 }
 
@@ -113,13 +141,11 @@ int fx_teardown(void **state)
 
 	ch_store_close(fx->store);
 	ch_arena_free(fx->arena);
-	if (fx_is_postgres()) {
+	if (fx->has_other) {
 		char other[FX_URL_B];
 
-		run_on_server(
-			"DROP DATABASE", fx->dir + strlen("/tmp/certherd-"), "WITH (FORCE)");
 		other_name(fx, other);
-		run_on_server("DROP DATABASE IF EXISTS", other, "WITH (FORCE)");
+		run_on_server("DROP DATABASE", other, "WITH (FORCE)");
 	}
 	fx_remove_dir(fx->dir);
 	free(fx);

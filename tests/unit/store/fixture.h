@@ -27,6 +27,7 @@ struct fixture {
 	struct ch_store *store;
 	struct ch_arena *arena; /* outputs of every helper; freed by teardown */
 	struct ch_err err;	/* of the last operation */
+	bool has_other;		/* database on PostgreSQL */
 };
 
 extern int64_t test_now_ms;
