@@ -18,6 +18,10 @@ python=/usr/bin/python3
 meson=${MESON:-meson}
 jobs=${JOBS:-$(nproc)}
 failed=()
+# What was compiled in another copy of the tree is not compiled again; meson finds ccache by
+# itself where it is not told which compiler to take.
+export CCACHE_NOHASHDIR=1
+ccache=$(command -v ccache || true)
 # The line that tells it: .ci/run shows it once more.
 skipped=build/skipped
 rm -f "$skipped"
@@ -68,7 +72,7 @@ sanitized_nginx() {
 system_tests() {
 	CERTHERD_BIN=$PWD/$1/src/certherd \
 	CERTHERD_MODULE=${CERTHERD_MODULE:-$PWD/build/nginx/ngx_http_certherd_module.so} \
-		"$python" -m pytest -p no:cacheprovider -q -n $((2 * jobs)) --dist loadfile tests/system "${@:2}" \
+		"$python" -m pytest -p no:cacheprovider -q -n $((3 * jobs)) --dist loadfile tests/system "${@:2}" \
 		--junitxml="$1/system.xml" ${PYTEST_ARGS:-}
 }
 
@@ -98,7 +102,7 @@ sanitize() {
 		step compile build
 	}
 	# The other compiler: so each of them builds and tests all once.
-	CC=clang step configure build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+	CC="${ccache:+$ccache }clang" step configure build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 	step compile build-asan
 	step unit_tests build-asan --no-suite style --no-suite once
 	step sanitized_nginx

@@ -20,11 +20,13 @@ TEST_SECONDS = 120
 # A sanitized build on a busy machine is several times slower.
 SLOWNESS = float(os.environ.get("CERTHERD_TEST_SLOWNESS", "1"))
 # By what they take; the rest need less than half a minute each.
-LONGEST = ("test_alerts", "test_hostile_ca", "test_testssl", "test_kills", "test_kills_shared",
-           "test_brakes", "test_failures", "test_hostile_store", "test_casim", "test_adopt",
-           "test_ari", "test_edge_status", "test_restore", "test_preflight", "test_dns_challenges",
-           "test_postgres", "test_edge_tickets", "test_tickets_across_edges", "test_clocks",
-           "test_cut_lines", "test_upgrade", "test_recipes")
+LONGEST = ("test_hostile_ca", "test_adopt", "test_recipes", "test_failures", "test_testssl",
+           "test_brakes", "test_casim", "test_hostile_store", "test_edge_warm_up", "test_ari",
+           "test_edge_status", "test_edge_unknown", "test_dns_challenges",
+           "test_tickets_across_edges", "test_kills", "test_kills_shared", "test_migrate",
+           "test_edge_faults", "test_clocks", "test_edge_tickets", "test_restore", "test_account",
+           "test_postgres", "test_cas", "test_cut_lines", "test_upgrade", "test_preflight",
+           "test_alerts")
 
 _sites = []
 
