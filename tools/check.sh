@@ -113,7 +113,7 @@ sanitize() {
 	# What waits for clocks and lines more than it runs code of ours, or runs what others run
 	# as well, on a larger scale: the plain round is enough.
 	step system_tests build-asan $(printf -- '--ignore=tests/system/test_%s.py ' clocks cut_lines \
-		upgrade testssl kills_shared replica_size demo bench_harness install_deps install \
+		upgrade testssl kills_shared migrate replica_size demo bench_harness install_deps install \
 		init_and_up account casim renewal_under_load edge_status simulate)
 	unset ASAN_OPTIONS UBSAN_OPTIONS CERTHERD_TEST_SLOWNESS CERTHERD_KILL_ROUNDS CERTHERD_NGINX CERTHERD_MODULE
 }
