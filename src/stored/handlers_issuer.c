@@ -283,7 +283,7 @@ static void read_outcome(struct ch_json_in *from, json_t *value, struct ch_store
 		ch_json_in_fail(&in, "state", "The state must be failed, moved or paused.");
 	o->check = ch_json_in_bool(&in, "check", false);
 	o->away = ch_json_in_bool(&in, "away", false);
-	(void)ch_reason_in_read(&in, "reason", "names.reason.", &o->reason);
+	(void)ch_reason_in_read(&in, CH_JSON_REQUIRED, "names.reason.", &o->reason);
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);
 }
@@ -340,7 +340,7 @@ static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *
 	p->has_attempts = ch_json_in_has(in, "attempts");
 	p->attempts =
 		(uint64_t)ch_json_in_int(in, "attempts", CH_JSON_OPTIONAL, 0, ATTEMPTS_MAX);
-	p->has_reason = ch_reason_in_read(in, "reason", "reason.", &p->reason);
+	p->has_reason = ch_reason_in_read(in, CH_JSON_OPTIONAL, "reason.", &p->reason);
 	read_acme(req, in, p);
 	read_limited(in, &p->limited);
 	ch_json_in_bytes(in, "csr", CH_JSON_OPTIONAL, &w->csr);

@@ -2,10 +2,10 @@
 
 #include "stored/present.h"
 
-bool ch_reason_in_read(struct ch_json_in *from, const char *key, const char *prefix,
+bool ch_reason_in_read(struct ch_json_in *from, enum ch_json_need need, const char *prefix,
 	struct ch_store_reason *ret_reason)
 {
-	json_t *value = ch_json_in_object(from, key, CH_JSON_OPTIONAL);
+	json_t *value = ch_json_in_object(from, "reason", need);
 	struct ch_json_in in;
 	const char *actor;
 
@@ -57,8 +57,7 @@ static void read_dead(struct ch_json_in *from, json_t *value, struct ch_store_ou
 	if (state && (ch_name_state_parse(state, &dead->state) ||
 			     (dead->state != CH_NAME_FAILED && dead->state != CH_NAME_MOVED)))
 		ch_json_in_fail(&in, "state", "The state must be failed or moved.");
-	if (!ch_reason_in_read(&in, "reason", "dead.reason.", &dead->reason))
-		ch_json_in_fail(&in, "reason", "There must be a reason.");
+	(void)ch_reason_in_read(&in, CH_JSON_REQUIRED, "dead.reason.", &dead->reason);
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);
 }
@@ -73,12 +72,8 @@ struct ch_store_looking *ch_look_in_read(struct ch_req *req, struct ch_json_in *
 	struct ch_store_outcome *outcomes;
 	int64_t *until_ms;
 
-	if (!ch_json_in_has(in, "looks")) {
-		if (looked || dead)
-			ch_json_in_fail(
-				in, "looks", "\"looked\" and \"dead\" come with \"looks\".");
+	if (!ch_json_in_has(in, "looks") && !looked && !dead)
 		return NULL;
-	}
 	looking = ch_arena_alloc(req->arena, sizeof(*looking));
 	keys = ch_arena_array(req->arena, json_array_size(looked) + 1, sizeof(*keys));
 	outcomes = ch_arena_array(req->arena, json_array_size(dead) + 1, sizeof(*outcomes));

@@ -7,12 +7,11 @@
 #include "stored/json_in.h"
 #include "stored/request.h"
 
-/* A reason of the object's `key`, its fields named in errors with this prefix.  False: there is
- * none, which is no error. */
-bool ch_reason_in_read(struct ch_json_in *from, const char *key, const char *prefix,
+/* The object's "reason", its fields named in errors with this prefix.  False: there is none. */
+bool ch_reason_in_read(struct ch_json_in *from, enum ch_json_need need, const char *prefix,
 	struct ch_store_reason *ret_reason);
-/* "looks", "looked" and "dead" of a lease.  NULL: it asks for no names, or something is wrong,
- * which is latched in in.  In the request's arena, borrows from its JSON. */
+/* "looks", "looked" and "dead" of a lease.  NULL: none of them is there, or something is
+ * wrong, which is latched in in.  In the request's arena, borrows from its JSON. */
 struct ch_store_looking *ch_look_in_read(struct ch_req *req, struct ch_json_in *in);
 /* Those that are handed out.  A new array; NULL when out of memory. */
 json_t *ch_look_in_present(const struct ch_store_looking *looking);
