@@ -108,6 +108,7 @@ void ch_preflight_scout(struct ch_preflight *preflight, const struct ch_look *lo
 
 struct ch_preflight_counts {
 	size_t open;  /* looks under way, */
+	size_t next;  /* of these: not begun yet, */
 	size_t alive; /* and those that are to be told of */
 	size_t dead;
 	size_t room; /* for more */

@@ -47,6 +47,8 @@ static void set_state(struct ch_preflight_job *job, enum ch_scout_state state)
 		p->young--;
 	if (list)
 		TAILQ_REMOVE(list, job, scouts);
+	p->counts.next -= job->scout == CH_SCOUT_NEXT;
+	p->counts.next += state == CH_SCOUT_NEXT;
 	job->scout = state;
 	list = list_of(job);
 	if (state != CH_SCOUT_NO)
@@ -111,8 +113,9 @@ void ch_preflight_scout(struct ch_preflight *p, const struct ch_look *look)
 
 	pthread_mutex_lock(&p->lock);
 	at = ch_preflight_find(p, NULL, look->name);
-	if (*at && !(*at)->ended) {
-		/* It was handed out again meanwhile. */
+	if (*at && (!(*at)->ended || (*at)->scout == CH_SCOUT_ALIVE)) {
+		/* It was handed out again meanwhile.  That a name is dead is found out anew,
+		 * since somebody may have mended it. */
 		(*at)->look = *look;
 		(*at)->look.name = (*at)->name;
 	} else {

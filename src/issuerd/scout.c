@@ -15,6 +15,8 @@
 /* So many are known to be good that workers have enough to do. */
 #define ALIVE_ENOUGH 512
 #define DEAD_ENOUGH 4096
+/* Who comes now is not to wait behind all that came before. */
+#define NEXT_ENOUGH 500
 /* Nobody waits for dead names: they are told in batches. */
 #define DEAD_EACH_MS INT64_C(250)
 #define OFF_MS (10 * CH_MINUTE_MS)
@@ -69,7 +71,8 @@ void ch_scout_plan(struct ch_scout *scout, bool may_order)
 							 scout->dead, CH_SCOUT_BATCH)
 					       : 0;
 	scout->looks = 0;
-	if (scout->on && counts.alive < ALIVE_ENOUGH && counts.dead < DEAD_ENOUGH)
+	if (scout->on && counts.alive < ALIVE_ENOUGH && counts.dead < DEAD_ENOUGH &&
+		counts.next < NEXT_ENOUGH)
 		scout->looks = counts.room < LOOKS_MOST ? counts.room : LOOKS_MOST;
 }
 

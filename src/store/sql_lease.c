@@ -412,9 +412,10 @@ static int lease_due(struct ch_work *w, struct ch_op_lease *lease)
 	if (!lease->looking)
 		return lease->n_orders < lease->max ? lease_new(w, lease, false) : CH_OK;
 	rc = ch_work_bury(w, lease->looking);
+	/* Looks that are over hold as long as they are not another one's. */
 	if (!rc)
-		rc = ch_work_hand_out(w, lease);
-	return rc ? rc : lease_looked(w, lease);
+		rc = lease_looked(w, lease);
+	return rc ? rc : ch_work_hand_out(w, lease);
 }
 
 /* Names whose turn has come. */

@@ -17,42 +17,59 @@ static int read_look(
 	return rc;
 }
 
+#define DUE                                                                                    \
+	"SELECT n.name, n.failures, n.checks_failed, n.away_since, "                           \
+	"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM name n "                 \
+	"LEFT JOIN cert c ON c.version = n.cert "                                              \
+	"LEFT JOIN rekey r ON r.name = n.name AND r.second = 0 "                               \
+	"WHERE n.order_id IS NULL AND n.next_at IS NOT NULL AND n.next_at <= ? "
+
+/* most: of these. */
+static int hand_out(struct ch_work *w, struct ch_store_looking *looking, const char *sql,
+	size_t most, int64_t until_ms)
+{
+	size_t first = looking->n_looks;
+	size_t n = first;
+	int rc;
+
+	{
+		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+
+		rc = ch_db_query(w->db, &stmt, sql, "ii", w->now, (int64_t)most);
+		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1)
+			rc = read_look(w, stmt, until_ms, &looking->looks[n++]);
+	}
+	/* Afterwards: an update would move the row under the running query. */
+	for (size_t i = first; !rc && i < n; i++)
+		rc = ch_db_run(w->db, "UPDATE name SET next_at = ? WHERE name = ?", "it",
+			until_ms, looking->looks[i].key.name);
+	looking->n_looks = n;
+	return rc;
+}
+
+/* Those that are due the longest; behind very many a quarter is for those that came last, whose
+ * customers may be waiting. */
 int ch_work_hand_out(struct ch_work *w, const struct ch_op_lease *lease)
 {
+	static const char oldest[] = DUE "ORDER BY n.next_at LIMIT ?";
+	static const char newest[] = DUE "ORDER BY n.next_at DESC LIMIT ?";
 	struct ch_store_looking *looking = lease->looking;
-	int64_t until_ms = w->now + lease->lease_ms;
-	size_t n = 0;
-	int rc = CH_OK;
+	size_t share = looking->most / 4;
+	int64_t until_ms = w->now + (lease->lease_ms < CH_STORE_LOOK_MS ? lease->lease_ms
+									: CH_STORE_LOOK_MS);
+	int rc;
 
 	if (!looking->most)
 		return CH_OK;
 	looking->looks = ch_arena_array(w->op->arena, looking->most, sizeof(*looking->looks));
 	if (!looking->looks)
 		return CH_ENOMEM;
-	{
-		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-
-		rc = ch_db_query(w->db, &stmt,
-			"SELECT n.name, n.failures, n.checks_failed, n.away_since, "
-			"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM name n "
-			"LEFT JOIN cert c ON c.version = n.cert "
-			"LEFT JOIN rekey r ON r.name = n.name AND r.second = 0 "
-			"WHERE n.order_id IS NULL AND n.next_at IS NOT NULL AND n.next_at <= ? "
-			"ORDER BY n.next_at LIMIT ?",
-			"ii", w->now, (int64_t)looking->most);
-		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1)
-			rc = read_look(w, stmt, until_ms, &looking->looks[n++]);
-	}
-	/* Afterwards: an update would move the row under the running query. */
-	for (size_t i = 0; !rc && i < n; i++)
-		rc = ch_db_run(w->db, "UPDATE name SET next_at = ? WHERE name = ?", "it",
-			until_ms, looking->looks[i].key.name);
-	if (rc)
-		return rc;
-	if (n)
+	rc = hand_out(w, looking, oldest, looking->most - share, until_ms);
+	if (!rc && share && looking->n_looks == looking->most - share)
+		rc = hand_out(w, looking, newest, share, until_ms);
+	if (!rc && looking->n_looks)
 		ch_work_due(w, until_ms);
-	looking->n_looks = n;
-	return CH_OK;
+	return rc;
 }
 
 int ch_work_looked_at(struct ch_work *w, const struct ch_store_look_key *key, bool *ret_still)

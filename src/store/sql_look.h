@@ -4,7 +4,7 @@
 
 #include "store/sql_pace.h"
 
-/* Hands names out that are due: their next_at is lease_ms ahead then. */
+/* Hands names out that are due: their next_at is ahead then. */
 CH_MUST int ch_work_hand_out(struct ch_work *w, const struct ch_op_lease *lease);
 /* *ret_still: nothing else has happened to the name since it was handed out. */
 CH_MUST int ch_work_looked_at(

@@ -2,16 +2,18 @@
  *
  * A name whose DNS is dead would be given an order, which fails at once, and a place among the
  * workers of an issuer.  An issuer that looks at names beforehand is handed those that are due
- * in the place of orders (CH_OP_LEASE), many at a time.  Each is its to look at for lease_ms:
- * its next_at is that far ahead meanwhile, and is what the look is known by, so that whatever
- * else happens to the name ends the look.  Then it says which are dead, which count as failed
- * without an order, and which it has looked at, which get one as ever. */
+ * in the place of orders (CH_OP_LEASE), many at a time.  Each is its to look at for lease_ms
+ * (at most CH_STORE_LOOK_MS): its next_at is that far ahead meanwhile, and is what the look is
+ * known by, so that whatever else happens to the name ends the look.  Then it says which are
+ * dead, which count as failed without an order, and which it has looked at, which get one as
+ * ever. */
 #ifndef CH_STORE_STORE_LOOK_H
 #define CH_STORE_STORE_LOOK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#define CH_STORE_LOOK_MS 30000	/* no look lasts longer */
 #define CH_STORE_LOOKS_MAX 1000 /* names that one lease hands out */
 #define CH_STORE_LOOKED_MAX 256 /* … and that it is told of, of either kind */
 
@@ -34,7 +36,9 @@ struct ch_store_look {
 
 /* A part of CH_OP_LEASE.  Looks that are no more, or are another issuer's, are passed over. */
 struct ch_store_looking {
-	size_t most; /* names handed out at most; 0 … CH_STORE_LOOKS_MAX */
+	/* Names handed out at most; 0 … CH_STORE_LOOKS_MAX.  The longest due first; where there
+	 * are more, a quarter is for those that became due last. */
+	size_t most;
 	/* Due, and may get an order; in their order, as long as there is room. */
 	const struct ch_store_look_key *looked;
 	size_t n_looked;

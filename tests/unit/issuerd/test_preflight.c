@@ -542,6 +542,9 @@ static void names_are_looked_at_before_there_is_an_order(void **state)
 	ch_preflight_told(preflight, list, 1);
 	assert_int_equal(counts().dead, 1);
 	assert_int_equal(ch_preflight_scouted(preflight, false, list, 4), 3);
+	/* One that is handed out again before it is told of is told of as that. */
+	scout("good.test", 6);
+	assert_int_equal(ch_preflight_scouted(preflight, false, list, 4), 3);
 	ch_preflight_told(preflight, list, 3);
 	assert_int_equal(counts().alive, 0);
 }
@@ -607,6 +610,7 @@ static void many_looks_come_to_an_end(void **state)
 			name, sizeof(name), "n%d.%s", i, i % 100 ? "none.test" : "silent.test");
 		scout(name, 1);
 	}
+	assert_true(counts().next > 0 && counts().next < counts().open);
 	while (counts().open > 0)
 		assert_int_equal(sem_wait(&woken), 0);
 	assert_int_equal(counts().dead, MANY);

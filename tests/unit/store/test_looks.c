@@ -1,17 +1,23 @@
 /* Names that are looked at before there is an order: store/store_look.h. */
 #include "fixture.h"
 
-static struct ch_store_op lease_with(
-	struct fixture *fx, size_t max, struct ch_store_looking *looking)
+static struct ch_store_op lease_for(
+	struct fixture *fx, size_t max, int64_t lease_ms, struct ch_store_looking *looking)
 {
 	struct ch_store_op op = {.type = CH_OP_LEASE};
 
 	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
 		.max = max,
-		.lease_ms = LEASE_MS,
+		.lease_ms = lease_ms,
 		.looking = looking};
 	assert_ok(fx_run(fx, &op));
 	return op;
+}
+
+static struct ch_store_op lease_with(
+	struct fixture *fx, size_t max, struct ch_store_looking *looking)
+{
+	return lease_for(fx, max, LEASE_MS, looking);
 }
 
 static struct ch_store_looking hand_out(struct fixture *fx, size_t most)
@@ -68,7 +74,7 @@ static void names_are_handed_out_once_and_again_later(void **state)
 	looking = hand_out(fx, 1);
 	assert_int_equal(looking.n_looks, 1);
 	assert_string_equal(looking.looks[0].key.name, "a.test");
-	assert_int_equal(looking.looks[0].key.until_ms, test_now_ms + LEASE_MS);
+	assert_int_equal(looking.looks[0].key.until_ms, test_now_ms + CH_STORE_LOOK_MS);
 	assert_int_equal(looking.looks[0].failures, 0);
 	assert_int_equal(looking.looks[0].needed_by_ms, 0);
 	assert_int_equal(hand_out(fx, 10).n_looks, 1);
@@ -76,13 +82,36 @@ static void names_are_handed_out_once_and_again_later(void **state)
 	/* Whoever looks at none passes over those that are being looked at. */
 	fx_lease_none(fx);
 	assert_ok(ch_store_next_due(fx->store, &due_ms));
-	assert_int_equal(due_ms, test_now_ms + LEASE_MS);
+	assert_int_equal(due_ms, test_now_ms + CH_STORE_LOOK_MS);
 	assert_int_equal(fx_get(fx, "a.test").state, CH_NAME_PENDING);
-	test_now_ms += LEASE_MS;
-	assert_int_equal(hand_out(fx, 10).n_looks, 2);
-	test_now_ms += LEASE_MS;
+	test_now_ms += CH_STORE_LOOK_MS;
+	looking = (struct ch_store_looking){.most = 10};
+	(void)lease_for(fx, 0, 1000, &looking);
+	assert_int_equal(looking.n_looks, 2);
+	test_now_ms += 1000;
 	(void)fx_lease(fx, 10, &(size_t){0});
 	assert_int_equal(hand_out(fx, 10).n_looks, 0);
+}
+
+static void behind_many_the_last_to_come_are_handed_out_too(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_looking looking;
+	char name[32];
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "a%02d.test", i);
+		fx_add(fx, name);
+		test_now_ms++;
+	}
+	looking = hand_out(fx, 8);
+	assert_int_equal(looking.n_looks, 8);
+	assert_string_equal(looking.looks[0].key.name, "a00.test");
+	assert_string_equal(looking.looks[5].key.name, "a05.test");
+	assert_string_equal(looking.looks[6].key.name, "a19.test");
+	assert_string_equal(looking.looks[7].key.name, "a18.test");
+	assert_int_equal(hand_out(fx, 1).n_looks, 1);
+	assert_int_equal(hand_out(fx, 100).n_looks, 11);
 }
 
 static void what_was_looked_at_gets_an_order_as_long_as_there_is_room(void **state)
@@ -105,6 +134,20 @@ static void what_was_looked_at_gets_an_order_as_long_as_there_is_room(void **sta
 	assert_int_equal(dealt, 3);
 	assert_int_equal(look_done(fx, 9, looking.looks, 4, &dealt), 0);
 	assert_int_equal(dealt, 4);
+}
+
+static void a_look_that_is_over_holds_until_there_is_another(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_looking first;
+
+	fx_add(fx, "a.test");
+	fx_add(fx, "b.test");
+	first = hand_out(fx, 10);
+	test_now_ms += CH_STORE_LOOK_MS;
+	assert_int_equal(look_done(fx, 9, &first.looks[0], 1, NULL), 1);
+	assert_int_equal(hand_out(fx, 10).n_looks, 1);
+	assert_int_equal(look_done(fx, 9, &first.looks[1], 1, NULL), 0);
 }
 
 static void a_look_ends_with_whatever_else_happens_to_the_name(void **state)
@@ -274,7 +317,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(names_are_handed_out_once_and_again_later),
+		FX_TEST(behind_many_the_last_to_come_are_handed_out_too),
 		FX_TEST(what_was_looked_at_gets_an_order_as_long_as_there_is_room),
+		FX_TEST(a_look_that_is_over_holds_until_there_is_another),
 		FX_TEST(a_look_ends_with_whatever_else_happens_to_the_name),
 		FX_TEST(the_dead_have_failed_without_an_order),
 		FX_TEST(a_dead_www_name_does_not_take_the_other_along),
