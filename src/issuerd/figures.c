@@ -47,6 +47,11 @@ void ch_figures_written(struct ch_figures *figures, const struct ch_write *w, si
 	}
 }
 
+void ch_figures_dead(struct ch_figures *figures, size_t n)
+{
+	atomic_fetch_add_explicit(&figures->ends[CH_END_PREFLIGHT], n, memory_order_relaxed);
+}
+
 void ch_figures_leased(struct ch_figures *figures, size_t n)
 {
 	atomic_fetch_add_explicit(&figures->leased, n, memory_order_relaxed);

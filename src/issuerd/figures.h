@@ -41,6 +41,8 @@ struct ch_figures {
 void ch_figures_answer(struct ch_ca_figures *figures, enum ch_acme_fate fate, int64_t spent_ms);
 /* The store has taken this write, of an order of so many names. */
 void ch_figures_written(struct ch_figures *figures, const struct ch_write *w, size_t n_names);
+/* Names that were dead before there was an order: as orders that ended so. */
+void ch_figures_dead(struct ch_figures *figures, size_t n);
 void ch_figures_leased(struct ch_figures *figures, size_t n);
 /* The text of /metrics; arg is a struct ch_issuer. */
 void ch_figures_write(void *arg, struct ch_buf *out);

@@ -34,7 +34,8 @@ struct ch_issuer {
 	bool (*may_ask)(const char *address);
 	struct ch_preflight *preflight; /* NULL: off */
 	struct ch_dns_desk *dns_desk;	/* NULL: off */
-	/* A preflight, or DNS work, of this order has ended; NULL until there is a queue. */
+	/* A preflight, or DNS work, of this order has ended, 0: a look at a name without one;
+	 * NULL until there is a queue. */
 	void (*wake)(void *arg, uint64_t order_id);
 	void *wake_arg;
 	_Atomic int64_t resolver_warned_ms;
@@ -55,6 +56,8 @@ void ch_issuer_free(struct ch_issuer *issuer);
  * queue behind wake any more, comes ch_issuer_stop_preflight. */
 CH_MUST int ch_issuer_start_preflight(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_stop_preflight(struct ch_issuer *issuer);
+/* Whether names are looked at before there is an order: where validation comes to them. */
+bool ch_issuer_scouts(const struct ch_issuer *issuer);
 /* step_dns.c: the same for DNS challenges. */
 CH_MUST int ch_issuer_start_dns(struct ch_issuer *issuer, struct ch_err *err);
 void ch_issuer_stop_dns(struct ch_issuer *issuer);

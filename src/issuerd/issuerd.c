@@ -39,7 +39,10 @@ static void wake_order(void *arg, uint64_t order_id)
 {
 	struct crew *crew = arg;
 
-	ch_queue_hurry(&crew->queue, order_id);
+	if (order_id)
+		ch_queue_hurry(&crew->queue, order_id);
+	else
+		ch_queue_nudge(&crew->queue);
 }
 
 static void crew_free(struct crew *crew)

@@ -1,6 +1,5 @@
-#include "issuerd/preflight.h"
+#include "issuerd/preflight_impl.h"
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,54 +9,16 @@
 #include <openssl/rand.h>
 
 #include "base/clock.h"
-#include "base/codec.h"
-#include "base/mem.h"
 #include "issuerd/persist.h"
-#include "net/dns.h"
-#include "net/reach.h"
 
-#define BUCKETS 4096u
 #define KEEP_MS (2 * CH_MINUTE_MS)
-#define TOKEN_RAW_B 32
 /* A name of many labels whose servers are slow is given up. */
 #define WHOLE_MS (30 * CH_SECOND_MS)
-#define PATH_PREFIX "/.well-known/acme-challenge/"
 #define ACCOUNT_B 1024
 
-struct job {
-	struct job *next; /* in its bucket */
-	struct ch_preflight *preflight;
-	char name[CH_DNS_NAME_B];
-	uint64_t order;
-	void *who;
-	const char *thumbprint;
-	enum ch_acme_challenge_type method;
-	int64_t began_ms; /* monotonic */
-	bool ended;
-	int64_t ended_ms; /* monotonic */
-	unsigned pending; /* questions and fetches that are open */
-	/* Owned, until both are there; without their texts, which would be most of it. */
-	struct ch_dns_answer *a;
-	struct ch_dns_answer *aaaa;
-	const char *caa_at; /* into name */
-	struct ch_sites sites;
-	char path[sizeof(PATH_PREFIX) + CH_B64U_TEXT_B(TOKEN_RAW_B)];
-	struct ch_preflight_result result;
-};
-
 struct fetch { /* which address of which job */
-	struct job *job;
+	struct ch_preflight_job *job;
 	size_t site;
-};
-
-struct ch_preflight {
-	struct ch_preflight_options options;
-	struct ch_dns *dns;
-	struct ch_reach *reach;
-	pthread_mutex_t lock;
-	struct job *buckets[BUCKETS];
-	size_t n;
-	size_t sweep; /* bucket that is looked through next */
 };
 
 static size_t bucket_of(const char *name)
@@ -66,61 +27,63 @@ static size_t bucket_of(const char *name)
 
 	for (; *name; name++)
 		h = (h ^ (unsigned char)*name) * 16777619u;
-	return h % BUCKETS;
+	return h % CH_PREFLIGHT_BUCKETS;
 }
 
-static void job_free(struct job *job)
+static void job_free(struct ch_preflight_job *job)
 {
 	free(job->a);
 	free(job->aaaa);
+	free(job->sites);
 	free(job);
 }
 
 /* With the lock held, as all that follows up to the callbacks. */
-static void end(struct job *job, enum ch_preflight_fate fate)
+void ch_preflight_end(struct ch_preflight_job *job, enum ch_preflight_fate fate)
 {
 	job->ended = true;
 	job->ended_ms = ch_mono_ms();
 	job->result.fate = fate;
+	ch_scout_ended(job);
 }
 
-static void end_bad(struct job *job, const char *problem, enum ch_actor actor, bool away,
-	const char *detail)
+static void end_bad(struct ch_preflight_job *job, const char *problem, enum ch_actor actor,
+	bool away, const char *detail)
 {
 	ch_err_set(&job->result.err, CH_ECONFLICT, problem, "%s", detail);
 	job->result.err.actor = actor;
 	job->result.away = away;
-	end(job, CH_PREFLIGHT_BAD);
+	ch_preflight_end(job, CH_PREFLIGHT_BAD);
 }
 
-static void end_judged(struct job *job)
+static void end_judged(struct ch_preflight_job *job)
 {
-	int rc = ch_sites_judge(&job->sites, job->name, &job->result.away, &job->result.err);
+	int rc = ch_sites_judge(job->sites, job->name, &job->result.away, &job->result.err);
 
-	end(job, rc ? CH_PREFLIGHT_BAD : CH_PREFLIGHT_GOOD);
+	ch_preflight_end(job, rc ? CH_PREFLIGHT_BAD : CH_PREFLIGHT_GOOD);
 }
 
 static void on_fetched(const struct ch_reach_answer *answer, void *arg);
 
-static void begin_fetches(struct job *job)
+static void begin_fetches(struct ch_preflight_job *job)
 {
 	struct ch_preflight *p = job->preflight;
-	uint8_t raw[TOKEN_RAW_B];
+	uint8_t raw[CH_PREFLIGHT_TOKEN_RAW_B];
 
 	if (p->options.self_check && RAND_bytes(raw, sizeof(raw)) == 1) {
-		strcpy(job->path, PATH_PREFIX);
-		ch_b64u_encode(raw, sizeof(raw), job->path + strlen(PATH_PREFIX));
-		ch_sites_choose(&job->sites, p->options.may_ask);
+		strcpy(job->path, CH_PREFLIGHT_PATH);
+		ch_b64u_encode(raw, sizeof(raw), job->path + strlen(CH_PREFLIGHT_PATH));
+		ch_sites_choose(job->sites, p->options.may_ask);
 	}
-	for (size_t i = 0; i < job->sites.n; i++) {
+	for (size_t i = 0; i < job->sites->n; i++) {
 		struct fetch *f;
 
-		if (!job->sites.list[i].ask)
+		if (!job->sites->list[i].ask)
 			continue;
 		f = malloc(sizeof(*f));
 		if (f)
 			*f = (struct fetch){.job = job, .site = i};
-		if (f && ch_reach_ask(p->reach, job->name, job->sites.list[i].address,
+		if (f && ch_reach_ask(p->reach, job->name, job->sites->list[i].address,
 				 p->options.http_port, job->path, on_fetched, f) == CH_OK)
 			job->pending++;
 		else
@@ -132,7 +95,8 @@ static void begin_fetches(struct job *job)
 
 static void on_caa(const struct ch_dns_answer *answer, void *arg);
 
-static bool ask(struct job *job, const char *name, enum ch_dns_type type, ch_dns_done *done)
+static bool ask(struct ch_preflight_job *job, const char *name, enum ch_dns_type type,
+	ch_dns_done *done)
 {
 	if (ch_dns_ask(job->preflight->dns, name, type, done, job))
 		return false;
@@ -140,30 +104,30 @@ static bool ask(struct job *job, const char *name, enum ch_dns_type type, ch_dns
 	return true;
 }
 
-static void ask_caa(struct job *job)
+static void ask_caa(struct ch_preflight_job *job)
 {
 	if (!ask(job, job->caa_at, CH_DNS_CAA, on_caa))
-		end(job, CH_PREFLIGHT_UNKNOWN);
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 }
 
-static bool is_wildcard(const struct job *job)
+static bool is_wildcard(const struct ch_preflight_job *job)
 {
 	return strncmp(job->name, "*.", 2) == 0;
 }
 
-static bool is_by_dns(const struct job *job)
+static bool is_by_dns(const struct ch_preflight_job *job)
 {
 	return job->method == CH_ACME_DNS_01 || job->method == CH_ACME_DNS_PERSIST_01;
 }
 
-static void begin_caa(struct job *job)
+static void begin_caa(struct ch_preflight_job *job)
 {
 	job->caa_at = job->name + (is_wildcard(job) ? 2 : 0);
 	ask_caa(job);
 }
 
 /* Where no resolver of ours answers anything, a timeout is no fault of the name's. */
-static bool is_ours_to_mend(const struct job *job, enum ch_dns_status status)
+static bool is_ours_to_mend(const struct ch_preflight_job *job, enum ch_dns_status status)
 {
 	return status == CH_DNS_CANCELED ||
 	       (status == CH_DNS_TIMEOUT && !ch_dns_is_up(job->preflight->dns));
@@ -174,14 +138,14 @@ static bool is_failure(enum ch_dns_status status)
 	return status == CH_DNS_FAILED || status == CH_DNS_TIMEOUT;
 }
 
-static void end_without_address(struct job *job)
+static void end_without_address(struct ch_preflight_job *job)
 {
 	const struct ch_dns_answer *bad = is_failure(job->a->status) ? job->a : job->aaaa;
 	const char *last = job->a->n_chain ? job->a->chain[job->a->n_chain - 1] : NULL;
 	char detail[400 + 2 * CH_DNS_NAME_B];
 
 	if (is_ours_to_mend(job, job->a->status) || is_ours_to_mend(job, job->aaaa->status)) {
-		end(job, CH_PREFLIGHT_UNKNOWN);
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 	} else if (is_failure(bad->status)) {
 		snprintf(detail, sizeof(detail),
 			"The DNS servers of %s %s when they are asked for its addresses: no CA "
@@ -200,7 +164,7 @@ static void end_without_address(struct job *job)
 }
 
 /* What cannot succeed need not be asked about CAA. */
-static void judge_addresses(struct job *job)
+static void judge_addresses(struct ch_preflight_job *job)
 {
 	struct ch_preflight *p = job->preflight;
 
@@ -208,16 +172,24 @@ static void judge_addresses(struct job *job)
 		end_without_address(job);
 		return;
 	}
-	ch_sites_from(p->options.platform, job->name, job->a, job->aaaa, &job->sites);
+	free(job->sites);
+	job->sites = malloc(sizeof(*job->sites));
+	if (!job->sites) {
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
+		return;
+	}
+	ch_sites_from(p->options.platform, job->name, job->a, job->aaaa, job->sites);
 	/* With a self-check what answers there comes first. */
 	if (!p->options.self_check &&
-		ch_sites_judge(&job->sites, job->name, &job->result.away, &job->result.err))
-		end(job, CH_PREFLIGHT_BAD);
+		ch_sites_judge(job->sites, job->name, &job->result.away, &job->result.err))
+		ch_preflight_end(job, CH_PREFLIGHT_BAD);
+	else if (!job->who)
+		ch_preflight_end(job, CH_PREFLIGHT_GOOD);
 	else
 		begin_caa(job);
 }
 
-static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
+static void judge_caa(struct ch_preflight_job *job, const struct ch_dns_answer *answer)
 {
 	struct ch_preflight *p = job->preflight;
 	struct ch_caa_asker asker = {
@@ -227,7 +199,7 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 	const char *dot;
 
 	if (is_ours_to_mend(job, answer->status)) {
-		end(job, CH_PREFLIGHT_UNKNOWN);
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 		return;
 	}
 	if (is_failure(answer->status)) {
@@ -257,19 +229,19 @@ static void judge_caa(struct job *job, const struct ch_dns_answer *answer)
 		asker.account = account;
 		p->options.asker(job->who, &asker, account, sizeof(account));
 		if (ch_caa_judge(answer, job->caa_at, &asker, &job->result.err)) {
-			end(job, CH_PREFLIGHT_BAD);
+			ch_preflight_end(job, CH_PREFLIGHT_BAD);
 			return;
 		}
 	}
 	if (is_by_dns(job))
-		end(job, CH_PREFLIGHT_GOOD);
+		ch_preflight_end(job, CH_PREFLIGHT_GOOD);
 	else
 		begin_fetches(job);
 }
 
 static void on_persist(const struct ch_dns_answer *answer, void *arg);
 
-static void begin_persist(struct job *job)
+static void begin_persist(struct ch_preflight_job *job)
 {
 	char owner[CH_DNS_NAME_B];
 
@@ -279,13 +251,13 @@ static void begin_persist(struct job *job)
 			"…: it needs another challenge.",
 			job->name);
 		job->result.err.actor = CH_ACTOR_PLATFORM;
-		end(job, CH_PREFLIGHT_BAD);
+		ch_preflight_end(job, CH_PREFLIGHT_BAD);
 	} else if (!ask(job, owner, CH_DNS_TXT, on_persist)) {
-		end(job, CH_PREFLIGHT_UNKNOWN);
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 	}
 }
 
-static void judge_persist(struct job *job, const struct ch_dns_answer *answer)
+static void judge_persist(struct ch_preflight_job *job, const struct ch_dns_answer *answer)
 {
 	struct ch_preflight *p = job->preflight;
 	struct ch_caa_asker asker = {.wildcard = is_wildcard(job)};
@@ -293,7 +265,7 @@ static void judge_persist(struct job *job, const struct ch_dns_answer *answer)
 	char detail[200 + CH_DNS_NAME_B];
 
 	if (is_ours_to_mend(job, answer->status)) {
-		end(job, CH_PREFLIGHT_UNKNOWN);
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 		return;
 	}
 	if (is_failure(answer->status)) {
@@ -308,13 +280,13 @@ static void judge_persist(struct job *job, const struct ch_dns_answer *answer)
 	p->options.asker(job->who, &asker, account, sizeof(account));
 	if (ch_persist_judge(
 		    answer, job->name, &asker, ch_now_ms() / CH_SECOND_MS, &job->result.err))
-		end(job, CH_PREFLIGHT_BAD);
+		ch_preflight_end(job, CH_PREFLIGHT_BAD);
 	else
 		begin_caa(job);
 }
 
 /* After a callback: whoever waits is told, without the lock. */
-static void unlock_and_wake(struct ch_preflight *p, struct job *job)
+static void unlock_and_wake(struct ch_preflight *p, struct ch_preflight_job *job)
 {
 	bool ended = job->ended;
 	uint64_t order = job->order;
@@ -324,8 +296,8 @@ static void unlock_and_wake(struct ch_preflight *p, struct job *job)
 		p->options.wake(p->options.arg, order);
 }
 
-static void note_addresses(
-	struct job *job, struct ch_dns_answer **slot, const struct ch_dns_answer *answer)
+static void note_addresses(struct ch_preflight_job *job, struct ch_dns_answer **slot,
+	const struct ch_dns_answer *answer)
 {
 	struct ch_preflight *p = job->preflight;
 	/* Without the texts, which are most of it, and which addresses have none of. */
@@ -340,7 +312,7 @@ static void note_addresses(
 		if (job->a && job->aaaa)
 			judge_addresses(job);
 		else
-			end(job, CH_PREFLIGHT_UNKNOWN);
+			ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 		free(TAKE_PTR(job->a));
 		free(TAKE_PTR(job->aaaa));
 	}
@@ -349,21 +321,21 @@ static void note_addresses(
 
 static void on_a(const struct ch_dns_answer *answer, void *arg)
 {
-	struct job *job = arg;
+	struct ch_preflight_job *job = arg;
 
 	note_addresses(job, &job->a, answer);
 }
 
 static void on_aaaa(const struct ch_dns_answer *answer, void *arg)
 {
-	struct job *job = arg;
+	struct ch_preflight_job *job = arg;
 
 	note_addresses(job, &job->aaaa, answer);
 }
 
 static void on_caa(const struct ch_dns_answer *answer, void *arg)
 {
-	struct job *job = arg;
+	struct ch_preflight_job *job = arg;
 	struct ch_preflight *p = job->preflight;
 
 	pthread_mutex_lock(&p->lock);
@@ -374,7 +346,7 @@ static void on_caa(const struct ch_dns_answer *answer, void *arg)
 
 static void on_persist(const struct ch_dns_answer *answer, void *arg)
 {
-	struct job *job = arg;
+	struct ch_preflight_job *job = arg;
 	struct ch_preflight *p = job->preflight;
 
 	pthread_mutex_lock(&p->lock);
@@ -383,9 +355,10 @@ static void on_persist(const struct ch_dns_answer *answer, void *arg)
 	unlock_and_wake(p, job);
 }
 
-static enum ch_seen seen(const struct job *job, const struct ch_reach_answer *answer)
+static enum ch_seen seen(
+	const struct ch_preflight_job *job, const struct ch_reach_answer *answer)
 {
-	const char *token = job->path + strlen(PATH_PREFIX);
+	const char *token = job->path + strlen(CH_PREFLIGHT_PATH);
 	size_t len = strlen(token);
 	const char *rest = answer->body + len + 1;
 	size_t print_len = strlen(job->thumbprint);
@@ -407,11 +380,11 @@ static enum ch_seen seen(const struct job *job, const struct ch_reach_answer *an
 static void on_fetched(const struct ch_reach_answer *answer, void *arg)
 {
 	struct fetch *f = arg;
-	struct job *job = f->job;
+	struct ch_preflight_job *job = f->job;
 	struct ch_preflight *p = job->preflight;
 
 	pthread_mutex_lock(&p->lock);
-	job->sites.list[f->site].seen = seen(job, answer);
+	job->sites->list[f->site].seen = seen(job, answer);
 	if (--job->pending == 0)
 		end_judged(job);
 	unlock_and_wake(p, job);
@@ -430,6 +403,9 @@ int ch_preflight_new(const struct ch_preflight_options *options,
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	p->options = *options;
 	pthread_mutex_init(&p->lock, NULL);
+	TAILQ_INIT(&p->next);
+	TAILQ_INIT(&p->alive);
+	TAILQ_INIT(&p->dead);
 	rc = ch_dns_new(&dns, &p->dns, err);
 	if (rc == CH_OK && options->self_check)
 		rc = ch_reach_new(&p->reach, err);
@@ -448,9 +424,9 @@ void ch_preflight_free(struct ch_preflight *p)
 	/* Their callbacks may begin fetches, but no fetch a question. */
 	ch_dns_free(p->dns);
 	ch_reach_free(p->reach);
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < CH_PREFLIGHT_BUCKETS; i++) {
 		while (p->buckets[i]) {
-			struct job *job = p->buckets[i];
+			struct ch_preflight_job *job = p->buckets[i];
 
 			p->buckets[i] = job->next;
 			job_free(job);
@@ -460,25 +436,27 @@ void ch_preflight_free(struct ch_preflight *p)
 	free(p);
 }
 
-static struct job **find(struct ch_preflight *p, const struct ch_preflight_subject *subject)
+struct ch_preflight_job **ch_preflight_find(
+	struct ch_preflight *p, const void *who, const char *name)
 {
-	struct job **at = &p->buckets[bucket_of(subject->name)];
+	struct ch_preflight_job **at = &p->buckets[bucket_of(name)];
 
-	while (*at && ((*at)->who != subject->who || strcmp((*at)->name, subject->name) != 0))
+	while (*at && ((*at)->who != who || strcmp((*at)->name, name) != 0))
 		at = &(*at)->next;
 	return at;
 }
 
-static void drop(struct ch_preflight *p, struct job **at)
+void ch_preflight_drop(struct ch_preflight *p, struct ch_preflight_job **at)
 {
-	struct job *job = *at;
+	struct ch_preflight_job *job = *at;
 
+	ch_scout_forget(job);
 	*at = job->next;
 	p->n--;
 	job_free(job);
 }
 
-static bool is_old(const struct job *job)
+static bool is_old(const struct ch_preflight_job *job)
 {
 	return job->ended && job->pending == 0 && ch_mono_ms() - job->ended_ms > KEEP_MS;
 }
@@ -486,64 +464,114 @@ static bool is_old(const struct job *job)
 /* One bucket each time: what nobody came back for goes. */
 static void sweep(struct ch_preflight *p)
 {
-	struct job **at = &p->buckets[p->sweep++ % BUCKETS];
+	struct ch_preflight_job **at = &p->buckets[p->sweep++ % CH_PREFLIGHT_BUCKETS];
 
 	while (*at) {
-		if (is_old(*at))
-			drop(p, at);
+		if (is_old(*at) && (*at)->scout == CH_SCOUT_NO)
+			ch_preflight_drop(p, at);
 		else
 			at = &(*at)->next;
 	}
 }
 
-static void begin(struct ch_preflight *p, const struct ch_preflight_subject *subject)
+struct ch_preflight_job *ch_preflight_job_new(struct ch_preflight *p, const char *name)
 {
-	struct job *job;
+	struct ch_preflight_job **bucket = &p->buckets[bucket_of(name)];
+	struct ch_preflight_job *job;
 
 	if (p->n >= CH_PREFLIGHT_MAX || !(job = calloc(1, sizeof(*job))))
-		return;
+		return NULL;
 	job->preflight = p;
 	job->began_ms = ch_mono_ms();
-	job->order = subject->order;
-	job->who = subject->who;
-	job->thumbprint = subject->thumbprint;
-	job->method = subject->method;
-	snprintf(job->name, sizeof(job->name), "%s", subject->name);
-	job->next = p->buckets[bucket_of(subject->name)];
-	p->buckets[bucket_of(subject->name)] = job;
+	snprintf(job->name, sizeof(job->name), "%s", name);
+	job->next = *bucket;
+	*bucket = job;
 	p->n++;
-	if (job->method == CH_ACME_DNS_PERSIST_01) {
-		begin_persist(job);
-		return;
-	}
-	if (is_by_dns(job)) {
-		begin_caa(job);
-		return;
-	}
+	return job;
+}
+
+void ch_preflight_ask_addresses(struct ch_preflight_job *job)
+{
 	if (!ask(job, job->name, CH_DNS_AAAA, on_aaaa)) {
-		end(job, CH_PREFLIGHT_UNKNOWN);
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
 		return;
 	}
 	/* The one that is open ends it then. */
 	(void)!ask(job, job->name, CH_DNS_A, on_a);
 }
 
+static void set_subject(
+	struct ch_preflight_job *job, const struct ch_preflight_subject *subject)
+{
+	job->order = subject->order;
+	job->who = subject->who;
+	job->thumbprint = subject->thumbprint;
+	job->method = subject->method;
+}
+
+static void begin(struct ch_preflight *p, const struct ch_preflight_subject *subject)
+{
+	struct ch_preflight_job *job = ch_preflight_job_new(p, subject->name);
+
+	if (!job)
+		return;
+	set_subject(job, subject);
+	if (job->method == CH_ACME_DNS_PERSIST_01)
+		begin_persist(job);
+	else if (is_by_dns(job))
+		begin_caa(job);
+	else
+		ch_preflight_ask_addresses(job);
+}
+
+/* What was found out before there was an order: it goes on from there.  False: there is nothing
+ * of use. */
+static bool go_on(struct ch_preflight *p, const struct ch_preflight_subject *subject,
+	struct ch_preflight_result *ret_result)
+{
+	struct ch_preflight_job **at = ch_preflight_find(p, NULL, subject->name);
+	struct ch_preflight_job *job = *at;
+
+	if (!job || subject->method == CH_ACME_DNS_01 ||
+		subject->method == CH_ACME_DNS_PERSIST_01)
+		return false;
+	if (!job->ended) {
+		job->order = subject->order;
+		return true;
+	}
+	if (is_old(job) || job->result.fate == CH_PREFLIGHT_UNKNOWN) {
+		ch_preflight_drop(p, at);
+		return false;
+	}
+	if (job->result.fate == CH_PREFLIGHT_BAD) {
+		*ret_result = job->result;
+		return true;
+	}
+	ch_scout_forget(job);
+	job->ended = false;
+	job->began_ms = ch_mono_ms();
+	set_subject(job, subject);
+	begin_caa(job);
+	return true;
+}
+
 void ch_preflight_look(struct ch_preflight *p, const struct ch_preflight_subject *subject,
 	struct ch_preflight_result *ret_result)
 {
-	struct job **at;
+	struct ch_preflight_job **at;
 
 	memset(ret_result, 0, sizeof(*ret_result));
 	ret_result->fate = CH_PREFLIGHT_WAIT;
 	pthread_mutex_lock(&p->lock);
 	sweep(p);
-	at = find(p, subject);
+	at = ch_preflight_find(p, subject->who, subject->name);
 	if (*at && is_old(*at)) {
-		drop(p, at);
-		at = find(p, subject);
+		ch_preflight_drop(p, at);
+		at = ch_preflight_find(p, subject->who, subject->name);
 	}
 	if (!*at) {
-		begin(p, subject);
+		if (!go_on(p, subject, ret_result))
+			begin(p, subject);
 	} else if ((*at)->ended && (*at)->pending == 0) {
 		*ret_result = (*at)->result;
 	} else {
@@ -554,11 +582,11 @@ void ch_preflight_look(struct ch_preflight *p, const struct ch_preflight_subject
 
 void ch_preflight_forget(struct ch_preflight *p, const struct ch_preflight_subject *subject)
 {
-	struct job **at;
+	struct ch_preflight_job **at;
 
 	pthread_mutex_lock(&p->lock);
-	at = find(p, subject);
+	at = ch_preflight_find(p, subject->who, subject->name);
 	if (*at && (*at)->ended && (*at)->pending == 0)
-		drop(p, at);
+		ch_preflight_drop(p, at);
 	pthread_mutex_unlock(&p->lock);
 }

@@ -50,7 +50,7 @@ struct ch_preflight_options {
 	/* Fills in CA and account of `who` as they are known now. */
 	void (*asker)(
 		void *who, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b);
-	/* A look at this order is worth it now. */
+	/* A look at this order is worth it now; 0: at what was found out without one. */
 	void (*wake)(void *arg, uint64_t order);
 	void *arg;
 };
@@ -75,7 +75,7 @@ struct ch_preflight_result {
 struct ch_preflight_subject {
 	const char *name;
 	uint64_t order;
-	void *who;		/* CA and account; borrowed as long as there is a preflight, */
+	void *who; /* CA and account, not NULL; borrowed as long as there is a preflight, */
 	const char *thumbprint; /* as is its, which our edges answer with */
 	/* By the DNS, as wildcards: where it leads does not matter, only CAA; with
 	 * dns-persist-01 the standing record too. */
@@ -89,5 +89,44 @@ void ch_preflight_look(struct ch_preflight *preflight,
 /* What has come to an end: the next look begins anew. */
 void ch_preflight_forget(
 	struct ch_preflight *preflight, const struct ch_preflight_subject *subject);
+
+/* ---- looks at names before there is an order, in what does not depend on the CA: whether they
+ * have addresses, and, without a self-check, whether these lead to the platform.  Orders go on
+ * from what is known. ---- */
+
+struct ch_look { /* as the store hands it out */
+	const char *name;
+	int64_t until_ms;
+	uint64_t failures;
+	uint64_t checks_failed;
+	int64_t away_since_ms;
+	int64_t needed_by_ms;
+};
+
+/* Begins, or begins anew; forgotten when there is no room. */
+void ch_preflight_scout(struct ch_preflight *preflight, const struct ch_look *look);
+
+struct ch_preflight_counts {
+	size_t open;  /* looks under way, */
+	size_t next;  /* of these: not begun yet, */
+	size_t alive; /* and those that are to be told of */
+	size_t dead;
+	size_t room; /* for more */
+};
+/* To be asked for each tenth of a second as long as any is open: then more of them begin. */
+void ch_preflight_counts(
+	struct ch_preflight *preflight, struct ch_preflight_counts *ret_counts);
+
+struct ch_scouted {
+	char name[CH_DNS_NAME_B];
+	struct ch_look look;		   /* its name is that */
+	struct ch_preflight_result result; /* of dead ones */
+};
+/* Those that are dead, or those that are not (so far as is known), the first first; they stay
+ * until they are told. */
+size_t ch_preflight_scouted(
+	struct ch_preflight *preflight, bool dead, struct ch_scouted *ret_list, size_t most);
+/* The store knows. */
+void ch_preflight_told(struct ch_preflight *preflight, const struct ch_scouted *list, size_t n);
 
 #endif

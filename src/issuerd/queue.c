@@ -39,19 +39,6 @@ void ch_queue_done(struct ch_queue *queue)
 	pthread_mutex_destroy(&queue->lock);
 }
 
-size_t ch_queue_wait_room(struct ch_queue *queue, size_t least)
-{
-	size_t room = 0;
-
-	pthread_mutex_lock(&queue->lock);
-	while (!queue->closed && queue->limit - queue->n < least)
-		pthread_cond_wait(&queue->drained, &queue->lock);
-	if (!queue->closed)
-		room = queue->limit - queue->n;
-	pthread_mutex_unlock(&queue->lock);
-	return room;
-}
-
 void ch_queue_put(struct ch_queue *queue, struct ch_work *work)
 {
 	pthread_mutex_lock(&queue->lock);
@@ -159,6 +146,30 @@ static struct timespec in_ms(int64_t wait_ms)
 		at.tv_nsec -= 1000000000;
 	}
 	return at;
+}
+
+bool ch_queue_wait_room(struct ch_queue *queue, size_t least, int64_t wait_ms, size_t *ret_room)
+{
+	struct timespec until = in_ms(wait_ms);
+	bool closed;
+
+	pthread_mutex_lock(&queue->lock);
+	while (!queue->closed && !queue->nudged && queue->limit - queue->n < least &&
+		pthread_cond_timedwait(&queue->drained, &queue->lock, &until) == 0)
+		continue;
+	closed = queue->closed;
+	queue->nudged = false;
+	*ret_room = queue->limit - queue->n;
+	pthread_mutex_unlock(&queue->lock);
+	return !closed;
+}
+
+void ch_queue_nudge(struct ch_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->nudged = true;
+	pthread_cond_signal(&queue->drained);
+	pthread_mutex_unlock(&queue->lock);
 }
 
 /* With the lock held: until something is put, or something put aside is due. */

@@ -32,14 +32,19 @@ struct ch_queue {
 	/* Orders that were hurried before they were put aside; the last ones. */
 	uint64_t hurried[CH_HURRIED_MAX];
 	size_t n_hurried;
+	bool nudged; /* who waits for room has something else to do */
 	bool closed;
 };
 
 void ch_queue_init(struct ch_queue *queue, size_t limit);
 /* Frees what is left in it. */
 void ch_queue_done(struct ch_queue *queue);
-/* Waits until at least `least` places are free and returns how many are; 0 once closed. */
-size_t ch_queue_wait_room(struct ch_queue *queue, size_t least);
+/* Waits until at least `least` places are free, somebody nudges, or wait_ms have passed;
+ * *ret_room: how many are free.  False once closed. */
+bool ch_queue_wait_room(
+	struct ch_queue *queue, size_t least, int64_t wait_ms, size_t *ret_room);
+/* Ends such a wait, or the next one. */
+void ch_queue_nudge(struct ch_queue *queue);
 /* Takes work over.  The caller has made sure that there is room. */
 void ch_queue_put(struct ch_queue *queue, struct ch_work *work);
 /* Waits; the caller owns the result.  What was put aside comes first, once it is due or the

@@ -5,6 +5,7 @@
 #define CH_ISSUERD_STEP_H
 
 #include "issuerd/issuer.h"
+#include "issuerd/ladder.h"
 #include "issuerd/work.h"
 #include "issuerd/write.h"
 
@@ -66,6 +67,9 @@ void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err);
 /* The same for what the preflight found: no attempt at the CA was spent, so it waits less. */
 void ch_step_blame_preflight(
 	struct ch_step *step, size_t i, bool away, const struct ch_err *err);
+/* … of a name's first certificate, with an order or without. */
+void ch_verdict_preflight(const struct ch_issuer_config *config, const struct ch_retried *name,
+	bool away, int64_t away_since_ms, const struct ch_err *err, struct ch_verdict *ret_v);
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
 /* The order fails with the verdicts that were filled in. */
 void ch_step_failed(struct ch_step *step);

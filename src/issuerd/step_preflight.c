@@ -136,6 +136,14 @@ void ch_issuer_stop_preflight(struct ch_issuer *issuer)
 	issuer->preflight = NULL;
 }
 
+bool ch_issuer_scouts(const struct ch_issuer *issuer)
+{
+	const struct ch_issuer_config *config = issuer->config;
+
+	return issuer->preflight && config->preflight && config->challenge != CH_ACME_DNS_01 &&
+	       config->challenge != CH_ACME_DNS_PERSIST_01;
+}
+
 static void look_again(struct ch_step *step)
 {
 	struct ch_notes notes = step->work->notes;

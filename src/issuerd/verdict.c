@@ -40,15 +40,14 @@ void ch_step_blame(struct ch_step *step, size_t i, const struct ch_err *err)
 }
 
 /* Rarer the longer it is away, so that all who ever left cost next to nothing. */
-static void let_go(struct ch_step *step, size_t i, int64_t away_ms)
+static void let_go(const struct ch_issuer_config *config, const struct ch_retried *name,
+	int64_t away_ms, struct ch_verdict *v)
 {
-	struct ch_verdict *v = &step->out->verdicts[i];
 	char since[CH_TIME_STR_B];
 	struct ch_reason why = v->reason;
 
 	v->moved = true;
-	v->next_at_ms = ch_now_ms() + ch_moved_wait_ms(step->issuer->config,
-					      step->work->names[i], away_ms, step->work->id);
+	v->next_at_ms = ch_now_ms() + ch_moved_wait_ms(config, name->name, away_ms, name->salt);
 	ch_reason_set(&v->reason, why.code, why.actor,
 		"It has led elsewhere since %.10s, so it is not renewed; it comes back by "
 		"itself "
@@ -56,24 +55,29 @@ static void let_go(struct ch_step *step, size_t i, int64_t away_ms)
 		ch_time_str(ch_now_ms() - away_ms, since), why.detail);
 }
 
+void ch_verdict_preflight(const struct ch_issuer_config *config, const struct ch_retried *name,
+	bool away, int64_t away_since_ms, const struct ch_err *err, struct ch_verdict *ret_v)
+{
+	int64_t away_ms = away_since_ms ? ch_now_ms() - away_since_ms : 0;
+
+	*ret_v = (struct ch_verdict){.failed = true, .check = true, .away = away};
+	ret_v->next_at_ms = ch_now_ms() + ch_preflight_wait_ms(config, name);
+	ch_reason_from_err(&ret_v->reason, err);
+	if (away && config->moved_after_ms && away_ms >= config->moved_after_ms)
+		let_go(config, name, away_ms, ret_v);
+}
+
 void ch_step_blame_preflight(
 	struct ch_step *step, size_t i, bool away, const struct ch_err *err)
 {
-	const struct ch_issuer_config *config = step->issuer->config;
-	struct ch_verdict *v = &step->out->verdicts[i];
 	const struct ch_work *work = step->work;
-	int64_t since_ms = work->away_since_ms[i] ? work->away_since_ms[i] : ch_now_ms();
 	bool first = !work->second && !work->standby;
 	struct ch_retried name =
 		retried(work, i, first ? work->checks_failed[i] : work->failures[i]);
 
-	v->failed = v->check = true;
-	v->away = away;
-	v->next_at_ms = ch_now_ms() + ch_preflight_wait_ms(config, &name);
-	ch_reason_from_err(&v->reason, err);
-	if (away && first && config->moved_after_ms &&
-		ch_now_ms() - since_ms >= config->moved_after_ms)
-		let_go(step, i, ch_now_ms() - since_ms);
+	ch_verdict_preflight(step->issuer->config, &name, away && first, work->away_since_ms[i],
+		err, &step->out->verdicts[i]);
+	step->out->verdicts[i].away = away;
 }
 
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of)

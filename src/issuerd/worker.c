@@ -44,8 +44,7 @@ void ch_worker_done(struct ch_worker *worker)
 	}
 }
 
-/* Waits longer each time, more or less a quarter.  True: stop trying. */
-static bool back_off(struct ch_worker *worker, unsigned tries)
+bool ch_worker_back_off(struct ch_worker *worker, unsigned tries)
 {
 	int64_t wait_ms = AWAY_LEAST_MS;
 
@@ -100,7 +99,7 @@ int ch_worker_write(
 		ch_log_warn("order %" PRIu64 ": not written, trying again: %s", work->id,
 			err->detail);
 		/* Before the end of a stop there is one more try, at once. */
-		if (back_off(worker, tries) &&
+		if (ch_worker_back_off(worker, tries) &&
 			(tries > 0 || ch_issuer_canceled(worker->issuer)))
 			return ch_err_set(err, CH_ECANCELED, "stopping", "%s",
 				"stopping while the store is away");
@@ -276,110 +275,6 @@ void *ch_worker_main(void *arg)
 			ch_queue_put_aside(worker->queue, work, due_ms);
 		else
 			ch_work_free(work);
-	}
-	return NULL;
-}
-
-#define GATED_MS CH_SECOND_MS
-#define LEASE_WAIT_MS (20 * CH_SECOND_MS)
-
-static json_t *limit_json(const struct ch_limit *limit)
-{
-	int64_t span_ms = (limit->refill_us * limit->size + 500) / 1000;
-
-	return limit->size ? json_sprintf("%" PRIu32 "/%" PRId64 "ms", limit->size, span_ms)
-			   : json_string("none");
-}
-
-/* The store passes over those that are out of order, as long as one of those is not that the
- * name may use. */
-static json_t *pace_json(struct ch_ca *ca)
-{
-	const struct ch_limits *limits = &ca->config->limits;
-
-	return json_pack("{sssssbsososo}", "account", ca->pace_account, "ca", ca->config->name,
-		"out", !ch_ca_is_usable(ca), "orders", limit_json(&limits->account), "domain",
-		limit_json(&limits->domain), "set", limit_json(&limits->set));
-}
-
-static json_t *lease_json(struct ch_worker *worker, size_t room)
-{
-	struct ch_issuer *issuer = worker->issuer;
-	json_t *fallback = issuer->n_cas > 1 ? json_array() : NULL;
-
-	for (size_t i = 1; i < issuer->n_cas; i++)
-		(void)json_array_append_new(fallback, pace_json(&issuer->cas[i]));
-	return json_pack("{sIsIsIsoso*ss*so*so*sb}", "max", (json_int_t)room, "lease_ms",
-		(json_int_t)issuer->config->lease_ms, "wait_ms", (json_int_t)LEASE_WAIT_MS,
-		"pace", pace_json(&issuer->cas[0]), "fallback", fallback, "standby",
-		issuer->config->standby, "caa", ch_issuer_caa_advice(issuer), "persist",
-		ch_issuer_persist_advice(issuer), "persist_all",
-		issuer->config->challenge == CH_ACME_DNS_PERSIST_01);
-}
-
-static int lease(struct ch_worker *worker, size_t room, struct ch_err *err)
-{
-	int64_t lease_ms = worker->issuer->config->lease_ms;
-	json_auto_t *body = lease_json(worker, room);
-	struct ch_api_call call = {.method = "POST",
-		.path = "/v1/leases",
-		.body = body,
-		.timeout_ms = LEASE_WAIT_MS + 20 * CH_SECOND_MS};
-	const json_t *orders;
-	int rc = ch_api_call(worker->api, &call, err);
-
-	if (rc)
-		return rc;
-	orders = json_object_get(call.answer, "orders");
-	ch_figures_leased(&worker->issuer->figures, json_array_size(orders));
-	for (size_t i = 0; i < json_array_size(orders) && i < room; i++) {
-		struct ch_work *work;
-
-		/* It stays leased until the lease runs out: no loop around a bad row. */
-		if (ch_work_read(
-			    json_array_get(orders, i), ch_mono_ms() + lease_ms, &work, err))
-			ch_log_error("%s", err->detail);
-		else
-			ch_queue_put(worker->queue, work);
-	}
-	json_decref(call.answer);
-	return CH_OK;
-}
-
-static bool all_closed(struct ch_issuer *issuer)
-{
-	for (size_t i = 0; i < issuer->n_cas; i++)
-		if (!ch_gate_is_closed(&issuer->cas[i].gate))
-			return false;
-	return true;
-}
-
-void *ch_leaser_main(void *arg)
-{
-	struct ch_worker *worker = arg;
-	size_t batch = worker->queue->limit / 2;
-	unsigned tries = 0;
-	size_t room;
-
-	while ((room = ch_queue_wait_room(worker->queue, batch ? batch : 1)) > 0) {
-		struct ch_err err = {0};
-
-		/* While no CA can be asked, most leases end in "later": a trickle of them keeps
-		 * what needs no CA going, and spares the store the rest. */
-		if (all_closed(worker->issuer) && ch_queue_sleep(worker->queue, GATED_MS))
-			break;
-		if (lease(worker, room, &err) == CH_OK) {
-			tries = 0;
-			continue;
-		}
-		if (atomic_load(&worker->issuer->stopping))
-			break;
-		/* A store that is just being started, as beside us by `certherd up`, is no
-		 * trouble. */
-		ch_log(err.rc == CH_ENETWORK && tries == 0 ? CH_LOG_INFO : CH_LOG_WARN,
-			"no orders from the store: %s", err.detail);
-		if (back_off(worker, tries++))
-			break;
 	}
 	return NULL;
 }

@@ -36,4 +36,8 @@ CH_MUST int64_t ch_worker_run(struct ch_worker *worker, struct ch_work *work);
 CH_MUST int ch_worker_write(
 	struct ch_worker *worker, struct ch_write *w, struct ch_work *work, struct ch_err *err);
 
+/* After so many tries at the store before: waits longer each time, more or less a quarter.
+ * True: stop trying. */
+CH_MUST bool ch_worker_back_off(struct ch_worker *worker, unsigned tries);
+
 #endif

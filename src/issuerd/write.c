@@ -66,7 +66,7 @@ json_t *ch_write_bytes(const uint8_t *bytes, size_t len)
 	return json_string(text);
 }
 
-static json_t *reason_json(const struct ch_reason *reason)
+json_t *ch_write_reason(const struct ch_reason *reason)
 {
 	json_t *doc = json_pack("{ssssss}", "code", reason->code, "detail", reason->detail,
 		"actor", ch_actor_str(reason->actor));
@@ -101,7 +101,7 @@ static int put_verdicts(json_t *doc, const struct ch_write *w, const struct ch_w
 		if (rc == CH_OK)
 			rc = put_time(one, "next_at", ch_api_store_ms(v->next_at_ms));
 		if (rc == CH_OK)
-			rc = put(one, "reason", reason_json(&v->reason));
+			rc = put(one, "reason", ch_write_reason(&v->reason));
 	}
 	return rc;
 }
@@ -148,7 +148,7 @@ static int put_patch(json_t *doc, const struct ch_write *w, const struct ch_work
 	if (rc == CH_OK && w->has_attempts)
 		rc = put(doc, "attempts", json_integer((json_int_t)w->attempts));
 	if (rc == CH_OK && w->has_reason)
-		rc = put(doc, "reason", reason_json(&w->reason));
+		rc = put(doc, "reason", ch_write_reason(&w->reason));
 	if (rc == CH_OK && w->limited)
 		rc = put_limited(doc, w);
 	if (rc == CH_OK && w->answer_under)

@@ -70,6 +70,7 @@ void ch_write_done(struct ch_write *w);
 
 /* Text as the API has bytes; NULL when out of memory. */
 json_t *ch_write_bytes(const uint8_t *bytes, size_t len);
+json_t *ch_write_reason(const struct ch_reason *reason);
 /* The body for the store, with the fence of work.  The caller releases it; NULL when out of
  * memory. */
 json_t *ch_write_json(const struct ch_write *w, const struct ch_work *work);

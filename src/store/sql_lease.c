@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "store/sql_calendar.h"
-#include "store/sql_pace.h"
+#include "store/sql_look.h"
 
 /* Names that wait for a limit, looked at by one lease. */
 #define PACED_LOOKS 500
@@ -133,7 +133,8 @@ static int compare(struct ch_work *w, const char *account, const struct plan *pl
 	return rc;
 }
 
-static struct ch_pace_order order_of(const struct plan *plan)
+/* One that was handed out to be looked at stands in line from now on. */
+static struct ch_pace_order order_of(const struct plan *plan, int64_t now)
 {
 	return (struct ch_pace_order){
 		.names = {plan->row.name, plan->mate.name},
@@ -142,7 +143,7 @@ static struct ch_pace_order order_of(const struct plan *plan)
 		.cas = plan->row.cas,
 		.second = plan->second,
 		.standby = plan->standby,
-		.due_ms = plan->row.next_at,
+		.due_ms = plan->row.next_at < now ? plan->row.next_at : now,
 	};
 }
 
@@ -153,7 +154,7 @@ static int admit(struct ch_work *w, const struct ch_pace_list *paces, struct pla
 	struct as_known known[1 + CH_STORE_FALLBACK_MAX];
 	size_t at = 0;
 	int rc;
-	struct ch_pace_order order = order_of(plan);
+	struct ch_pace_order order = order_of(plan, w->now);
 
 	if (!paces->n) {
 		*ret_verdict = CH_PACE_WAITS;
@@ -386,6 +387,37 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 	return rc;
 }
 
+/* Those that an issuer has looked at, as long as there is room. */
+static int lease_looked(struct ch_work *w, struct ch_op_lease *lease)
+{
+	struct ch_store_looking *looking = lease->looking;
+	int rc = CH_OK;
+
+	while (!rc && looking->n_dealt < looking->n_looked && lease->n_orders < lease->max) {
+		const struct ch_store_look_key *key = &looking->looked[looking->n_dealt++];
+		bool still;
+
+		rc = ch_work_looked_at(w, key, &still);
+		if (!rc && still)
+			rc = lease_name(w, lease, key->name, SLOT_FIRST, false);
+	}
+	return rc;
+}
+
+/* Names without an order that are due. */
+static int lease_due(struct ch_work *w, struct ch_op_lease *lease)
+{
+	int rc;
+
+	if (!lease->looking)
+		return lease->n_orders < lease->max ? lease_new(w, lease, false) : CH_OK;
+	rc = ch_work_bury(w, lease->looking);
+	/* Looks that are over hold as long as they are not another one's. */
+	if (!rc)
+		rc = lease_looked(w, lease);
+	return rc ? rc : ch_work_hand_out(w, lease);
+}
+
 /* Names whose turn has come. */
 static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 {
@@ -477,7 +509,7 @@ static int lease_standby(
 	if (rc)
 		return rc;
 	pace = choose_standby(lease, &plan, wanted, host, &code);
-	order = order_of(&plan);
+	order = order_of(&plan, w->now);
 	if (!pace)
 		return ch_pace_refuse_as(w, &order, code,
 			*code == 'c' ? "The standby is to come from a CA that the issuer has "
@@ -548,19 +580,33 @@ static int lease_standbys(struct ch_work *w, struct ch_op_lease *lease, bool own
 	return rc;
 }
 
+static bool is_in_limits(const struct ch_store_looking *looking)
+{
+	return looking->most <= CH_STORE_LOOKS_MAX &&
+	       looking->n_looked <= CH_STORE_LOOKED_MAX &&
+	       looking->n_dead <= CH_STORE_LOOKED_MAX;
+}
+
 int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 {
 	int rc;
 
-	if (!lease->max || lease->max > CH_STORE_LEASE_MAX || lease->lease_ms <= 0)
+	if ((!lease->max && !lease->looking) || lease->max > CH_STORE_LEASE_MAX ||
+		lease->lease_ms <= 0)
 		return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
 			"max must be 1 to %d and lease_ms above 0", CH_STORE_LEASE_MAX);
+	if (lease->looking && !is_in_limits(lease->looking))
+		return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
+			"at most %d looks, and %d of names looked at and dead ones",
+			CH_STORE_LOOKS_MAX, CH_STORE_LOOKED_MAX);
 	if (lease->n_fallback > CH_STORE_FALLBACK_MAX)
 		return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
 			"fallback: at most %d accounts", CH_STORE_FALLBACK_MAX);
 	lease->n_orders = 0;
 	lease->now_ms = w->now;
-	lease->orders = ch_arena_array(w->op->arena, lease->max, sizeof(*lease->orders));
+	if (lease->looking)
+		lease->looking->n_looks = lease->looking->n_dealt = 0;
+	lease->orders = ch_arena_array(w->op->arena, lease->max + 1, sizeof(*lease->orders));
 	if (!lease->orders)
 		return CH_ENOMEM;
 	/* A quarter is for names without an order: those that have one may be many, and wait
@@ -568,8 +614,8 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	rc = ch_work_note_cas(w, lease);
 	if (!rc)
 		rc = lease_open(w, lease, lease->max - lease->max / 4);
-	if (!rc && lease->n_orders < lease->max)
-		rc = lease_new(w, lease, false);
+	if (!rc)
+		rc = lease_due(w, lease);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_waiting(w, lease);
 	if (!rc && lease->n_orders < lease->max)

@@ -53,10 +53,10 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 	order->updated_at_ms = ch_db_i64(stmt, 13);
 }
 
-/* From column `first` on: the certificate that is to be renewed, and the turn of `rekey`, after
- * which it has to be replaced within a few hours, since a CA is going to revoke it.  Of times
- * that are over the next one holds: it may not have been revoked, and ends some day. */
-static int64_t needed_by(struct ch_stmt *stmt, int first, int64_t now)
+/* The turn of `rekey`: it has to be replaced within a few hours after it, since a CA is going
+ * to revoke it.  Of times that are over the next one holds: it may not have been revoked, and
+ * ends some day. */
+int64_t ch_db_needed_by(struct ch_stmt *stmt, int first, int64_t now)
 {
 	const struct ch_calendar_cert cert = {.not_before_ms = ch_db_i64(stmt, first),
 		.not_after_ms = ch_db_i64(stmt, first + 1),
@@ -100,7 +100,7 @@ static int read_names(
 		name->failures = ch_db_u64(stmt, 2);
 		name->checks_failed = ch_db_u64(stmt, 3);
 		name->away_since_ms = ch_db_i64(stmt, 4);
-		name->needed_by_ms = needed_by(stmt, 6, now);
+		name->needed_by_ms = ch_db_needed_by(stmt, 6, now);
 		if (!order->cas)
 			order->cas = ch_db_text(arena, stmt, 5, &rc);
 	}

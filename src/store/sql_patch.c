@@ -46,6 +46,9 @@ static int check_failed(struct ch_work *w, const struct ch_op_patch *patch)
 		if (!names.rows[i].gone && !find_outcome(patch, names.rows[i].name))
 			return refuse(w, "failed needs names: what becomes of each name");
 	for (size_t i = 0; i < patch->n_outcomes; i++)
+		if (!patch->outcomes[i].reason.code)
+			return refuse(w, "names: each has a reason");
+	for (size_t i = 0; i < patch->n_outcomes; i++)
 		if (patch->outcomes[i].state != CH_NAME_FAILED &&
 			patch->outcomes[i].state != CH_NAME_MOVED &&
 			patch->outcomes[i].state != CH_NAME_PAUSED)

@@ -338,5 +338,8 @@ CH_MUST int ch_work_order_answer(
 /* Everything of an order but its edges; private_parts: acme, csr, sealed, leaf. */
 CH_MUST int ch_db_order_load(struct ch_db *db, uint64_t id, int64_t now, bool private_parts,
 	struct ch_arena *arena, struct ch_store_order *ret_order);
+/* When a certificate is needed; 0: no hurry.  From column `first` on: not_before, not_after,
+ * ari_start and ari_end of the one that is to be renewed, and its turn of `rekey`. */
+int64_t ch_db_needed_by(struct ch_stmt *stmt, int first, int64_t now);
 
 #endif

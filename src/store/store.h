@@ -34,6 +34,7 @@
 #include "store/store_adopt.h"
 #include "store/store_handback.h"
 #include "store/store_house.h"
+#include "store/store_look.h"
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
 #include "store/store_rekey.h"
@@ -353,7 +354,7 @@ struct ch_op_name {
  * fewer than max, new orders for names that are due. */
 struct ch_op_lease {
 	const char *issuer; /* "issuer/default/i1" */
-	size_t max;	    /* 1 … CH_STORE_LEASE_MAX */
+	size_t max;	    /* 1 … CH_STORE_LEASE_MAX; with looking also 0 */
 	int64_t lease_ms;
 	struct ch_store_pace pace; /* of the new ones */
 	/* Other accounts, for what the limits of the ones before do not allow now.  Those that
@@ -362,6 +363,7 @@ struct ch_op_lease {
 	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
 	size_t n_fallback;
 	const char *standby; /* the CA of standbys of names that say nothing; NULL: none */
+	struct ch_store_looking *looking; /* NULL: names that are due get an order at once */
 	/* out: */
 	struct ch_store_order *orders;
 	size_t n_orders; /* 0: nothing is due */

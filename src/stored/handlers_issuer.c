@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/mem.h"
 #include "stored/handlers.h"
+#include "stored/look_in.h"
 #include "stored/present.h"
 #include "stored/service.h"
 
@@ -26,13 +27,16 @@ struct leases {
 	struct ch_store_pace pace;
 	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
 	size_t n_fallback;
-	const char *standby; /* NULL: none */
+	const char *standby;		  /* NULL: none */
+	struct ch_store_looking *looking; /* NULL: names get orders unlooked */
 };
 
 static ch_req_fn lease_look;
 
+/* looks and looked: NULL when nothing was asked about them. */
 static void lease_answer(struct ch_req *req, const struct ch_op_lease *lease)
 {
+	const struct leases *l = req->own;
 	json_t *orders = json_array();
 
 	for (size_t i = 0; i < lease->n_orders; i++)
@@ -42,8 +46,10 @@ static void lease_answer(struct ch_req *req, const struct ch_op_lease *lease)
 			return;
 		}
 	ch_req_json(req, 200,
-		json_pack("{s:o, s:o}", "orders", orders, "now",
-			ch_present_time(lease->now_ms ? lease->now_ms : ch_now_ms())));
+		json_pack("{s:o, s:o, s:o*, s:o*}", "orders", orders, "now",
+			ch_present_time(lease->now_ms ? lease->now_ms : ch_now_ms()), "looks",
+			l->looking ? ch_look_in_present(l->looking) : NULL, "looked",
+			l->looking ? json_integer((json_int_t)l->looking->n_dealt) : NULL));
 }
 
 static bool may_wait(const struct ch_req *req, const struct leases *l)
@@ -58,7 +64,8 @@ static void lease_done(struct ch_req *req)
 
 	if (!ch_service_written(req, &l->op))
 		return;
-	if (l->op.u.lease.n_orders || !may_wait(req, l)) {
+	if (l->op.u.lease.n_orders || (l->looking && l->looking->n_looks) ||
+		!may_wait(req, l)) {
 		lease_answer(req, &l->op.u.lease);
 		return;
 	}
@@ -85,15 +92,25 @@ static void lease_take(struct ch_req *req, struct leases *l)
 	memcpy(l->op.u.lease.fallback, l->fallback, sizeof(l->fallback));
 	l->op.u.lease.n_fallback = l->n_fallback;
 	l->op.u.lease.standby = l->standby;
+	l->op.u.lease.looking = l->looking;
 	ch_service_write(req, &l->op, lease_done);
 }
 
-/* Leases are writes: only when something is due. */
+static bool tells(const struct leases *l)
+{
+	return l->looking && (l->looking->n_looked || l->looking->n_dead);
+}
+
+/* Leases are writes: only when something is due, or told. */
 static void lease_look(struct ch_req *req)
 {
 	struct leases *l = req->own;
 	struct ch_polls *polls = req->service->polls;
 
+	if (tells(l)) {
+		lease_take(req, l);
+		return;
+	}
 	for (int i = 0; i < LOOK_AGAIN_MAX; i++) {
 		uint64_t seen = ch_polls_seen(polls, CH_POLL_LEASES);
 		struct ch_op_lease none = {0};
@@ -173,10 +190,11 @@ void ch_handle_leases(struct ch_req *req)
 		return;
 	}
 	ch_json_in_init(&in, req->json, "");
-	l->max = (size_t)ch_json_in_int(&in, "max", CH_JSON_REQUIRED, 1, CH_STORE_LEASE_MAX);
+	l->max = (size_t)ch_json_in_int(&in, "max", CH_JSON_REQUIRED, 0, CH_STORE_LEASE_MAX);
 	l->lease_ms = ch_json_in_int(&in, "lease_ms", CH_JSON_REQUIRED, 1000, 3600000);
 	l->wait_ms = ch_json_in_int(&in, "wait_ms", CH_JSON_OPTIONAL, 0, WAIT_MAX_MS);
 	read_paces(&in, l);
+	l->looking = ch_look_in_read(req, &in);
 	l->standby = ch_json_in_str(&in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
 	caa = ch_json_in_array(&in, "caa", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
 	ch_advice_take(advice, CH_ADVICE_CAA, &in, "caa", caa);
@@ -185,6 +203,12 @@ void ch_handle_leases(struct ch_req *req)
 	persist_all = ch_json_in_bool(&in, "persist_all", false);
 	if (persist)
 		ch_advice_persist_all(advice, persist_all);
+	if (!l->max && !l->looking)
+		ch_json_in_fail(&in, "max", "\"max\" must be at least 1 without \"looks\".");
+	/* What it tells is written once, and then it would be told again. */
+	if (tells(l) && l->wait_ms)
+		ch_json_in_fail(
+			&in, "wait_ms", "There is no waiting with \"looked\" or \"dead\".");
 	if (!ch_req_body_ok(req, &in))
 		return;
 	l->issuer = ch_service_who(req);
@@ -209,28 +233,6 @@ struct patch {
 	char answered[CH_STORE_ORDER_NAMES_MAX][CH_NAME_TEXT_B];
 	struct ch_store_record_bytes challenges[CH_STORE_ORDER_NAMES_MAX];
 };
-
-static void read_reason(struct ch_json_in *from, const char *prefix,
-	struct ch_store_reason *ret_reason, bool *has)
-{
-	json_t *value = ch_json_in_object(from, "reason", CH_JSON_OPTIONAL);
-	struct ch_json_in in;
-	const char *actor;
-
-	*has = value != NULL;
-	if (!value)
-		return;
-	ch_json_in_init(&in, value, prefix);
-	ret_reason->code = ch_json_in_str(&in, "code", CH_JSON_REQUIRED, CH_STORE_CODE_MAX);
-	ret_reason->detail =
-		ch_json_in_str(&in, "detail", CH_JSON_REQUIRED, 4 * CH_STORE_DETAIL_MAX);
-	actor = ch_json_in_str(&in, "actor", CH_JSON_REQUIRED, 16);
-	if (actor && ch_actor_parse(actor, &ret_reason->actor))
-		ch_json_in_fail(&in, "actor",
-			"The actor must be nobody, customer, platform, operator or ca.");
-	if (ch_json_in_finish(&in))
-		ch_json_in_adopt(from, &in);
-}
 
 static const char *read_name(struct ch_json_in *in, char name[CH_NAME_TEXT_B])
 {
@@ -268,7 +270,6 @@ static void read_outcome(struct ch_json_in *from, json_t *value, struct ch_store
 {
 	struct ch_json_in in;
 	const char *text;
-	bool has_reason;
 
 	ch_json_in_init(&in, value, "names.");
 	o->name = read_name(&in, name);
@@ -282,7 +283,7 @@ static void read_outcome(struct ch_json_in *from, json_t *value, struct ch_store
 		ch_json_in_fail(&in, "state", "The state must be failed, moved or paused.");
 	o->check = ch_json_in_bool(&in, "check", false);
 	o->away = ch_json_in_bool(&in, "away", false);
-	read_reason(&in, "names.reason.", &o->reason, &has_reason);
+	(void)ch_reason_in_read(&in, CH_JSON_REQUIRED, "names.reason.", &o->reason);
 	if (ch_json_in_finish(&in))
 		ch_json_in_adopt(from, &in);
 }
@@ -339,7 +340,7 @@ static void read_patch(struct ch_req *req, struct ch_json_in *in, struct patch *
 	p->has_attempts = ch_json_in_has(in, "attempts");
 	p->attempts =
 		(uint64_t)ch_json_in_int(in, "attempts", CH_JSON_OPTIONAL, 0, ATTEMPTS_MAX);
-	read_reason(in, "reason.", &p->reason, &p->has_reason);
+	p->has_reason = ch_reason_in_read(in, CH_JSON_OPTIONAL, "reason.", &p->reason);
 	read_acme(req, in, p);
 	read_limited(in, &p->limited);
 	ch_json_in_bytes(in, "csr", CH_JSON_OPTIONAL, &w->csr);

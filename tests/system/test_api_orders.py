@@ -338,6 +338,64 @@ def test_leases_asked_wrongly(issuer, body, code):
     assert (answer.status, answer.code) == (400, code)
 
 
+LOOK = {"max": 256, "lease_ms": 60000, "looks": 1000}
+WHY = {"code": "dns-no-address", "detail": "It has none.", "actor": "customer"}
+
+
+def look_at(issuer, name, **fields):
+    """What is handed out with the name; earlier tests may have left others."""
+    answer = issuer.post("/v1/leases", {**LOOK, **fields})
+    assert answer.status == 200, answer.body
+    return next(look for look in answer.json["looks"] if look["name"] == name)
+
+
+def test_names_are_looked_at_before_they_get_an_order(operator, issuer):
+    names = ["alive.look.example.com", "dead.look.example.com", "retried.look.example.com"]
+    for name in names:
+        assert operator.put(f"/v1/domains/{name}").status == 201
+    handed = {look["name"]: look for look in issuer.post("/v1/leases", {**LOOK, "max": 0}).json["looks"]}
+    assert handed[names[0]] == {"name": names[0], "look": handed[names[0]]["look"], "failures": 0,
+                                "checks_failed": 0, "away_since": None, "needed_by": None}
+    keys = [{"name": name, "look": handed[name]["look"]} for name in names]
+    again = issuer.post("/v1/leases", {**LOOK, "max": 0}).json
+    assert not set(names) & {look["name"] for look in again["looks"]} and again["looked"] == 0
+    assert operator.post(f"/v1/domains/{names[2]}/retry", {}).status == 200
+    dead = {**keys[1], "away": True, "next_at": "2036-01-01T00:00:00Z", "reason": WHY}
+    answer = issuer.post("/v1/leases", {**LOOK, "looked": [keys[0], keys[2]], "dead": [dead]}).json
+    assert answer["looked"] == 2
+    orders = [name for order in answer["orders"] for name in order["names"]]
+    assert names[0] in orders and names[2] not in orders
+    domain = operator.get(f"/v1/domains/{names[1]}").json
+    assert (domain["state"], domain["failures"], domain["checks_failed"]) == ("failed", 1, 1)
+    assert domain["reason"] == WHY and domain["next_at"].startswith("2036-") and domain["away_since"]
+    assert operator.get(f"/v1/orders?name={names[1]}").json["orders"] == []
+    # What is told twice, or too late, or of nobody, changes nothing.
+    stale = [dead, {**dead, **keys[2]}, {**dead, "name": "nobody.look.example.com"}]
+    assert issuer.post("/v1/leases", {**LOOK, "looks": 0, "dead": stale}).status == 200
+    assert operator.get(f"/v1/domains/{names[1]}").json["failures"] == 1
+    assert operator.get(f"/v1/domains/{names[2]}").json["state"] == "pending"
+
+
+@pytest.mark.parametrize("fields", [
+    {"looks": 1001}, {"looks": -1}, {"looks": None, "max": 0},
+    {"looked": [{"name": "a.example.com"}]}, {"looked": [{"name": "a.example.com", "look": 0}]},
+    {"looked": [{"name": "a.example.com", "look": 1, "reason": WHY}]},
+    {"looked": [{"name": "a.example.com", "look": 1}] * 257},
+    {"looked": [{"name": "a.example.com", "look": 1}], "wait_ms": 1},
+    {"dead": [{"name": "a.example.com", "look": 1}]},
+    {"dead": [{"name": "a.example.com", "look": 1, "reason": WHY, "state": "paused"}]},
+    {"dead": [{"name": "a.example.com", "look": 1, "reason": {**WHY, "actor": "me"}}]}], ids=short)
+def test_looks_that_are_told_wrongly(issuer, fields):
+    answer = issuer.post("/v1/leases", {**LOOK, **fields})
+    assert answer.status == 400 and answer.code in ("bad-field", "missing-field", "unknown-field"), answer.body
+
+
+def test_a_failure_has_a_reason(operator, issuer):
+    order = new_order(operator, issuer, "reasonless.example.com")
+    refused = step(issuer, order, state="failed", names=[{"name": order["names"][0]}])
+    assert (refused.status, refused.code) == (400, "missing-field")
+
+
 def test_what_people_and_the_platform_do_is_audited(store, operator, issuer):
     platform = store.client("platform")
     platform.put("/v1/domains/audit.example.com")

@@ -350,6 +350,13 @@ def test_a_name_of_another_tenant(clients):
     assert (answer.status, answer.code) == (409, "claim-needed")
 
 
+def test_an_order_takes_of_every_limit(operator, issuer):
+    assert operator.put("/v1/domains/limited.example.com").status == 201
+    pace = {"account": "limits.test/1", "orders": "300/3h", "domain": "50/7d", "set": "5/7d"}
+    lease(issuer, "limited.example.com", pace=pace)
+    assert {limit["limit"] for limit in operator.get("/v1/limits").json["limits"]} == {"account", "domain", "set"}
+
+
 def test_a_name_that_has_left(operator, issuer):
     order = new_order(operator, issuer, "left.example.com")
     away = {"name": order["names"][0], "check": True, "away": True,

@@ -1,7 +1,9 @@
 """What is found before an attempt is spent at the CA: with the real resolver, nginx and CA."""
 
+import os
 import pathlib
 import re
+import signal
 
 import pytest
 
@@ -14,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def looked_at():
     site = site_module.Site(site_module.make_scratch("certherd-preflight-"))
     site.settings = {"issuer": {
-        "preflight": "on", "addresses": "127.0.0.1", "targets": "edge.platform.test",
+        "preflight": "on", "lease": "10s", "addresses": "127.0.0.1", "targets": "edge.platform.test",
         "preflight_port": site.pebble.http_port, "caa_identities": "pebble.test",
         "resolvers": f"127.0.0.1:{site.pebble.dns_port}", "preflight_ladder": "1s,2s,4s",
         "moved_after": "6s"}}
@@ -104,6 +106,23 @@ def test_dead_names_do_not_hold_up_good_ones(looked_at):
         looked_at.herd.domain(f"dead{number}.example.net")["state"] in ("failed", "moved") for number in range(30)),
         lambda: "the dead names have failed")
     assert sum(orders_at_the_ca(looked_at, f"dead{number}.example.net") for number in range(30)) == 0
+    # They were looked at first: none of them has an order, and the others do.
+    api = looked_at.herd.api()
+    assert not any(api.get(f"/v1/orders?name=dead{number}.example.net").json["orders"] for number in range(30))
+    assert len(api.get("/v1/orders?name=live0.example.net").json["orders"]) == 1
+
+
+def test_what_a_dead_issuer_was_to_look_at_is_looked_at_again(looked_at):
+    herd, name = looked_at.herd, "orphan.example.com"
+    issuer = herd.pid_of("issuer")
+    os.kill(issuer, signal.SIGSTOP)
+    # It may be handed out to the one that hangs, or to us; neither says anything of it.
+    looked_at.add(name)
+    herd.api("issuer").post("/v1/leases", {"max": 0, "lease_ms": 2000, "looks": 1000})
+    domain = herd.domain(name)
+    assert domain["state"] == "pending" and domain["next_at"] > domain["created_at"]
+    os.kill(issuer, signal.SIGKILL)
+    herd.wait_state(name, "active")
 
 
 def test_an_edge_that_does_not_answer_is_the_platforms_to_mend(looked_at):

@@ -327,7 +327,7 @@ static void fill(void *arg, struct ch_caa_asker *ret_asker, char *ret_account, s
 
 static void wake(void *arg, uint64_t order)
 {
-	assert_int_equal(order, 34);
+	assert_true(order == 34 || order == 0);
 	sem_post(&woken);
 }
 
@@ -378,6 +378,7 @@ static struct ch_preflight_subject subject_of(const char *name)
 {
 	return (struct ch_preflight_subject){.name = name,
 		.order = 34,
+		.who = &edge,
 		.thumbprint = PRINT,
 		.method = strncmp(name, "*.", 2) == 0 ? CH_ACME_DNS_01 : CH_ACME_HTTP_01};
 }
@@ -495,6 +496,157 @@ static void a_resolver_that_is_down_is_no_names_fault(void **state)
 	ch_preflight_free(patient);
 }
 
+/* ---- looks before there is an order ---- */
+
+static void scout(const char *name, int64_t until_ms)
+{
+	struct ch_look look = {.name = name, .until_ms = until_ms, .failures = 3};
+
+	ch_preflight_scout(preflight, &look);
+}
+
+static struct ch_preflight_counts counts(void)
+{
+	struct ch_preflight_counts now;
+
+	ch_preflight_counts(preflight, &now);
+	return now;
+}
+
+static void names_are_looked_at_before_there_is_an_order(void **state)
+{
+	struct ch_scouted list[4];
+
+	scout("good.test", 1);
+	scout("none.test", 2);
+	scout("silent.test", 3);
+	scout("far.test", 4);
+	scout("*.wild.test", 5); /* wherever it leads */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(sem_wait(&woken), 0);
+	assert_int_equal(counts().open, 0);
+	/* Whether an edge of ours answers there is to be seen. */
+	assert_int_equal(counts().alive, 3);
+	assert_int_equal(counts().dead, 2);
+	assert_int_equal(ch_preflight_scouted(preflight, true, list, 1), 1);
+	assert_string_equal(list[0].name, "none.test");
+	assert_string_equal(list[0].look.name, "none.test");
+	assert_int_equal(list[0].look.failures, 3);
+	assert_string_equal(list[0].result.err.problem, "dns-no-address");
+	assert_true(list[0].result.away);
+	ch_preflight_told(preflight, list, 1);
+	assert_int_equal(ch_preflight_scouted(preflight, true, list, 4), 1);
+	assert_string_equal(list[0].result.err.problem, "dns-failed");
+	/* By a look of before. */
+	list[0].look.until_ms--;
+	ch_preflight_told(preflight, list, 1);
+	assert_int_equal(counts().dead, 1);
+	assert_int_equal(ch_preflight_scouted(preflight, false, list, 4), 3);
+	/* One that is handed out again before it is told of is told of as that. */
+	scout("good.test", 6);
+	assert_int_equal(ch_preflight_scouted(preflight, false, list, 4), 3);
+	ch_preflight_told(preflight, list, 3);
+	assert_int_equal(counts().alive, 0);
+}
+
+static void an_order_goes_on_from_what_is_known(void **state)
+{
+	struct ch_preflight_subject subject = subject_of("good.test");
+	struct ch_preflight_result result;
+	struct ch_scouted list[1];
+
+	scout("good.test", 1);
+	scout("none.test", 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sem_wait(&woken), 0);
+	assert_int_equal(ch_preflight_scouted(preflight, false, list, 1), 1);
+	ch_preflight_told(preflight, list, 1);
+	dns.entries = NULL;
+	ch_preflight_look(preflight, &subject, &result);
+	assert_int_equal(result.fate, CH_PREFLIGHT_WAIT);
+	assert_int_equal(sem_wait(&woken), 0);
+	ch_preflight_look(preflight, &subject, &result);
+	/* Its addresses are known, its CAA cannot be asked for any more. */
+	assert_int_equal(result.fate, CH_PREFLIGHT_BAD);
+	assert_string_equal(result.err.problem, "caa-failed");
+	subject.name = "none.test";
+	ch_preflight_look(preflight, &subject, &result);
+	assert_int_equal(result.fate, CH_PREFLIGHT_BAD);
+	assert_string_equal(result.err.problem, "dns-no-address");
+	/* By the DNS, other things matter. */
+	subject.method = CH_ACME_DNS_01;
+	ch_preflight_look(preflight, &subject, &result);
+	assert_int_equal(result.fate, CH_PREFLIGHT_WAIT);
+}
+
+static void an_order_waits_for_a_look_that_is_under_way(void **state)
+{
+	struct ch_preflight_subject subject = subject_of("silent.test");
+	struct ch_preflight_result result;
+
+	scout("silent.test", 1);
+	scout("silent.test", 2);
+	assert_int_equal(counts().open, 1);
+	ch_preflight_look(preflight, &subject, &result);
+	assert_int_equal(result.fate, CH_PREFLIGHT_WAIT);
+	assert_int_equal(sem_wait(&woken), 0);
+	ch_preflight_look(preflight, &subject, &result);
+	assert_string_equal(result.err.problem, "dns-failed");
+	/* Another look finds out anew. */
+	assert_int_equal(counts().dead, 1);
+	scout("silent.test", 3);
+	assert_int_equal(counts().dead, 0);
+	assert_int_equal(counts().open, 1);
+}
+
+/* More than are asked at once. */
+static void many_looks_come_to_an_end(void **state)
+{
+	enum { MANY = 1000 };
+	char name[32];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(
+			name, sizeof(name), "n%d.%s", i, i % 100 ? "none.test" : "silent.test");
+		scout(name, 1);
+	}
+	while (counts().open > 0)
+		assert_int_equal(sem_wait(&woken), 0);
+	assert_int_equal(counts().dead, MANY);
+}
+
+/* What would not fit into the buffers of sockets. */
+static void not_all_are_asked_at_once(void **state)
+{
+	struct ch_preflight_options options = {.platform = &platform,
+		.dns_timeout_ms = 60000,
+		.resolvers = dns.resolvers,
+		.may_ask = none,
+		.asker = fill};
+	struct ch_preflight_counts now;
+	struct ch_preflight *patient;
+	char name[32];
+
+	dns.entries = NULL;
+	assert_int_equal(ch_preflight_new(&options, &patient, NULL), CH_OK);
+	ch_preflight_counts(patient, &now); /* a beat begins, and the next only when asked */
+	for (int i = 0; i < 150; i++) {
+		struct ch_look look = {.name = name, .until_ms = 1};
+
+		snprintf(name, sizeof(name), "n%d.none.test", i);
+		ch_preflight_scout(patient, &look);
+	}
+	ch_preflight_counts(patient, &now);
+	assert_int_equal(now.open, 150);
+	/* Fewer where the beat was over already. */
+	assert_in_range(now.next, 0, 50);
+	while (now.next > 0)
+		ch_preflight_counts(patient, &now);
+	assert_int_equal(now.open, 150);
+	assert_int_equal(now.alive + now.dead, 0);
+	ch_preflight_free(patient);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -517,6 +669,14 @@ int main(void)
 			edges_that_do_not_answer_are_the_platforms, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_resolver_that_is_down_is_no_names_fault, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			names_are_looked_at_before_there_is_an_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_order_goes_on_from_what_is_known, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_order_waits_for_a_look_that_is_under_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_looks_come_to_an_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(not_all_are_asked_at_once, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,188 @@
+/* Looks at names before there is an order: preflight.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/preflight_impl.h"
+
+/* The rest is for orders. */
+#define SCOUTS_MAX (CH_PREFLIGHT_MAX / 4 * 3)
+/* Packets wait in the buffers of sockets, ours and the resolver's, and what does not fit is
+ * lost: no more are asked at once.  What a resolver has not answered within a beat is with
+ * somebody else's servers, and takes no place there. */
+#define YOUNG_MAX 100
+#define BEAT_MS INT64_C(100)
+
+static size_t *count_of(struct ch_preflight_job *job)
+{
+	struct ch_preflight_counts *counts = &job->preflight->counts;
+
+	return job->scout == CH_SCOUT_ALIVE  ? &counts->alive
+	       : job->scout == CH_SCOUT_DEAD ? &counts->dead
+					     : &counts->open;
+}
+
+static struct ch_preflight_list *list_of(struct ch_preflight_job *job)
+{
+	switch (job->scout) {
+	case CH_SCOUT_NEXT:
+		return &job->preflight->next;
+	case CH_SCOUT_ALIVE:
+		return &job->preflight->alive;
+	case CH_SCOUT_DEAD:
+		return &job->preflight->dead;
+	default:
+		return NULL;
+	}
+}
+
+static void set_state(struct ch_preflight_job *job, enum ch_scout_state state)
+{
+	struct ch_preflight *p = job->preflight;
+	struct ch_preflight_list *list = list_of(job);
+
+	if (job->scout != CH_SCOUT_NO)
+		--*count_of(job);
+	if (job->scout == CH_SCOUT_OPEN && job->beat == p->beat)
+		p->young--;
+	if (list)
+		TAILQ_REMOVE(list, job, scouts);
+	p->counts.next -= job->scout == CH_SCOUT_NEXT;
+	p->counts.next += state == CH_SCOUT_NEXT;
+	job->scout = state;
+	list = list_of(job);
+	if (state != CH_SCOUT_NO)
+		++*count_of(job);
+	if (state == CH_SCOUT_OPEN) {
+		job->beat = p->beat;
+		p->young++;
+	}
+	if (list)
+		TAILQ_INSERT_TAIL(list, job, scouts);
+}
+
+/* Begins those that come next, as far as that is good. */
+static void pump(struct ch_preflight *p)
+{
+	struct ch_preflight_job *job;
+
+	/* A question that cannot be asked ends a look at once. */
+	if (p->pumping)
+		return;
+	p->pumping = true;
+	while (p->young < YOUNG_MAX && (job = TAILQ_FIRST(&p->next)) != NULL) {
+		set_state(job, CH_SCOUT_OPEN);
+		ch_preflight_ask_addresses(job);
+	}
+	p->pumping = false;
+}
+
+void ch_scout_ended(struct ch_preflight_job *job)
+{
+	if (job->scout != CH_SCOUT_OPEN && job->scout != CH_SCOUT_NEXT)
+		return;
+	set_state(job, job->result.fate == CH_PREFLIGHT_BAD ? CH_SCOUT_DEAD : CH_SCOUT_ALIVE);
+	pump(job->preflight);
+}
+
+void ch_scout_forget(struct ch_preflight_job *job)
+{
+	set_state(job, CH_SCOUT_NO);
+}
+
+static void begin(struct ch_preflight *p, const struct ch_look *look)
+{
+	struct ch_preflight_job *job =
+		p->n < SCOUTS_MAX ? ch_preflight_job_new(p, look->name) : NULL;
+
+	if (!job)
+		return;
+	job->look = *look;
+	job->look.name = job->name;
+	set_state(job, CH_SCOUT_NEXT);
+	/* Where a wildcard leads does not matter. */
+	if (strncmp(look->name, "*.", 2) == 0)
+		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
+	else
+		pump(p);
+}
+
+void ch_preflight_scout(struct ch_preflight *p, const struct ch_look *look)
+{
+	struct ch_preflight_job **at;
+
+	pthread_mutex_lock(&p->lock);
+	at = ch_preflight_find(p, NULL, look->name);
+	if (*at && (!(*at)->ended || (*at)->scout == CH_SCOUT_ALIVE)) {
+		/* It was handed out again meanwhile.  That a name is dead is found out anew,
+		 * since somebody may have mended it. */
+		(*at)->look = *look;
+		(*at)->look.name = (*at)->name;
+	} else {
+		if (*at)
+			ch_preflight_drop(p, at);
+		begin(p, look);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void beat(struct ch_preflight *p)
+{
+	int64_t now_ms = ch_mono_ms();
+
+	if (now_ms - p->beat_ms < BEAT_MS)
+		return;
+	p->beat_ms = now_ms;
+	p->beat++;
+	p->young = 0;
+	pump(p);
+}
+
+void ch_preflight_counts(struct ch_preflight *p, struct ch_preflight_counts *ret_counts)
+{
+	pthread_mutex_lock(&p->lock);
+	beat(p);
+	*ret_counts = p->counts;
+	ret_counts->room = p->n < SCOUTS_MAX ? SCOUTS_MAX - p->n : 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
+size_t ch_preflight_scouted(
+	struct ch_preflight *p, bool dead, struct ch_scouted *ret_list, size_t most)
+{
+	struct ch_preflight_job *job;
+	size_t n = 0;
+
+	pthread_mutex_lock(&p->lock);
+	TAILQ_FOREACH(job, dead ? &p->dead : &p->alive, scouts)
+	{
+		struct ch_scouted *one = &ret_list[n];
+
+		if (n++ == most)
+			break;
+		strcpy(one->name, job->name);
+		one->look = job->look;
+		one->look.name = one->name;
+		if (dead)
+			one->result = job->result;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return n < most ? n : most;
+}
+
+void ch_preflight_told(struct ch_preflight *p, const struct ch_scouted *list, size_t n)
+{
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < n; i++) {
+		struct ch_preflight_job **at = ch_preflight_find(p, NULL, list[i].name);
+
+		/* An order may have gone on with it, or another look begun. */
+		if (!*at || !(*at)->ended || (*at)->look.until_ms != list[i].look.until_ms)
+			continue;
+		if ((*at)->scout == CH_SCOUT_DEAD)
+			ch_preflight_drop(p, at);
+		else
+			ch_scout_forget(*at);
+	}
+	pthread_mutex_unlock(&p->lock);
+}

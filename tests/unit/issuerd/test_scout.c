@@ -1,0 +1,215 @@
+/* The leasing thread between a scripted store and a DNS server: names are looked at first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench.h"
+#include "dns_server.h"
+#include "issuerd/scout.h"
+#include "issuerd/worker.h"
+#include "net/http_impl.h"
+
+#define CALLS_MAX 2000
+#define NOTHING "{\"orders\":[],\"now\":\"2026-09-21T13:33:20.000Z\",\"looks\":[],\"looked\":0}"
+#define LOOKS                                                                                  \
+	"{\"orders\":[],\"now\":\"2026-09-21T13:33:20.000Z\",\"looked\":0,\"looks\":["         \
+	"{\"name\":\"good.test\",\"look\":11,\"failures\":0,\"checks_failed\":0,"              \
+	"\"away_since\":null,\"needed_by\":null},"                                             \
+	"{\"name\":\"none.test\",\"look\":12,\"failures\":2,\"checks_failed\":1,"              \
+	"\"away_since\":\"2020-01-01T00:00:00Z\",\"needed_by\":\"2020-02-01T00:00:00Z\"},"     \
+	"{\"name\":\"Not a name\",\"look\":13},{\"name\":\"bad.test\",\"look\":0}]}"
+#define REFUSED "{\"code\":\"unknown-field\",\"detail\":\"There is no field \\\"looks\\\".\"}"
+
+static const struct test_dns_entry zone[] = {{"good.test", CH_DNS_A, "127.0.0.1"}};
+
+static struct bench *b;
+static struct test_dns dns;
+static struct ch_queue queue;
+static struct ch_worker worker;
+static struct ch_platform platform;
+/* What the store answers first, then NOTHING; what it was told. */
+static struct {
+	struct ch_http http;
+	int status;
+	const char *first;
+	size_t calls;
+	json_t *looked;
+	json_t *dead;
+	json_t *second; /* its body */
+	bool (*is_enough)(void);
+} store;
+
+static void note(json_t **slot, const json_t *body, const char *key)
+{
+	json_t *list = json_object_get(body, key);
+
+	if (json_array_size(list) && !*slot)
+		*slot = json_incref(json_array_get(list, 0));
+}
+
+static int store_send(struct ch_http *http, const struct ch_http_req *req,
+	struct ch_http_resp *resp, struct ch_err *err)
+{
+	json_auto_t *body = json_loadb(req->body, req->body_len, 0, NULL);
+	bool refuses = store.calls == 0 && store.status >= 400;
+	const char *type = refuses ? "Content-Type: application/problem+json"
+				   : "Content-Type: application/json";
+
+	assert_non_null(body);
+	assert_true(store.calls < CALLS_MAX);
+	note(&store.looked, body, "looked");
+	note(&store.dead, body, "dead");
+	if (store.calls == 1)
+		store.second = json_incref(body);
+	ch_http_resp_restart(resp, req->max_answer_b);
+	resp->status = store.calls == 0 ? store.status : 200;
+	assert_int_equal(ch_http_resp_add_line(resp, type, strlen(type)), CH_OK);
+	ch_buf_add_str(&resp->body, store.calls == 0 ? store.first : NOTHING);
+	store.calls++;
+	if (store.is_enough())
+		ch_queue_close(&queue);
+	return CH_OK;
+}
+
+static void store_free(struct ch_http *http)
+{
+}
+
+static void fill(void *arg, struct ch_caa_asker *ret_asker, char *ret_account, size_t account_b)
+{
+	memset(ret_asker, 0, sizeof(*ret_asker));
+	*ret_account = 0;
+}
+
+static bool any(const char *address)
+{
+	return true;
+}
+
+static void wake(void *arg, uint64_t order)
+{
+	assert_int_equal(order, 0);
+	ch_queue_nudge(&queue);
+}
+
+static int set_up(void **state)
+{
+	struct ch_api_options options = {.urls = {"https://store.test"}, .n_urls = 1};
+	struct ch_preflight_options preflight = {.platform = &platform,
+		.dns_timeout_ms = 2000,
+		.may_ask = any,
+		.asker = fill,
+		.wake = wake};
+	struct ch_err err;
+
+	memset(&store, 0, sizeof(store));
+	store.status = 200;
+	store.http.send = store_send;
+	store.http.free = store_free;
+	b = bench_new("shop.test", NULL);
+	b->config.preflight = true;
+	b->config.challenge = CH_ACME_HTTP_01;
+	test_dns_start(&dns, zone, CH_ARRAY_LEN(zone));
+	preflight.resolvers = dns.resolvers;
+	assert_int_equal(ch_preflight_new(&preflight, &b->issuer->preflight, &err), CH_OK);
+	ch_queue_init(&queue, 4);
+	memset(&worker, 0, sizeof(worker));
+	worker.issuer = b->issuer;
+	worker.queue = &queue;
+	assert_int_equal(ch_api_new_over(&options, &store.http, &worker.api, &err), CH_OK);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	json_decref(store.looked);
+	json_decref(store.dead);
+	json_decref(store.second);
+	ch_issuer_stop_preflight(b->issuer);
+	ch_worker_done(&worker);
+	ch_queue_done(&queue);
+	test_dns_stop(&dns);
+	bench_free(b);
+	return 0;
+}
+
+static bool both_are_told(void)
+{
+	/* Time is the test's: the dead are told when a moment has passed. */
+	bench_now_ms += 100;
+	return store.looked && store.dead;
+}
+
+static void what_is_found_out_is_told(void **state)
+{
+	json_t *reason;
+
+	store.first = LOOKS;
+	store.is_enough = both_are_told;
+	ch_leaser_main(&worker);
+	assert_string_equal(
+		json_string_value(json_object_get(store.looked, "name")), "good.test");
+	assert_int_equal(json_integer_value(json_object_get(store.looked, "look")), 11);
+	assert_string_equal(
+		json_string_value(json_object_get(store.dead, "name")), "none.test");
+	assert_int_equal(json_integer_value(json_object_get(store.dead, "look")), 12);
+	assert_true(json_is_true(json_object_get(store.dead, "away")));
+	reason = json_object_get(store.dead, "reason");
+	assert_string_equal(
+		json_string_value(json_object_get(reason, "code")), "dns-no-address");
+	assert_string_equal(json_string_value(json_object_get(reason, "actor")), "customer");
+	/* Nobody waits at the store while looks are under way. */
+	assert_int_equal(json_integer_value(json_object_get(store.second, "wait_ms")), 0);
+}
+
+static bool at_the_second(void)
+{
+	return store.calls == 2;
+}
+
+static void a_store_of_before_is_asked_for_orders(void **state)
+{
+	store.first = REFUSED;
+	store.status = 400;
+	store.is_enough = at_the_second;
+	ch_leaser_main(&worker);
+	assert_null(json_object_get(store.second, "looks"));
+	assert_null(json_object_get(store.second, "dead"));
+	assert_true(json_integer_value(json_object_get(store.second, "max")) > 0);
+}
+
+static void without_a_preflight_no_name_is_looked_at(void **state)
+{
+	struct ch_scout *scout;
+
+	b->config.challenge = CH_ACME_DNS_01;
+	assert_int_equal(ch_scout_new(b->issuer, &scout), CH_OK);
+	assert_null(scout);
+	b->config.challenge = CH_ACME_TLS_ALPN_01;
+	assert_int_equal(ch_scout_new(b->issuer, &scout), CH_OK);
+	assert_non_null(scout);
+	ch_scout_free(scout);
+	b->config.preflight = false;
+	assert_int_equal(ch_scout_new(b->issuer, &scout), CH_OK);
+	assert_null(scout);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_found_out_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_store_of_before_is_asked_for_orders, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			without_a_preflight_no_name_is_looked_at, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
