@@ -104,8 +104,8 @@ static void print_advice(const json_t *answer)
 
 	putchar('\n');
 	if (json_is_null(limited)) {
-		puts("No issuer has asked the store for work since it started: under which "
-		     "limits names wait is not known.");
+		puts("No issuer has asked for work within a week: under which limits names "
+		     "wait is not known.");
 	} else if (json_is_false(limited)) {
 		puts("There is no limit.");
 	} else if (*raise) {

@@ -40,6 +40,8 @@ struct ch_store_backend {
 		struct ch_store_tickets **ret_list, size_t *ret_n);
 	int (*list_alerts)(struct ch_store *store, bool closed_too, size_t limit,
 		struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n);
+	int (*list_issuers)(struct ch_store *store, struct ch_arena *arena,
+		struct ch_store_issuer **ret_issuers, size_t *ret_n);
 	int (*get_danger)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_danger *ret_danger);
 	int (*get_rekey)(struct ch_store *store, struct ch_store_rekey *ret_rekey);

@@ -69,6 +69,9 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 	if (!rc)
 		rc = ch_db_run(db, "UPDATE name SET standby_at = ?1 WHERE standby_at < ?1", "i",
 			begin);
+	/* They say it again with their first leases, and as it is by then. */
+	if (!rc)
+		rc = ch_db_run(db, "DELETE FROM issuer", "");
 	if (!rc)
 		rc = ch_db_run(db,
 			"UPDATE bucket SET tat = max(tat, ? * 1000 + size * refill) "
@@ -82,9 +85,10 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 			"ii", now + CH_RESTORE_WINDOW_MS, begin);
 	if (!rc)
 		rc = ch_db_run(db,
-			"INSERT INTO audit (at, who, action, target) "
-			"VALUES (?, 'operator/restore', 'store.restore', ?)",
-			"it", now, ch_time_str(made_at_ms, when));
+			"INSERT INTO audit (id, at, who, action, target) "
+			"SELECT coalesce(max(id), 0) + ?1, ?2, 'operator/restore', "
+			"'store.restore', ?3 FROM audit",
+			"iit", CH_RESTORE_IDS, now, ch_time_str(made_at_ms, when));
 	return rc;
 }
 

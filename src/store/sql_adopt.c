@@ -354,14 +354,28 @@ static int publish(
 	return rc || item->code ? rc : make_live(w, op, item, &live);
 }
 
+/* Of no name alone: the settings are those of all that are new. */
+static int check_settings(struct ch_work *w, const struct ch_op_adopt *op)
+{
+	const struct ch_name_row none = {.name = ""};
+	const char *detail;
+	int rc = ch_work_judge_cas(w, op->settings, op->known_cas, &none, &detail);
+
+	return rc || !detail
+		       ? rc
+		       : ch_err_set(&w->op->err, CH_ECONFLICT, "ca-unknown", "%s", detail);
+}
+
 int ch_work_adopt(struct ch_work *w, struct ch_op_adopt *op)
 {
+	int rc;
+
 	if (!op->n_items || op->n_items > CH_STORE_ADOPT_MAX)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d certificates at a time", CH_STORE_ADOPT_MAX);
-	for (size_t i = 0; i < op->n_items; i++) {
+	rc = check_settings(w, op);
+	for (size_t i = 0; !rc && i < op->n_items; i++) {
 		struct ch_store_adopt_item *item = &op->items[i];
-		int rc;
 
 		item->code = item->detail = NULL;
 		item->version = 0;
@@ -370,8 +384,6 @@ int ch_work_adopt(struct ch_work *w, struct ch_op_adopt *op)
 			return ch_err_set(&w->op->err, CH_EINVAL, "bad-field",
 				"one name, or to be made live with its www name two");
 		rc = item->publish ? publish(w, op, item) : ask(w, op, item);
-		if (rc)
-			return rc;
 	}
-	return CH_OK;
+	return rc;
 }

@@ -38,26 +38,30 @@ static int prune_tombstones(
 	return CH_OK;
 }
 
-/* Rows are in the order of time: the oldest ids are the oldest entries. */
+/* Rows are in the order of time: the oldest ids are the oldest entries.  The newest one stays
+ * however old it is: SQLite would give its id out again, and who has copied the log would take
+ * what comes then for what he has. */
 static int prune_audit(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
 	int rc = ch_db_run(w->db,
 		"DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) "
-		"AND at < ?",
+		"AND at < ? AND id < (SELECT max(id) FROM audit)",
 		"ii", max_rows, before);
 
 	*ret_removed = ch_db_changes(w->db);
 	return rc;
 }
 
+/* As above: who is told of alerts knows them by their ids. */
 static int prune_alerts(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
 	int rc = ch_db_run(w->db,
 		"DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE closed_at IS NOT "
 		"NULL "
-		"AND closed_at < ? ORDER BY closed_at LIMIT ?)",
+		"AND closed_at < ? ORDER BY closed_at LIMIT ?) "
+		"AND id < (SELECT max(id) FROM alert)",
 		"ii", before, max_rows);
 
 	*ret_removed = ch_db_changes(w->db);
@@ -143,6 +147,7 @@ static int prune_kinds(struct ch_work *w, struct ch_op_housekeep *house, int64_t
 		{prune_alerts, CH_STORE_ALERTS_KEEP_MS, NULL},
 		{prune_audit, house->audit_keep_ms, "audit"},
 		{ch_work_prune_holders, CH_STORE_HOLDERS_KEEP_MS, NULL},
+		{ch_work_prune_issuers, CH_STORE_ISSUER_KEEP_MS, NULL},
 	};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {

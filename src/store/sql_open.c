@@ -35,6 +35,7 @@ static const struct ch_store_backend backend = {
 	.list_edges = ch_sql_list_edges,
 	.list_tickets = ch_sql_list_tickets,
 	.list_alerts = ch_sql_list_alerts,
+	.list_issuers = ch_sql_list_issuers,
 	.get_danger = ch_sql_get_danger,
 	.get_rekey = ch_sql_get_rekey,
 	.get_limits = ch_sql_get_limits,

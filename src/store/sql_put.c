@@ -299,12 +299,28 @@ static bool leaves_its_group(
 	       strcmp(s.standby, row->standby) != 0;
 }
 
-static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_keys keys)
+static int check_cas(struct ch_work *w, struct ch_store_put_item *item, const char *known,
+	const struct ch_name_row *row, bool *ret_refused)
+{
+	const char *detail;
+	int rc = ch_work_judge_cas(w, item, known, row, &detail);
+
+	*ret_refused = !rc && detail;
+	if (*ret_refused) {
+		item->result = CH_PUT_REJECTED;
+		item->problem = "ca-unknown";
+		item->detail = detail;
+	}
+	return rc;
+}
+
+static int put_item(
+	struct ch_work *w, struct ch_store_put_item *item, const struct ch_op_put *put)
 {
 	struct ch_name_row row;
 	const char *tenant;
 	bool refused;
-	int claim_rc;
+	bool is_new;
 	int rc;
 
 	item->problem = NULL;
@@ -314,13 +330,18 @@ static int put_item(struct ch_work *w, struct ch_store_put_item *item, enum ch_k
 	rc = ch_name_row_load(w->db, item->name, &row);
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	tenant = item->tenant ? item->tenant : rc ? CH_STORE_LABEL_DEFAULT : row.tenant;
-	claim_rc = ch_work_check_claim(w, item, tenant, &refused);
-	if (claim_rc || refused)
-		return claim_rc;
-	if (rc == CH_ENOTFOUND) {
+	is_new = rc == CH_ENOTFOUND;
+	if (is_new)
+		row = (struct ch_name_row){.tenant = CH_STORE_LABEL_DEFAULT};
+	tenant = item->tenant ? item->tenant : row.tenant;
+	rc = ch_work_check_claim(w, item, tenant, &refused);
+	if (!rc && !refused)
+		rc = check_cas(w, item, put->known_cas, &row, &refused);
+	if (rc || refused)
+		return rc;
+	if (is_new) {
 		item->result = CH_PUT_CREATED;
-		return create_name(w, item, keys, usual(w));
+		return create_name(w, item, put->keys, usual(w));
 	}
 	if (row.www_of[0] && leaves_its_group(&row, item)) {
 		reject(item, "tenant, pool, upstream, hsts, keys, cas, standby: the name "
@@ -339,7 +360,7 @@ int ch_work_put(struct ch_work *w, struct ch_op_put *put)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d names at a time", CH_STORE_PUT_MAX);
 	for (size_t i = 0; i < put->n_items; i++) {
-		int rc = put_item(w, &put->items[i], put->keys);
+		int rc = put_item(w, &put->items[i], put);
 
 		if (rc)
 			return rc;

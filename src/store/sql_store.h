@@ -108,6 +108,8 @@ int ch_sql_list_tickets(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_tickets **ret_list, size_t *ret_n);
 int ch_sql_list_alerts(struct ch_store *base, bool closed_too, size_t limit,
 	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n);
+int ch_sql_list_issuers(struct ch_store *base, struct ch_arena *arena,
+	struct ch_store_issuer **ret_issuers, size_t *ret_n);
 int ch_sql_get_danger(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_danger *ret_danger);
 int ch_sql_get_rekey(struct ch_store *base, struct ch_store_rekey *ret_rekey);

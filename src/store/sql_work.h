@@ -56,6 +56,7 @@ CH_MUST int ch_work_rekey(struct ch_work *w, struct ch_op_rekey *rekey);
 CH_MUST int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *alerts);
 CH_MUST int ch_work_adopt(struct ch_work *w, struct ch_op_adopt *adopt);
 CH_MUST int ch_work_handback(struct ch_work *w, struct ch_op_handback *handback);
+CH_MUST int ch_work_issuer(struct ch_work *w, const struct ch_op_issuer *issuer);
 CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
 CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 
@@ -144,6 +145,10 @@ CH_MUST int ch_work_sweep_history(struct ch_work *w, struct ch_sweep *sweep);
 /* ---- sql_rekey.c ---- */
 /* The name has a new certificate. */
 CH_MUST int ch_work_rekeyed(struct ch_work *w, const char *name, bool second);
+
+/* ---- sql_issuers.c ---- */
+CH_MUST int ch_work_prune_issuers(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
 
 /* ---- sql_tickets.c ---- */
 CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
@@ -257,6 +262,12 @@ CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
 #define CH_KEPT_CERTS 5
 CH_MUST int ch_work_trim_certs(
 	struct ch_work *w, const char *name, const uint64_t keep[CH_KEPT_CERTS]);
+
+/* ---- sql_cas.c ---- */
+/* *ret_detail: which CA of the item's is neither in known, nor told of by any issuer before,
+ * nor what the name has; in the operation's arena.  NULL: all are known, or known is NULL. */
+CH_MUST int ch_work_judge_cas(struct ch_work *w, const struct ch_store_put_item *item,
+	const char *known, const struct ch_name_row *row, const char **ret_detail);
 
 /* ---- sql_claim.c ---- */
 /* *ret_refused: rejected, the item says why. */

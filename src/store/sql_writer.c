@@ -58,6 +58,8 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_alerts(w, &op->u.alerts);
 	case CH_OP_HANDBACK:
 		return ch_work_handback(w, &op->u.handback);
+	case CH_OP_ISSUER:
+		return ch_work_issuer(w, &op->u.issuer);
 	case CH_OP_ADOPT:
 		return ch_work_adopt(w, &op->u.adopt);
 	default:

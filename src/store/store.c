@@ -173,6 +173,12 @@ int ch_store_list_alerts(struct ch_store *store, bool closed_too, size_t limit,
 	return store->backend->list_alerts(store, closed_too, limit, arena, ret_alerts, ret_n);
 }
 
+int ch_store_list_issuers(struct ch_store *store, struct ch_arena *arena,
+	struct ch_store_issuer **ret_issuers, size_t *ret_n)
+{
+	return store->backend->list_issuers(store, arena, ret_issuers, ret_n);
+}
+
 int ch_store_get_danger(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_danger *ret_danger)
 {

@@ -34,6 +34,7 @@
 #include "store/store_adopt.h"
 #include "store/store_handback.h"
 #include "store/store_house.h"
+#include "store/store_issuers.h"
 #include "store/store_look.h"
 #include "store/store_pool.h"
 #include "store/store_alerts.h"
@@ -287,6 +288,7 @@ enum ch_store_op_type {
 	CH_OP_ALERTS,
 	CH_OP_ADOPT,
 	CH_OP_HANDBACK,
+	CH_OP_ISSUER,
 	CH_OP_TYPE_COUNT
 };
 
@@ -332,6 +334,10 @@ struct ch_op_put {
 	struct ch_store_put_item *items; /* in and out; the backend's until done() */
 	size_t n_items;			 /* 1 … CH_STORE_PUT_MAX, else CH_ETOOBIG */
 	enum ch_keys keys;		 /* of new names that say nothing */
+	/* "main,backup": the CAs that issuers have.  One that is not among them, of which no
+	 * issuer has told before, and which the name does not have, is not given to it, in cas
+	 * or standby: rejected as "ca-unknown".  NULL: all are taken. */
+	const char *known_cas;
 };
 
 /* CH_OP_DELETE, CH_OP_RETRY, CH_OP_PAUSE, CH_OP_RESUME.  CH_ENOTFOUND "domain-not-found".
@@ -526,6 +532,7 @@ struct ch_store_op {
 		struct ch_op_alerts alerts;
 		struct ch_op_adopt adopt;
 		struct ch_op_handback handback;
+		struct ch_op_issuer issuer;
 	} u;
 	/* out: valid in done() and after */
 	int rc;

@@ -58,14 +58,15 @@ struct ch_store_adopt_item {
 	const char *detail; /* a sentence; NULL with READY and DONE */
 };
 
-/* CH_OP_ADOPT.  CH_ETOOBIG "batch-too-large"; CH_EINVAL "bad-record" as CH_OP_PUBLISH: nothing
- * of the batch is done then. */
+/* CH_OP_ADOPT.  CH_ETOOBIG "batch-too-large"; CH_ECONFLICT "ca-unknown"; CH_EINVAL "bad-record"
+ * as CH_OP_PUBLISH: nothing of the batch is done then. */
 struct ch_op_adopt {
 	/* Of names that are not registered, but for their name and www; a name that is keeps
 	 * what it has, and is refused when it has another tenant or pool than given here. */
 	const struct ch_store_put_item *settings;
-	enum ch_keys keys; /* of new names, when the settings say nothing */
-	bool dry_run;	   /* gives out no version */
+	enum ch_keys keys;     /* of new names, when the settings say nothing */
+	const char *known_cas; /* as of CH_OP_PUT, for the settings */
+	bool dry_run;	       /* gives out no version */
 	struct ch_store_adopt_item *items;
 	size_t n_items; /* 1 … CH_STORE_ADOPT_MAX */
 };

@@ -7,13 +7,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "stored/says.h"
 #include "stored/sync.h"
 
 #define EVERY_MS CH_MINUTE_MS
 #define LEAST_MS (2 * CH_SECOND_MS)
 /* When asked: not more than a five-hundredth of a core. */
 #define COST_PART 500
-#define PACES_MAX (1 + CH_STORE_FALLBACK_MAX)
 
 /* A name in line. */
 struct place {
@@ -31,24 +31,15 @@ struct view {
 	size_t n_places;
 };
 
-/* What a pace points to. */
-struct words {
-	char account[CH_STORE_ACCOUNT_MAX + 1];
-	char ca[CH_STORE_CA_NAME_MAX + 1]; /* "": none */
-};
-
 struct ch_foresight {
 	struct ch_store *store;
+	struct ch_issuers *issuers;
 	pthread_t thread;
 	uint64_t salt;
 	struct ch_sync sync; /* over all below */
 	bool stopping;
 	bool asked;
-	bool changed; /* the paces, since the last look */
-	bool known;
-	struct ch_store_pace paces[PACES_MAX];
-	struct words words[PACES_MAX];
-	size_t n_paces;
+	bool changed; /* what issuers say, since the last look */
 	struct view view;
 	int64_t looked_ms; /* on the monotonic clock */
 	int64_t cost_ms;
@@ -147,14 +138,17 @@ static int keep_buckets(const struct ch_store_queue *queue, const struct ch_stor
 }
 
 /* What is kept is small beside what it was made of, which is freed. */
-static int make_view(struct ch_foresight *f, const struct ch_store_pace *paces, size_t n_paces,
-	struct view *view)
+static int make_view(struct ch_foresight *f, const json_t *says, struct view *view)
 {
 	CH_AUTO_ARENA struct ch_arena *arena = NULL;
+	struct ch_store_pace paces[CH_SAYS_PACES_MAX];
+	size_t n_paces = 0;
 	struct ch_store_queue queue;
 	struct ch_foresight_report *report = &view->report;
 	int rc = ch_arena_new(CH_STORE_QUEUE_B, &arena);
 
+	if (!rc)
+		rc = ch_says_paces(says, arena, paces, &n_paces);
 	if (!rc)
 		rc = ch_store_get_queue(f->store, paces, n_paces, arena, &queue);
 	if (!rc)
@@ -180,25 +174,19 @@ static int make_view(struct ch_foresight *f, const struct ch_store_pace *paces, 
 /* With the lock held, which it gives up meanwhile. */
 static void look(struct ch_foresight *f)
 {
-	struct ch_store_pace paces[PACES_MAX];
-	struct words words[PACES_MAX];
-	struct view view = {.report = {.known = f->known}};
-	size_t n_paces = f->n_paces;
+	json_auto_t *says = NULL;
+	struct view view = {.arena = NULL};
 	int64_t began_ms = ch_mono_ms();
 	int rc;
 
-	memcpy(paces, f->paces, sizeof(paces));
-	memcpy(words, f->words, sizeof(words));
-	for (size_t i = 0; i < n_paces; i++) {
-		paces[i].account = words[i].account;
-		paces[i].ca = words[i].ca[0] ? words[i].ca : NULL;
-	}
 	f->asked = false;
 	f->changed = false;
 	pthread_mutex_unlock(&f->sync.lock);
+	says = ch_issuers_says(f->issuers);
+	view.report.known = says != NULL;
 	rc = ch_arena_new(CH_STORE_QUEUE_B, &view.arena);
 	if (!rc)
-		rc = make_view(f, paces, n_paces, &view);
+		rc = make_view(f, says, &view);
 	pthread_mutex_lock(&f->sync.lock);
 	if (rc) {
 		ch_log_warn("turns were not looked for: %s", ch_rc_str(rc));
@@ -241,8 +229,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int ch_foresight_start(
-	struct ch_store *store, struct ch_foresight **ret_foresight, struct ch_err *err)
+int ch_foresight_start(struct ch_store *store, struct ch_issuers *issuers,
+	struct ch_foresight **ret_foresight, struct ch_err *err)
 {
 	struct ch_foresight *f = calloc(1, sizeof(*f));
 
@@ -252,6 +240,7 @@ int ch_foresight_start(
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
 	f->store = store;
+	f->issuers = issuers;
 	if (pthread_create(&f->thread, NULL, run, f)) {
 		ch_sync_done(&f->sync);
 		free(f);
@@ -275,43 +264,13 @@ void ch_foresight_stop(struct ch_foresight *f)
 	free(f);
 }
 
-static bool is_same(const struct ch_foresight *f, size_t at, const struct ch_store_pace *pace)
+void ch_foresight_wake(struct ch_foresight *f)
 {
-	return strcmp(f->words[at].account, pace->account) == 0 &&
-	       strcmp(f->words[at].ca, pace->ca ? pace->ca : "") == 0 &&
-	       f->paces[at].out == pace->out &&
-	       memcmp(f->paces[at].limits, pace->limits, sizeof(pace->limits)) == 0;
-}
-
-void ch_foresight_note(struct ch_foresight *f, const struct ch_store_pace *first,
-	const struct ch_store_pace *fallback, size_t n_fallback)
-{
-	size_t n = 0;
-	bool same;
-
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->sync.lock);
-	same = f->known;
-	for (size_t i = 0; i < 1 + n_fallback && n < PACES_MAX; i++) {
-		const struct ch_store_pace *pace = i ? &fallback[i - 1] : first;
-
-		if (!pace->account || strlen(pace->account) > CH_STORE_ACCOUNT_MAX ||
-			(pace->ca && strlen(pace->ca) > CH_STORE_CA_NAME_MAX))
-			continue;
-		same = same && n < f->n_paces && is_same(f, n, pace);
-		memset(&f->paces[n], 0, sizeof(f->paces[n]));
-		memcpy(f->paces[n].limits, pace->limits, sizeof(pace->limits));
-		f->paces[n].out = pace->out;
-		strcpy(f->words[n].ca, pace->ca ? pace->ca : "");
-		strcpy(f->words[n++].account, pace->account);
-	}
-	if (!same || n != f->n_paces) {
-		f->known = true;
-		f->n_paces = n;
-		f->changed = true;
-		pthread_cond_signal(&f->sync.changed);
-	}
+	f->changed = true;
+	pthread_cond_signal(&f->sync.changed);
 	pthread_mutex_unlock(&f->sync.lock);
 }
 

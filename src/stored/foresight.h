@@ -9,18 +9,17 @@
 #include <jansson.h>
 
 #include "store/store.h"
+#include "stored/issuers.h"
 
 struct ch_foresight;
 
-/* Starts the thread.  store outlives it. */
-CH_MUST int ch_foresight_start(
-	struct ch_store *store, struct ch_foresight **ret_foresight, struct ch_err *err);
+/* Starts the thread.  store and issuers outlive it. */
+CH_MUST int ch_foresight_start(struct ch_store *store, struct ch_issuers *issuers,
+	struct ch_foresight **ret_foresight, struct ch_err *err);
 void ch_foresight_stop(struct ch_foresight *foresight); /* NULL allowed, as everywhere here */
 
-/* Under which accounts and limits an issuer works, in the order in which it uses them: those of
- * the last one that leased hold for all. */
-void ch_foresight_note(struct ch_foresight *foresight, const struct ch_store_pace *first,
-	const struct ch_store_pace *fallback, size_t n_fallback);
+/* An issuer has said something new. */
+void ch_foresight_wake(struct ch_foresight *foresight);
 
 struct ch_expected {
 	int64_t at_ms;	   /* INT64_MAX: not within the span of a forecast */

@@ -172,6 +172,7 @@ void ch_handle_adoptions(struct ch_req *req)
 	w->op.type = CH_OP_ADOPT;
 	w->op.u.adopt = (struct ch_op_adopt){.settings = &w->settings,
 		.keys = req->service->keys,
+		.known_cas = ch_issuers_cas(req->service->issuers, req->arena),
 		.dry_run = ch_json_in_bool(&in, "dry_run", false)};
 	read_items(req, &in, items, w);
 	if (!ch_req_body_ok(req, &in))

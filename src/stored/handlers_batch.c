@@ -138,6 +138,7 @@ static void send_next(struct ch_req *req, struct batch *b)
 	b->op.type = CH_OP_PUT;
 	b->op.u.put.items = b->items + b->n_sent;
 	b->op.u.put.keys = req->service->keys;
+	b->op.u.put.known_cas = ch_issuers_cas(req->service->issuers, req->arena);
 	b->op.u.put.n_items = left < CH_STORE_PUT_MAX ? left : CH_STORE_PUT_MAX;
 	ch_service_write(req, &b->op, batch_next);
 }

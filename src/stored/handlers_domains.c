@@ -5,6 +5,7 @@
 #include "stored/domain_in.h"
 #include "stored/handlers.h"
 #include "stored/present.h"
+#include "stored/says.h"
 #include "stored/service.h"
 
 #define HISTORY_MAX 50
@@ -110,6 +111,7 @@ void ch_handle_domain_put(struct ch_req *req)
 	w->op.u.put.items = &w->item;
 	w->op.u.put.n_items = 1;
 	w->op.u.put.keys = req->service->keys;
+	w->op.u.put.known_cas = ch_issuers_cas(req->service->issuers, req->arena);
 	ch_service_write(req, &w->op, put_done);
 }
 
@@ -120,6 +122,7 @@ void ch_handle_domain_get(struct ch_req *req)
 	struct ch_store_domain domain;
 	struct ch_store_event *events;
 	struct ch_expected expected;
+	json_auto_t *says = NULL;
 	json_t *json;
 	size_t n;
 	int rc;
@@ -138,14 +141,14 @@ void ch_handle_domain_get(struct ch_req *req)
 		return;
 	}
 	json = ch_present_domain(&domain, req->service->delegate);
+	says = ch_issuers_says(req->service->issuers);
 	rc = ch_foresight_name(req->service->foresight, &domain, &expected);
-	if (json && (json_object_set_new(json, "history", ch_present_history(events, n)) ||
-			    json_object_set_new(json, "expected",
-				    rc ? json_null() : ch_expected_json(&expected)) ||
-			    json_object_set_new(json, "caa",
-				    ch_advice_caa(&req->service->advice, name[0] == '*')) ||
-			    json_object_set_new(json, "persist",
-				    ch_advice_persist(&req->service->advice, name)))) {
+	if (json &&
+		(json_object_set_new(json, "history", ch_present_history(events, n)) ||
+			json_object_set_new(json, "expected",
+				rc ? json_null() : ch_expected_json(&expected)) ||
+			json_object_set_new(json, "caa", ch_says_caa(says, name[0] == '*')) ||
+			json_object_set_new(json, "persist", ch_says_persist(says, name)))) {
 		json_decref(json);
 		json = NULL;
 	}

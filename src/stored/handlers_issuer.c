@@ -9,6 +9,7 @@
 #include "stored/handlers.h"
 #include "stored/look_in.h"
 #include "stored/present.h"
+#include "stored/says.h"
 #include "stored/service.h"
 
 #define WAIT_MAX_MS 60000
@@ -180,10 +181,6 @@ void ch_handle_leases(struct ch_req *req)
 {
 	struct leases *l = ch_arena_alloc(req->arena, sizeof(*l));
 	struct ch_json_in in;
-	struct ch_advice *advice = &req->service->advice;
-	json_t *caa;
-	json_t *persist;
-	bool persist_all;
 
 	if (!l) {
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
@@ -196,19 +193,15 @@ void ch_handle_leases(struct ch_req *req)
 	read_paces(&in, l);
 	l->looking = ch_look_in_read(req, &in);
 	l->standby = ch_json_in_str(&in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
-	caa = ch_json_in_array(&in, "caa", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
-	ch_advice_take(advice, CH_ADVICE_CAA, &in, "caa", caa);
-	persist = ch_json_in_array(&in, "persist", CH_JSON_OPTIONAL, CH_ADVICE_MAX);
-	ch_advice_take(advice, CH_ADVICE_PERSIST, &in, "persist", persist);
-	persist_all = ch_json_in_bool(&in, "persist_all", false);
-	if (persist)
-		ch_advice_persist_all(advice, persist_all);
 	if (!l->max && !l->looking)
 		ch_json_in_fail(&in, "max", "\"max\" must be at least 1 without \"looks\".");
 	/* What it tells is written once, and then it would be told again. */
 	if (tells(l) && l->wait_ms)
 		ch_json_in_fail(
 			&in, "wait_ms", "There is no waiting with \"looked\" or \"dead\".");
+	ch_says_check_records(&in, "caa");
+	ch_says_check_records(&in, "persist");
+	(void)ch_json_in_bool(&in, "persist_all", false);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	l->issuer = ch_service_who(req);
@@ -219,7 +212,8 @@ void ch_handle_leases(struct ch_req *req)
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
 		return;
 	}
-	ch_foresight_note(req->service->foresight, &l->pace, l->fallback, l->n_fallback);
+	if (ch_issuers_hear(req->service->issuers, l->issuer, req->json))
+		ch_foresight_wake(req->service->foresight);
 	lease_look(req);
 }
 

@@ -69,7 +69,10 @@ static int open_store(
 	ch_store_on_commit(server->store, on_commit, server);
 	rc = ch_release_start(server->release, err);
 	if (!rc)
-		rc = ch_foresight_start(server->store, &server->service.foresight, err);
+		rc = ch_issuers_new(server->store, &server->service.issuers, err);
+	if (!rc)
+		rc = ch_foresight_start(server->store, server->service.issuers,
+			&server->service.foresight, err);
 	return rc ? rc
 		  : ch_house_start(server->store, &options->keep, options->look_every_ms,
 			    &server->house, err);
@@ -106,7 +109,6 @@ static int open_http(
 
 	server->service.store = server->store;
 	server->service.polls = server->polls;
-	ch_advice_init(&server->service.advice);
 	server->service.keys = options->keys;
 	server->service.claims = options->claims;
 	server->service.name_rules.allow_wildcard = options->wildcards;
@@ -175,7 +177,7 @@ void ch_server_stop(struct ch_server *server)
 	ch_release_stop(server->release);
 	ch_store_close(server->store);
 	ch_polls_free(server->polls);
-	ch_advice_done(&server->service.advice);
+	ch_issuers_free(server->service.issuers);
 	ch_release_free(server->release);
 	ch_auth_free(server->auth);
 	free(server);

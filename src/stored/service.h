@@ -3,7 +3,6 @@
 #define CH_STORED_SERVICE_H
 
 #include "store/store.h"
-#include "stored/advice.h"
 #include "stored/foresight.h"
 #include "stored/json_in.h"
 #include "stored/polls.h"
@@ -19,8 +18,8 @@ struct ch_service {
 	char delegate[CH_NAME_TEXT_B];	 /* "": DNS challenges are not delegated */
 	char signers[4096];		 /* a file of crypto/sign.h; "": none */
 	struct ch_dns *dns;		 /* over TCP; NULL: nothing is looked up */
-	struct ch_advice advice;
-	struct ch_foresight *foresight; /* NULL: nothing is foreseen */
+	struct ch_issuers *issuers;	 /* NULL: nobody is listened to */
+	struct ch_foresight *foresight;	 /* NULL: nothing is foreseen */
 };
 
 /* A write: parks the request, submits op, and next runs when it is committed or has failed

@@ -131,10 +131,30 @@ def test_a_domain_with_p384(operator, issuer):
 def test_a_domain_with_its_own_cas(operator, issuer):
     assert operator.put("/v1/domains/cas.example.com", {"cas": ["backup", "main"]}).status == 201
     pace = {"account": "ca.test/1", "ca": "main", "out": False}
-    order = lease(issuer, "cas.example.com", pace=pace)
+    order = lease(issuer, "cas.example.com", pace=pace,
+                  fallback=[{"account": "two.test/1", "ca": "backup"}])
     assert order["cas"] == ["backup", "main"]
     assert operator.get("/v1/domains/cas.example.com").json["cas"] == ["backup", "main"]
     assert operator.put("/v1/domains/cas.example.com", {"cas": []}).json["cas"] is None
+
+
+def test_a_ca_that_no_issuer_has(operator, issuer):
+    issuer.post("/v1/leases", {"max": 1, "lease_ms": 1000, "pace": {"account": "ca.test/1", "ca": "main"},
+                               "fallback": [{"account": "two.test/1", "ca": "backup"}]})
+    for field, value in (("cas", ["main", "nonesuch"]), ("standby", "nonesuch")):
+        for path in ("/v1/domains/cas.example.com", "/v1/domains/never.example.com"):
+            answer = operator.put(path, {field: value})
+            assert (answer.status, answer.code) == (409, "ca-unknown")
+            assert '"nonesuch"' in answer.json["detail"] and "main,backup" in answer.json["detail"]
+        item = {"names": ["never.example.com"], "key": "ecdsa", "not_after": "2099-01-01T00:00:00Z"}
+        adopted = issuer.post("/v1/adoptions", {"items": [item], "dry_run": True, field: value})
+        assert (adopted.status, adopted.code) == (409, "ca-unknown")
+        lines = [{"name": "never.example.com", field: value}, {"name": "cas.example.com", "cas": ["main"]}]
+        batch = operator.post("/v1/domains", {"domains": lines}).json
+        assert [line.get("code") for line in batch["results"]] == ["ca-unknown", None]
+    assert operator.get("/v1/domains/never.example.com").status == 404
+    assert operator.put("/v1/domains/cas.example.com", {"cas": ["backup"], "standby": "main"}).status == 200
+    assert operator.delete("/v1/domains/cas.example.com").status == 204
 
 
 def test_a_standby_certificate(store, operator, issuer):

@@ -17,7 +17,7 @@ def pin(site, *more):
 
 
 @pytest.fixture
-def two(make_site):
+def two_to_start(make_site):
     """A platform whose first CA is casim, not started yet, and whose second is Pebble."""
     site = make_site()
     ca = casim.Casim(site.folder / "casim", site.pebble.http_port)
@@ -32,10 +32,16 @@ def two(make_site):
     pin(site, thumbprint.strip())
     if os.geteuid() == 0:
         site.herd.cli("init", "--own", site.herd.folder)
-    site.herd.start("up")
-    site.nginx.start()
     yield site, ca
     ca.stop()
+
+
+@pytest.fixture
+def two(two_to_start):
+    site, ca = two_to_start
+    site.herd.start("up")
+    site.nginx.start()
+    return site, ca
 
 
 @pytest.fixture
@@ -99,14 +105,33 @@ def test_a_name_has_its_own_order_of_cas(two):
     assert not by_pebble(site, "moves.cas.example")
 
 
-def test_a_ca_that_is_not_configured_is_told(two):
+def test_a_ca_that_no_issuer_has_is_refused(two):
     site, _ = two
+    wait.until(lambda: site.herd.api().get("/v1/forecast").json["limited"] is not None,
+               "the issuer has said what it has", 30)
+    done = site.herd.cli("domain", "add", "typo.cas.example", "--cas", "pebbel,main", check=False)
+    assert done.returncode == 1 and '"pebbel"' in done.stderr and "main,pebble" in done.stderr, done
+    assert site.herd.api().get("/v1/domains/typo.cas.example").status == 404
+    done = site.herd.cli("domain", "add", "typo.cas.example", "--standby", "pebbel", check=False)
+    assert done.returncode == 1 and "main,pebble" in done.stderr, done
+    site.herd.cli("domain", "add", "typo.cas.example", "--cas", "pebble,main", "--wait")
+    assert by_pebble(site, "typo.cas.example")
+
+
+def test_a_ca_that_is_not_configured_is_told(two_to_start):
+    """It was asked for before there was an issuer to say what there is."""
+    site, _ = two_to_start
+    site.herd.start("store")
     site.add("odd.cas.example", cas=["nonesuch"])
+    site.herd.start("issuer")
+    site.herd.start("agent")
+    site.nginx.start()
     domain = wait.until(lambda: (d := site.herd.domain("odd.cas.example"))["reason"]["code"] == "ca-unknown" and d,
                         "the name says why it waits", 30)
     assert domain["reason"]["actor"] == "operator" and "nonesuch" in domain["reason"]["detail"]
     assert domain["certificate"] is None
-    # With another one beside it, that one is used, and the name still says so.
+    # With another one beside it, that one is used, and the name still says so.  What it had already
+    # is not refused now.
     site.add("odd.cas.example", cas=["nonesuch", "pebble"])
     domain = site.herd.wait_state("odd.cas.example", "active", timeout=60)
     assert by_pebble(site, "odd.cas.example")

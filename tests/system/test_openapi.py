@@ -321,6 +321,7 @@ from openapi_certificates import (  # noqa: E402,F401
     test_a_domain_with_two_certificates,
     test_a_domain_with_p384,
     test_a_domain_with_its_own_cas,
+    test_a_ca_that_no_issuer_has,
     test_a_standby_certificate)
 
 

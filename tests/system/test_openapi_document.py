@@ -106,7 +106,7 @@ def names_that_handlers_ask_for():
         source = path.read_text()
         asked |= set(re.findall(r'ch_json_in_(?!fail)\w+\(\s*&?\w+,\s*"(\w+)"', source))
         asked |= set(re.findall(
-            r'(?:read_(?:label|bytes)|ch_service_records)\([^")]*"(\w+)"', source))
+            r'(?:read_(?:label|bytes)|ch_service_records|ch_says_check_records)\([^")]*"(\w+)"', source))
     # The words of a policy, each asked for by its tag.
     asked |= set(re.findall(r'return "(\w+)"', (ROOT / "src/wire/policy.c").read_text()))
     return asked

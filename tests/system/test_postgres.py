@@ -34,6 +34,7 @@ class Pair:
         both = f"https://127.0.0.1:{place.store_port}, https://127.0.0.1:{self.second_port}"
         for section in ("issuer", "agent", "cli"):
             place.set(section, store=both)
+        self.configure()
         text = conffile.set_key(place.config.read_text(), "store", "listen",
                                 f"127.0.0.1:{self.second_port}")
         (place.folder / "second.conf").write_text(text)
@@ -41,6 +42,9 @@ class Pair:
         self.start_second()
         self.site.nginx.start()
         return self
+
+    def configure(self):
+        """More than the stores' places, before anything runs."""
 
     def start_second(self):
         env = {"CERTHERD_CONFIG": str(self.site.herd.folder / "second.conf")}

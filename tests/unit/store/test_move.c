@@ -66,8 +66,13 @@ static void names_move_while_the_store_runs(void **state)
 	struct ch_store *store;
 	char database[FX_URL_B + 8];
 	struct ch_store_options again = {.database = database};
+	struct ch_store_op said = {.type = CH_OP_ISSUER};
+	struct ch_store_issuer *issuers;
+	size_t n;
 
 	open_old(fx, &old);
+	said.u.issuer = (struct ch_op_issuer){.id = "issuer/default/i1", .says = "{}"};
+	assert_ok(fx_run(fx, &said));
 	fx_add(fx, "a.example");
 	fx_issue(fx, fx_lease_one(fx));
 	fx_add(fx, "gone.example");
@@ -86,6 +91,8 @@ static void names_move_while_the_store_runs(void **state)
 		CH_ENOTFOUND);
 	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
 	assert_int_equal(status.names[CH_NAME_ACTIVE], 2);
+	assert_ok(ch_store_list_issuers(fx->store, fx->arena, &issuers, &n));
+	assert_int_equal(n, 1);
 	/* It goes on: ids, history and counters behind those that came along. */
 	fx_add(fx, "new.example");
 	fx_issue(fx, fx_lease_one(fx));

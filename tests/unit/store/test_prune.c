@@ -229,6 +229,85 @@ static void what_protects_names_is_not_in_the_policy(void **state)
 	assert_int_equal(item.result, CH_PUT_CREATED);
 }
 
+static size_t audit(struct fixture *fx, struct ch_store_audit **ret_entries)
+{
+	uint64_t before;
+	size_t n;
+
+	assert_ok(ch_store_list_audit(fx->store, 0, 9, fx->arena, ret_entries, &n, &before));
+	return n;
+}
+
+static void pause_as(struct fixture *fx, const char *name)
+{
+	struct ch_store_op op = {.type = CH_OP_PAUSE, .who = "operator/default/admin"};
+
+	op.u.name.name = name;
+	assert_ok(fx_run(fx, &op));
+}
+
+/* Who has copied the log goes by them. */
+static void ids_of_the_audit_log_do_not_come_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_audit *entries;
+	uint64_t last;
+
+	fx_add(fx, "a.example");
+	pause_as(fx, "a.example");
+	assert_true(audit(fx, &entries) >= 1);
+	last = entries[0].id;
+	for (int i = 0; i < 2; i++) {
+		test_now_ms += KEEP_MS + 1;
+		prune_all(fx, 0, i);
+		assert_int_equal(audit(fx, &entries), 1);
+		assert_int_equal(entries[0].id, last);
+	}
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	pause_as(fx, "a.example");
+	assert_true(audit(fx, &entries) >= 2);
+	assert_true(entries[0].id > last);
+	/* The old one is not the newest any more. */
+	last = entries[0].id;
+	prune_all(fx, 0, 1);
+	audit(fx, &entries);
+	assert_int_equal(entries[0].id, last);
+	assert_true(entries[audit(fx, &entries) - 1].at_ms >= test_now_ms - KEEP_MS);
+}
+
+static uint64_t alert(struct fixture *fx, const char *subject)
+{
+	const struct ch_store_trouble trouble = {
+		.kind = "ca-down", .subject = subject, .source = "s", .detail = "It is down."};
+	struct ch_store_op op = {.type = CH_OP_ALERTS,
+		.u.alerts = {.source = "s", .troubles = &trouble, .n_troubles = 1}};
+	struct ch_store_alert *alerts;
+	size_t n;
+
+	assert_ok(fx_run(fx, &op));
+	assert_ok(ch_store_list_alerts(fx->store, true, 9, fx->arena, &alerts, &n));
+	assert_string_equal(alerts[0].subject, subject);
+	return alerts[0].id;
+}
+
+static void ids_of_alerts_do_not_come_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_op none = {.type = CH_OP_ALERTS, .u.alerts = {.source = "s"}};
+	struct ch_store_alert *alerts;
+	uint64_t first = alert(fx, "one");
+	size_t n;
+
+	test_now_ms += CH_STORE_ALERT_STALE_MS + 1;
+	assert_ok(fx_run(fx, &none));
+	test_now_ms += CH_STORE_ALERTS_KEEP_MS + 1;
+	prune_all(fx, 0, 0);
+	assert_true(alert(fx, "two") > first);
+	prune_all(fx, 0, 0);
+	assert_ok(ch_store_list_alerts(fx->store, true, 9, fx->arena, &alerts, &n));
+	assert_int_equal(n, 1);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -238,6 +317,8 @@ int main(void)
 		T(what_a_wrong_clock_wrote_holds_nothing_up),
 		T(what_was_kept_as_the_last_goes_when_later_ones_are_old),
 		T(of_a_removed_name_all_goes),
+		T(ids_of_the_audit_log_do_not_come_again),
+		T(ids_of_alerts_do_not_come_again),
 		T(small_shares_come_to_the_same),
 		T(what_comes_after_everything_has_gone_goes_in_its_time),
 		T(what_protects_names_is_not_in_the_policy),

@@ -176,6 +176,37 @@ static void a_restored_store_goes_on(void **state)
 	check_restored(fx, file, order->id, &before);
 }
 
+/* It was of then: an issuer says it anew with its first lease. */
+static void what_issuers_said_is_not_restored(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_op op = {.type = CH_OP_ISSUER};
+	struct ch_store_issuer *issuers;
+	struct ch_store_audit *entries;
+	struct ch_backup_info info;
+	uint64_t before;
+	char path[FX_URL_B];
+	char other[FX_URL_B];
+	size_t n;
+
+	op.u.issuer = (struct ch_op_issuer){.id = "issuer/default/i1", .says = "{}"};
+	assert_ok(fx_run(fx, &op));
+	back_up(fx, path, &info);
+	fx_other_database(fx, other);
+	assert_ok(ch_backup_restore(path, other, NULL, &info, &fx->err));
+	go_on_with(fx, other);
+	assert_ok(ch_store_list_issuers(fx->store, fx->arena, &issuers, &n));
+	assert_int_equal(n, 0);
+	/* Nor do the ids of the log go on from where they were then. */
+	assert_ok(ch_store_list_audit(fx->store, 0, 9, fx->arena, &entries, &n, &before));
+	assert_int_equal(n, 1);
+	assert_int_equal(entries[0].id, CH_RESTORE_IDS);
+	assert_string_equal(entries[0].action, "store.restore");
+	assert_ok(fx_run(fx, &op));
+	assert_ok(ch_store_list_issuers(fx->store, fx->arena, &issuers, &n));
+	assert_int_equal(n, 1);
+}
+
 static void account_tokens_are_gone_after_a_restore(void **state)
 {
 	struct fixture *fx = *state;
@@ -488,6 +519,7 @@ int main(void)
 		T(a_database_in_use_is_not_restored_into),
 		T(ticket_keys_stay_out),
 		T(a_restored_store_goes_on),
+		T(what_issuers_said_is_not_restored),
 		T(account_tokens_are_gone_after_a_restore),
 		T(damage_is_found),
 		T(other_files_are_no_backups),
