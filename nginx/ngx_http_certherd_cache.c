@@ -25,22 +25,23 @@
 
 
 /*
- * The heap that a parsed certificate takes once it has been served, and a P-256
- * key, as measured with OpenSSL 3.0 (3.5 keeps a little less) and glibc.  Of the
- * certificate 2.1 KiB are its public key, or, where it shares that with the
- * private one (crypto/pair.h), the copy of the key that OpenSSL signs with.
+ * The heap that a parsed certificate takes once it has been served, a P-256 key,
+ * and a public key of its own where the certificate does not share the private
+ * one's (crypto/pair.h), as measured with OpenSSL 3.0 (3.5 keeps a little less)
+ * and glibc.
  */
 #define NGX_HTTP_CERTHERD_KEY_SIZE     2304
 /* An RSA key after its first signature, a bit: measured 5,260 bytes with 2,048. */
 #define NGX_HTTP_CERTHERD_RSA_BIT_SIZE 3
-#define NGX_HTTP_CERTHERD_X509_SIZE    3400
+#define NGX_HTTP_CERTHERD_PUBLIC_SIZE  2100
+#define NGX_HTTP_CERTHERD_X509_SIZE    1300
 #define NGX_HTTP_CERTHERD_DER_FACTOR   2
 #define NGX_HTTP_CERTHERD_EXT_SIZE     130
 #define NGX_HTTP_CERTHERD_RDN_SIZE     160   /* part of subject or issuer */
 #define NGX_HTTP_CERTHERD_SAN_SIZE     120
 
 /* With a certificate from a public CA; buckets and counters go by it. */
-#define NGX_HTTP_CERTHERD_ENTRY_SIZE   (9 * 1024)
+#define NGX_HTTP_CERTHERD_ENTRY_SIZE   (7 * 1024)
 /* What malloc adds to a block. */
 #define NGX_HTTP_CERTHERD_BLOCK_SIZE   16
 #define NGX_HTTP_CERTHERD_CHAIN_BUCKETS  64
@@ -127,10 +128,10 @@ ngx_http_certherd_cache_start(ngx_http_certherd_main_conf_t *mcf)
 }
 
 
-/* What it takes once it has been served, with what OpenSSL then keeps of it. */
+/* What it takes once it has been served; key: with which it is. */
 
 static size_t
-ngx_http_certherd_x509_size(X509 *x509, size_t der_len)
+ngx_http_certherd_x509_size(X509 *x509, size_t der_len, EVP_PKEY *key)
 {
     size_t          size;
     GENERAL_NAMES  *names;
@@ -144,7 +145,9 @@ ngx_http_certherd_x509_size(X509 *x509, size_t der_len)
              * (X509_NAME_entry_count(X509_get_subject_name(x509))
                 + X509_NAME_entry_count(X509_get_issuer_name(x509)))
            + NGX_HTTP_CERTHERD_SAN_SIZE
-             * (names ? sk_GENERAL_NAME_num(names) : 0);
+             * (names ? sk_GENERAL_NAME_num(names) : 0)
+           + (key && X509_get0_pubkey(x509) == key
+              ? 0 : NGX_HTTP_CERTHERD_PUBLIC_SIZE);
 
     GENERAL_NAMES_free(names);
 
@@ -221,7 +224,7 @@ ngx_http_certherd_parse_chain(const u_char *block, size_t len, size_t *size)
             return NULL;
         }
 
-        *size += ngx_http_certherd_x509_size(x509, chain.der_len[i]);
+        *size += ngx_http_certherd_x509_size(x509, chain.der_len[i], NULL);
     }
 
     return certs;
@@ -465,7 +468,8 @@ ngx_http_certherd_entry_insert(ngx_http_certherd_entry_t *entry,
                          + NGX_HTTP_CERTHERD_BLOCK_SIZE
                          + ngx_http_certherd_key_size(entry->pair.key)
                          + ngx_http_certherd_x509_size(entry->pair.leaf,
-                                                       record->leaf_len);
+                                                       record->leaf_len,
+                                                       entry->pair.key);
 
     place = ngx_http_certherd_entry_place(hash, entry->kind, record->name,
                                           entry->len);

@@ -7,7 +7,7 @@
  *
  * A scalar is found by the name's hash, and is used only if the record has the
  * very version and signature that it was opened for, which covers everything
- * in the record.  cache.c then makes sure that it is that of the certificate.
+ * in the record: only one that was its certificate's is kept.
  */
 
 
@@ -190,7 +190,8 @@ ngx_http_certherd_identify(struct ch_record *record, uint64_t hash,
 
 
 static ngx_int_t
-ngx_http_certherd_keys_known(struct ch_keytable_key *which, EVP_PKEY **ret_key)
+ngx_http_certherd_keys_known(struct ch_keytable_key *which, X509 *leaf,
+    EVP_PKEY **ret_key)
 {
     int      rc;
     uint8_t  block[CH_KEY_BLOCK_B];
@@ -202,7 +203,7 @@ ngx_http_certherd_keys_known(struct ch_keytable_key *which, EVP_PKEY **ret_key)
     }
 
     block[0] = CH_KEY_BLOCK_P256;
-    rc = ch_key_from_block(block, sizeof(block), ret_key);
+    rc = ch_pair_key(leaf, block, sizeof(block), 1, ret_key);
     ch_wipe(block, sizeof(block));
 
     return rc == CH_OK ? NGX_OK : NGX_DECLINED;
@@ -223,7 +224,7 @@ ngx_http_certherd_keys_open(struct ch_record *record, uint64_t hash, X509 *leaf,
     identified = ngx_http_certherd_identify(record, hash, &which);
 
     if (identified == NGX_OK
-        && ngx_http_certherd_keys_known(&which, ret_key) == NGX_OK)
+        && ngx_http_certherd_keys_known(&which, leaf, ret_key) == NGX_OK)
     {
         ngx_http_certherd_count(NGX_HTTP_CERTHERD_SECOND_HITS);
         return NULL;
@@ -234,7 +235,7 @@ ngx_http_certherd_keys_open(struct ch_record *record, uint64_t hash, X509 *leaf,
         return reason;
     }
 
-    rc = ch_key_from_block(block, len, ret_key);
+    rc = ch_pair_key(leaf, block, len, 0, ret_key);
 
     if (rc == CH_OK && identified == NGX_OK && len == CH_KEY_BLOCK_B) {
         ch_keytable_put(ngx_http_certherd_keys, &which,
@@ -243,5 +244,10 @@ ngx_http_certherd_keys_open(struct ch_record *record, uint64_t hash, X509 *leaf,
 
     ch_wipe(block, sizeof(block));
 
-    return rc == CH_OK ? NULL : "its sealed key is none that can be used";
+    if (rc == CH_OK) {
+        return NULL;
+    }
+
+    return rc == CH_EAUTH ? "its key is not that of its certificate"
+                          : "its sealed key is none that can be used";
 }

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -32,7 +33,11 @@ struct ch_ossl {
 	EVP_PKEY *p256; /* the curve's parameters without a key */
 	EC_GROUP *p256_group;
 	EC_GROUP *p384_group;
-	EVP_PKEY *x25519;   /* some public key */
+	EVP_PKEY *x25519; /* some public key */
+	/* OpenSSL's own, but not its default: with that, it would copy the key to a provider
+	 * before the first signature, which takes longer than the signature and doubles its
+	 * memory. */
+	EC_KEY_METHOD *own_ec;
 	OSSL_LIB_CTX *bare; /* has no algorithm at all; crypto/pair.c */
 };
 /* NULL when OpenSSL lacks one of them. */
@@ -62,6 +67,11 @@ CH_MUST int ch_p256_from_pair(
 /* A P-256 key pair for signing, of the kind that OpenSSL made before it had providers (an
  * EC_KEY): a certificate can share it, crypto/pair.h.  CH_EINVAL as ch_p256_public. */
 CH_MUST int ch_p256_from_scalar(const uint8_t scalar[32], EVP_PKEY **ret_key);
+/* The same with the public half as the uncompressed point of a certificate: cheaper, and no
+ * multiplication at all when the caller is sure that it belongs to the scalar.  CH_EAUTH: it
+ * does not; CH_ECRYPTO: it is not on the curve. */
+CH_MUST int ch_p256_from_halves(
+	const uint8_t scalar[32], const uint8_t octets[65], bool sure, EVP_PKEY **ret_key);
 /* d × G, d read from the scalar.  CH_EINVAL when it is 0 or not below the order; CH_ENOMEM also
  * when d or point is NULL. */
 CH_MUST int ch_ec_multiply(

@@ -113,17 +113,26 @@ int ch_p256_from_pair(const uint8_t scalar[32], const uint8_t point[65], EVP_PKE
 	return CH_OK;
 }
 
+static int read_scalar(const EC_GROUP *group, const uint8_t *scalar, size_t len, BIGNUM *d)
+{
+	if (!d || !BN_bin2bn(scalar, (int)len, d))
+		return ch_ossl_fail(CH_ENOMEM);
+	BN_set_flags(d, BN_FLG_CONSTTIME);
+	return BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group)) >= 0 ? CH_EINVAL : CH_OK;
+}
+
+static int multiply(const EC_GROUP *group, const BIGNUM *d, EC_POINT *point)
+{
+	return EC_POINT_mul(group, point, d, NULL, NULL, NULL) == 1 ? CH_OK
+								    : ch_ossl_fail(CH_ECRYPTO);
+}
+
 int ch_ec_multiply(
 	const EC_GROUP *group, const uint8_t *scalar, size_t len, BIGNUM *d, EC_POINT *point)
 {
-	if (!point || !d || !BN_bin2bn(scalar, (int)len, d))
-		return ch_ossl_fail(CH_ENOMEM);
-	BN_set_flags(d, BN_FLG_CONSTTIME);
-	if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group)) >= 0)
-		return CH_EINVAL;
-	if (EC_POINT_mul(group, point, d, NULL, NULL, NULL) != 1)
-		return ch_ossl_fail(CH_ECRYPTO);
-	return CH_OK;
+	int rc = point ? read_scalar(group, scalar, len, d) : CH_ENOMEM;
+
+	return rc ? rc : multiply(group, d, point);
 }
 
 int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65])
@@ -140,29 +149,67 @@ int ch_p256_public(const uint8_t scalar[32], uint8_t ret_point[65])
 	return rc ? rc : to_octets(group, point, ret_point);
 }
 
+static int make_signer(
+	const EC_GROUP *group, const BIGNUM *d, const EC_POINT *public_half, EVP_PKEY **ret_key)
+{
+	const struct ch_ossl *ossl = ch_ossl();
+	CH_CLEANUP(EC_KEY_free_p) EC_KEY *pair = EC_KEY_new();
+	CH_AUTO_PKEY EVP_PKEY *key = EVP_PKEY_new();
+
+	if (!ossl || !pair || !key || EC_KEY_set_method(pair, ossl->own_ec) != 1 ||
+		EC_KEY_set_group(pair, group) != 1 || EC_KEY_set_private_key(pair, d) != 1 ||
+		EC_KEY_set_public_key(pair, public_half) != 1 ||
+		EVP_PKEY_assign_EC_KEY(key, pair) != 1)
+		return ch_ossl_fail(CH_ECRYPTO);
+	(void)TAKE_PTR(pair); /* key's now */
+	*ret_key = TAKE_PTR(key);
+	return CH_OK;
+}
+
 int ch_p256_from_scalar(const uint8_t scalar[32], EVP_PKEY **ret_key)
 {
 	const struct ch_ossl *ossl = ch_ossl();
 	const EC_GROUP *group = ossl ? ossl->p256_group : NULL;
 	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = BN_secure_new();
-	CH_CLEANUP(EC_KEY_free_p) EC_KEY *pair = EC_KEY_new();
-	CH_AUTO_PKEY EVP_PKEY *key = EVP_PKEY_new();
 	int rc;
 
 	if (!group)
 		return CH_EUNSUPPORTED;
 	rc = ch_ec_multiply(group, scalar, 32, d, point);
+	return rc ? rc : make_signer(group, d, point, ret_key);
+}
+
+static int check_halves(const EC_GROUP *group, const BIGNUM *d, const EC_POINT *public_half)
+{
+	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = EC_POINT_new(group);
+	int rc = point ? multiply(group, d, point) : CH_ENOMEM;
+
 	if (rc)
 		return rc;
-	if (!pair || !key || EC_KEY_set_group(pair, group) != 1 ||
-		EC_KEY_set_private_key(pair, d) != 1 ||
-		EC_KEY_set_public_key(pair, point) != 1 ||
-		EVP_PKEY_assign_EC_KEY(key, pair) != 1)
+	return EC_POINT_cmp(group, point, public_half, NULL) == 0 ? CH_OK
+								  : ch_ossl_fail(CH_EAUTH);
+}
+
+int ch_p256_from_halves(
+	const uint8_t scalar[32], const uint8_t octets[65], bool sure, EVP_PKEY **ret_key)
+{
+	const struct ch_ossl *ossl = ch_ossl();
+	const EC_GROUP *group = ossl ? ossl->p256_group : NULL;
+	CH_CLEANUP(EC_POINT_free_p) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
+	CH_CLEANUP(BN_clear_free_p) BIGNUM *d = BN_secure_new();
+	int rc;
+
+	if (!group)
+		return CH_EUNSUPPORTED;
+	if (!point)
+		return ch_ossl_fail(CH_ENOMEM);
+	if (EC_POINT_oct2point(group, point, octets, 65, NULL) != 1)
 		return ch_ossl_fail(CH_ECRYPTO);
-	(void)TAKE_PTR(pair); /* key's now */
-	*ret_key = TAKE_PTR(key);
-	return CH_OK;
+	rc = read_scalar(group, scalar, 32, d);
+	if (rc == CH_OK && !sure)
+		rc = check_halves(group, d, point);
+	return rc ? rc : make_signer(group, d, point, ret_key);
 }
 
 int ch_p256_spki(EVP_PKEY *key, uint8_t ret_der[CH_P256_SPKI_B])

@@ -40,6 +40,36 @@ int ch_pair_spki_sha256(X509 *leaf, uint8_t ret_digest[CH_SHA256_B])
 	return rc;
 }
 
+/* NULL: it has none, it is no P-256 key or is compressed. */
+static const uint8_t *p256_point(X509 *leaf)
+{
+	const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(leaf);
+	ASN1_OBJECT *kind = NULL;
+	const void *curve = NULL;
+	int curve_type = V_ASN1_UNDEF;
+	X509_ALGOR *algorithm = NULL;
+
+	if (X509_PUBKEY_get0_param(&kind, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(leaf)) !=
+		1)
+		return NULL;
+	X509_ALGOR_get0(NULL, &curve_type, &curve, algorithm);
+	if (OBJ_obj2nid(kind) != NID_X9_62_id_ecPublicKey || curve_type != V_ASN1_OBJECT ||
+		OBJ_obj2nid(curve) != NID_X9_62_prime256v1)
+		return NULL;
+	return bits && ASN1_STRING_length(bits) == 65 ? ASN1_STRING_get0_data(bits) : NULL;
+}
+
+int ch_pair_key(X509 *leaf, const uint8_t *block, size_t len, bool sure, EVP_PKEY **ret_key)
+{
+	const uint8_t *point = p256_point(leaf);
+	int rc;
+
+	if (!point || len != CH_KEY_BLOCK_B || block[0] != CH_KEY_BLOCK_P256)
+		return ch_key_from_block(block, len, ret_key);
+	rc = ch_p256_from_halves(block + 1, point, sure, ret_key);
+	return rc == CH_EINVAL ? CH_ECRYPTO : rc;
+}
+
 /* The key says the same as the certificate, byte by byte: in its place nothing changes. */
 static int same_spki(X509 *leaf, EVP_PKEY *key)
 {

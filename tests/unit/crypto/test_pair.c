@@ -158,6 +158,98 @@ static void anothers_key_is_refused(void **state)
 	leaf_done(&leaf);
 }
 
+static void block_of(EVP_PKEY *key, uint8_t ret_block[CH_KEY_BLOCK_B])
+{
+	CH_AUTO_SECRET struct ch_secret *block = NULL;
+
+	assert_int_equal(ch_key_to_block(key, &block), CH_OK);
+	assert_int_equal(ch_secret_len(block), CH_KEY_BLOCK_B);
+	memcpy(ret_block, ch_secret_bytes(block), CH_KEY_BLOCK_B);
+}
+
+/* OpenSSL signs with it as it is: a copy in a provider would be made at the first signature. */
+static void assert_signs(EVP_PKEY *key, EVP_PKEY *origin)
+{
+	static const uint8_t text[] = "to be signed";
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t signature[80];
+	size_t len = sizeof(signature);
+
+	assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key), 1);
+	assert_int_equal(EVP_DigestSign(ctx, signature, &len, text, sizeof(text)), 1);
+	EVP_MD_CTX_free(ctx);
+	ctx = EVP_MD_CTX_new();
+	assert_int_equal(EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, origin), 1);
+	assert_int_equal(EVP_DigestVerify(ctx, signature, len, text, sizeof(text)), 1);
+	EVP_MD_CTX_free(ctx);
+}
+
+static void a_key_is_made_with_its_certificates_point(void **state)
+{
+	struct leaf leaf;
+	uint8_t block[CH_KEY_BLOCK_B];
+
+	leaf_init(&leaf, EVP_EC_gen("P-256"));
+	block_of(leaf.origin, block);
+	for (int sure = 0; sure < 2; sure++) {
+		X509 *cert = parsed(&leaf);
+		EVP_PKEY *key = NULL;
+
+		assert_int_equal(ch_pair_key(cert, block, sizeof(block), sure, &key), CH_OK);
+		EVP_PKEY_free(leaf.key);
+		leaf.key = key;
+		assert_joins(&leaf, 1);
+		assert_signs(key, leaf.origin);
+		X509_free(cert);
+	}
+	leaf_done(&leaf);
+}
+
+static void a_key_is_made_without_it_too(void **state)
+{
+	EVP_PKEY *origin = EVP_EC_gen("P-256");
+	struct leaf leaf;
+	uint8_t block[CH_KEY_BLOCK_B];
+	EVP_PKEY *key = NULL;
+	X509 *cert;
+
+	assert_int_equal(EVP_PKEY_set_utf8_string_param(origin,
+				 OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed"),
+		1);
+	leaf_init(&leaf, origin);
+	block_of(origin, block);
+	cert = parsed(&leaf);
+	assert_int_equal(ch_pair_key(cert, block, sizeof(block), true, &key), CH_OK);
+	assert_signs(key, origin);
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	leaf_done(&leaf);
+}
+
+static void a_block_that_does_not_fit_is_refused(void **state)
+{
+	EVP_PKEY *other = EVP_EC_gen("P-256");
+	struct leaf leaf;
+	uint8_t block[CH_KEY_BLOCK_B], none[CH_KEY_BLOCK_B] = {CH_KEY_BLOCK_P256};
+	EVP_PKEY *key = NULL;
+	X509 *cert;
+
+	leaf_init(&leaf, EVP_EC_gen("P-256"));
+	cert = parsed(&leaf);
+	block_of(other, block);
+	assert_int_equal(ch_pair_key(cert, block, sizeof(block), false, &key), CH_EAUTH);
+	assert_int_equal(ch_pair_key(cert, none, sizeof(none), false, &key), CH_ECRYPTO);
+	assert_int_equal(ch_pair_key(cert, none, sizeof(none), true, &key), CH_ECRYPTO);
+	assert_int_equal(ch_pair_key(cert, block, sizeof(block) - 1, true, &key), CH_ECRYPTO);
+	memset(block + 1, 0xff, sizeof(block) - 1);
+	assert_int_equal(ch_pair_key(cert, block, sizeof(block), true, &key), CH_ECRYPTO);
+	assert_null(key);
+	assert_int_equal(ERR_peek_error(), 0);
+	EVP_PKEY_free(other);
+	X509_free(cert);
+	leaf_done(&leaf);
+}
+
 static void what_is_no_certificate_is_refused(void **state)
 {
 	struct leaf leaf;
@@ -201,6 +293,9 @@ int main(void)
 		cmocka_unit_test(an_rsa_certificate_joins_too),
 		cmocka_unit_test(so_does_one_whose_point_is_compressed),
 		cmocka_unit_test(anothers_key_is_refused),
+		cmocka_unit_test(a_key_is_made_with_its_certificates_point),
+		cmocka_unit_test(a_key_is_made_without_it_too),
+		cmocka_unit_test(a_block_that_does_not_fit_is_refused),
 		cmocka_unit_test(what_is_no_certificate_is_refused),
 		cmocka_unit_test(its_public_key_is_told_as_it_stands_there),
 	};
