@@ -82,7 +82,7 @@ int ch_work_looked_at(struct ch_work *w, const struct ch_store_look_key *key, bo
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
-/* The other name of the group waits for nobody. */
+/* The other name of the group, when it is due or being looked at too, waits for nobody. */
 static int part_mate(struct ch_work *w, const struct ch_name_row *row)
 {
 	char mate[CH_NAME_MAX + 1];
@@ -90,8 +90,8 @@ static int part_mate(struct ch_work *w, const struct ch_name_row *row)
 	ch_name_row_mate(row, mate);
 	return mate[0] ? ch_db_run(w->db,
 				 "UPDATE name SET solo = 1 WHERE name = ? AND order_id IS NULL "
-				 "AND solo = 0",
-				 "t", mate)
+				 "AND solo = 0 AND (cert IS NULL OR next_at <= ?)",
+				 "ti", mate, w->now + CH_STORE_LOOK_MS)
 		       : CH_OK;
 }
 

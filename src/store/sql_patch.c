@@ -252,7 +252,9 @@ static int fail_first(struct ch_work *w, const struct ch_name_row *name,
 	if (state != CH_NAME_PAUSED && !next_at)
 		next_at = w->now;
 	if (!outcome->failed) {
-		bool due = !name->cert || (name->next_at && name->next_at <= w->now);
+		/* It may have been handed out to be looked at a moment ago. */
+		bool due = !name->cert ||
+			   (name->next_at && name->next_at <= w->now + CH_STORE_LOOK_MS);
 
 		if (!due) {
 			next_at = name->next_at;

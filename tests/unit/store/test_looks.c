@@ -243,6 +243,64 @@ static void a_dead_www_name_does_not_take_the_other_along(void **state)
 	assert_int_equal(fx_get(fx, "www.a.test").state, CH_NAME_FAILED);
 }
 
+/* A renewal of both, whose order fails for one of them soon after they were handed out. */
+static void who_is_not_at_fault_goes_alone_right_after_a_look(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcomes[2];
+	struct ch_store_op op = {.type = CH_OP_PATCH};
+	struct ch_store_looking looking;
+	struct ch_store_order order;
+
+	fx_add_pair(fx, "a.test");
+	fx_issue(fx, fx_lease_one(fx));
+	test_now_ms += RENEW_MS;
+	looking = hand_out(fx, 10);
+	assert_int_equal(looking.n_looks, 2);
+	assert_int_equal(look_done(fx, 9, looking.looks, 2, NULL), 1);
+	order = fx_get_order(fx, fx_get(fx, "a.test").order_id);
+	assert_int_equal(order.n_names, 2);
+	outcomes[0] = outcome_of("a.test");
+	outcomes[1] = outcome_of("www.a.test");
+	outcomes[1].failed = outcomes[1].check = outcomes[1].away = false;
+	op.u.patch = (struct ch_op_patch){.id = order.id,
+		.fence = order.fence,
+		.has_state = true,
+		.state = CH_ORDER_FAILED,
+		.outcomes = outcomes,
+		.n_outcomes = 2};
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(fx_get(fx, "www.a.test").next_at_ms, test_now_ms);
+	looking = hand_out(fx, 10);
+	assert_int_equal(looking.n_looks, 1);
+	assert_string_equal(looking.looks[0].key.name, "www.a.test");
+	assert_int_equal(look_done(fx, 9, looking.looks, 1, NULL), 1);
+	order = fx_get_order(fx, fx_get(fx, "www.a.test").order_id);
+	assert_int_equal(order.n_names, 1);
+}
+
+/* One that is dead long before the other is due does not part them. */
+static void a_name_that_is_not_due_stays_with_the_dead_one(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome dead = outcome_of("www.a.test");
+	struct ch_store_looking looking;
+	struct ch_store_order order;
+
+	fx_add_pair(fx, "a.test");
+	fx_issue(fx, fx_lease_one(fx));
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "www.a.test"));
+	looking = hand_out(fx, 10);
+	assert_int_equal(looking.n_looks, 1);
+	tell_dead(fx, &dead, looking.looks[0].key.until_ms);
+	test_now_ms += CH_HOUR_MS;
+	looking = hand_out(fx, 10);
+	assert_int_equal(looking.n_looks, 1);
+	assert_int_equal(look_done(fx, 9, looking.looks, 1, NULL), 1);
+	order = fx_get_order(fx, fx_get(fx, "www.a.test").order_id);
+	assert_int_equal(order.n_names, 2);
+}
+
 static void a_live_certificate_says_when_it_is_needed(void **state)
 {
 	struct fixture *fx = *state;
@@ -323,6 +381,8 @@ int main(void)
 		FX_TEST(a_look_ends_with_whatever_else_happens_to_the_name),
 		FX_TEST(the_dead_have_failed_without_an_order),
 		FX_TEST(a_dead_www_name_does_not_take_the_other_along),
+		FX_TEST(who_is_not_at_fault_goes_alone_right_after_a_look),
+		FX_TEST(a_name_that_is_not_due_stays_with_the_dead_one),
 		FX_TEST(a_live_certificate_says_when_it_is_needed),
 		FX_TEST(the_dead_take_no_token_and_the_living_stand_in_line),
 		FX_TEST(too_much_at_once_is_refused),
