@@ -406,6 +406,7 @@ int ch_preflight_new(const struct ch_preflight_options *options,
 	TAILQ_INIT(&p->next);
 	TAILQ_INIT(&p->alive);
 	TAILQ_INIT(&p->dead);
+	TAILQ_INIT(&p->told);
 	rc = ch_dns_new(&dns, &p->dns, err);
 	if (rc == CH_OK && options->self_check)
 		rc = ch_reach_new(&p->reach, err);
@@ -456,7 +457,7 @@ void ch_preflight_drop(struct ch_preflight *p, struct ch_preflight_job **at)
 	job_free(job);
 }
 
-static bool is_old(const struct ch_preflight_job *job)
+bool ch_preflight_is_old(const struct ch_preflight_job *job)
 {
 	return job->ended && job->pending == 0 && ch_mono_ms() - job->ended_ms > KEEP_MS;
 }
@@ -467,7 +468,7 @@ static void sweep(struct ch_preflight *p)
 	struct ch_preflight_job **at = &p->buckets[p->sweep++ % CH_PREFLIGHT_BUCKETS];
 
 	while (*at) {
-		if (is_old(*at) && (*at)->scout == CH_SCOUT_NO)
+		if (ch_preflight_is_old(*at) && (*at)->scout == CH_SCOUT_NO)
 			ch_preflight_drop(p, at);
 		else
 			at = &(*at)->next;
@@ -479,6 +480,8 @@ struct ch_preflight_job *ch_preflight_job_new(struct ch_preflight *p, const char
 	struct ch_preflight_job **bucket = &p->buckets[bucket_of(name)];
 	struct ch_preflight_job *job;
 
+	if (p->n >= CH_PREFLIGHT_MAX)
+		ch_scout_make_room(p);
 	if (p->n >= CH_PREFLIGHT_MAX || !(job = calloc(1, sizeof(*job))))
 		return NULL;
 	job->preflight = p;
@@ -539,7 +542,7 @@ static bool go_on(struct ch_preflight *p, const struct ch_preflight_subject *sub
 		job->order = subject->order;
 		return true;
 	}
-	if (is_old(job) || job->result.fate == CH_PREFLIGHT_UNKNOWN) {
+	if (ch_preflight_is_old(job) || job->result.fate == CH_PREFLIGHT_UNKNOWN) {
 		ch_preflight_drop(p, at);
 		return false;
 	}
@@ -565,7 +568,7 @@ void ch_preflight_look(struct ch_preflight *p, const struct ch_preflight_subject
 	pthread_mutex_lock(&p->lock);
 	sweep(p);
 	at = ch_preflight_find(p, subject->who, subject->name);
-	if (*at && is_old(*at)) {
+	if (*at && ch_preflight_is_old(*at)) {
 		ch_preflight_drop(p, at);
 		at = ch_preflight_find(p, subject->who, subject->name);
 	}

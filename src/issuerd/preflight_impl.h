@@ -16,11 +16,12 @@
 #define CH_PREFLIGHT_PATH "/.well-known/acme-challenge/"
 
 enum ch_scout_state {
-	CH_SCOUT_NO,   /* for an order, or told already */
+	CH_SCOUT_NO,   /* for an order */
 	CH_SCOUT_NEXT, /* before there is an order: nothing is asked yet, */
 	CH_SCOUT_OPEN, /* or it is */
 	CH_SCOUT_ALIVE,
 	CH_SCOUT_DEAD,
+	CH_SCOUT_TOLD, /* alive, and kept for its order, if there is room and one comes soon */
 };
 
 struct ch_preflight_job {
@@ -45,7 +46,7 @@ struct ch_preflight_job {
 	enum ch_scout_state scout;
 	struct ch_look look;
 	uint64_t beat;			      /* in which it was begun */
-	TAILQ_ENTRY(ch_preflight_job) scouts; /* in next, alive or dead */
+	TAILQ_ENTRY(ch_preflight_job) scouts; /* in next, alive, dead or told */
 };
 
 TAILQ_HEAD(ch_preflight_list, ch_preflight_job);
@@ -63,6 +64,8 @@ struct ch_preflight {
 	struct ch_preflight_list next;
 	struct ch_preflight_list alive;
 	struct ch_preflight_list dead;
+	struct ch_preflight_list told; /* the oldest first */
+	size_t n_told;
 	struct ch_preflight_counts counts;
 	uint64_t beat;	 /* the present one, */
 	int64_t beat_ms; /* monotonic: its beginning, */
@@ -81,11 +84,15 @@ struct ch_preflight_job *ch_preflight_job_new(struct ch_preflight *p, const char
 /* Asks for its addresses. */
 void ch_preflight_ask_addresses(struct ch_preflight_job *job);
 void ch_preflight_end(struct ch_preflight_job *job, enum ch_preflight_fate fate);
+/* What was found out so long ago that it says nothing any more. */
+bool ch_preflight_is_old(const struct ch_preflight_job *job);
 
 /* ---- preflight_scout.c; with the lock held ---- */
 /* A job that ends is to be told of, if it is a look before there is an order. */
 void ch_scout_ended(struct ch_preflight_job *job);
 /* It is no look any more. */
 void ch_scout_forget(struct ch_preflight_job *job);
+/* Room for another job is made at the cost of what is only kept. */
+void ch_scout_make_room(struct ch_preflight *p);
 
 #endif

@@ -19,6 +19,7 @@ static size_t *count_of(struct ch_preflight_job *job)
 
 	return job->scout == CH_SCOUT_ALIVE  ? &counts->alive
 	       : job->scout == CH_SCOUT_DEAD ? &counts->dead
+	       : job->scout == CH_SCOUT_TOLD ? &job->preflight->n_told
 					     : &counts->open;
 }
 
@@ -31,6 +32,8 @@ static struct ch_preflight_list *list_of(struct ch_preflight_job *job)
 		return &job->preflight->alive;
 	case CH_SCOUT_DEAD:
 		return &job->preflight->dead;
+	case CH_SCOUT_TOLD:
+		return &job->preflight->told;
 	default:
 		return NULL;
 	}
@@ -90,11 +93,22 @@ void ch_scout_forget(struct ch_preflight_job *job)
 	set_state(job, CH_SCOUT_NO);
 }
 
+void ch_scout_make_room(struct ch_preflight *p)
+{
+	struct ch_preflight_job *job = TAILQ_FIRST(&p->told);
+
+	if (job)
+		ch_preflight_drop(p, ch_preflight_find(p, NULL, job->name));
+}
+
 static void begin(struct ch_preflight *p, const struct ch_look *look)
 {
-	struct ch_preflight_job *job =
-		p->n < SCOUTS_MAX ? ch_preflight_job_new(p, look->name) : NULL;
+	struct ch_preflight_job *job;
 
+	/* Of very many that wait for a limit nothing has to be known yet. */
+	if (p->n >= SCOUTS_MAX)
+		ch_scout_make_room(p);
+	job = p->n < SCOUTS_MAX ? ch_preflight_job_new(p, look->name) : NULL;
 	if (!job)
 		return;
 	job->look = *look;
@@ -128,6 +142,7 @@ void ch_preflight_scout(struct ch_preflight *p, const struct ch_look *look)
 
 static void beat(struct ch_preflight *p)
 {
+	struct ch_preflight_job *job;
 	int64_t now_ms = ch_mono_ms();
 
 	if (now_ms - p->beat_ms < BEAT_MS)
@@ -135,15 +150,20 @@ static void beat(struct ch_preflight *p)
 	p->beat_ms = now_ms;
 	p->beat++;
 	p->young = 0;
+	while ((job = TAILQ_FIRST(&p->told)) != NULL && ch_preflight_is_old(job))
+		ch_preflight_drop(p, ch_preflight_find(p, NULL, job->name));
 	pump(p);
 }
 
 void ch_preflight_counts(struct ch_preflight *p, struct ch_preflight_counts *ret_counts)
 {
+	size_t n;
+
 	pthread_mutex_lock(&p->lock);
 	beat(p);
 	*ret_counts = p->counts;
-	ret_counts->room = p->n < SCOUTS_MAX ? SCOUTS_MAX - p->n : 0;
+	n = p->n - p->n_told;
+	ret_counts->room = n < SCOUTS_MAX ? SCOUTS_MAX - n : 0;
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -182,7 +202,7 @@ void ch_preflight_told(struct ch_preflight *p, const struct ch_scouted *list, si
 		if ((*at)->scout == CH_SCOUT_DEAD)
 			ch_preflight_drop(p, at);
 		else
-			ch_scout_forget(*at);
+			set_state(*at, CH_SCOUT_TOLD);
 	}
 	pthread_mutex_unlock(&p->lock);
 }

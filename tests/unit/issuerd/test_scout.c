@@ -201,6 +201,53 @@ static void without_a_preflight_no_name_is_looked_at(void **state)
 	assert_null(scout);
 }
 
+static void begin(struct ch_preflight *preflight, const char *name, int64_t until_ms)
+{
+	struct ch_look look = {.name = name, .until_ms = until_ms};
+
+	ch_preflight_scout(preflight, &look);
+}
+
+static struct ch_preflight_counts counts(struct ch_preflight *preflight)
+{
+	struct ch_preflight_counts now;
+
+	ch_preflight_counts(preflight, &now);
+	return now;
+}
+
+/* Those that wait for a limit of the CA are many, and nobody comes back for them soon. */
+static void what_was_told_keeps_no_room(void **state)
+{
+	struct ch_preflight *preflight = b->issuer->preflight;
+	struct ch_scouted list[100];
+	size_t room = counts(preflight).room;
+	char name[32];
+	size_t n;
+
+	/* Wildcards ask for nothing. */
+	for (size_t i = 0; i < room; i++) {
+		snprintf(name, sizeof(name), "*.n%zu.test", i);
+		begin(preflight, name, 1);
+	}
+	assert_int_equal(counts(preflight).alive, room);
+	assert_int_equal(counts(preflight).room, 0);
+	begin(preflight, "*.one.more.test", 1);
+	assert_int_equal(counts(preflight).alive, room);
+	while ((n = ch_preflight_scouted(preflight, false, list, CH_ARRAY_LEN(list))) > 0)
+		ch_preflight_told(preflight, list, n);
+	assert_int_equal(counts(preflight).room, room);
+	/* More than there is room for beside what is kept. */
+	for (size_t i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "*.m%zu.test", i);
+		begin(preflight, name, 2);
+	}
+	assert_int_equal(counts(preflight).alive, 1000);
+	assert_int_equal(counts(preflight).room, room - 1000);
+	assert_int_equal(ch_preflight_scouted(preflight, false, list, 1), 1);
+	assert_string_equal(list[0].name, "*.m0.test");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +256,7 @@ int main(void)
 			a_store_of_before_is_asked_for_orders, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			without_a_preflight_no_name_is_looked_at, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_told_keeps_no_room, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
