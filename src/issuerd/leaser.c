@@ -119,7 +119,7 @@ static bool lease_once(struct ch_worker *worker, struct ch_scout *scout, size_t 
 
 struct rhythm {
 	size_t batch;	 /* places free, below which the store is not asked for orders */
-	int64_t last_ms; /* monotonic: when it was asked last */
+	int64_t last_ms; /* monotonic: when it was asked last, or there was no reason to */
 	bool news;	 /* it had something then, and may have more */
 };
 
@@ -148,14 +148,21 @@ static bool wait_for_reason(struct ch_worker *worker, const struct ch_scout *sco
 }
 
 /* Names are handed out however busy the workers are: what they are to do next is known then. */
-static bool is_worth_it(const struct ch_scout *scout, const struct rhythm *rhythm, size_t room)
+static bool is_worth_it(const struct ch_scout *scout, struct rhythm *rhythm, size_t room)
 {
+	int64_t now_ms = ch_mono_ms();
+	bool rested = now_ms - rhythm->last_ms >= LOOK_EACH_MS;
+
 	if (!scout || !scout->on)
 		return room > 0;
-	if ((room && scout->n_alive) || scout->n_dead)
+	if ((room && scout->n_alive) || scout->n_dead ||
+		((rhythm->news || rested) && (room || scout->looks)))
 		return true;
-	return (rhythm->news || ch_mono_ms() - rhythm->last_ms >= LOOK_EACH_MS) &&
-	       (room || scout->looks);
+	/* With nothing to ask for it rests again, however long all are busy. */
+	if (rested)
+		rhythm->last_ms = now_ms;
+	rhythm->news = false;
+	return false;
 }
 
 void *ch_leaser_main(void *arg)
@@ -173,10 +180,8 @@ void *ch_leaser_main(void *arg)
 	while (wait_for_reason(worker, scout, &rhythm, &room)) {
 		if (scout)
 			ch_scout_plan(scout, room > 0);
-		if (!is_worth_it(scout, &rhythm, room)) {
-			rhythm.news = false;
+		if (!is_worth_it(scout, &rhythm, room))
 			continue;
-		}
 		if (!lease_once(worker, scout, room, &tries, &rhythm.news))
 			break;
 		rhythm.last_ms = ch_mono_ms();
