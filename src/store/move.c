@@ -39,6 +39,17 @@ static void tell_anyway(struct move *m, const char *doing)
 
 /* ---- the snapshot ---- */
 
+#define SNAPSHOT ".moving"
+
+/* Also one that a killed run has left: it has the ticket keys too, and nobody prunes it. */
+static void drop_snapshot(const char *path)
+{
+	struct ch_partial left;
+
+	if (ch_partial_init(&left, path, SNAPSHOT, NULL) == CH_OK)
+		(void)unlink(left.path);
+}
+
 static int copy_pages(struct ch_db *from, struct ch_db *to)
 {
 	sqlite3_backup *backup =
@@ -63,7 +74,7 @@ static int take_snapshot(struct move *m, struct ch_err *err)
 	int rc;
 
 	snprintf(source, sizeof(source), "sqlite:%s", m->path);
-	rc = ch_partial_init(&m->snapshot, m->path, ".moving", err);
+	rc = ch_partial_init(&m->snapshot, m->path, SNAPSHOT, err);
 	if (!rc)
 		rc = ch_side_open(&from, source, err);
 	if (!rc && from.schema != (int64_t)ch_migrations_sqlite_n)
@@ -350,6 +361,8 @@ static int hand_over(struct move *m, struct ch_db *db, struct ch_side *to, struc
 			"finds out how far it came; no store opens %.200s until then",
 			why.detail, m->path);
 	tell_anyway(m, "handed over");
+	/* Whoever is killed from here on never comes back to it. */
+	drop_snapshot(m->path);
 	return ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
 		"all is in PostgreSQL, but the SQLite database is still marked as on its way; "
 		"no store opens it",
@@ -429,7 +442,8 @@ static int has_arrived(
 }
 
 /* A database that is on its way and has not arrived is given back; *ret_arrived: it has. */
-static int settle(struct ch_db *db, struct ch_side *to, bool *ret_arrived, struct ch_err *err)
+static int settle(const char *path, struct ch_db *db, struct ch_side *to, bool *ret_arrived,
+	struct ch_err *err)
 {
 	int rc = has_arrived(db, to, ret_arrived, err);
 
@@ -438,6 +452,7 @@ static int settle(struct ch_db *db, struct ch_side *to, bool *ret_arrived, struc
 		rc = to->schema ? ch_postgres_empty(to, err) : CH_OK;
 	if (rc)
 		return rc;
+	drop_snapshot(path);
 	return ch_side_err(*ret_arrived ? ch_sqlite_mark_moved(db) : ch_sqlite_unmark(db), NULL,
 		db, "its mark", err);
 }
@@ -489,7 +504,7 @@ static int resume(struct move *m, struct ch_side *to, bool *ret_arrived, struct 
 			"%.200s is on its way to %.300s: finish that, or `certherd migrate "
 			"--abandon`",
 			m->path, url);
-	rc = settle(db, to, ret_arrived, err);
+	rc = settle(m->path, db, to, ret_arrived, err);
 	unlock(m);
 	return rc;
 }
@@ -509,7 +524,7 @@ int ch_move_abandon(
 	if (!rc)
 		rc = ch_side_open(&to, *ret_url, err);
 	if (!rc)
-		rc = settle(db, &to, &arrived, err);
+		rc = settle(path, db, &to, &arrived, err);
 	unlock(&m);
 	if (!rc && arrived)
 		rc = ch_err_set(err, CH_ECONFLICT, "database-moved",

@@ -251,6 +251,15 @@ static bool old_is_usable(struct fixture *fx, const struct old_store *old)
 	return has_name(fx, database);
 }
 
+/* A copy of all, ticket keys too. */
+static bool snapshot_is_left(const struct old_store *old)
+{
+	char path[FX_URL_B + 8];
+
+	snprintf(path, sizeof(path), "%s.moving", old->path);
+	return access(path, F_OK) == 0;
+}
+
 static const char *const steps[] = {"snapshot", "copied", "compared", "indexes", "wait",
 	"changes", "handing over", "handed over"};
 
@@ -274,6 +283,7 @@ static void at_no_moment_are_there_two(void **state)
 	if (ch_move_to_postgres(old.path, fx->database, NULL, &moved, &fx->err))
 		fail_msg("%s", fx->err.detail);
 	assert_int_equal(moved.rows, 0);
+	assert_false(snapshot_is_left(&old));
 	assert_false(old_is_usable(fx, &old));
 	assert_string_equal(fx->err.problem, "database-moved");
 	fx_reopen(fx);
@@ -306,8 +316,10 @@ static void before_the_commit_it_can_be_abandoned(void **state)
 	assert_refused(fx, ch_move_abandon(old.path, &url, fx->arena, &fx->err), CH_ENOTFOUND,
 		"not-moving");
 	move_and_die(fx, &old, "handing over");
+	assert_true(snapshot_is_left(&old));
 	assert_ok(ch_move_abandon(old.path, &url, fx->arena, &fx->err));
 	assert_string_equal(url, fx->database);
+	assert_false(snapshot_is_left(&old));
 	assert_true(old_is_usable(fx, &old));
 	assert_false(has_name(fx, fx->database));
 	/* It can be moved as if nothing had been. */
