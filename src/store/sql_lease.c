@@ -327,6 +327,13 @@ static bool is_limited(const struct ch_op_lease *lease)
 	return limited;
 }
 
+/* The first certificate goes before the others: what is about to be due, or has been handed out
+ * to be looked at, is left to it. */
+static bool is_left_to_first(const struct ch_work *w, const struct plan *plan)
+{
+	return plan->row.next_at && plan->row.next_at <= w->now + CH_STORE_LOOK_MS;
+}
+
 static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *name,
 	enum slot slot, bool in_turn)
 {
@@ -340,6 +347,8 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	if (rc)
 		return rc;
 	if (plan.row.order_id) /* came into the order of its mate just now */
+		return CH_OK;
+	if (slot == SLOT_SECOND && is_left_to_first(w, &plan))
 		return CH_OK;
 	ch_pace_list(lease, plan.row.cas, &paces);
 	rc = admit(w, &paces, &plan, in_turn, &pace, &verdict);
@@ -501,7 +510,7 @@ static int lease_standby(
 	int rc = make_plan(w, name, SLOT_STANDBY, &plan);
 
 	*ret_full = false;
-	if (rc || plan.row.order_id)
+	if (rc || plan.row.order_id || is_left_to_first(w, &plan))
 		return rc;
 	rc = live_host(w, plan.row.cert, host);
 	if (!rc)

@@ -301,6 +301,24 @@ static void a_name_that_is_not_due_stays_with_the_dead_one(void **state)
 	assert_int_equal(order.n_names, 2);
 }
 
+static void who_is_looked_at_gets_no_other_order_meanwhile(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item item;
+	struct ch_store_looking looking;
+	struct ch_store_order order;
+
+	assert_ok(fx_put_keys(fx, "a.test", CH_TRI_KEEP, CH_KEYS_BOTH, &item));
+	fx_issue(fx, fx_lease_one(fx));
+	test_now_ms += RENEW_MS;
+	/* The second certificate is due as well. */
+	looking = hand_out(fx, 10);
+	assert_int_equal(looking.n_looks, 1);
+	assert_int_equal(look_done(fx, 9, looking.looks, 1, NULL), 1);
+	order = fx_get_order(fx, fx_get(fx, "a.test").order_id);
+	assert_false(order.second);
+}
+
 static void a_live_certificate_says_when_it_is_needed(void **state)
 {
 	struct fixture *fx = *state;
@@ -383,6 +401,7 @@ int main(void)
 		FX_TEST(a_dead_www_name_does_not_take_the_other_along),
 		FX_TEST(who_is_not_at_fault_goes_alone_right_after_a_look),
 		FX_TEST(a_name_that_is_not_due_stays_with_the_dead_one),
+		FX_TEST(who_is_looked_at_gets_no_other_order_meanwhile),
 		FX_TEST(a_live_certificate_says_when_it_is_needed),
 		FX_TEST(the_dead_take_no_token_and_the_living_stand_in_line),
 		FX_TEST(too_much_at_once_is_refused),

@@ -211,9 +211,9 @@ static void a_renewal_of_the_first_does_not_hide_that_the_second_fails(void **st
 
 	add_both(fx, NAME, CH_TRI_KEEP);
 	issue(fx, CH_KEY_ECDSA, false);
-	test_now_ms += RENEW_MS - 1000;
+	test_now_ms += RENEW_MS - CH_MINUTE_MS;
 	assert_ok(fail_order(fx, fx_lease_one(fx), true, CH_NAME_FAILED));
-	test_now_ms += 1000;
+	test_now_ms += CH_MINUTE_MS;
 	issue(fx, CH_KEY_ECDSA, false);
 	assert_int_equal(fx_get(fx, NAME).state, CH_NAME_FAILED);
 	assert_string_equal(fx_get(fx, NAME).reason.code, "no-rsa");
