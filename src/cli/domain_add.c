@@ -92,7 +92,11 @@ static int add_one(struct add *add, const char *name, json_t *body)
 	if (add->client.json && !add->wait)
 		json_array_append(add->results, answer);
 	else if (!add->client.json)
-		print_result(answer, status == 201 ? "registered" : "was registered already");
+		print_result(answer,
+			status == 201 ? "registered"
+			: json_object_size(body)
+				? "was registered already; what was given now holds for it"
+				: "was registered already");
 	return CH_EXIT_OK;
 }
 

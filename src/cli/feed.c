@@ -114,6 +114,8 @@ static int run_canary(struct ch_client *client, const char *pool, const struct c
 		return usage("--soak goes with an edge, and an edge with --soak");
 	if (canary->soak && ch_duration_parse(canary->soak, &soak_ms))
 		return usage("--soak takes a span such as 30s or 10m");
+	if (soak_ms > CH_STORE_SOAK_MAX_MS)
+		return usage("--soak is 7d at most");
 	if (canary->release)
 		return change(client, "POST", pool, "release", NULL);
 	if (canary->off)

@@ -73,6 +73,10 @@ static void print_canary(const json_t *pool)
 		fputs(state, stdout);
 	ch_text_print(stdout, trouble);
 	fputs("\n         ", stdout);
+	if (json_is_object(json_object_get(pool, "frozen"))) {
+		puts("It gets nothing either before the thaw.");
+		return;
+	}
 	print_held(pool);
 	if (stuck || ch_json_int(pool, "held")) {
 		fputs(". To let all through now: certherd feed canary --release", stdout);

@@ -67,7 +67,7 @@ static const struct key keys[] = {
 	{"store", "identify_within", "20s",
 		"a connection without an accepted client certificate is closed after so long"},
 	{"store", "connections_per_identity", "512",
-		"connections of one identity; an issuer has workers + 1"},
+		"connections of one identity; an issuer has workers + 2"},
 	LOG_LEVEL("store"),
 
 	STORE("issuer"),

@@ -190,6 +190,17 @@ static int show_status(struct rekey *r)
 	return CH_EXIT_OK;
 }
 
+static void print_spacing(int64_t spacing_us)
+{
+	char spacing[CH_TIME_STR_B];
+
+	if (spacing_us >= CH_MINUTE_MS * 1000)
+		printf(", one every %s", ch_duration_str(spacing_us / 1000, spacing));
+	else if (spacing_us)
+		printf(", one every %.3g s", (double)spacing_us / 1e6);
+	printf(", the oldest first");
+}
+
 static void print_plan(
 	const struct rekey *r, uint64_t n, uint64_t passed_over, int64_t spacing_us, bool done)
 {
@@ -207,10 +218,12 @@ static void print_plan(
 	if (n == 0)
 		printf("No live certificate is meant.\n");
 	else
-		printf("%" PRIu64 " certificate%s %s replaced within %s, one every %.3g s, the "
-		       "oldest first.\n",
-			n, n == 1 ? "" : "s", done ? "will be" : "would be",
-			ch_duration_str(r->within_ms, within), (double)spacing_us / 1e6);
+		printf("%" PRIu64 " certificate%s %s replaced within %s", n, n == 1 ? "" : "s",
+			done ? "will be" : "would be", ch_duration_str(r->within_ms, within));
+	if (n > 1)
+		print_spacing(spacing_us);
+	if (n)
+		puts(".");
 	if (passed_over)
 		printf("%" PRIu64 " %s passed over: paused, moved away, or with an order under "
 		       "way.\n",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -12,6 +13,9 @@
  * end unwritten that it freed within the same transaction, and readers rightly refuse a file
  * that ends before its last page. */
 #define ROOM_B ((off_t)256 << 20)
+
+/* With less than this left, what was not written did not find room. */
+#define FULL_B 65536
 
 static int keep_room(struct ch_generation *gen, off_t room_b)
 {
@@ -300,6 +304,16 @@ static int put_place(struct ch_replica_writer *writer, const struct ch_place *pl
 }
 
 /* cursor NULL: there is none yet; place NULL: not of a snapshot by name. */
+/* Of a write that the disk took only in part, as one does that gets full, LMDB says EIO. */
+static int why_not_written(int fd, int mdb_rc)
+{
+	struct statvfs fs;
+
+	if (mdb_rc == EIO && fstatvfs(fd, &fs) == 0 && fs.f_bavail * fs.f_frsize < FULL_B)
+		return ENOSPC;
+	return mdb_rc;
+}
+
 static int commit(struct ch_replica_writer *writer, const struct ch_place *place,
 	const struct ch_cursor *cursor, struct ch_err *err)
 {
@@ -325,7 +339,8 @@ static int commit(struct ch_replica_writer *writer, const struct ch_place *place
 	mdb_rc = mdb_txn_commit(writer->txn); /* frees it in any case */
 	writer->txn = NULL;
 	if (mdb_rc)
-		return ch_lmdb_fail(err, mdb_rc, "commit a change", gen->name);
+		return ch_lmdb_fail(
+			err, why_not_written(gen->fd, mdb_rc), "commit a change", gen->name);
 	rc = keep_room(gen, 0);
 	return rc ? ch_err_set(err, rc, "replica", "cannot extend replica %s", gen->name)
 		  : CH_OK;

@@ -66,6 +66,24 @@ static void add(struct ch_troubles *troubles, const char *kind, const char *subj
 		.critical = critical};
 }
 
+static void add_waiting(struct ch_troubles *t, uint64_t platform, uint64_t operator_)
+{
+	uint64_t n = platform + operator_;
+	const char *who = platform ? "platform" : "operator";
+
+	if (platform && operator_)
+		add(t, "platform-must-act", "", false,
+			"%" PRIu64 " names wait for the platform, %" PRIu64
+			" for an operator: `certherd domain list --actor platform`, or "
+			"operator, says why.",
+			platform, operator_);
+	else if (n)
+		add(t, "platform-must-act", "", false,
+			"%" PRIu64
+			" %s for the %s: `certherd domain list --actor %s` says why.",
+			n, n == 1 ? "name waits" : "names wait", who, who);
+}
+
 static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct ch_arena *arena)
 {
 	struct ch_store_danger danger;
@@ -108,13 +126,7 @@ static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct c
 			"runs, "
 			"and gets on?",
 			ch_time_str(status.next_due_ms, when));
-	if (figures.actors[CH_ACTOR_PLATFORM] || figures.actors[CH_ACTOR_OPERATOR])
-		add(t, "platform-must-act", "", false,
-			"%" PRIu64 " names wait for the platform, %" PRIu64
-			" for an operator: `certherd domain list --actor platform`, or "
-			"operator, says "
-			"why.",
-			figures.actors[CH_ACTOR_PLATFORM], figures.actors[CH_ACTOR_OPERATOR]);
+	add_waiting(t, figures.actors[CH_ACTOR_PLATFORM], figures.actors[CH_ACTOR_OPERATOR]);
 	return CH_OK;
 }
 

@@ -1,12 +1,14 @@
 #include "up/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,6 +30,7 @@ struct child {
 struct sup {
 	struct child children[CH_SUP_ROLES_MAX];
 	size_t n;
+	bool hangup_stops;
 	bool stopping;
 	int64_t stopping_ms; /* since when */
 	int exit;
@@ -195,9 +198,41 @@ static int wait_signal(const struct sup *s, const sigset_t *set)
 	return sigtimedwait(set, NULL, &timeout);
 }
 
+/* Whether SIGHUP says that the terminal is gone, and is not to be outlived.  A signal that is
+ * ignored, as under nohup, comes all the same because it is blocked here. */
+static bool hangup_stops(void)
+{
+	struct sigaction action;
+	int fd;
+
+	if (sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+		return false;
+	fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* To one that is only being started it is the end, and it begins again, with what there is now.
+ */
+static void pass_hangup_on(const struct sup *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct child *c = &s->children[i];
+
+		if (!c->pid || !c->role->reloads)
+			continue;
+		ch_log_info("SIGHUP is passed on to the %s", c->role->name);
+		(void)kill(c->pid, SIGHUP);
+	}
+}
+
 static void on_signal(struct sup *s, int signal)
 {
-	if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP) {
+	if (signal == SIGHUP && !s->hangup_stops) {
+		pass_hangup_on(s);
+	} else if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP) {
 		if (s->stopping)
 			hurry(s);
 		else
@@ -211,7 +246,7 @@ static void on_signal(struct sup *s, int signal)
 
 int ch_sup_run(const struct ch_sup_role *roles, size_t n, int *ret_exit)
 {
-	struct sup s = {.n = n};
+	struct sup s = {.n = n, .hangup_stops = hangup_stops()};
 	sigset_t set;
 	sigset_t old;
 

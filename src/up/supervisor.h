@@ -3,6 +3,7 @@
 #ifndef CH_UP_SUPERVISOR_H
 #define CH_UP_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -19,11 +20,13 @@ struct ch_sup_role {
 	const char *program;   /* path */
 	char *const *argv;     /* borrowed, NULL at the end */
 	const char *must_read; /* a file that the user must be able to read; NULL: none */
+	bool reloads;	       /* takes SIGHUP, and reads anew what may have changed */
 	struct ch_user user;
 };
 
-/* Started in the order given, stopped in the opposite one.  Returns when SIGTERM, SIGINT or
- * SIGHUP came and all have ended; *ret_exit is the exit code of the whole. */
+/* Started in the order given, stopped in the opposite one.  Returns when SIGTERM or SIGINT
+ * came, or SIGHUP of a terminal, and all have ended; *ret_exit is the exit code of the whole.
+ * Without a terminal, or under nohup, SIGHUP is passed on to the roles that take it. */
 CH_MUST int ch_sup_run(const struct ch_sup_role *roles, size_t n, int *ret_exit);
 
 /* The process of a role: in its own session, without a controlling terminal, nothing to read as

@@ -108,6 +108,7 @@ static int add_role(struct plan *plan, struct ch_conf *conf, size_t i, struct ch
 	role->program = SELF;
 	role->argv = plan->argv[plan->n];
 	role->must_read = plan->config;
+	role->reloads = strcmp(role->name, "issuer") == 0;
 	plan->n++;
 	return CH_OK;
 }
@@ -166,7 +167,9 @@ int ch_up_main(int argc, char **argv)
 		"Runs store, issuer and agent on this machine, each its own process, and "
 		"starts\n"
 		"them again when they end.  As root each runs as its own user (store_user,\n"
-		"issuer_user, agent_user in [up]).  SIGTERM or Ctrl-C stops them all.",
+		"issuer_user, agent_user in [up]).  SIGTERM or Ctrl-C stops them all, so does "
+		"the\n"
+		"end of its terminal.  Without one SIGHUP is passed on to the issuer.",
 		list, CH_ARRAY_LEN(list), 0, 0};
 	struct plan plan = {.log_level = CH_LOG_INFO};
 	struct ch_err err;

@@ -112,6 +112,15 @@ def test_a_silent_edge_is_told_once_and_signed(told):
     assert len({a["id"] for a in receiver.alerts("edge-silent")}) == 1
 
 
+def test_whom_names_wait_for_is_told_without_those_that_have_nothing_to_do(told):
+    site, receiver, _ = told()
+    site.herd.cli("feed", "freeze", "--reason", "a test")
+    site.add("alert.example.com")
+    wait.until(lambda: receiver.alerts("platform-must-act"), "the webhook is told", 60)
+    assert receiver.alerts("platform-must-act")[0]["detail"] == \
+        "1 name waits for the operator: `certherd domain list --actor operator` says why."
+
+
 def test_a_webhook_that_fails_is_tried_again(told):
     site, receiver, _ = told()
     receiver.status = 500

@@ -135,7 +135,7 @@ def test_freezing_twice_keeps_the_first_reason(store):
     (("canary", "--soak", "10m"), 2, "give an edge"),
     (("canary", "e1", "--soak", "10m", "--off"), 2, "give an edge"),
     (("canary", "e1", "--soak", "soon"), 2, "span"),
-    (("canary", "e1", "--soak", "8d"), 2, "soak_ms"),
+    (("canary", "e1", "--soak", "8d"), 2, "7d at most"),
     (("canary", "ghost", "--soak", "10m"), 1, "edge-not-found"),
     (("canary", "edge/default/e1", "--soak", "10m"), 2, "edge"),
     (("frieze",), 2, "freeze"),
@@ -195,6 +195,10 @@ def test_a_dead_canary_is_told_and_let_through_by_command(make_site):
     text = status(herd)
     assert "STUCK    canary edge/default/e2" in text and "it does not report" in text
     assert "certherd feed canary --release" in text
+    # A release lets nothing through while the pool is frozen, and is not suggested.
+    frozen = herd.cli("feed", "freeze", "--reason", "a test").stdout
+    assert "gets nothing either before the thaw" in frozen and "--release" not in frozen
+    herd.cli("feed", "thaw")
     herd.cli("feed", "canary", "--release")
     herd.wait_state("shop.example.com", "active")
     herd.cli("feed", "canary", "--off")

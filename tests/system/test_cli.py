@@ -41,6 +41,9 @@ def test_version_is_printed():
 def test_add_show_list_and_remove(site):
     cli = site.herd.cli
     assert cli("domain", "add", "cli.example.com").returncode == 0
+    assert cli("domain", "add", "cli.example.com").stdout == "cli.example.com: was registered already\n"
+    changed = cli("domain", "add", "cli.example.com", "--upstream", "eu-1").stdout
+    assert "was registered already; what was given now holds for it" in changed
     site.herd.wait_state("cli.example.com", "active")
     assert "active" in cli("domain", "show", "cli.example.com").stdout
     shown = json.loads(cli("domain", "show", "cli.example.com", "--json").stdout)

@@ -93,6 +93,18 @@ def test_up_stops_cleanly_and_leaves_nothing(make_site, how):
     assert not [pid for pid in children.values() if process.exists(pid)]
 
 
+def test_a_hangup_without_a_terminal_is_for_the_issuer(make_site):
+    made = make_site()
+    made.start()
+    up = made.herd.running[0]
+    children = wait.until(lambda: len(roles_of(up)) == 3 and roles_of(up), "three children run")
+    wait.until(lambda: "issuer  ready" in up.log(), up.log_tail)
+    os.kill(up.pid, signal.SIGHUP)
+    wait.until(lambda: "recipients read again: 1" in up.log(), up.log_tail)
+    assert roles_of(up) == children
+    made.go_live("after.example.com")
+
+
 def test_children_end_with_a_killed_up(make_site):
     made = make_site()
     made.start()
@@ -162,14 +174,14 @@ def test_as_root_each_role_has_its_own_user(make_site):
 class Terminal:
     """`certherd up` as the foreground of a terminal, as an administrator starts it by hand."""
 
-    def __init__(self, made):
+    def __init__(self, made, hangup=signal.SIG_DFL):
         self.master, slave = pty.openpty()
         self.path = os.ttyname(slave)
         self.said = b""
         self.up = subprocess.Popen(
             [str(herd.binary()), "up"], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**os.environ, **made.herd.env}, pass_fds=[slave],
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            preexec_fn=lambda: (fcntl.ioctl(0, termios.TIOCSCTTY, 0), signal.signal(signal.SIGHUP, hangup)))
         os.close(slave)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -234,6 +246,32 @@ def test_a_role_has_nothing_of_the_terminal_but_to_write_to_it(make_site, separa
         os.write(terminal.master, b"\x03")  # Ctrl-C
         assert terminal.up.wait(20) == 0, terminal.said
         assert not [pid for pid in children.values() if process.exists(pid)]
+    finally:
+        terminal.close()
+
+
+def test_the_end_of_a_terminal_ends_up(make_site):
+    made = make_site()
+    made.prepare()
+    terminal = Terminal(made)
+    try:
+        wait.until(terminal.roles, lambda: f"three children run\n{terminal.said}")
+        os.kill(terminal.pid, signal.SIGHUP)
+        assert terminal.up.wait(20) == 0, terminal.said
+    finally:
+        terminal.close()
+
+
+def test_under_nohup_up_outlives_its_terminal(make_site):
+    made = make_site()
+    made.prepare()
+    terminal = Terminal(made, hangup=signal.SIG_IGN)
+    try:
+        children = wait.until(terminal.roles, lambda: f"three children run\n{terminal.said}")
+        wait.until(lambda: b"issuer  ready" in terminal.said, lambda: terminal.said)
+        os.kill(terminal.pid, signal.SIGHUP)
+        wait.until(lambda: b"recipients read again: 1" in terminal.said, lambda: terminal.said)
+        assert terminal.roles() == children
     finally:
         terminal.close()
 

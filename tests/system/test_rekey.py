@@ -17,6 +17,8 @@ def test_all_names_get_new_certificates(make_site):
     before = serials(site, names)
     dry = site.herd.cli("rekey", "--all", "--within", "0s", "--dry-run").stdout
     assert "3 certificates would be replaced" in dry
+    spread = site.herd.cli("rekey", "--all", "--dry-run").stdout
+    assert "3 certificates would be replaced within 1d 0h, one every 8h 0m, the oldest first." in spread
     assert "Nothing was ever planned" in site.herd.cli("rekey", "--status").stdout
     none = site.herd.cli("rekey", "--ca", "Nobody's CA").stdout
     assert "No live certificate is meant" in none
