@@ -81,6 +81,7 @@ static int print_renewals(const json_t *list)
 	static const char *const heads[] = {"30 DAYS FROM", ">RENEWALS", ">BUSIEST DAY"};
 	CH_CLEANUP(ch_table_done) struct ch_table table;
 	const json_t *part;
+	size_t left_out = 0;
 	size_t i;
 
 	if (!json_array_size(list))
@@ -88,12 +89,21 @@ static int print_renewals(const json_t *list)
 	ch_table_init(&table, heads, CH_ARRAY_LEN(heads));
 	json_array_foreach(list, i, part)
 	{
+		/* Of certificates that live for years most parts would be empty. */
+		if (ch_json_int(part, "renewals") == 0) {
+			left_out++;
+			continue;
+		}
 		ch_table_addf(&table, "%.10s", ch_json_str(part, "from"));
 		ch_table_addf(&table, "%" PRId64, ch_json_int(part, "renewals"));
 		ch_table_addf(&table, "%" PRId64, ch_json_int(part, "busiest_day"));
 	}
 	putchar('\n');
-	ch_table_print(&table, stdout);
+	if (left_out < json_array_size(list))
+		ch_table_print(&table, stdout);
+	if (left_out)
+		printf("No renewal is planned in %zu %sparts of 30 days.\n", left_out,
+			left_out < json_array_size(list) ? "other " : "");
 	return table.rc;
 }
 

@@ -19,6 +19,10 @@ def test_all_names_get_new_certificates(make_site):
     assert "3 certificates would be replaced" in dry
     spread = site.herd.cli("rekey", "--all", "--dry-run").stdout
     assert "3 certificates would be replaced within 1d 0h, one every 8h 0m, the oldest first." in spread
+    # Pebble's certificates live for years: of the parts of 30 days only that with the renewals is shown.
+    forecast = site.herd.cli("forecast").stdout.splitlines()
+    at = next(i for i, line in enumerate(forecast) if line.startswith("30 DAYS FROM"))
+    assert forecast[at + 1].split()[1] == "3" and forecast[at + 2].startswith("No renewal is planned in "), forecast
     assert "Nothing was ever planned" in site.herd.cli("rekey", "--status").stdout
     none = site.herd.cli("rekey", "--ca", "Nobody's CA").stdout
     assert "No live certificate is meant" in none
