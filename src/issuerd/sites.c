@@ -220,9 +220,14 @@ static int judge_answers(const struct ch_sites *sites, const struct tally *t, co
 
 	if (t->other) {
 		*ret_away = !sites->known && t->bad == sites->n;
+		/* An edge answers like a stranger where the account is not pinned. */
 		return say(err, actor, "self-check-wrong-answer",
-			"At %s, where %s leads, something else than our edge answers for "
-			"http://%s/.well-known/acme-challenge/.",
+			sites->known
+				? "At %s, where %s leads, no edge of ours answers for "
+				  "http://%s/.well-known/acme-challenge/, or one whose "
+				  "certherd_account_thumbprint lacks the account of this CA."
+				: "At %s, where %s leads, something else than our edge answers "
+				  "for http://%s/.well-known/acme-challenge/.",
 			t->other->address, name, name);
 	}
 	/* Without an address of the platform's, this host may only lack IPv6. */

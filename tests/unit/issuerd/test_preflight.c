@@ -146,11 +146,11 @@ static struct ch_sites sites_of(const char *v6, const char *v4, const char *alia
 	return sites;
 }
 
+static struct ch_err judged;
+
 static const char *verdict(struct ch_sites *sites, bool *ret_away)
 {
-	static struct ch_err err;
-
-	return ch_sites_judge(sites, "shop.test", ret_away, &err) ? err.problem : "ok";
+	return ch_sites_judge(sites, "shop.test", ret_away, &judged) ? judged.problem : "ok";
 }
 
 static void addresses_are_compared_in_both_families(void **state)
@@ -221,6 +221,7 @@ static void what_answers_there_counts(void **state)
 	sites.list[0].seen = CH_SEEN_OTHER;
 	assert_string_equal(verdict(&sites, &away), "self-check-wrong-answer");
 	assert_false(away);
+	assert_non_null(strstr(judged.detail, "certherd_account_thumbprint"));
 	sites.list[0].seen = CH_SEEN_ACCOUNT;
 	assert_string_equal(verdict(&sites, &away), "self-check-account");
 	sites = sites_of("2001:db8::5", "192.0.2.7", NULL);
@@ -235,6 +236,8 @@ static void what_answers_there_counts(void **state)
 	sites.list[1].seen = CH_SEEN_OTHER;
 	assert_string_equal(verdict(&sites, &away), "self-check-wrong-answer");
 	assert_true(away);
+	assert_null(strstr(
+		judged.detail, "certherd_account_thumbprint")); /* the customer's to mend */
 }
 
 /* ---- all of it, with a DNS server and an edge ---- */
