@@ -143,6 +143,7 @@ static void end_without_address(struct ch_preflight_job *job)
 	const struct ch_dns_answer *bad = is_failure(job->a->status) ? job->a : job->aaaa;
 	const char *last = job->a->n_chain ? job->a->chain[job->a->n_chain - 1] : NULL;
 	char detail[400 + 2 * CH_DNS_NAME_B];
+	char here[CH_PLATFORM_HERE_B];
 
 	if (is_ours_to_mend(job, job->a->status) || is_ours_to_mend(job, job->aaaa->status)) {
 		ch_preflight_end(job, CH_PREFLIGHT_UNKNOWN);
@@ -157,8 +158,9 @@ static void end_without_address(struct ch_preflight_job *job)
 	} else {
 		snprintf(detail, sizeof(detail),
 			last ? "%s is an alias of %s, which has no A or AAAA record."
-			     : "%s has no A or AAAA record: point it here.",
-			job->name, last);
+			     : "%s has no A or AAAA record: point it %s.",
+			job->name,
+			last ? last : ch_platform_here(job->preflight->options.platform, here));
 		end_bad(job, "dns-no-address", CH_ACTOR_CUSTOMER, true, detail);
 	}
 }

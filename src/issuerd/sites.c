@@ -101,11 +101,36 @@ static void add_sites(const struct ch_platform *platform, const char *name,
 }
 
 /* IPv6 first, as CAs do. */
+const char *ch_platform_here(
+	const struct ch_platform *platform, char ret_text[CH_PLATFORM_HERE_B])
+{
+	char address[CH_DNS_ADDR_B];
+
+	for (size_t i = 0; i < platform->n_targets; i++) {
+		if (platform->targets[i][0] == '*')
+			continue;
+		snprintf(ret_text, CH_PLATFORM_HERE_B, "to %s", platform->targets[i]);
+		return ret_text;
+	}
+	for (size_t i = 0; i < platform->n_addresses; i++) {
+		const struct ch_cidr *cidr = &platform->addresses[i];
+
+		if (cidr->bits < 8 * cidr->family_b ||
+			!inet_ntop(cidr->family_b == 4 ? AF_INET : AF_INET6, cidr->prefix,
+				address, sizeof(address)))
+			continue;
+		snprintf(ret_text, CH_PLATFORM_HERE_B, "to %s", address);
+		return ret_text;
+	}
+	return "here";
+}
+
 void ch_sites_from(const struct ch_platform *platform, const char *name,
 	const struct ch_dns_answer *a, const struct ch_dns_answer *aaaa,
 	struct ch_sites *ret_sites)
 {
 	memset(ret_sites, 0, sizeof(*ret_sites));
+	ret_sites->platform = platform;
 	ret_sites->known = platform->n_addresses || platform->n_targets;
 	if (aaaa->status == CH_DNS_FOUND)
 		add_sites(platform, name, aaaa, ret_sites);
@@ -195,19 +220,21 @@ static int judge_elsewhere(const struct ch_sites *sites, const struct tally *t,
 	const char *name, bool *ret_away, struct ch_err *err)
 {
 	const char *at = t->elsewhere->address;
+	char text[CH_PLATFORM_HERE_B];
+	const char *here = ch_platform_here(sites->platform, text);
 
 	if (t->bad == sites->n) {
 		*ret_away = true;
 		return say(err, CH_ACTOR_CUSTOMER, "dns-points-elsewhere",
-			"%s leads to %s%s%s%s, which is not ours: point it here.", name, at,
+			"%s leads to %s%s%s%s, which is not ours: point it %s.", name, at,
 			sites->end[0] ? " (by way of " : "", sites->end,
-			sites->end[0] ? ")" : "");
+			sites->end[0] ? ")" : "", here);
 	}
 	if (is_v6(t->elsewhere) && t->bad == t->bad_v6 && t->v4)
 		return say(err, CH_ACTOR_CUSTOMER, "dns-ipv6-elsewhere",
 			"%s has an AAAA record for %s, which is not ours, and CAs and visitors "
-			"prefer IPv6: remove it or point it here.",
-			name, at);
+			"prefer IPv6: remove it or point it %s.",
+			name, at, here);
 	return say(err, CH_ACTOR_CUSTOMER, "dns-partly-elsewhere",
 		"%s leads here, and also to %s, which is not ours: remove that address.", name,
 		at);

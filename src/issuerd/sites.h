@@ -29,6 +29,12 @@ struct ch_platform {
 	size_t n_targets;
 };
 
+#define CH_PLATFORM_HERE_B (3 + CH_DNS_NAME_B)
+/* What "point it …" ends with for a customer: "to NAME" or "to ADDRESS", the first that was
+ * configured, or "here" where only patterns and networks were, or nothing. */
+const char *ch_platform_here(
+	const struct ch_platform *platform, char ret_text[CH_PLATFORM_HERE_B]);
+
 enum ch_seen { /* what answered at an address */
 	CH_SEEN_NOT_ASKED,
 	CH_SEEN_EDGE,	 /* one of our edges */
@@ -46,6 +52,7 @@ struct ch_site {
 };
 
 struct ch_sites {
+	const struct ch_platform *platform; /* borrowed */
 	struct ch_site list[CH_SITES_MAX];
 	size_t n;
 	bool known;		 /* somebody said where the platform is */

@@ -168,6 +168,17 @@ static void addresses_are_compared_in_both_families(void **state)
 	sites = sites_of(NULL, "192.0.2.17", NULL);
 	assert_string_equal(verdict(&sites, &away), "dns-points-elsewhere");
 	assert_true(away);
+	assert_non_null(strstr(judged.detail, "point it here."));
+	assert_int_equal(ch_cidr_parse("2001:db8::7", &platform.addresses[1]), CH_OK);
+	platform.n_addresses = 2;
+	(void)verdict(&sites, &away);
+	assert_non_null(strstr(judged.detail, "point it to 2001:db8::7."));
+	snprintf(platform.targets[0], CH_DNS_NAME_B, "shops.platform.test");
+	platform.n_targets = 1;
+	(void)verdict(&sites, &away);
+	assert_non_null(strstr(judged.detail, "point it to shops.platform.test."));
+	platform.n_targets = 0;
+	platform.n_addresses = 1;
 	sites = sites_of("2001:db8::5", "192.0.2.7", NULL);
 	assert_string_equal(verdict(&sites, &away), "dns-ipv6-elsewhere");
 	assert_false(away);
