@@ -91,7 +91,7 @@ static bool set_says(struct row *row, const char *says)
  * was wrong, and count as if it were now. */
 static int64_t last_confirmed(const struct ch_issuers *issuers, int64_t now_ms)
 {
-	int64_t last_ms = INT64_MIN;
+	int64_t last_ms = 0;
 
 	for (size_t i = 0; i < issuers->n; i++)
 		if (issuers->rows[i].confirmed_ms > last_ms)
