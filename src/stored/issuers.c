@@ -331,6 +331,17 @@ static bool hear(
 	return is_news;
 }
 
+/* Once it is submitted it is the writer's, which may have freed it already. */
+static void submit(struct ch_issuers *issuers, struct sent *sent)
+{
+	int rc = ch_store_submit(issuers->store, &sent->op);
+
+	if (rc) {
+		sent->op.rc = rc;
+		written(&sent->op, sent);
+	}
+}
+
 bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *lease)
 {
 	json_t *says = issuers ? ch_says_from_lease(lease) : NULL;
@@ -346,11 +357,8 @@ bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *l
 		pthread_mutex_unlock(&issuers->lock);
 	}
 	free(text);
-	if (sent) {
-		sent->op.rc = ch_store_submit(issuers->store, &sent->op);
-		if (sent->op.rc)
-			written(&sent->op, sent);
-	}
+	if (sent)
+		submit(issuers, sent);
 	return is_news;
 }
 
