@@ -40,9 +40,9 @@ int64_t ch_edges_wait_ms(unsigned waits);
 int64_t ch_held_wait_ms(unsigned waits);
 /* The wait before probe number probes + 1: 1 s, doubling up to 1 min. */
 int64_t ch_probe_wait_ms(unsigned probes);
-/* The wait after passing error number attempts of an order (1 = the first): most are over at
- * once, and a long order meets several, so a second, doubling up to 16 s; then minutes, up to
- * an hour.  By spread (0 … 1) up to half as long again. */
+/* The wait after passing error number attempts of an order in its state (1 = the first): most
+ * are over at once, and a long order meets several, so a second, doubling up to 16 s; then
+ * minutes, up to an hour.  By spread (0 … 1) up to half as long again. */
 int64_t ch_error_wait_ms(uint64_t attempts, double spread);
 
 struct ch_renewal {

@@ -37,12 +37,13 @@ json_t *ch_notes_json(const struct ch_notes *notes)
 			return NULL;
 	dns = dns_json(notes);
 	tokens = tokens_json(notes);
-	return json_pack("{sssssOsIsIsIsIsIsIsbso*so*sI}", "order", notes->order, "finalize",
+	return json_pack("{sssssOsIsIsIsIsIsIsIsbso*so*sI}", "order", notes->order, "finalize",
 		notes->finalize, "authz", authz, "expires", (json_int_t)notes->expires_ms,
 		"since", (json_int_t)notes->since_ms, "polls", (json_int_t)notes->polls,
 		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes,
-		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told, "dns",
-		dns, "tokens", tokens, "tokens_until", (json_int_t)notes->tokens_until_ms);
+		"errors_before", (json_int_t)notes->errors_before, "edges_since",
+		(json_int_t)notes->edges_since_ms, "told", notes->told, "dns", dns, "tokens",
+		tokens, "tokens_until", (json_int_t)notes->tokens_until_ms);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -98,6 +99,7 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 {
 	struct ch_notes notes = {0};
 	const json_t *authz = json_object_get(doc, "authz");
+	json_int_t errors_before;
 
 	if (!doc || json_is_null(doc)) {
 		*ret_notes = notes;
@@ -115,8 +117,9 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	notes.since_ms = json_integer_value(json_object_get(doc, "since"));
 	notes.edges_since_ms = json_integer_value(json_object_get(doc, "edges_since"));
 	notes.tokens_until_ms = json_integer_value(json_object_get(doc, "tokens_until"));
-	if (notes.expires_ms < 0 || notes.since_ms < 0 || notes.edges_since_ms < 0 ||
-		notes.tokens_until_ms < 0)
+	errors_before = json_integer_value(json_object_get(doc, "errors_before"));
+	if (notes.expires_ms < 0 || errors_before < 0 || notes.since_ms < 0 ||
+		notes.edges_since_ms < 0 || notes.tokens_until_ms < 0)
 		return CH_ECORRUPT;
 	if (read_dns(json_object_get(doc, "dns"), &notes) ||
 		read_tokens(json_object_get(doc, "tokens"), &notes))
@@ -124,6 +127,7 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	notes.polls = (unsigned)json_integer_value(json_object_get(doc, "polls"));
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));
 	notes.probes = (unsigned)json_integer_value(json_object_get(doc, "probes"));
+	notes.errors_before = (uint64_t)errors_before;
 	notes.told = json_is_true(json_object_get(doc, "told"));
 	*ret_notes = notes;
 	return CH_OK;

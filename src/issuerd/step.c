@@ -66,6 +66,7 @@ struct ch_notes ch_step_notes_for_next(const struct ch_step *step)
 	notes.waits = 0;
 	notes.probes = 0;
 	notes.edges_since_ms = 0;
+	notes.errors_before = step->work->attempts;
 	return notes;
 }
 
@@ -90,13 +91,13 @@ static bool count_attempt(struct ch_step *step, const struct ch_err *err)
 	return true;
 }
 
-/* Another moment at each try: what failed together does not come back together. */
-static int64_t error_at(const struct ch_step *step, int64_t retry_at_ms)
+/* After so many errors of late.  Another moment at each try: what failed together does not come
+ * back together. */
+static int64_t error_at(const struct ch_step *step, uint64_t errors, int64_t retry_at_ms)
 {
-	uint64_t attempts = step->work->attempts + 1;
-	int64_t at_ms = ch_now_ms() +
-			ch_error_wait_ms(attempts,
-				ch_spread(step->work->names[0], step->work->id + attempts));
+	uint64_t salt = step->work->id + step->work->attempts + 1;
+	int64_t at_ms =
+		ch_now_ms() + ch_error_wait_ms(errors, ch_spread(step->work->names[0], salt));
 
 	retry_at_ms = apart(step, retry_at_ms);
 	return at_ms > retry_at_ms ? at_ms : retry_at_ms;
@@ -108,13 +109,19 @@ void ch_step_begin_again(struct ch_step *step, const struct ch_err *why)
 		return;
 	step->out->has_state = true;
 	step->out->state = CH_ORDER_NEW;
-	step->out->next_at_ms = error_at(step, why->retry_at_ms);
+	step->out->next_at_ms = error_at(step, step->work->attempts + 1, why->retry_at_ms);
 }
 
+/* The CA that let the order get on since its last error is no CA that is out of order: the
+ * waits begin anew with each state. */
 static void passing(struct ch_step *step, const struct ch_acme_answer *ans)
 {
+	uint64_t attempts = step->work->attempts;
+	uint64_t before = step->work->notes.errors_before;
+
 	if (count_attempt(step, &ans->err))
-		step->out->next_at_ms = error_at(step, ans->retry_at_ms);
+		step->out->next_at_ms = error_at(step,
+			(attempts > before ? attempts - before : 0) + 1, ans->retry_at_ms);
 }
 
 /* Not the order's fault: it waits, and nothing is counted. */

@@ -45,7 +45,8 @@ void ch_step_order(struct ch_step *step)
 		.cert_id = step->work->replaces[0] ? step->work->replaces : NULL};
 	CH_AUTO_ANSWER struct ch_acme_answer ans;
 	/* Edges that were waited for already are not waited for as long again. */
-	struct ch_notes notes = {.edges_since_ms = step->work->notes.edges_since_ms};
+	struct ch_notes notes = {.edges_since_ms = step->work->notes.edges_since_ms,
+		.errors_before = step->work->attempts};
 
 	ch_acme_answer_init(&ans);
 	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {

@@ -36,6 +36,7 @@ struct ch_notes {
 	unsigned polls;	    /* of the CA, in the present state */
 	unsigned waits;	    /* for edges, in the present state */
 	unsigned probes;
+	uint64_t errors_before; /* passing errors of the order before its present state */
 	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
 				 */
 	bool told; /* the edges were told under which account to answer for this order */

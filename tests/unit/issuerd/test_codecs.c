@@ -229,6 +229,7 @@ static void notes_round_trip(void **state)
 		.polls = 3,
 		.waits = 2,
 		.probes = 1,
+		.errors_before = 7,
 		.edges_since_ms = 1790000000001,
 		.tokens = {"", "aZ09-_"},
 		.tokens_until_ms = 1790000000002};
@@ -244,6 +245,7 @@ static void notes_round_trip(void **state)
 	assert_int_equal(back.expires_ms, notes.expires_ms);
 	assert_int_equal(back.edges_since_ms, 1790000000001);
 	assert_int_equal(back.polls * 100 + back.waits * 10 + back.probes, 321);
+	assert_int_equal(back.errors_before, 7);
 	assert_int_equal(ch_notes_read(NULL, &back), CH_OK);
 	assert_int_equal(back.n_authz, 0);
 }
@@ -258,6 +260,7 @@ static void notes_that_are_not_ours_are_refused(void **state)
 		"{\"order\":\"\",\"finalize\":\"\",\"authz\":[1,2,3]}",
 		"{\"order\":\"\",\"finalize\":\"\",\"edges_since\":-1}",
 		"{\"order\":\"\",\"finalize\":\"\",\"tokens_until\":-1}",
+		"{\"order\":\"\",\"finalize\":\"\",\"errors_before\":-1}",
 		"{\"order\":\"\",\"finalize\":\"\",\"tokens\":[1]}",
 		"{\"order\":\"\",\"finalize\":\"\",\"tokens\":[\"a b\"]}",
 		"{\"order\":\"\",\"finalize\":\"\",\"tokens\":[\"a\",\"b\",\"c\"]}",

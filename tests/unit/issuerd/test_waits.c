@@ -165,6 +165,37 @@ static void a_ca_that_never_issues_is_blamed_in_the_end(void **state)
 	assert_int_equal(b->last.verdicts[0].reason.actor, CH_ACTOR_CA);
 }
 
+static void an_order_that_gets_on_waits_a_second_again(void **state)
+{
+	b->config.step_tries = 10;
+	fake_ca_inject(&b->ca, FAKE_AUTHZ, (struct fake_answer){.status = 500, .times = 5});
+	fake_ca_inject(&b->ca, FAKE_FINALIZE, (struct fake_answer){.status = 500, .times = 2});
+	bench_run_to(b, CH_ORDER_SEALED);
+	assert_int_equal(b->row.attempts, 5);
+	assert_in_range(step_ms(), 1000, 1500);
+	assert_in_range(step_ms(), 2000, 3000);
+	assert_int_equal(b->row.attempts, 7);
+}
+
+/* Else the CA would get a new order every other second. */
+static void an_order_that_begins_again_has_not_got_on(void **state)
+{
+	int64_t before_ms = bench_now_ms;
+
+	b->config.step_tries = 10;
+	fake_ca_inject(&b->ca, FAKE_AUTHZ,
+		(struct fake_answer){.status = 404,
+			.header = "Content-Type: application/problem+json",
+			.times = 6,
+			.body = "{\"type\":\"" URN "malformed\"}"});
+	for (int lost = 0; lost < 6; lost++) {
+		bench_run_to(b, CH_ORDER_ORDERED);
+		bench_run_to(b, CH_ORDER_NEW);
+	}
+	assert_in_range(bench_now_ms - before_ms, 91000, 140000);
+	bench_run_to(b, CH_ORDER_DONE);
+}
+
 static void retry_after_of_a_challenge_is_obeyed(void **state)
 {
 	bench_run_to(b, CH_ORDER_ORDERED);
@@ -265,6 +296,8 @@ int main(void)
 		T(an_expiry_far_away_is_not_waited_for),
 		T(an_order_that_is_issued_late_is_taken),
 		T(a_ca_that_never_issues_is_blamed_in_the_end),
+		T(an_order_that_gets_on_waits_a_second_again),
+		T(an_order_that_begins_again_has_not_got_on),
 		T(retry_after_of_a_challenge_is_obeyed),
 		T(a_challenge_without_retry_after_is_followed_soon),
 		T(retry_after_of_a_refused_challenge_counts_for_nothing),
