@@ -21,6 +21,7 @@ FIGURES = (
     ("feed_per_s", "feed read from the start", "records/s", 20_000, "least"),
     ("step_p50_ms", "one lease and one step, median", "ms", None, None),
     ("step_p99_ms", "one lease and one step, 99 %", "ms", None, None),
+    ("due_p50_ms", "looking for due work, median", "ms", None, None),
     ("due_p99_ms", "looking for due work, 99 %", "ms", 5, "most"),
     ("put_batched_cpu_us", "name put, a thousand at a time", "µs CPU of the store", None, None),
     ("step_cpu_us", "one lease and one step", "µs CPU of the store", None, None),
