@@ -108,7 +108,7 @@ static bool lease_once(struct ch_worker *worker, struct ch_scout *scout, size_t 
 	if (atomic_load(&worker->issuer->stopping))
 		return false;
 	if (rc == CH_EINVAL && scout && scout->on) {
-		ch_scout_refused(scout);
+		ch_scout_refused(scout, &err);
 		return true;
 	}
 	/* A store that is just being started, as beside us by `certherd up`, is no trouble. */

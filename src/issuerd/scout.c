@@ -19,6 +19,8 @@
 #define NEXT_ENOUGH 500
 /* Nobody waits for dead names: they are told in batches. */
 #define DEAD_EACH_MS INT64_C(250)
+/* So many are logged one by one. */
+#define DEAD_LINES 8
 #define OFF_MS (10 * CH_MINUTE_MS)
 
 int ch_scout_new(struct ch_issuer *issuer, struct ch_scout **ret_scout)
@@ -119,14 +121,26 @@ int ch_scout_add(const struct ch_scout *scout, json_t *body)
 	return bad ? CH_ENOMEM : CH_OK;
 }
 
-static void told_dead(struct ch_scout *scout)
+/* Each name's status says why; thousands of lines at once would hide what else happens. */
+static void log_dead(const struct ch_scout *scout)
 {
-	for (size_t i = 0; i < scout->n_dead; i++) {
+	size_t n = scout->n_dead <= DEAD_LINES ? scout->n_dead : 1;
+
+	for (size_t i = 0; i < n; i++) {
 		const struct ch_err *why = &scout->dead[i].result.err;
 
 		ch_log_info("name=%s looked at, no order: reason=%s: %s", scout->dead[i].name,
 			why->problem, why->detail);
 	}
+	if (scout->n_dead > n)
+		ch_log_info("and %zu more names looked at, no order: `certherd domain list "
+			    "--state failed` shows why",
+			scout->n_dead - n);
+}
+
+static void told_dead(struct ch_scout *scout)
+{
+	log_dead(scout);
 	ch_figures_dead(&scout->issuer->figures, scout->n_dead);
 	ch_preflight_told(scout->issuer->preflight, scout->dead, scout->n_dead);
 	if (scout->n_dead)
@@ -171,8 +185,10 @@ bool ch_scout_answered(struct ch_scout *scout, const json_t *answer)
 	return news;
 }
 
-void ch_scout_refused(struct ch_scout *scout)
+void ch_scout_refused(struct ch_scout *scout, const struct ch_err *err)
 {
-	ch_log_info("the store knows of no looks at names: they get orders at once");
+	ch_log_info("the store takes no looks at names, as an older one does not, and they get "
+		    "orders at once for 10 minutes: %s",
+		err->detail);
 	scout->off_until_ms = ch_mono_ms() + OFF_MS;
 }

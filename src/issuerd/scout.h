@@ -35,6 +35,6 @@ CH_MUST int ch_scout_add(const struct ch_scout *scout, json_t *body);
 /* The store has answered: looks begin.  True: it had something for us. */
 bool ch_scout_answered(struct ch_scout *scout, const json_t *answer);
 /* It does not take the body: for some minutes it gets one without. */
-void ch_scout_refused(struct ch_scout *scout);
+void ch_scout_refused(struct ch_scout *scout, const struct ch_err *err);
 
 #endif

@@ -110,6 +110,11 @@ def test_dead_names_do_not_hold_up_good_ones(looked_at):
     api = looked_at.herd.api()
     assert not any(api.get(f"/v1/orders?name=dead{number}.example.net").json["orders"] for number in range(30))
     assert len(api.get("/v1/orders?name=live0.example.net").json["orders"]) == 1
+    # Each is in the log, by its name or counted.
+    log = looked_at.herd.running[0].log()
+    more = re.findall(r"and (\d+) more names looked at, no order", log)
+    assert len(re.findall(r"name=dead\d+\.example\.net looked at, no order", log)) + sum(map(int, more)) >= 30
+    assert "takes no looks at names" not in log
 
 
 def test_what_a_dead_issuer_was_to_look_at_is_looked_at_again(looked_at):
