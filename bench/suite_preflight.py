@@ -9,19 +9,19 @@ import socket
 import time
 
 import measure
-from lab import bind, casim, ports, site, wait
+from lab import bind, site, wait
 from report import Report
+from scene import ROUND_S, Scene
 
 GOOD = 1000  # names of one round
 DEAD = 10_000
 ROUNDS = 7
 BURSTS = 5  # rounds alone, and with as many that come with dead names
-ROUND_S = 300
 MOST_TIMES = 1.25
 MOST_TIMES_BURST = 1.1
 
 
-class Scene:
+class DnsScene(Scene):
     def __init__(self, folder, **issuer):
         # Takes questions and answers none.
         self.silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -30,51 +30,22 @@ class Scene:
         silent = (f'zone "silent.test" {{ type forward; forward only; '
                   f'forwarders {{ 127.0.0.1 port {self.silent.getsockname()[1]}; }}; }};\n')
         self.bind = bind.Bind(folder / "bind", zones, [], more=silent)
-        self.site = site.Site(folder, pebble_options={"resolver": self.bind.address})
-        self.ca = casim.Casim(folder / "casim", self.site.pebble.http_port)
-        self.site.settings = {
-            "issuer": {"directory": self.ca.directory, "directory_ca": self.ca.api_ca, "roots": "any",
-                       "poll_interval": "500ms", "lease": "60s", "preflight": "on", "self_check": "off",
-                       "addresses": "127.0.0.1", "resolvers": self.bind.address, **issuer},
-            "store": {"edge_timeout": "60s"}, "agent": {"poll_wait": "30s"}}
-        self.pids = {}
+        super().__init__(folder, pebble_options={"resolver": self.bind.address}, issuer={
+            "preflight": "on", "self_check": "off", "addresses": "127.0.0.1", "resolvers": self.bind.address, **issuer})
 
     def start(self):
         self.bind.start()
-        self.ca.start()
-        self.site.prepare()
-        for program in ("store", "issuer", "agent"):
-            self.pids[program] = self.site.herd.start(program).pid
-        self.site.nginx.start()
+        super().start()
 
     def stop(self):
-        self.site.stop()
-        self.ca.stop()
+        super().stop()
         self.bind.stop()
         self.silent.close()
 
-    def add(self, names):
-        api = self.site.herd.api()
-        for at in range(0, len(names), 5000):
-            body = {"domains": [{"name": name} for name in names[at:at + 5000]]}
-            answer = api.post("/v1/domains", body)
-            if answer.status != 200 or answer.json["rejected"]:
-                raise RuntimeError(f"{answer}")
-
-    def count(self, state):
-        return self.site.herd.api().get("/v1/status").json["names"][state]
-
-    def round(self, number, before=()):
-        """Certificates a second, from registration to all being active.  before: dead names, registered
-        just before."""
-        active = self.count("active")
+    def good(self, number, before=()):
+        """A round of good names.  before: dead names, registered just before."""
         self.add(before)
-        began = time.monotonic()
-        self.add([f"g{i}.r{number}-{i}.good.test" for i in range(GOOD)])
-        wait.until(lambda: self.count("active") == active + GOOD, f"round {number} is active",
-                   timeout=ROUND_S, interval=0.05)
-        self.site.check()
-        return GOOD / (time.monotonic() - began)
+        return self.round([f"g{i}.r{number}-{i}.good.test" for i in range(GOOD)])
 
     def orders_at_ca(self):
         state = self.ca.tell("/state")
@@ -91,26 +62,26 @@ def all_looked_at(scene, times):
 
 def bursts(scene):
     """Rounds that take turns: alone, and together with dead names that are new."""
-    scene.round("warm")
+    scene.good("warm")
     pairs = []
     for number in range(BURSTS):
-        alone = scene.round(f"single{number}")
-        pairs.append((alone, scene.round(f"burst{number}", dead_names(number))))
+        alone = scene.good(f"single{number}")
+        pairs.append((alone, scene.good(f"burst{number}", dead_names(number))))
         all_looked_at(scene, number + 1)
     return pairs
 
 
 def beside(scene):
     """Rounds alone, then with dead names that are tried again; and what these take when there is nothing else."""
-    scene.round("warm")
-    alone = [scene.round(f"alone{number}") for number in range(ROUNDS)]
+    scene.good("warm")
+    alone = [scene.good(f"alone{number}") for number in range(ROUNDS)]
     scene.add(dead_names(0))
     all_looked_at(scene, 1)
-    with_dead = [scene.round(f"beside{number}") for number in range(ROUNDS)]
+    with_dead = [scene.good(f"beside{number}") for number in range(ROUNDS)]
     all_looked_at(scene, 1)
-    spent = {name: measure.cpu_s(pid) for name, pid in scene.pids.items()}
+    spent = {name: measure.cpu_s(program.pid) for name, program in scene.running.items()}
     time.sleep(60)
-    idle = {name: (measure.cpu_s(pid) - spent[name]) / 60 for name, pid in scene.pids.items()}
+    idle = {name: (measure.cpu_s(program.pid) - spent[name]) / 60 for name, program in scene.running.items()}
     return alone, with_dead, idle
 
 
@@ -118,7 +89,7 @@ def on_a_scene(work, **issuer):
     """What work says, how many certificates were wanted, and what the CA counted."""
     folder = site.make_scratch("certherd-bench-")
     folder.chmod(0o755)
-    scene = Scene(folder, **issuer)
+    scene = DnsScene(folder, **issuer)
     try:
         scene.start()
         done = work(scene)
