@@ -23,7 +23,8 @@ import report as reports
 
 SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres",
           "backup", "prune", "adopt"]
-ASKED_FOR = ["issue_peers"]  # takes long, and needs the packages of the section "peers"
+# They take long, and the first needs the packages of the section "peers".
+ASKED_FOR = ["issue_peers", "ari"]
 
 
 class Bench:
