@@ -22,7 +22,7 @@ from lab import pebble, ports, process, site
 from report import RESULTS, Report, number
 
 COUNTS = (50, 500)
-MOST_S = 600  # of what takes longer only the smaller count is measured
+MOST_S = int(os.environ.get("BENCH_MOST_S", "600"))  # of what takes longer only the smaller count is measured
 IDLE_S = 60  # without a certificate: no more is awaited
 DOMAIN = "peer.example.com"
 SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
