@@ -76,6 +76,18 @@ int ch_b64u_add(struct ch_buf *out, const void *bytes, size_t len)
 	return CH_OK;
 }
 
+/* -1: none of the alphabet. */
+static int b64u_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
 int ch_b64u_decode(
 	const char *text, size_t text_len, uint8_t *ret_bytes, size_t max_b, size_t *ret_len)
 {
@@ -86,11 +98,11 @@ int ch_b64u_decode(
 	if (text_len % 4 == 1)
 		return CH_EINVAL;
 	for (size_t i = 0; i < text_len; i++) {
-		const char *at = text[i] ? strchr(b64u, text[i]) : NULL;
+		int digit = b64u_digit(text[i]);
 
-		if (!at)
+		if (digit < 0)
 			return CH_EINVAL;
-		acc = acc << 6 | (uint32_t)(at - b64u);
+		acc = acc << 6 | (uint32_t)digit;
 		bits += 6;
 		if (bits >= 8) {
 			if (out == max_b)

@@ -1,6 +1,7 @@
 #include "store/db_sqlite.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,14 @@ static sqlite3_stmt *stmt_of(struct ch_stmt *stmt)
 	return ((struct sqlite_stmt *)stmt)->stmt;
 }
 
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+/* Counting the memory in use takes a lock of the whole process for each allocation. */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int ch_db_sqlite_open(const char *path, int flags, struct ch_db **ret_db, struct ch_err *err)
 {
 	struct sqlite_db *db = calloc(1, sizeof(*db));
@@ -36,6 +45,7 @@ int ch_db_sqlite_open(const char *path, int flags, struct ch_db **ret_db, struct
 	if (!db)
 		return ch_err_set(err, CH_ENOMEM, "internal", "out of memory");
 	db->base.driver = &driver;
+	pthread_once(&configured, configure);
 	rc = sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK) {
 		rc = db->db ? ch_db_err(&db->base, path, err)

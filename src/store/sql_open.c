@@ -51,13 +51,18 @@ static const struct ch_store_backend backend = {
 void ch_sql_init(struct ch_sql_store *store, const struct ch_sql_kind *kind,
 	const struct ch_store_options *options)
 {
+	pthread_condattr_t monotonic;
+
 	store->base.backend = &backend;
 	store->kind = kind;
 	store->edge_timeout_ms = options->edge_timeout_ms;
 	store->queue_max = options->queue_max ? options->queue_max : DEFAULT_QUEUE;
 	store->queue_tail = &store->queue_head;
 	pthread_mutex_init(&store->lock, NULL);
-	pthread_cond_init(&store->queue_cond, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->queue_cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&store->reader_cond, NULL);
 }
 

@@ -26,6 +26,9 @@ struct ch_sql_kind {
 	void (*close)(struct ch_sql_store *store);
 };
 
+/* What makes the writer go on at once: any operation, one that is not to wait, many. */
+enum ch_sql_awaits { CH_AWAITS_ANY, CH_AWAITS_HASTE, CH_AWAITS_CROWD };
+
 struct ch_sql_store {
 	struct ch_store base; /* first */
 	const struct ch_sql_kind *kind;
@@ -43,7 +46,9 @@ struct ch_sql_store {
 	struct ch_store_op *queue_head;
 	struct ch_store_op **queue_tail;
 	size_t queue_len;
+	size_t queue_hasty; /* of them: somebody waits for the answer */
 	size_t queue_max;
+	enum ch_sql_awaits awaits;
 	bool closing;
 
 	pthread_cond_t reader_cond;

@@ -9,8 +9,10 @@
 #define BATCH_OPS 256
 #define BATCH_MS 50
 /* A commit costs much the same for one operation and for several: while they come in company,
- * commits keep this distance. */
+ * commits keep this distance.  Programs at work on many names can wait longer than whoever
+ * sends one request after the other. */
 #define APART_MS 3
+#define PATIENT_MS 10
 #define CROWD_OPS 32
 
 static int run_op(struct ch_work *w, struct ch_store_op *op)
@@ -121,19 +123,33 @@ static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
 	return ch_db_run(w->db, "RELEASE SAVEPOINT op", "") == CH_OK;
 }
 
-static struct ch_store_op *take_op(struct ch_sql_store *store, bool wait)
+/* What issuers and edges write on their way. */
+static bool is_patient(const struct ch_store_op *op)
+{
+	switch (op->type) {
+	case CH_OP_LEASE:
+	case CH_OP_PATCH:
+	case CH_OP_PUBLISH:
+	case CH_OP_EDGE_ACK:
+	case CH_OP_ISSUER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct ch_store_op *take_op(struct ch_sql_store *store)
 {
 	struct ch_store_op *op;
 
 	pthread_mutex_lock(&store->lock);
-	while (wait && !store->queue_head && !store->closing)
-		pthread_cond_wait(&store->queue_cond, &store->lock);
 	op = store->queue_head;
 	if (op) {
 		store->queue_head = op->backend_next;
 		if (!store->queue_head)
 			store->queue_tail = &store->queue_head;
 		store->queue_len--;
+		store->queue_hasty -= !is_patient(op);
 	}
 	pthread_mutex_unlock(&store->lock);
 	return op;
@@ -228,7 +244,7 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 		}
 		if (batch->n == BATCH_OPS || ch_mono_ms() - began_ms >= BATCH_MS)
 			break;
-		op = take_op(store, false);
+		op = take_op(store);
 		if (!op)
 			break;
 		batch->ops[batch->n++] = op;
@@ -236,25 +252,39 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 	return rc ? rc : ch_work_save_meta(w, &before);
 }
 
-static size_t queue_len(struct ch_sql_store *store)
+/* With the lock held, for so long at the most. */
+static void gather(struct ch_sql_store *store, int64_t wait_ms, enum ch_sql_awaits what)
 {
-	size_t len;
+	struct timespec until;
 
-	pthread_mutex_lock(&store->lock);
-	len = store->queue_len;
-	pthread_mutex_unlock(&store->lock);
-	return len;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (wait_ms < PATIENT_MS ? wait_ms : PATIENT_MS) * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	store->awaits = what;
+	while (wait_ms > 0 && !store->closing && store->queue_len < CROWD_OPS &&
+		!(what == CH_AWAITS_HASTE && store->queue_hasty) &&
+		pthread_cond_timedwait(&store->queue_cond, &store->lock, &until) == 0)
+		continue;
+	store->awaits = CH_AWAITS_ANY;
 }
 
-/* Who writes one after the other does not wait; nor does a crowd. */
-static void wait_for_company(struct ch_sql_store *store, size_t before_n, int64_t before_ms)
+/* Waits for an operation, and for its company.  Who writes one after the other does not wait;
+ * nor does a crowd.  False: the store is closing, and all is written. */
+static bool await_ops(struct ch_sql_store *store, size_t before_n, int64_t before_ms)
 {
-	int64_t wait_ms = before_ms + APART_MS - ch_mono_ms();
-	struct timespec pause = {
-		.tv_nsec = (wait_ms < APART_MS ? wait_ms : APART_MS) * 1000000};
+	bool any;
 
-	if (before_n > 1 && wait_ms > 0 && queue_len(store) < CROWD_OPS)
-		nanosleep(&pause, NULL);
+	pthread_mutex_lock(&store->lock);
+	while (!store->queue_head && !store->closing)
+		pthread_cond_wait(&store->queue_cond, &store->lock);
+	if (before_n > 1 || store->queue_len > 1) {
+		gather(store, before_ms + APART_MS - ch_mono_ms(), CH_AWAITS_CROWD);
+		gather(store, before_ms + PATIENT_MS - ch_mono_ms(), CH_AWAITS_HASTE);
+	}
+	any = store->queue_head != NULL;
+	pthread_mutex_unlock(&store->lock);
+	return any;
 }
 
 /* Returns how many there were. */
@@ -292,13 +322,11 @@ static size_t run_batch(struct ch_sql_store *store, struct ch_store_op *first)
 static void *writer_main(void *arg)
 {
 	struct ch_sql_store *store = arg;
-	struct ch_store_op *op;
 	int64_t ended_ms = 0;
 	size_t n = 0;
 
-	while ((op = take_op(store, true))) {
-		wait_for_company(store, n, ended_ms);
-		n = run_batch(store, op);
+	while (await_ops(store, n, ended_ms)) {
+		n = run_batch(store, take_op(store));
 		ended_ms = ch_mono_ms();
 	}
 	return NULL;
@@ -339,7 +367,10 @@ int ch_sql_submit(struct ch_store *base, struct ch_store_op *op)
 		*store->queue_tail = op;
 		store->queue_tail = &op->backend_next;
 		store->queue_len++;
-		pthread_cond_signal(&store->queue_cond);
+		store->queue_hasty += !is_patient(op);
+		if (store->awaits == CH_AWAITS_ANY || store->queue_len >= CROWD_OPS ||
+			(store->awaits == CH_AWAITS_HASTE && store->queue_hasty))
+			pthread_cond_signal(&store->queue_cond);
 	}
 	pthread_mutex_unlock(&store->lock);
 	if (!rc)

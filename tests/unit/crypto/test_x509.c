@@ -112,27 +112,33 @@ static void bytes_that_are_no_csr_are_refused(void **state)
 	assert_int_equal(ch_csr_spki_sha256(der.data, der.len, spki), CH_EPROTO);
 }
 
-/* Parses the chain leaf + intermediate. */
-static struct ch_cert_chain *chain_of(X509 *leaf, X509 *mid)
+/* Parses the chain; mid, or top, may be NULL. */
+static struct ch_cert_chain *chain_up_to(X509 *leaf, X509 *mid, X509 *top)
 {
-	X509 *const certs[] = {leaf, mid};
+	X509 *const certs[] = {leaf, mid, top};
 	struct ch_cert_chain *chain;
 	struct ch_err err;
 	char *text;
 	size_t len;
-	BIO *pem = testca_pem(certs, mid ? 2 : 1, &text, &len);
+	BIO *pem = testca_pem(certs, top ? 3 : mid ? 2 : 1, &text, &len);
 
 	assert_int_equal(ch_cert_chain_parse_pem(text, len, &chain, &err), CH_OK);
 	BIO_free(pem);
 	return chain;
 }
 
+static struct ch_cert_chain *chain_of(X509 *leaf, X509 *mid)
+{
+	return chain_up_to(leaf, mid, NULL);
+}
+
 /* The problem that the check of what spec describes ends with; "" when it passes. */
-static const char *check(const struct cert_spec *spec, X509 *mid, const char *where)
+static const char *check_up_to(
+	const struct cert_spec *spec, X509 *mid, X509 *top, const char *where)
 {
 	static struct ch_err err;
 	X509 *leaf = testca_make(spec);
-	struct ch_cert_chain *chain = chain_of(leaf, mid);
+	struct ch_cert_chain *chain = chain_up_to(leaf, mid, top);
 	struct ch_trust *trust;
 	struct ch_cert_expect expect = {leaf_spki, two_names, 2, TEST_NOW_S, NULL};
 	int rc;
@@ -148,6 +154,11 @@ static const char *check(const struct cert_spec *spec, X509 *mid, const char *wh
 	ch_cert_chain_free(chain);
 	X509_free(leaf);
 	return err.problem;
+}
+
+static const char *check(const struct cert_spec *spec, X509 *mid, const char *where)
+{
+	return check_up_to(spec, mid, NULL, where);
 }
 
 static struct cert_spec good(void)
@@ -255,6 +266,19 @@ static void a_chain_signed_by_an_impostor_is_refused(void **state)
 	assert_string_equal(check(&spec, fake.mid, "any"), "");
 	assert_string_equal(check(&spec, ca.mid, "any"), "cert-chain");
 	assert_string_equal(check(&spec, fake.mid, root_path), "cert-chain");
+	testca_done(&fake);
+}
+
+/* A path to the trusted root is there, but not along what would be sent. */
+static void what_goes_on_beside_the_path_is_refused(void **state)
+{
+	struct testca fake;
+	struct cert_spec spec = good();
+
+	testca_init(&fake, "root");
+	assert_string_equal(check_up_to(&spec, ca.mid, ca.root, root_path), "");
+	assert_string_equal(check_up_to(&spec, ca.mid, fake.root, root_path), "cert-chain");
+	assert_string_equal(check_up_to(&spec, ca.mid, ca.mid, root_path), "cert-chain");
 	testca_done(&fake);
 }
 
@@ -512,6 +536,7 @@ int main(void)
 		cmocka_unit_test(a_certificate_not_for_servers_is_refused),
 		cmocka_unit_test(a_chain_with_a_gap_is_refused),
 		cmocka_unit_test(a_chain_signed_by_an_impostor_is_refused),
+		cmocka_unit_test(what_goes_on_beside_the_path_is_refused),
 		cmocka_unit_test(a_chain_to_another_root_is_refused),
 		cmocka_unit_test(a_leaf_that_signs_a_leaf_is_refused),
 		cmocka_unit_test(an_expired_intermediate_is_refused),

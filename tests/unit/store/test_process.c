@@ -259,6 +259,55 @@ static void one_bad_operation_does_not_harm_its_neighbours(void **state)
 	check_consistent(fx);
 }
 
+/* Two steps of programs, which may wait for company. */
+struct patient {
+	struct gate gate;
+	struct ch_store_op first;
+	struct ch_store_op ops[2];
+	int done;
+};
+
+static void submit_patient(struct fixture *fx, struct patient *p)
+{
+	close_gate(fx, &p->gate, &p->first);
+	for (int i = 0; i < 2; i++) {
+		p->ops[i] = (struct ch_store_op){.type = CH_OP_LEASE,
+			.arena = fx->arena,
+			.done = count_done,
+			.user = &p->done};
+		p->ops[i].u.lease =
+			(struct ch_op_lease){.issuer = "i", .max = 1, .lease_ms = LEASE_MS};
+		assert_ok(ch_store_submit(fx->store, &p->ops[i]));
+	}
+	open_gate(&p->gate);
+}
+
+static void what_can_wait_is_written_before_what_comes_after_it(void **state)
+{
+	struct fixture *fx = *state;
+	struct patient p = {.done = 0};
+
+	submit_patient(fx, &p);
+	fx_add(fx, "a.example");
+	assert_int_equal(__atomic_load_n(&p.done, __ATOMIC_SEQ_CST), 2);
+	assert_int_equal(p.ops[0].rc, CH_OK);
+	assert_int_equal(p.ops[1].u.lease.n_orders, 0);
+}
+
+static void what_can_wait_does_not_outlast_the_store(void **state)
+{
+	struct fixture *fx = *state;
+	struct patient p = {.done = 0};
+
+	fx_add(fx, "a.example");
+	submit_patient(fx, &p);
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	assert_int_equal(p.done, 2);
+	assert_int_equal(p.ops[0].u.lease.n_orders, 1);
+	assert_int_equal(p.ops[1].u.lease.n_orders, 0);
+}
+
 static void an_answer_that_does_not_fit_undoes_the_operation(void **state)
 {
 	struct fixture *fx = *state;
@@ -467,6 +516,8 @@ int main(void)
 		T(eight_writers_and_a_reader_agree),
 		T(a_full_queue_says_so_at_once),
 		T(one_bad_operation_does_not_harm_its_neighbours),
+		T(what_can_wait_is_written_before_what_comes_after_it),
+		T(what_can_wait_does_not_outlast_the_store),
 		T(an_answer_that_does_not_fit_undoes_the_operation),
 		T(commits_are_announced_with_what_changed),
 		T(a_killed_process_loses_nothing_that_was_acknowledged),
