@@ -45,6 +45,7 @@ struct ch_follow {
 	bool answered;		    /* by the store, since the start */
 	char trouble[CH_TROUBLE_B]; /* of the replica: disk full, …; "" when well */
 	/* Of the generation under construction (follow_handback.c): */
+	bool hand_tickets;		  /* the ticket keys were; */
 	bool handed;			  /* what the store has forgotten was handed back */
 	char hand_after[CH_RECORD_KEY_B]; /* up to this name */
 	size_t hand_alone;		  /* so many go each in a request of its own */

@@ -250,6 +250,23 @@ static int take_second(struct ch_work *w, struct ch_store_handback_item *item,
 	return rc ? rc : settle_second(w, item->name);
 }
 
+/* Edges that hold a higher version would refuse all that an issuer makes anew. */
+static int take_tickets(
+	struct ch_work *w, const struct ch_op_handback *op, struct ch_store_handback_item *item)
+{
+	bool taken = false;
+	int rc;
+
+	item->code = NULL;
+	if (strcmp(item->tickets->pool, op->pool) != 0) {
+		refuse(item, "pool");
+		return CH_OK;
+	}
+	rc = ch_work_tickets_back(w, item->tickets, &taken);
+	item->result = taken ? CH_HANDBACK_TAKEN : CH_HANDBACK_OLD;
+	return rc;
+}
+
 static int take_item(struct ch_work *w, const struct ch_op_handback *op,
 	struct ch_store_handback_item *item, int64_t grace_end)
 {
@@ -305,8 +322,12 @@ int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d records at a time", CH_STORE_HANDBACK_MAX);
 	for (size_t i = 0; i < op->n_items; i++) {
-		rc = take_item(w, op, &op->items[i],
-			until - CH_RESTORE_WINDOW_MS + CH_RESTORE_GRACE_MS);
+		struct ch_store_handback_item *item = &op->items[i];
+
+		rc = item->tickets
+			     ? take_tickets(w, op, item)
+			     : take_item(w, op, item,
+				       until - CH_RESTORE_WINDOW_MS + CH_RESTORE_GRACE_MS);
 		if (rc)
 			return rc;
 	}

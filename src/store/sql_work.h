@@ -151,6 +151,9 @@ CH_MUST int ch_work_prune_issuers(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
 
 /* ---- sql_tickets.c ---- */
+/* The set of before a restore, if it is newer than the pool's. */
+CH_MUST int ch_work_tickets_back(
+	struct ch_work *w, const struct ch_op_tickets *tickets, bool *ret_taken);
 CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
 
 /* ---- sql_row.c: what the operations need of a name's and an order's row ---- */

@@ -17,6 +17,7 @@
 #define CH_STORE_HANDBACK_MAX 64
 
 struct ch_op_publish;
+struct ch_op_tickets;
 
 enum ch_store_handback_result {
 	CH_HANDBACK_TAKEN,   /* live under the version that it has */
@@ -31,6 +32,9 @@ struct ch_store_handback_item {
 	enum ch_key_type key;
 	bool second;		       /* of a name that has two; its record is SECOND */
 	struct ch_op_publish *publish; /* id: the record's version; one record */
+	/* NULL: a certificate.  Else the keys of session tickets, with nothing else of the
+	 * above; TAKEN where the pool has none of as high a version. */
+	const struct ch_op_tickets *tickets;
 	/* out: */
 	enum ch_store_handback_result result;
 	const char *code; /* REFUSED: "pool", "claim-needed", "domain-paused", "expired",

@@ -341,6 +341,76 @@ static void what_cannot_be_is_refused(void **state)
 	assert_string_equal(item.code, "expired");
 }
 
+/* As an edge of this pool, the ticket keys of one. */
+static struct ch_store_handback_item hand_tickets(
+	struct fixture *fx, const char *of, const char *pool, uint64_t version)
+{
+	static const char record[] = "sealed ticket keys of before";
+	struct ch_op_tickets tickets = {.pool = of,
+		.version = version,
+		.until_s = START_MS / 1000 + 3600,
+		.record = (const uint8_t *)record,
+		.record_len = sizeof(record) - 1};
+	struct ch_store_handback_item item = {.tickets = &tickets};
+	struct ch_store_op op = {.type = CH_OP_HANDBACK,
+		.u.handback = {.pool = pool, .items = &item, .n_items = 1}};
+
+	assert_ok(fx_run(fx, &op));
+	return item;
+}
+
+static int put_tickets(struct fixture *fx, uint64_t replaces, uint64_t version)
+{
+	static const char record[] = "sealed ticket keys that are new";
+	struct ch_store_op op = {.type = CH_OP_TICKETS,
+		.u.tickets = {.pool = "default",
+			.replaces = replaces,
+			.version = version,
+			.until_s = START_MS / 1000 + 3600,
+			.record = (const uint8_t *)record,
+			.record_len = sizeof(record) - 1}};
+
+	return fx_run(fx, &op);
+}
+
+static void assert_tickets(struct fixture *fx, uint64_t version)
+{
+	struct ch_store_tickets *sets;
+	size_t n;
+
+	assert_ok(ch_store_list_tickets(fx->store, fx->arena, &sets, &n));
+	assert_int_equal(n, 1);
+	assert_int_equal(sets[0].version, version);
+	assert_true(sets[0].record_len > 0);
+}
+
+/* Edges take no set of a lower version than they have: so the next one must be above it, even
+ * if the clock was ahead when that was made. */
+static void ticket_keys_go_on_above_what_edges_have(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_feed_info before;
+	struct ch_store_handback_item item;
+
+	assert_ok(put_tickets(fx, 0, 900));
+	lose_and_restore(fx);
+	assert_ok(put_tickets(fx, 0, 500)); /* an issuer was quicker than the edges */
+	before = fx_feed_info(fx);
+	assert_int_equal(hand_tickets(fx, "default", "default", 500).result, CH_HANDBACK_OLD);
+	assert_tickets(fx, 500);
+	assert_int_equal(fx_feed_info(fx).head, before.head);
+	item = hand_tickets(fx, "default", "elsewhere", 900);
+	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
+	assert_string_equal(item.code, "pool");
+	assert_tickets(fx, 500);
+	assert_int_equal(hand_tickets(fx, "default", "default", 900).result, CH_HANDBACK_TAKEN);
+	assert_tickets(fx, 900);
+	assert_int_equal(fx_feed_info(fx).head, before.head + 1);
+	assert_refused(fx, put_tickets(fx, 900, 600), CH_EINVAL, "bad-record");
+	assert_ok(put_tickets(fx, 900, 901));
+	assert_tickets(fx, 901);
+}
+
 static void assert_none(struct ch_db *db, const char *sql)
 {
 	int64_t n;
@@ -443,6 +513,7 @@ int main(void)
 		T(a_number_that_an_open_order_has_is_refused),
 		T(a_pair_shares_its_certificate),
 		T(what_cannot_be_is_refused),
+		T(ticket_keys_go_on_above_what_edges_have),
 		T(what_is_counted_stays_right),
 	};
 
