@@ -267,6 +267,29 @@ static int take_tickets(
 	return rc;
 }
 
+/* What is as new waits for a thaw or a canary's soak: until then the edges that have this one
+ * keep it, and do not go back to what the backup has. */
+static int keep_meanwhile(
+	struct ch_work *w, const char *pool, struct ch_store_handback_item *item)
+{
+	char key[CH_RECORD_KEY_B];
+	int64_t one;
+	int rc;
+
+	if (item->result != CH_HANDBACK_OLD && item->result != CH_HANDBACK_SOON)
+		return CH_OK;
+	ch_record_key(item->second ? CH_RECORD_SECOND : CH_RECORD_CERT, item->name,
+		strlen(item->name), key);
+	rc = ch_db_get_i64(w->db, &one,
+		"SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 AND version >= ?3 AND NOT "
+		"EXISTS (SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 AND version "
+		">= ?3) LIMIT 1",
+		"tti", key, pool, item->publish->id);
+	if (!rc)
+		item->result = CH_HANDBACK_TAKEN;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 static int take_item(struct ch_work *w, const struct ch_op_handback *op,
 	struct ch_store_handback_item *item, int64_t grace_end)
 {
@@ -328,6 +351,8 @@ int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
 			     ? take_tickets(w, op, item)
 			     : take_item(w, op, item,
 				       until - CH_RESTORE_WINDOW_MS + CH_RESTORE_GRACE_MS);
+		if (!rc && !item->tickets)
+			rc = keep_meanwhile(w, op->pool, item);
 		if (rc)
 			return rc;
 	}

@@ -20,7 +20,9 @@ struct ch_op_publish;
 struct ch_op_tickets;
 
 enum ch_store_handback_result {
-	CH_HANDBACK_TAKEN,   /* live under the version that it has */
+	CH_HANDBACK_TAKEN,   /* live under the version that it has, or to be kept until what is
+			      * newer goes on to the edges of a pool that is frozen or has a
+			      * canary */
 	CH_HANDBACK_SOON,    /* taken; the issuer signs it under a higher version */
 	CH_HANDBACK_OLD,     /* the store has what is as new */
 	CH_HANDBACK_REFUSED, /* code says why */

@@ -1,86 +1,8 @@
 /* What edges hand back after a restore. */
-#include "fixture.h"
+#include "handback.h"
 
 #include "store/db_postgres.h"
 #include "store/db_sqlite.h"
-#include "store/transfer.h"
-
-/* Between what the backup knew and what the restored store gives out. */
-#define LOST_ID 1000
-
-static void go_on_with(struct fixture *fx, const char *database)
-{
-	struct ch_store_options options = {
-		.database = database, .edge_timeout_ms = EDGE_TIMEOUT_MS, .readers = 2};
-
-	ch_store_close(fx->store);
-	fx->store = NULL;
-	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
-}
-
-static void lose_and_restore(struct fixture *fx)
-{
-	struct ch_backup_info info;
-	char path[FX_URL_B];
-	char other[FX_URL_B];
-
-	snprintf(path, sizeof(path), "%s/backup", fx->dir);
-	assert_ok(ch_backup_write(fx->database, path, NULL, &info, &fx->err));
-	fx_other_database(fx, other);
-	assert_ok(ch_backup_restore(path, other, NULL, &info, &fx->err));
-	go_on_with(fx, other);
-}
-
-/* Makes another leaf of the same version. */
-static uint8_t other_leaf;
-
-/* As an edge of this pool, one certificate of this version for the name. */
-static int hand_back(struct fixture *fx, const char *name, uint64_t version, const char *pool,
-	struct ch_store_handback_item *ret_item)
-{
-	struct ch_store_order order = {.id = version, .n_names = 1};
-	struct ch_store_handback_item item = {.name = name, .tenant = "acme"};
-	struct ch_store_op op = {.type = CH_OP_HANDBACK,
-		.u.handback = {.pool = pool, .items = &item, .n_items = 1}};
-	int rc;
-
-	order.names[0].name = name;
-	item.publish = fx_publication(fx, &order, (uint8_t)(version + other_leaf));
-	if (ret_item->publish)
-		item.publish->not_after_ms = ret_item->publish->not_after_ms;
-	rc = fx_run(fx, &op);
-	*ret_item = item;
-	return rc;
-}
-
-static void assert_result(struct fixture *fx, const char *name, uint64_t version,
-	enum ch_store_handback_result result)
-{
-	struct ch_store_handback_item item = {.publish = NULL};
-
-	assert_ok(hand_back(fx, name, version, "default", &item));
-	assert_int_equal(item.result, result);
-}
-
-static void assert_no(struct fixture *fx, const char *name, uint64_t version, const char *pool,
-	const char *code)
-{
-	struct ch_store_handback_item item = {.publish = NULL};
-
-	assert_ok(hand_back(fx, name, version, pool, &item));
-	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
-	assert_string_equal(item.code, code);
-}
-
-static uint64_t live_version(struct fixture *fx, const char *name)
-{
-	const struct ch_store_cert *current;
-	const struct ch_store_cert *previous;
-	const struct ch_store_cert *second;
-
-	assert_ok(ch_store_get_certs(fx->store, name, fx->arena, &current, &previous, &second));
-	return current ? current->version : 0;
-}
 
 static void nothing_is_taken_without_a_restore(void **state)
 {
@@ -332,83 +254,13 @@ static void what_cannot_be_is_refused(void **state)
 	lose_and_restore(fx);
 	assert_no(fx, "a.example", LOST_ID, "elsewhere", "pool");
 	assert_no(fx, "paused.example", LOST_ID, "default", "domain-paused");
-	assert_no(fx, "a.example", 2 * CH_RESTORE_IDS, "default", "bad-record");
+	assert_no(fx, "a.example", CH_STORE_ID_MAX - 1, "default", "bad-record");
 	other_leaf = 1;
 	assert_no(fx, "b.example", live_version(fx, "a.example"), "default", "bad-record");
 	other_leaf = 0;
 	assert_ok(hand_back(fx, "a.example", LOST_ID, "default", &item));
 	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
 	assert_string_equal(item.code, "expired");
-}
-
-/* As an edge of this pool, the ticket keys of one. */
-static struct ch_store_handback_item hand_tickets(
-	struct fixture *fx, const char *of, const char *pool, uint64_t version)
-{
-	static const char record[] = "sealed ticket keys of before";
-	struct ch_op_tickets tickets = {.pool = of,
-		.version = version,
-		.until_s = START_MS / 1000 + 3600,
-		.record = (const uint8_t *)record,
-		.record_len = sizeof(record) - 1};
-	struct ch_store_handback_item item = {.tickets = &tickets};
-	struct ch_store_op op = {.type = CH_OP_HANDBACK,
-		.u.handback = {.pool = pool, .items = &item, .n_items = 1}};
-
-	assert_ok(fx_run(fx, &op));
-	return item;
-}
-
-static int put_tickets(struct fixture *fx, uint64_t replaces, uint64_t version)
-{
-	static const char record[] = "sealed ticket keys that are new";
-	struct ch_store_op op = {.type = CH_OP_TICKETS,
-		.u.tickets = {.pool = "default",
-			.replaces = replaces,
-			.version = version,
-			.until_s = START_MS / 1000 + 3600,
-			.record = (const uint8_t *)record,
-			.record_len = sizeof(record) - 1}};
-
-	return fx_run(fx, &op);
-}
-
-static void assert_tickets(struct fixture *fx, uint64_t version)
-{
-	struct ch_store_tickets *sets;
-	size_t n;
-
-	assert_ok(ch_store_list_tickets(fx->store, fx->arena, &sets, &n));
-	assert_int_equal(n, 1);
-	assert_int_equal(sets[0].version, version);
-	assert_true(sets[0].record_len > 0);
-}
-
-/* Edges take no set of a lower version than they have: so the next one must be above it, even
- * if the clock was ahead when that was made. */
-static void ticket_keys_go_on_above_what_edges_have(void **state)
-{
-	struct fixture *fx = *state;
-	struct ch_store_feed_info before;
-	struct ch_store_handback_item item;
-
-	assert_ok(put_tickets(fx, 0, 900));
-	lose_and_restore(fx);
-	assert_ok(put_tickets(fx, 0, 500)); /* an issuer was quicker than the edges */
-	before = fx_feed_info(fx);
-	assert_int_equal(hand_tickets(fx, "default", "default", 500).result, CH_HANDBACK_OLD);
-	assert_tickets(fx, 500);
-	assert_int_equal(fx_feed_info(fx).head, before.head);
-	item = hand_tickets(fx, "default", "elsewhere", 900);
-	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
-	assert_string_equal(item.code, "pool");
-	assert_tickets(fx, 500);
-	assert_int_equal(hand_tickets(fx, "default", "default", 900).result, CH_HANDBACK_TAKEN);
-	assert_tickets(fx, 900);
-	assert_int_equal(fx_feed_info(fx).head, before.head + 1);
-	assert_refused(fx, put_tickets(fx, 900, 600), CH_EINVAL, "bad-record");
-	assert_ok(put_tickets(fx, 900, 901));
-	assert_tickets(fx, 901);
 }
 
 static void assert_none(struct ch_db *db, const char *sql)
@@ -513,7 +365,6 @@ int main(void)
 		T(a_number_that_an_open_order_has_is_refused),
 		T(a_pair_shares_its_certificate),
 		T(what_cannot_be_is_refused),
-		T(ticket_keys_go_on_above_what_edges_have),
 		T(what_is_counted_stays_right),
 	};
 
