@@ -260,7 +260,7 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
 	if (!rc && (second || row.second_cert))
-		rc = ch_work_both_in_danger(w, row.name);
+		rc = ch_work_both_end(w, row.name);
 	if (!rc && !pub->rollback)
 		rc = ch_work_rekeyed(w, row.name, second);
 	if (!rc && !second)

@@ -292,8 +292,9 @@ CH_MUST int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_key
 /* Of a name that is due: it has an RSA certificate that makes room for an ECDSA one.  Those
  * that can use RSA only get their own before. */
 bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row *row);
-/* When the name is in danger, by whichever of its live certificates is so first. */
-CH_MUST int ch_work_both_in_danger(struct ch_work *w, const char *name);
+/* When the name is in danger, and when it ends, by whichever of its live certificates is first.
+ */
+CH_MUST int ch_work_both_end(struct ch_work *w, const char *name);
 /* Takes the second certificate from the edges, if there is one. */
 CH_MUST int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row);
 /* Why the second certificate, which the name's open order id is to bring, is where it is. */
