@@ -240,6 +240,12 @@ bool ch_work_is_validated(enum ch_order_state state);
 CH_MUST int ch_work_end_challenges(
 	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 
+/* ---- sql_redirect.c ---- */
+/* Whether the name may redirect there.  *ret_why: why not, in the operation's arena, or NULL.
+ */
+CH_MUST int ch_work_check_redirect(
+	struct ch_work *w, const char *name, const char *redirect, const char **ret_why);
+
 /* ---- sql_lease.c ---- */
 /* The name is in the order from now on.  quiet: of a standby, which leaves its state alone. */
 CH_MUST int ch_work_add_member(
