@@ -336,6 +336,7 @@ static void no_frequent_query_scans_a_table(void **state)
 		"AND (not_after > 1 OR second_cert IS NOT NULL) LIMIT 5",
 		"SELECT name FROM name WHERE state = 'paused' AND code = 'ca-paused' "
 		"ORDER BY name LIMIT 5",
+		"SELECT state FROM name WHERE actor = 'x' AND actor <> 'nobody' LIMIT 9",
 		"SELECT slot, n FROM renewal_slot WHERE slot >= 1 AND slot < 9",
 	};
 	sqlite3 *db;
