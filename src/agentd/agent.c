@@ -111,6 +111,11 @@ static void read_pool(const struct ch_agent_config *config, struct ch_follow *fo
 			    "are taken");
 }
 
+static void http_free_p(struct ch_http **http)
+{
+	ch_http_free(*http);
+}
+
 static int agent(const struct ch_agent_config *config)
 {
 	CH_CLEANUP(ch_verify_set_free_p) struct ch_verify_set *signers = NULL;
@@ -122,6 +127,7 @@ static int agent(const struct ch_agent_config *config)
 		.poll_wait_ms = config->poll_wait_ms,
 		.check_ms = config->check_ms,
 	};
+	CH_CLEANUP(http_free_p) struct ch_http *http = NULL;
 	struct ch_metrics *metrics = NULL;
 	struct ch_err err = {0};
 	int code;
@@ -137,6 +143,17 @@ static int agent(const struct ch_agent_config *config)
 	follow.api = api;
 	follow.signers = signers;
 	read_pool(config, &follow);
+	if (config->nginx_status) {
+		const struct ch_http_options local = {.user_agent = "certherd/" CH_VERSION,
+			.allow_http = 1,
+			.canceled = is_wanted,
+			.canceled_arg = &follow};
+
+		if (ch_http_new_curl(&local, &http, &err))
+			return fail(&err, false);
+		follow.nginx =
+			(struct ch_nginx_look){.http = http, .url = config->nginx_status};
+	}
 	code = open_replica(&follow, config);
 	if (code >= 0)
 		return code;

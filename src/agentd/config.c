@@ -53,6 +53,7 @@ int ch_agent_config_read(
 	c.limits.window_ms = ch_conf_duration(
 		conf, SECTION, "removal_window", "10m", CH_SECOND_MS, 30 * CH_DAY_MS);
 	c.metrics = ch_metrics_from_conf(conf, SECTION);
+	c.nginx_status = ch_nginx_look_from_conf(conf, SECTION);
 	rc = ch_api_options_from_conf(conf, SECTION, "edge", &c.api);
 	if (rc == CH_OK || rc == CH_EINVAL)
 		rc = ch_conf_finish(conf, SECTION, err);

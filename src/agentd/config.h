@@ -14,7 +14,8 @@ struct ch_agent_config {
 	const char *signers;	   /* borrowed */
 	int64_t poll_wait_ms;
 	int64_t check_ms;
-	const char *metrics; /* "ADDRESS:PORT" of loopback; NULL: off */
+	const char *metrics;	  /* "ADDRESS:PORT" of loopback; NULL: off */
+	const char *nginx_status; /* URL, borrowed; NULL: it is not asked */
 	struct ch_brake_limits limits;
 	enum ch_log_level log_level;
 };

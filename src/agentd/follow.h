@@ -6,6 +6,7 @@
 #include "agentd/apply.h"
 #include "agentd/brake.h"
 #include "agentd/figures.h"
+#include "agentd/nginx_look.h"
 #include "agentd/refused.h"
 #include "edge/replica.h"
 #include "net/api.h"
@@ -25,6 +26,7 @@ struct ch_follow {
 	int64_t check_ms; /* how often all of the replica is read; 0: only after a crash */
 	struct ch_brake brake;
 	struct ch_refused refused;
+	struct ch_nginx_look nginx;
 
 	uint64_t released_seq;	    /* removals up to here were confirmed … */
 	uint64_t released;	    /* … and so many of them are still to come */
@@ -45,6 +47,7 @@ struct ch_follow {
 	bool answered;		    /* by the store, since the start */
 	char trouble[CH_TROUBLE_B]; /* of the replica: disk full, …; "" when well */
 	/* Of the generation under construction (follow_handback.c): */
+	bool hand_tickets;		  /* the ticket keys were; */
 	bool handed;			  /* what the store has forgotten was handed back */
 	char hand_after[CH_RECORD_KEY_B]; /* up to this name */
 	size_t hand_alone;		  /* so many go each in a request of its own */

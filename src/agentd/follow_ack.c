@@ -42,6 +42,7 @@ static void describe(const struct ch_follow *f, char *ret_text, size_t text_b)
 	describe_clock(&buf);
 	if (f->trouble[0])
 		ch_buf_addf(&buf, "%s. ", f->trouble);
+	ch_nginx_look_describe(&f->nginx, &buf);
 	ch_refused_describe(&f->refused, &buf);
 	while (buf.len && buf.data[buf.len - 1] == ' ')
 		buf.data[--buf.len] = 0;
@@ -106,6 +107,7 @@ void ch_follow_ack(struct ch_follow *f)
 
 	if (!f->writer || position(f, &cursor, &names))
 		return;
+	ch_nginx_look(&f->nginx);
 	describe(f, error, sizeof(error));
 	atomic_store(&f->figures.seq, cursor.seq);
 	atomic_store(&f->figures.names, names);

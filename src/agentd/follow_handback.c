@@ -219,6 +219,34 @@ static int hand_batch(struct ch_follow *f, bool *ret_more, struct ch_err *err)
 	return CH_OK;
 }
 
+/* Their version above all: edges take a higher one only, and what the store has forgotten may
+ * have been made under a clock that was ahead.  A store of the version before takes offence. */
+static int hand_tickets(struct ch_follow *f, struct ch_err *err)
+{
+	CH_CLEANUP(batch_done)
+	struct batch batch = {.records = json_array(), .chains = json_array(), .n = 1};
+	CH_AUTO_BUF struct ch_buf record;
+	json_t *results = NULL;
+	int rc;
+
+	ch_buf_init(&record, CH_RECORD_MAX_B);
+	rc = ch_replica_writer_tickets(f->writer, &record);
+	if (rc == CH_ENOTFOUND)
+		return CH_OK;
+	if (rc)
+		return ch_err_set(
+			err, rc, "replica", "the replica cannot be read: %s", ch_rc_str(rc));
+	if (!batch.records || !batch.chains ||
+		json_array_append_new(batch.records,
+			json_pack("{s:o}", "record", text_of(record.data, record.len))))
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	rc = send(f, &batch, &results, err);
+	json_decref(results);
+	if (!rc)
+		return CH_OK;
+	return rc == CH_EINVAL || rc == CH_ETOOBIG || is_not_wanted(rc, err) ? CH_OK : rc;
+}
+
 static void tell(struct ch_follow *f)
 {
 	f->handed = true;
@@ -232,6 +260,7 @@ static void tell(struct ch_follow *f)
 void ch_follow_hand_reset(struct ch_follow *f)
 {
 	f->handed = false;
+	f->hand_tickets = false;
 	f->hand_after[0] = 0;
 	f->hand_alone = 0;
 	f->hand_first_only = false;
@@ -258,6 +287,13 @@ int ch_follow_hand_back(struct ch_follow *f, bool *ret_done, struct ch_err *err)
 	*ret_done = true;
 	if (f->handed || is_same_epoch(f))
 		return CH_OK;
+	if (!f->hand_tickets) {
+		int rc = hand_tickets(f, err);
+
+		if (rc)
+			return rc;
+		f->hand_tickets = true;
+	}
 	while (more && ch_mono_ms() - began_ms < STEP_MS) {
 		int rc = hand_batch(f, &more, err);
 

@@ -218,6 +218,10 @@ static const struct key keys[] = {
 		"done at each start and when a worker of nginx has crashed; 0s: only then"},
 	{"agent", "metrics", "",
 		"where Prometheus gets figures: an address of loopback, 127.0.0.1:9102"},
+	{"agent", "nginx_status", "",
+		"where nginx gives its figures (certherd_status), "
+		"http://127.0.0.1:8081/metrics:\n"
+		"the store is told when nginx cannot open keys, or does not answer"},
 	{"agent", "signers", "edge/signers", "pinned public signing keys"},
 	{"agent", "poll_wait", "30s", "long poll"},
 	{"agent", "removal_limit_percent", "1",

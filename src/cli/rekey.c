@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -12,6 +13,7 @@
 #include "cli/text.h"
 
 #define BATCH 1000
+#define ISSUERS_MAX 20 /* that are listed */
 #define WATCH_MS (2 * CH_SECOND_MS)
 #define WITHIN_MOST_MS (60 * CH_DAY_MS)
 
@@ -232,6 +234,70 @@ static void print_plan(
 		printf("How far it is: certherd rekey --status (or --watch).\n");
 }
 
+/* Adds to the list what is not in it. */
+static void note_issuer(json_t *issuers, const json_t *certificate)
+{
+	const json_t *issuer = json_object_get(certificate, "issuer");
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(issuers, i, other)
+	{
+		if (json_equal(other, issuer))
+			return;
+	}
+	if (json_is_string(issuer) && i < ISSUERS_MAX)
+		(void)json_array_append(issuers, (json_t *)issuer);
+}
+
+/* Among so many names there is hardly one that is not seen. */
+static int list_issuers(struct rekey *r, struct ch_buf *out, struct ch_err *err)
+{
+	CH_AUTO_JSON json_t *answer = NULL;
+	CH_AUTO_JSON json_t *issuers = json_array();
+	const json_t *name;
+	size_t i;
+	int rc = ch_client_call(
+		&r->client, "GET", "/v1/domains?state=active&limit=1000", NULL, &answer, err);
+
+	if (rc)
+		return rc;
+	json_array_foreach(json_object_get(answer, "domains"), i, name)
+	{
+		note_issuer(issuers, json_object_get(name, "certificate"));
+		note_issuer(issuers,
+			json_object_get(json_object_get(name, "second"), "certificate"));
+	}
+	json_array_foreach(issuers, i, name)
+	{
+		ch_buf_addf(out, "%s\"%s\"", i ? ", " : "", json_string_value(name));
+	}
+	return out->rc;
+}
+
+/* Nothing to do is good news, but not when it is a slip of the pen. */
+static int check_issuer(struct rekey *r)
+{
+	struct rekey all = {.client = r->client, .issuer = r->issuer};
+	CH_AUTO_BUF struct ch_buf issuers;
+	uint64_t passed_over;
+	struct ch_err err;
+	uint64_t n;
+
+	ch_buf_init(&issuers, 8192);
+	if (go_through(&all, true, 0, 0, &n, &passed_over, &err))
+		return ch_client_fail(&r->client, NULL, &err);
+	if (n || passed_over)
+		return CH_EXIT_OK;
+	if (list_issuers(r, &issuers, &err))
+		return ch_client_fail(&r->client, NULL, &err);
+	(void)ch_err_set(&err, CH_ENOTFOUND, "ca-not-found",
+		"no live certificate has \"%.200s\" in the name of its issuer; %s%s", r->issuer,
+		issuers.len ? "those that there are: " : "there is none that is live",
+		ch_buf_str(&issuers));
+	return ch_client_fail(&r->client, NULL, &err);
+}
+
 static int plan(struct rekey *r)
 {
 	uint64_t n;
@@ -241,6 +307,12 @@ static int plan(struct rekey *r)
 
 	if (go_through(r, true, 0, 0, &n, &passed_over, &err))
 		return ch_client_fail(&r->client, NULL, &err);
+	if (r->issuer && !n && !passed_over) {
+		int code = check_issuer(r);
+
+		if (code)
+			return code;
+	}
 	spacing_us = n ? r->within_ms * 1000 / (int64_t)n : 0;
 	if (!r->dry_run && n &&
 		go_through(r, false, ch_now_ms(), spacing_us, &n, &passed_over, &err))
@@ -276,7 +348,7 @@ int ch_rekey_main(int argc, char **argv)
 	const struct ch_opt list[] = {{"all", NULL, "every live certificate", &r.all, NULL},
 		{"issued-before", "TIME", "those that were published before", NULL,
 			&r.issued_before},
-		{"ca", "TEXT", "those with this text in the name of their issuer", NULL,
+		{"ca", "TEXT", "those with this text in their issuer's name, in any case", NULL,
 			&r.issuer},
 		{"tenant", "TENANT", "those of this tenant's names", NULL, &r.tenant},
 		{"pool", "POOL", "those of this pool's names", NULL, &r.pool},

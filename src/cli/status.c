@@ -30,6 +30,31 @@ static void print_names(const json_t *names)
 	putchar('\n');
 }
 
+/* Whom the failed ones wait for. */
+static void print_failed(const json_t *failed)
+{
+	const char *actor;
+	const json_t *n;
+	bool any = false;
+
+	json_object_foreach((json_t *)failed, actor, n)
+	{
+		int64_t count = json_integer_value(n);
+
+		if (count <= 0)
+			continue;
+		printf("%s%s%" PRId64 "%s for the ", any ? ", " : "Failed   ",
+			count >= CH_STORE_FIGURE_MAX ? ">=" : "", count,
+			any	     ? ""
+			: count == 1 ? " waits"
+				     : " wait");
+		ch_text_print(stdout, strcmp(actor, "ca") == 0 ? "CA" : actor);
+		any = true;
+	}
+	if (any)
+		putchar('\n');
+}
+
 /* After a restore: why nothing is issued yet, and what edges still bring. */
 static void print_restore(const json_t *restore)
 {
@@ -64,6 +89,7 @@ static void print_summary(const json_t *status)
 	char when[64];
 
 	print_names(json_object_get(status, "names"));
+	print_failed(json_object_get(status, "failed"));
 	printf("Orders   %" PRId64 " open, %" PRId64 " of them waiting\n",
 		ch_json_int(orders, "open"), ch_json_int(orders, "waiting"));
 	printf("Next due %s\n", ch_when_str(ch_json_time(status, "next_due_at"), when));

@@ -229,6 +229,9 @@ struct ch_replica_ahead {
  * of fn than 0 ends it and is returned. */
 CH_MUST int ch_replica_writer_ahead(struct ch_replica_writer *writer, const char *after,
 	int (*fn)(const struct ch_replica_ahead *item, void *arg), void *arg);
+/* The ticket keys that the edge has, live or in what is under construction, as a record.
+ * CH_ENOTFOUND: none. */
+CH_MUST int ch_replica_writer_tickets(struct ch_replica_writer *writer, struct ch_buf *out);
 /* Tells readers that the replica is as new as the store's last answer, which was now.  A
  * courtesy: that it fails is not told. */
 void ch_replica_writer_heard(struct ch_replica_writer *writer);

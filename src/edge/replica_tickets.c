@@ -55,6 +55,29 @@ int ch_replica_put_tickets(struct ch_replica_writer *writer, const struct ch_rec
 	return rc ? rc : write_version(writer->txn, meta, record->version);
 }
 
+int ch_replica_writer_tickets(struct ch_replica_writer *writer, struct ch_buf *out)
+{
+	struct ch_generation *gen = ch_replica_target(writer);
+	MDB_val key = key_of(CH_META_TICKETS);
+	MDB_txn *txn;
+	MDB_val val;
+	int mdb_rc;
+	int rc;
+
+	if (!gen->env || writer->txn)
+		return CH_EINVAL;
+	rc = ch_generation_check_size(gen);
+	if (rc == CH_OK)
+		rc = ch_lmdb_rc(mdb_txn_begin(gen->env, NULL, MDB_RDONLY, &txn));
+	if (rc)
+		return rc;
+	mdb_rc = mdb_get(txn, gen->meta, &key, &val);
+	rc = mdb_rc ? mdb_rc == MDB_NOTFOUND ? CH_ENOTFOUND : ch_lmdb_rc(mdb_rc)
+		    : ch_buf_add(out, val.mv_data, val.mv_size);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
 static int copy(MDB_txn *from_txn, MDB_dbi from, MDB_txn *to_txn, MDB_dbi to)
 {
 	static const char *const keys[] = {CH_META_TICKETS, CH_META_TICKETS_VERSION};

@@ -58,14 +58,20 @@ static int read_address(const char *listen, union address *ret_address)
 	return CH_OK;
 }
 
+bool ch_metrics_is_loopback(const char *text)
+{
+	union address address;
+
+	return read_address(text, &address) == CH_OK;
+}
+
 const char *ch_metrics_from_conf(struct ch_conf *conf, const char *section)
 {
 	const char *listen = ch_conf_str(conf, section, "metrics", "");
-	union address address;
 
 	if (!*listen)
 		return NULL;
-	if (read_address(listen, &address))
+	if (!ch_metrics_is_loopback(listen))
 		ch_conf_fail(conf, section, "metrics",
 			"\"%s\" is not an address of this host's loopback with a port, as "
 			"127.0.0.1:9101",

@@ -3,6 +3,8 @@
 #ifndef CH_NET_METRICS_H
 #define CH_NET_METRICS_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
@@ -21,6 +23,8 @@ struct ch_metrics_options {
 /* The key "metrics" of the section: NULL, it is off, or an address and port of this host's
  * loopback. */
 const char *ch_metrics_from_conf(struct ch_conf *conf, const char *section);
+/* Whether the text is an address of this host's loopback with a port. */
+bool ch_metrics_is_loopback(const char *text);
 /* The thread takes no signals.  CH_EIO: the port cannot be had. */
 CH_MUST int ch_metrics_start(const struct ch_metrics_options *options,
 	struct ch_metrics **ret_metrics, struct ch_err *err);

@@ -364,8 +364,9 @@ static int hand_over(struct move *m, struct ch_db *db, struct ch_side *to, struc
 	/* Whoever is killed from here on never comes back to it. */
 	drop_snapshot(m->path);
 	return ch_side_err(ch_sqlite_mark_moved(db), NULL, db,
-		"all is in PostgreSQL, but the SQLite database is still marked as on its way; "
-		"no store opens it",
+		"all is in PostgreSQL, but the SQLite database is still marked as on its way "
+		"and "
+		"may have ticket keys: end what has it open, and run the same command again",
 		err);
 }
 

@@ -48,18 +48,21 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 {
 	int64_t now = ch_now_ms();
 	int64_t begin = now + CH_RESTORE_GRACE_MS;
+	int64_t ids = now / CH_SECOND_MS * CH_RESTORE_IDS_PER_S;
 	char when[CH_TIME_STR_B];
 	int rc = ch_db_run(db,
-		"UPDATE meta SET epoch = randomblob(16), last_id = last_id + ? WHERE one = 1",
-		"i", CH_RESTORE_IDS);
+		"UPDATE meta SET epoch = randomblob(16), last_id = iif(last_id < ?1, ?1, "
+		"last_id + ?2) WHERE one = 1",
+		"ii", ids, CH_RESTORE_IDS);
 
 	/* A fence that some issuer still holds must not be handed out again. */
 	if (!rc)
 		rc = ch_db_run(db,
-			"UPDATE orders SET fence = fence + 1000000, lease_issuer = NULL, "
-			"lease_until = NULL, next_at = max(coalesce(next_at, 0), ?) "
+			"UPDATE orders SET fence = max(fence + 1000000, ?2), lease_issuer = "
+			"NULL, "
+			"lease_until = NULL, next_at = max(coalesce(next_at, 0), ?1) "
 			"WHERE ended_at IS NULL",
-			"i", begin);
+			"ii", begin, now / CH_SECOND_MS);
 	if (!rc)
 		rc = ch_db_run(
 			db, "UPDATE name SET next_at = ?1 WHERE next_at < ?1", "i", begin);
@@ -86,9 +89,9 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 	if (!rc)
 		rc = ch_db_run(db,
 			"INSERT INTO audit (id, at, who, action, target) "
-			"SELECT coalesce(max(id), 0) + ?1, ?2, 'operator/restore', "
-			"'store.restore', ?3 FROM audit",
-			"iit", CH_RESTORE_IDS, now, ch_time_str(made_at_ms, when));
+			"SELECT iif(coalesce(max(id), 0) < ?1, ?1, max(id) + ?4), ?2, "
+			"'operator/restore', 'store.restore', ?3 FROM audit",
+			"iiti", ids, now, ch_time_str(made_at_ms, when), CH_RESTORE_IDS);
 	return rc;
 }
 

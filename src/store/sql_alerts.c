@@ -173,7 +173,7 @@ static int read_danger(
 		"FROM cert c WHERE c.version IN (name.cert, name.second_cert))) "
 		"FROM name WHERE danger_at IS NOT NULL "
 		"AND state NOT IN ('paused', 'moved') AND danger_at > ?1 AND danger_at < ?2 "
-		"AND not_after > ?3 LIMIT ?4",
+		"AND (not_after > ?3 OR second_cert IS NOT NULL) LIMIT ?4",
 		"iiii", now - ENDED_MS - LONGEST_DANGER_MS, now, now - ENDED_MS,
 		(int64_t)CH_STORE_DANGER_MAX);
 

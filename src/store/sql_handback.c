@@ -250,6 +250,46 @@ static int take_second(struct ch_work *w, struct ch_store_handback_item *item,
 	return rc ? rc : settle_second(w, item->name);
 }
 
+/* Edges that hold a higher version would refuse all that an issuer makes anew. */
+static int take_tickets(
+	struct ch_work *w, const struct ch_op_handback *op, struct ch_store_handback_item *item)
+{
+	bool taken = false;
+	int rc;
+
+	item->code = NULL;
+	if (strcmp(item->tickets->pool, op->pool) != 0) {
+		refuse(item, "pool");
+		return CH_OK;
+	}
+	rc = ch_work_tickets_back(w, item->tickets, &taken);
+	item->result = taken ? CH_HANDBACK_TAKEN : CH_HANDBACK_OLD;
+	return rc;
+}
+
+/* What is as new waits for a thaw or a canary's soak: until then the edges that have this one
+ * keep it, and do not go back to what the backup has. */
+static int keep_meanwhile(
+	struct ch_work *w, const char *pool, struct ch_store_handback_item *item)
+{
+	char key[CH_RECORD_KEY_B];
+	int64_t one;
+	int rc;
+
+	if (item->result != CH_HANDBACK_OLD && item->result != CH_HANDBACK_SOON)
+		return CH_OK;
+	ch_record_key(item->second ? CH_RECORD_SECOND : CH_RECORD_CERT, item->name,
+		strlen(item->name), key);
+	rc = ch_db_get_i64(w->db, &one,
+		"SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 AND version >= ?3 AND NOT "
+		"EXISTS (SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 AND version "
+		">= ?3) LIMIT 1",
+		"tti", key, pool, item->publish->id);
+	if (!rc)
+		item->result = CH_HANDBACK_TAKEN;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 static int take_item(struct ch_work *w, const struct ch_op_handback *op,
 	struct ch_store_handback_item *item, int64_t grace_end)
 {
@@ -305,8 +345,14 @@ int ch_work_handback(struct ch_work *w, struct ch_op_handback *op)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d records at a time", CH_STORE_HANDBACK_MAX);
 	for (size_t i = 0; i < op->n_items; i++) {
-		rc = take_item(w, op, &op->items[i],
-			until - CH_RESTORE_WINDOW_MS + CH_RESTORE_GRACE_MS);
+		struct ch_store_handback_item *item = &op->items[i];
+
+		rc = item->tickets
+			     ? take_tickets(w, op, item)
+			     : take_item(w, op, item,
+				       until - CH_RESTORE_WINDOW_MS + CH_RESTORE_GRACE_MS);
+		if (!rc && !item->tickets)
+			rc = keep_meanwhile(w, op->pool, item);
 		if (rc)
 			return rc;
 	}

@@ -6,6 +6,8 @@
 #include "store/sql_work.h"
 
 #define DEFAULT_ROWS 1000
+/* Of the audit log: some milliseconds. */
+#define AUDIT_LOOK_MAX 50000
 
 /* An edge whose cursor is below the highest pruned removal can no longer learn of it: those of
  * a frozen pool stand where it was frozen. */
@@ -38,16 +40,18 @@ static int prune_tombstones(
 	return CH_OK;
 }
 
-/* Rows are in the order of time: the oldest ids are the oldest entries.  The newest one stays
- * however old it is: SQLite would give its id out again, and who has copied the log would take
- * what comes then for what he has. */
+/* Rows are in the order of time, more or less: the oldest ids are the oldest entries.  What a
+ * clock that was ahead has dated stays until that is long ago, and is passed over: it must not
+ * keep what came after it.  The newest one stays however old it is: SQLite would give its id
+ * out again, and who has copied the log would take what comes then for what he has. */
 static int prune_audit(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
 	int rc = ch_db_run(w->db,
-		"DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) "
-		"AND at < ? AND id < (SELECT max(id) FROM audit)",
-		"ii", max_rows, before);
+		"DELETE FROM audit WHERE id IN (SELECT id FROM (SELECT id, at FROM audit "
+		"ORDER BY id LIMIT ?) AS front WHERE at < ? ORDER BY id LIMIT ?) "
+		"AND id < (SELECT max(id) FROM audit)",
+		"iii", (int64_t)AUDIT_LOOK_MAX, before, max_rows);
 
 	*ret_removed = ch_db_changes(w->db);
 	return rc;

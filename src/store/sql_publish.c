@@ -25,6 +25,14 @@ struct publication {
 	const struct ch_store_record_bytes *records[CH_STORE_ORDER_NAMES_MAX]; /* as names */
 };
 
+/* The version that this certificate had before; 0: it is new. */
+static uint64_t came_from(const struct publication *pub)
+{
+	return pub->rollback			 ? pub->rollback
+	       : pub->key_version != pub->in->id ? pub->key_version
+						 : 0;
+}
+
 static int bad(struct ch_work *w, const char *detail)
 {
 	return ch_err_set(&w->op->err, CH_EINVAL, "bad-record", "%s", detail);
@@ -175,7 +183,7 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 		"standby_cert = nullif(standby_cert, ?8), danger_at = ?9 WHERE name = ?6",
 		"iiitittzi", pub->in->id, pub->in->not_after_ms, pub->renew_at,
 		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key),
-		(int64_t)pub->rollback,
+		came_from(pub),
 		pub->in->not_after_ms - (pub->in->not_after_ms - pub->in->not_before_ms) / 100 *
 						CH_STORE_DANGER_PERCENT);
 	struct ch_name_row now;
@@ -245,14 +253,14 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 		rc = ch_work_trim_certs(w, row.name,
 			(const uint64_t[]){in->id, row.cert, row.second_cert,
 				second ? row.prev_cert : row.second_prev,
-				pub->rollback == row.standby_cert ? 0 : row.standby_cert});
+				came_from(pub) == row.standby_cert ? 0 : row.standby_cert});
 	if (!rc)
 		rc = ch_work_emit(w, row.pool, key, in->id, pub->kind, pub->records[at]->bytes,
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
 	if (!rc && (second || row.second_cert))
-		rc = ch_work_both_in_danger(w, row.name);
+		rc = ch_work_both_end(w, row.name);
 	if (!rc && !pub->rollback)
 		rc = ch_work_rekeyed(w, row.name, second);
 	if (!rc && !second)

@@ -314,6 +314,22 @@ static int check_cas(struct ch_work *w, struct ch_store_put_item *item, const ch
 	return rc;
 }
 
+/* What is as it was is not looked at: it must not stand in the way of other changes. */
+static int check_redirect(struct ch_work *w, struct ch_store_put_item *item,
+	const struct ch_name_row *row, bool *ret_refused)
+{
+	const char *redirect = item->policy[CH_POLICY_REDIRECT];
+	const char *why = NULL;
+	int rc = CH_OK;
+
+	if (redirect && strcmp(redirect, row->policy[CH_POLICY_REDIRECT]) != 0)
+		rc = ch_work_check_redirect(w, item->name, redirect, &why);
+	*ret_refused = !rc && why;
+	if (*ret_refused)
+		reject(item, why);
+	return rc;
+}
+
 static int put_item(
 	struct ch_work *w, struct ch_store_put_item *item, const struct ch_op_put *put)
 {
@@ -337,6 +353,8 @@ static int put_item(
 	rc = ch_work_check_claim(w, item, tenant, &refused);
 	if (!rc && !refused)
 		rc = check_cas(w, item, put->known_cas, &row, &refused);
+	if (!rc && !refused)
+		rc = check_redirect(w, item, &row, &refused);
 	if (rc || refused)
 		return rc;
 	if (is_new) {

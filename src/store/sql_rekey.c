@@ -30,7 +30,8 @@ static int read_uses(
 		"FROM cert c JOIN cert_name m ON m.version = c.version "
 		"JOIN name n ON n.name = m.name AND c.version IN (n.cert, n.second_cert) "
 		"WHERE c.version > ?1 AND c.version <= ?2 AND (?3 = 0 OR c.published_at < ?3) "
-		"AND (?4 IS NULL OR instr(c.issuer, ?4) > 0) AND (?5 IS NULL OR n.tenant = ?5) "
+		"AND (?4 IS NULL OR instr(lower(c.issuer), lower(?4)) > 0) AND (?5 IS NULL OR "
+		"n.tenant = ?5) "
 		"AND (?6 IS NULL OR n.pool = ?6) AND NOT EXISTS (SELECT 1 FROM name f WHERE "
 		"f.name = n.www_of "
 		"AND c.version IN (f.cert, f.second_cert)) ORDER BY c.version",

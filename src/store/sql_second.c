@@ -62,12 +62,14 @@ static int emit_withdrawal(struct ch_work *w, const struct ch_name_row *row)
 			    buf.len, NULL);
 }
 
-int ch_work_both_in_danger(struct ch_work *w, const char *name)
+int ch_work_both_end(struct ch_work *w, const char *name)
 {
 	return ch_db_run(w->db,
 		"UPDATE name SET danger_at = (SELECT min(c.not_after - "
 		"(c.not_after - c.not_before) / 100 * ?1) FROM cert c "
-		"WHERE c.version IN (name.cert, name.second_cert)) WHERE name = ?2",
+		"WHERE c.version IN (name.cert, name.second_cert)), not_after = (SELECT "
+		"min(c.not_after) FROM cert c WHERE c.version IN (name.cert, "
+		"name.second_cert)) WHERE name = ?2",
 		"it", (int64_t)CH_STORE_DANGER_PERCENT, name);
 }
 
@@ -83,7 +85,7 @@ int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row)
 			"UPDATE name SET second_cert = NULL, second_prev = NULL WHERE name = ?",
 			"t", row->name);
 	if (!rc)
-		rc = ch_work_both_in_danger(w, row->name);
+		rc = ch_work_both_end(w, row->name);
 	if (!rc)
 		rc = ch_work_trim_certs(w, row->name,
 			(const uint64_t[]){row->cert, row->prev_cert, 0, 0, row->standby_cert});

@@ -8,6 +8,8 @@
 #include "store/sql_read.h"
 
 #define EDGES_MAX 100000
+/* Names that wait for somebody and have not failed are passed over. */
+#define FAILED_LOOK_MAX 20000
 
 /* INT64_MAX: never. */
 static int next_due(struct ch_db *db, int64_t *ret_at_ms)
@@ -108,6 +110,28 @@ static int read_counters(struct ch_db *db, struct ch_store_status *status)
 	return rc;
 }
 
+/* By the index of those that somebody must act on: of a million names that all is well with
+ * none is looked at. */
+static int read_failed(struct ch_db *db, struct ch_store_status *status)
+{
+	int rc = CH_OK;
+
+	for (int i = 0; !rc && status->names[CH_NAME_FAILED] && i < CH_STORE_ACTORS; i++) {
+		int64_t n = 0;
+
+		if (i == CH_ACTOR_NOBODY)
+			continue;
+		rc = ch_db_get_i64(db, &n,
+			"SELECT count(*) FROM (SELECT 1 FROM (SELECT state FROM name "
+			"WHERE actor = ? AND actor <> 'nobody' LIMIT ?) AS looked "
+			"WHERE state = 'failed' LIMIT ?) AS few",
+			"tii", ch_actor_str((enum ch_actor)i), (int64_t)FAILED_LOOK_MAX,
+			(int64_t)CH_STORE_FIGURE_MAX);
+		status->failed[i] = (uint64_t)n;
+	}
+	return rc;
+}
+
 /* Waiting: open, less what is due, less what somebody holds. */
 static int read_waiting(struct ch_db *db, struct ch_store_status *status)
 {
@@ -158,6 +182,8 @@ static int read_status(struct ch_db *db, const struct ch_sql_kind *kind, struct 
 		rc = read_counters(db, status);
 	if (!rc)
 		rc = read_waiting(db, status);
+	if (!rc)
+		rc = read_failed(db, status);
 	if (!rc)
 		rc = read_expiry(db, arena, status);
 	if (!rc)

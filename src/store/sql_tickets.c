@@ -31,6 +31,20 @@ static int load_row(struct ch_work *w, const struct ch_op_tickets *tickets, stru
 	return CH_OK;
 }
 
+static int put_row(struct ch_work *w, const struct ch_op_tickets *tickets)
+{
+	w->tx.head++;
+	w->tx.changed = true;
+	w->tx.change.feed = true;
+	w->tx.change.feed_head = w->tx.head;
+	return ch_db_run(w->db,
+		"INSERT INTO ticket_set (pool, seq, version, until_s, record) "
+		"VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (pool) "
+		"DO UPDATE SET seq = ?2, version = ?3, until_s = ?4, record = ?5",
+		"tiiib", tickets->pool, w->tx.head, tickets->version, tickets->until_s,
+		tickets->record, tickets->record_len);
+}
+
 int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *tickets)
 {
 	struct row row;
@@ -44,16 +58,17 @@ int ch_work_tickets(struct ch_work *w, const struct ch_op_tickets *tickets)
 	if (tickets->version <= row.version)
 		return ch_err_set(&w->op->err, CH_EINVAL, "bad-record",
 			"The version must be above that of the set to be replaced.");
-	w->tx.head++;
-	w->tx.changed = true;
-	w->tx.change.feed = true;
-	w->tx.change.feed_head = w->tx.head;
-	return ch_db_run(w->db,
-		"INSERT INTO ticket_set (pool, seq, version, until_s, record) "
-		"VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (pool) "
-		"DO UPDATE SET seq = ?2, version = ?3, until_s = ?4, record = ?5",
-		"tiiib", tickets->pool, w->tx.head, tickets->version, tickets->until_s,
-		tickets->record, tickets->record_len);
+	return put_row(w, tickets);
+}
+
+int ch_work_tickets_back(
+	struct ch_work *w, const struct ch_op_tickets *tickets, bool *ret_taken)
+{
+	struct row row;
+	int rc = load_row(w, tickets, &row);
+
+	*ret_taken = !rc && tickets->version > row.version;
+	return *ret_taken ? put_row(w, tickets) : rc;
 }
 
 int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed)

@@ -151,6 +151,9 @@ CH_MUST int ch_work_prune_issuers(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
 
 /* ---- sql_tickets.c ---- */
+/* The set of before a restore, if it is newer than the pool's. */
+CH_MUST int ch_work_tickets_back(
+	struct ch_work *w, const struct ch_op_tickets *tickets, bool *ret_taken);
 CH_MUST int ch_work_prune_tickets(struct ch_work *w, int64_t *ret_removed);
 
 /* ---- sql_row.c: what the operations need of a name's and an order's row ---- */
@@ -237,6 +240,12 @@ bool ch_work_is_validated(enum ch_order_state state);
 CH_MUST int ch_work_end_challenges(
 	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 
+/* ---- sql_redirect.c ---- */
+/* Whether the name may redirect there.  *ret_why: why not, in the operation's arena, or NULL.
+ */
+CH_MUST int ch_work_check_redirect(
+	struct ch_work *w, const char *name, const char *redirect, const char **ret_why);
+
 /* ---- sql_lease.c ---- */
 /* The name is in the order from now on.  quiet: of a standby, which leaves its state alone. */
 CH_MUST int ch_work_add_member(
@@ -289,8 +298,9 @@ CH_MUST int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_key
 /* Of a name that is due: it has an RSA certificate that makes room for an ECDSA one.  Those
  * that can use RSA only get their own before. */
 bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row *row);
-/* When the name is in danger, by whichever of its live certificates is so first. */
-CH_MUST int ch_work_both_in_danger(struct ch_work *w, const char *name);
+/* When the name is in danger, and when it ends, by whichever of its live certificates is first.
+ */
+CH_MUST int ch_work_both_end(struct ch_work *w, const char *name);
 /* Takes the second certificate from the edges, if there is one. */
 CH_MUST int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row);
 /* Why the second certificate, which the name's open order id is to bring, is where it is. */

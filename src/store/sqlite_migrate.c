@@ -214,12 +214,39 @@ int ch_sqlite_unmark(struct ch_db *db)
 	return end(db, rc);
 }
 
-/* The file stays, and nobody prunes it: the ticket keys must not. */
+/* What of older sets was longer than a page lies on free pages as it was: the store's
+ * secure_delete, FAST, leaves those alone.  They are taken, which overwrites them, and given
+ * back. */
+#define OVERWRITE_FREE                                                                         \
+	"DROP TABLE IF EXISTS certherd_wipe; CREATE TABLE certherd_wipe (fill BLOB);"          \
+	"INSERT INTO certherd_wipe (fill) WITH RECURSIVE page (n) AS (SELECT 1 UNION ALL "     \
+	"SELECT n + 1 FROM page LIMIT (SELECT freelist_count FROM pragma_freelist_count)) "    \
+	"SELECT zeroblob((SELECT page_size FROM pragma_page_size) - 64) FROM page;"            \
+	"DROP TABLE certherd_wipe"
+
+/* Both the pages of before, in the file, and those of the log, which may be older still. */
+static int empty_log(struct ch_db *db)
+{
+	int64_t busy;
+	int rc = ch_db_get_i64(db, &busy, "PRAGMA main.wal_checkpoint(TRUNCATE)", "");
+
+	if (rc)
+		return rc;
+	return busy ? CH_EAGAIN : CH_OK;
+}
+
+/* The file stays, and nobody prunes it: the ticket keys must not.  They are gone before it says
+ * that it has arrived, so who is killed between does it again. */
 int ch_sqlite_mark_moved(struct ch_db *db)
 {
-	int rc = ch_db_script(db, "PRAGMA secure_delete = ON; BEGIN IMMEDIATE;"
-				  "UPDATE ticket_set SET record = x''");
+	int rc =
+		end(db, ch_db_script(db, "PRAGMA secure_delete = ON; BEGIN IMMEDIATE;"
+					 "UPDATE ticket_set SET record = x'';" OVERWRITE_FREE));
 
+	if (!rc)
+		rc = empty_log(db);
+	if (!rc)
+		rc = ch_db_script(db, "BEGIN IMMEDIATE");
 	if (!rc)
 		rc = set_id(db, MOVED_ID);
 	return end(db, rc);

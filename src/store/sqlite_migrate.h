@@ -18,7 +18,8 @@ CH_MUST int ch_sqlite_mark_moving(struct ch_db *db, const char *url);
 CH_MUST int ch_sqlite_moving_to(struct ch_db *db, struct ch_arena *arena, const char **ret_url);
 /* and it is not after all; */
 CH_MUST int ch_sqlite_unmark(struct ch_db *db);
-/* or it has arrived there. */
+/* or it has arrived there, and no ticket keys are left here, nor in the log beside it.
+ * CH_EAGAIN: somebody reads it, and the mark is as it was. */
 CH_MUST int ch_sqlite_mark_moved(struct ch_db *db);
 
 #endif

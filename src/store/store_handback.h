@@ -17,9 +17,12 @@
 #define CH_STORE_HANDBACK_MAX 64
 
 struct ch_op_publish;
+struct ch_op_tickets;
 
 enum ch_store_handback_result {
-	CH_HANDBACK_TAKEN,   /* live under the version that it has */
+	CH_HANDBACK_TAKEN,   /* live under the version that it has, or to be kept until what is
+			      * newer goes on to the edges of a pool that is frozen or has a
+			      * canary */
 	CH_HANDBACK_SOON,    /* taken; the issuer signs it under a higher version */
 	CH_HANDBACK_OLD,     /* the store has what is as new */
 	CH_HANDBACK_REFUSED, /* code says why */
@@ -31,6 +34,9 @@ struct ch_store_handback_item {
 	enum ch_key_type key;
 	bool second;		       /* of a name that has two; its record is SECOND */
 	struct ch_op_publish *publish; /* id: the record's version; one record */
+	/* NULL: a certificate.  Else the keys of session tickets, with nothing else of the
+	 * above; TAKEN where the pool has none of as high a version. */
+	const struct ch_op_tickets *tickets;
 	/* out: */
 	enum ch_store_handback_result result;
 	const char *code; /* REFUSED: "pool", "claim-needed", "domain-paused", "expired",

@@ -12,9 +12,16 @@
 
 struct ch_store;
 
+#define CH_STORE_FIGURE_MAX 10000 /* counts that no counter is kept of go up to here */
+#define CH_STORE_ONE_ACTOR(id, word) +1
+#define CH_STORE_ACTORS (0 CH_ACTOR_LIST(CH_STORE_ONE_ACTOR))
+
 struct ch_store_status {
 	uint64_t names[CH_NAME_STATE_COUNT];
 	uint64_t names_total;
+	/* The failed ones by who must act, up to CH_STORE_FIGURE_MAX each and among the first
+	 * 20,000 that wait for him; that of `nobody` is 0. */
+	uint64_t failed[CH_STORE_ACTORS];
 	int64_t next_due_ms;	 /* 0: nothing */
 	const char *expiry_name; /* the live certificate that ends first; NULL: none is live */
 	int64_t expiry_ms;
@@ -32,10 +39,7 @@ struct ch_store_status {
 CH_MUST int ch_store_get_status(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_status *ret_status);
 
-#define CH_STORE_FIGURE_MAX 10000 /* the counts of ch_store_figures go up to here */
 #define CH_STORE_ENDING_N 3
-#define CH_STORE_ONE_ACTOR(id, word) +1
-#define CH_STORE_ACTORS (0 CH_ACTOR_LIST(CH_STORE_ONE_ACTOR))
 
 struct ch_store_figures {
 	uint64_t actors[CH_STORE_ACTORS]; /* names by who must act; that of `nobody` is 0 */

@@ -20,7 +20,10 @@
 #define CH_RESTORE_GRACE_MS (15 * CH_MINUTE_MS)
 /* How long edges may hand back. */
 #define CH_RESTORE_WINDOW_MS (7 * CH_DAY_MS)
-/* Ids go on this far behind the backup's: so many orders and records cannot have come since. */
+/* Ids go on by the clock, this much for each second: so many cannot have come, neither after
+ * the backup nor after it was restored a first time.  Where that is not above the backup's, so
+ * far above them. */
+#define CH_RESTORE_IDS_PER_S INT64_C(100000)
 #define CH_RESTORE_IDS INT64_C(1000000000)
 
 struct ch_transfer {

@@ -17,6 +17,7 @@
 
 struct item {
 	struct ch_op_publish publish;
+	struct ch_op_tickets tickets;
 	struct ch_store_record_bytes record;
 	char name[CH_NAME_TEXT_B];
 	const char *text; /* of the record; borrowed */
@@ -112,6 +113,18 @@ static const char *describe(struct ch_req *req, struct handback *w,
 	return p->serial && p->issuer ? NULL : "Out of memory.";
 }
 
+/* Each edge has those of its pool. */
+static const char *read_tickets(struct ch_req *req, struct ch_store_handback_item *item,
+	struct item *own, const struct ch_record *record)
+{
+	own->tickets = (struct ch_op_tickets){
+		.pool = ch_arena_fmt(req->arena, "%.*s", (int)record->name_len, record->name),
+		.record = own->record.bytes,
+		.record_len = own->record.len};
+	item->tickets = &own->tickets;
+	return own->tickets.pool ? ch_tickets_in_check(&own->tickets) : "Out of memory.";
+}
+
 static const char *read_record(struct ch_req *req, struct handback *w,
 	struct ch_store_handback_item *item, struct item *own)
 {
@@ -122,11 +135,12 @@ static const char *read_record(struct ch_req *req, struct handback *w,
 	if (!own->record.bytes)
 		return "A record is not base64url.";
 	if (ch_record_decode(own->record.bytes, own->record.len, &record) ||
-		(record.kind != CH_RECORD_CERT && record.kind != CH_RECORD_SECOND) ||
-		!ch_record_has_cert(&record))
-		return "A record is neither of the kind CERT nor SECOND.";
+		(record.kind != CH_RECORD_TICKETS && !ch_record_has_cert(&record)))
+		return "A record is neither of the kind CERT nor SECOND nor TICKETS.";
 	if (ch_record_verify(&record, own->record.bytes, w->signers))
 		return "A record is not signed by a key that this store was told of (signers).";
+	if (record.kind == CH_RECORD_TICKETS)
+		return read_tickets(req, item, own, &record);
 	if (ch_name_normalize(
 		    record.name, record.name_len, &ch_service_any_name, own->name, &err) ||
 		strlen(own->name) != record.name_len ||
@@ -175,6 +189,8 @@ static int check_item(struct ch_req *req, struct handback *w,
 		wrong = read_record(req, w, item, own);
 	if (wrong)
 		return ch_err_set(err, CH_EINVAL, "bad-record", "%s", wrong);
+	if (item->tickets)
+		return CH_OK;
 	return ch_publish_in_check(&own->publish, err);
 }
 

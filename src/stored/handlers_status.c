@@ -21,6 +21,17 @@ static json_t *name_counts(const struct ch_store_status *status)
 	return counts;
 }
 
+static json_t *failed_counts(const struct ch_store_status *status)
+{
+	json_t *counts = json_object();
+
+	for (int i = 0; i < CH_STORE_ACTORS; i++)
+		if (i != CH_ACTOR_NOBODY)
+			(void)json_object_set_new(counts, ch_actor_str((enum ch_actor)i),
+				json_integer((json_int_t)status->failed[i]));
+	return counts;
+}
+
 static json_t *edges_array(const struct ch_store_edge *edges, size_t n)
 {
 	json_t *array = json_array();
@@ -91,11 +102,11 @@ void ch_handle_status(struct ch_req *req)
 			ch_present_time(status.expiry_ms));
 	ch_req_json(req, 200,
 		json_pack(
-			"{s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:{s:o, s:I}, s:o, s:o, s:i, "
-			"s:s, s:o}",
-			"names", name_counts(&status), "next_due_at",
-			ch_present_time(status.next_due_ms), "next_expiry", expiry, "orders",
-			"open", (json_int_t)status.orders_open, "waiting",
+			"{s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:{s:o, s:I}, s:o, s:o, "
+			"s:i, s:s, s:o}",
+			"names", name_counts(&status), "failed", failed_counts(&status),
+			"next_due_at", ch_present_time(status.next_due_ms), "next_expiry",
+			expiry, "orders", "open", (json_int_t)status.orders_open, "waiting",
 			(json_int_t)status.orders_waiting, "edges", edges_array(edges, n),
 			"pools", ch_present_pools(pools, n_pools), "feed", "epoch",
 			ch_present_hex(status.epoch, CH_EPOCH_B), "head",

@@ -5,6 +5,7 @@
 #include "stored/domain_in.h"
 #include "stored/handlers.h"
 #include "stored/present.h"
+#include "stored/publish_in.h"
 #include "stored/service.h"
 #include "wire/tickets.h"
 
@@ -29,7 +30,7 @@ void ch_handle_tickets_list(struct ch_req *req)
 }
 
 /* The keys can be read by nobody here; the rest must be what the path says. */
-static const char *check(struct ch_op_tickets *op)
+const char *ch_tickets_in_check(struct ch_op_tickets *op)
 {
 	struct ch_tickets tickets;
 	struct ch_record r;
@@ -93,7 +94,7 @@ void ch_handle_tickets_put(struct ch_req *req)
 	read_body(req, &in, &op->u.tickets);
 	if (!ch_req_body_ok(req, &in))
 		return;
-	wrong = check(&op->u.tickets);
+	wrong = ch_tickets_in_check(&op->u.tickets);
 	if (wrong) {
 		ch_req_problem(req, CH_EINVAL, "bad-record", "record", "%s", wrong);
 		return;

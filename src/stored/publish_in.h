@@ -14,5 +14,8 @@ void ch_publish_in_read(struct ch_req *req, struct ch_json_in *in, enum ch_json_
 /* Whether the records say what the rest says, with p->id their version.  CH_EINVAL
  * "bad-record". */
 CH_MUST int ch_publish_in_check(const struct ch_op_publish *p, struct ch_err *err);
+/* Fills in what a record of ticket keys says: version and end.  NULL: it is one, of the pool;
+ * else a sentence. */
+const char *ch_tickets_in_check(struct ch_op_tickets *op);
 
 #endif

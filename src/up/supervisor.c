@@ -25,6 +25,7 @@ struct child {
 	int64_t kill_ms;  /* when it has to have ended after SIGTERM */
 	struct ch_backoff backoff;
 	bool restarted;
+	bool wrong; /* its configuration was at its last end, and it does not run */
 };
 
 struct sup {
@@ -41,6 +42,7 @@ static void start(struct child *c)
 	char wait[CH_TIME_STR_B];
 
 	c->started_ms = ch_mono_ms();
+	c->wrong = false;
 	if (ch_sup_spawn(c->role, &c->pid) == CH_OK) {
 		c->start_ms = NEVER;
 		ch_log_info("%s started pid=%ld", c->role->name, (long)c->pid);
@@ -97,6 +99,14 @@ static void begin_stop(struct sup *s, const char *why)
 	stop_next(s);
 }
 
+static bool all_are_wrong(const struct sup *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->children[i].wrong)
+			return false;
+	return true;
+}
+
 static void ended(struct sup *s, struct child *c, int status)
 {
 	int64_t lived_ms = ch_mono_ms() - c->started_ms;
@@ -112,9 +122,12 @@ static void ended(struct sup *s, struct child *c, int status)
 		stop_next(s);
 		return;
 	}
-	/* At the very start this is the operator's mistake, to be seen at once.  Later, one
-	 * role's new trouble is no reason to stop the others. */
-	if (config && !c->restarted && lived_ms < CH_BACKOFF_RESET_MS) {
+	/* At the very start this is the operator's mistake, to be seen at once where nothing
+	 * works with it.  Where others are of use, after a host's restart say, one role's
+	 * trouble is no reason to stop them: nor later. */
+	c->wrong = config;
+	if (config && !c->restarted && lived_ms < CH_BACKOFF_RESET_MS &&
+		(c->role->needed || all_are_wrong(s))) {
 		ch_log_error("%s ended: %s: its configuration is wrong", c->role->name, how);
 		s->exit = CH_SUP_EXIT_CONFIG;
 		begin_stop(s, "wrong configuration");
@@ -125,7 +138,10 @@ static void ended(struct sup *s, struct child *c, int status)
 			 : ch_backoff_next(&c->backoff, lived_ms);
 	c->start_ms = ch_mono_ms() + wait_ms;
 	ch_log(config ? CH_LOG_ERROR : CH_LOG_WARN, "%s ended: %s%s; started again in %jd ms",
-		c->role->name, how, config ? ": see what it says above, and change that" : "",
+		c->role->name, how,
+		config ? ": its configuration is wrong, see what it says above, and change "
+			 "that; the others run on"
+		       : "",
 		(intmax_t)wait_ms);
 	ch_log_debug("%s lived %s", c->role->name, ch_duration_str(lived_ms, wait));
 }

@@ -20,6 +20,7 @@ struct ch_sup_role {
 	const char *program;   /* path */
 	char *const *argv;     /* borrowed, NULL at the end */
 	const char *must_read; /* a file that the user must be able to read; NULL: none */
+	bool needed;	       /* the others are of no use without it */
 	bool reloads;	       /* takes SIGHUP, and reads anew what may have changed */
 	struct ch_user user;
 };

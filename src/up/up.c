@@ -108,6 +108,7 @@ static int add_role(struct plan *plan, struct ch_conf *conf, size_t i, struct ch
 	role->program = SELF;
 	role->argv = plan->argv[plan->n];
 	role->must_read = plan->config;
+	role->needed = strcmp(role->name, "store") == 0;
 	role->reloads = strcmp(role->name, "issuer") == 0;
 	plan->n++;
 	return CH_OK;

@@ -93,13 +93,18 @@ class Signer:
         unsigned = record(name, version, leaf or leaf_of(name), CHAIN, BEGIN, END)[:-72] + self.id
         return {"record": b64u(unsigned + forge.sign(self.key, unsigned)), "chain": 0, "tenant": tenant}
 
+    def tickets(self, version, pool="default", key=None):
+        return {"record": b64u(forge.ticket_record(
+            pool, version, [(b"i" * 16, 1000, 2**40, bytes(64))], b"\x09" + bytes(31), key or self.key))}
+
 
 def test_what_a_restored_store_forgot_is_handed_back(store, clients, operator):
     unsigned = {"record": b64u(record("z-back.example.com", 1, leaf_of("z-back.example.com"), CHAIN,
                                       BEGIN, END)), "chain": 0}
     assert clients["edge"].post("/v1/handback", {"records": [unsigned], "chains": [b64u(CHAIN)]}
                                 ).code == "no-signers"
-    handed = Signer(store).handed
+    signer = Signer(store)
+    handed = signer.handed
 
     def hand(*records):
         return clients["edge"].post("/v1/handback", {"records": list(records), "chains": [b64u(CHAIN)]})
@@ -126,13 +131,22 @@ def test_what_a_restored_store_forgot_is_handed_back(store, clients, operator):
         {"result": "soon", "code": None}]
     assert hand(handed("z-far.example.com", 2**52)).json["results"] == [
         {"result": "refused", "code": "bad-record"}]
+    assert hand(signer.tickets(2**50), signer.tickets(2**50, pool="other")).json["results"] == [
+        {"result": "taken", "code": None}, {"result": "refused", "code": "pool"}]
+    assert hand(signer.tickets(2**50)).json["results"] == [{"result": "old", "code": None}]
+    assert [(p["pool"], p["version"]) for p in clients["issuer"].get("/v1/tickets").json["pools"]
+            if p["record"]] == [("default", 2**50)]
     assert {"store.restore", "domain.adopt"} <= {
         e["action"] for e in operator.get("/v1/audit").json["entries"]}
     for wrong in (handed("z-a.example.com", version, leaf=leaf_of("z-b.example.com")),
                   handed("z-a.example.com", version, leaf=b"no certificate"),
+                  signer.tickets(2**51, key=ec.generate_private_key(ec.SECP256R1())),
                   unsigned, {"record": "AQI"}, {"record": "not base64url!"},
                   {**handed("z-a.example.com", version), "chain": 1}):
         assert hand(wrong).code == "bad-record"
     assert clients["edge"].post("/v1/handback", {"records": []}).json == {"results": []}
+    with sqlite3.connect(store.dir / "store/certherd.db") as database:
+        database.execute("DELETE FROM ticket_set")  # for other tests
+    database.close()
     for name in ("back", "again"):
         assert operator.delete(f"/v1/domains/z-{name}.example.com").status == 204

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from lab import casim, herd, pebble, ports, wait
+from lab import casim, herd, pebble, ports, tls, wait
 
 SECRET = "a secret of some length\n"
 
@@ -119,6 +119,31 @@ def test_whom_names_wait_for_is_told_without_those_that_have_nothing_to_do(told)
     wait.until(lambda: receiver.alerts("platform-must-act"), "the webhook is told", 60)
     assert receiver.alerts("platform-must-act")[0]["detail"] == \
         "1 name waits for the operator: `certherd domain list --actor operator` says why."
+
+
+def test_an_edge_whose_nginx_cannot_open_keys_is_told(make_site):
+    port = ports.free_port()
+    site = make_site(nginx_options={"http_extra":
+        "server { listen 127.0.0.1:%d; location = /metrics { certherd_status; } }" % port})
+    site.settings = {"alerts": {"look_every": "1s"},
+                     "agent": {"nginx_status": f"http://127.0.0.1:{port}/metrics"}}
+    site.start().go_live("opened.example.com")
+    assert site.herd.api().get("/v1/edges").json["edges"][0]["error"] is None
+    # The key is another one than the issuer seals to.
+    site.nginx.stop()
+    key = site.herd.folder / "edge/recipient.key"
+    key.unlink()
+    site.herd.cli("key", "new", key)
+    site.nginx.start()
+
+    def told():
+        with pytest.raises(tls.Refused):
+            site.connect("opened.example.com").close()
+        return [alert["detail"] for alert in site.herd.api().get("/v1/alerts").json["alerts"]
+                if alert["kind"] == "edge-in-trouble"]
+
+    assert "nginx cannot open keys" in wait.until(told, "it is an alert", 60)[0]
+    assert "nginx cannot open keys" in site.herd.cli("status").stdout
 
 
 def test_a_webhook_that_fails_is_tried_again(told):

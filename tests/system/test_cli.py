@@ -101,6 +101,9 @@ def test_the_list_has_the_beginning_of_a_reason_only(site):
     assert len(detail) > 80
     listed = site.herd.cli("domain", "list", "--prefix", name).stdout
     assert detail[:80] + " ...\n" in listed and detail[:82] not in listed
+    status = json.loads(site.herd.cli("status", "--json").stdout)
+    assert status["failed"]["customer"] >= 1 and status["failed"]["ca"] == 0
+    assert re.search(r"(?m)^Failed   \d+ waits? for the customer", site.herd.cli("status").stdout)
     shown = site.herd.cli("domain", "show", name).stdout
     assert detail in shown and "MUST ACT" in shown
     site.herd.cli("domain", "rm", name)

@@ -276,6 +276,37 @@ def test_under_nohup_up_outlives_its_terminal(make_site):
         terminal.close()
 
 
+def alone(scratch):
+    """A folder of its own, whose roles run as who starts them."""
+    made = herd.Herd(scratch / "certherd").init()
+    if os.geteuid() == 0:
+        made.set("up", store_user="-", issuer_user="-", agent_user="-")
+    return made
+
+
+def test_a_wrong_issuer_keeps_nobody_else_from_running(scratch):
+    made = alone(scratch)
+    made.set("issuer", lissten="127.0.0.1:1")
+    up = made.start("up")
+    try:
+        wait.until(lambda: "issuer ended: exit code 2" in up.log(), up.log_tail)
+        assert "lissten" in up.log() and "the others run on" in up.log()
+        wait.until(lambda: made.api().get("/v1/edges").json["edges"], "the agent has reported", 20)
+        assert made.pid_of("store") and not made.pid_of("issuer")
+    finally:
+        made.stop()
+
+
+@pytest.mark.parametrize("roles, wrong", [("store,issuer,agent", "store"), ("issuer", "issuer")])
+def test_where_nothing_works_with_a_wrong_configuration_up_ends(scratch, roles, wrong):
+    made = alone(scratch)
+    made.set("up", roles=roles)
+    made.set(wrong, lissten="127.0.0.1:1")
+    done = process.run([herd.binary(), "up"], check=False, timeout=20, env={**os.environ, **made.env})
+    assert done.returncode == 2, done
+    assert "lissten" in done.stderr and "wrong configuration" in done.stderr
+
+
 def test_a_misspelt_key_is_an_error(scratch):
     made = herd.Herd(scratch / "certherd").init()
     made.set("store", lissten="127.0.0.1:1")

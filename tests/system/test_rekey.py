@@ -24,9 +24,11 @@ def test_all_names_get_new_certificates(make_site):
     at = next(i for i, line in enumerate(forecast) if line.startswith("30 DAYS FROM"))
     assert forecast[at + 1].split()[1] == "3" and forecast[at + 2].startswith("No renewal is planned in "), forecast
     assert "Nothing was ever planned" in site.herd.cli("rekey", "--status").stdout
-    none = site.herd.cli("rekey", "--ca", "Nobody's CA").stdout
+    none = site.herd.cli("rekey", "--ca", "Nobody's CA", check=False)
+    assert none.returncode == 1 and "those that there are: " in none.stderr and "Pebble" in none.stderr
+    none = site.herd.cli("rekey", "--ca", "PEBBLE", "--tenant", "nobody").stdout
     assert "No live certificate is meant" in none
-    watched = site.herd.cli("rekey", "--ca", "Pebble", "--within", "0s", "--watch").stdout
+    watched = site.herd.cli("rekey", "--ca", "pebble", "--within", "0s", "--watch").stdout
     assert "3 certificates will be replaced" in watched and watched.rstrip().endswith("all.")
     assert not set(before) & set(serials(site, names))
     for name in names:

@@ -80,6 +80,35 @@ static void but_not_for_ever(void **state)
 	assert_false(ch_replica_writer_is_rebuilding(w->follow.writer));
 }
 
+/* Before it has changed over to what the first restore brought. */
+static void a_store_that_is_restored_again_gets_all_again(void **state)
+{
+	struct world *w = *state;
+
+	w->store.handback = "soon";
+	go_back_in_time(w);
+	world_steps(w, 6);
+	assert_true(ch_replica_writer_is_rebuilding(w->follow.writer));
+	assert_int_equal(w->store.handed_back, 2);
+	w->store.handback = "taken";
+	memset(w->store.epoch, 0xe3, CH_EPOCH_B);
+	world_steps(w, 1);
+	w->now_ms += 10 * CH_SECOND_MS; /* it is left alone for a moment */
+	world_steps(w, 6);
+	assert_false(ch_replica_writer_is_rebuilding(w->follow.writer));
+	assert_int_equal(w->store.handed_back, 4);
+	assert_int_equal(world_version_of(w, "n00.example.com"), 5);
+	assert_int_equal(world_version_of(w, "n09.example.com"), 5);
+	/* And after that. */
+	memset(w->store.epoch, 0xe4, CH_EPOCH_B);
+	world_steps(w, 1);
+	w->now_ms += 10 * CH_SECOND_MS;
+	world_steps(w, 6);
+	assert_false(ch_replica_writer_is_rebuilding(w->follow.writer));
+	assert_int_equal(w->store.handed_back, 6);
+	assert_int_equal(world_version_of(w, "n09.example.com"), 5);
+}
+
 static void a_store_that_was_not_restored_wants_nothing(void **state)
 {
 	struct world *w = *state;
@@ -133,6 +162,7 @@ int main(void)
 		T(what_it_refuses_goes),
 		T(what_has_to_be_signed_again_is_waited_for),
 		T(but_not_for_ever),
+		T(a_store_that_is_restored_again_gets_all_again),
 		T(a_store_that_was_not_restored_wants_nothing),
 		T(what_the_store_cannot_read_keeps_nothing_else_back),
 		T(many_go_in_parts),

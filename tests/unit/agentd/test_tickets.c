@@ -100,6 +100,42 @@ static void nor_does_a_new_generation_take_an_older_set(void **state)
 	assert_int_equal(version_now(w), 8);
 }
 
+static void a_store_that_was_restored_gets_them_back(void **state)
+{
+	struct world *w = *state;
+
+	feed(w, "default", 7, NULL, FOR_LONG);
+	world_steps(w, 1);
+	assert_int_equal(w->store.handed_back, 0);
+	w->store.handback = "taken";
+	memset(w->store.epoch, 0xe2, CH_EPOCH_B);
+	fake_store_forget(&w->store, "0");
+	world_steps(w, 4);
+	assert_false(ch_replica_writer_is_rebuilding(w->follow.writer));
+	assert_int_equal(w->store.handed_back, 1);
+	assert_int_equal(version_now(w), 7);
+}
+
+/* It knows of certificates only, and is to get those. */
+static void nor_does_a_store_of_the_version_before_hold_up_what_it_refuses(void **state)
+{
+	struct world *w = *state;
+
+	w->store.not_after_s = INT64_MAX / 2;
+	fake_store_put_cert(&w->store, "b.example.com", 5);
+	feed(w, "default", 7, NULL, FOR_LONG);
+	world_steps(w, 1);
+	w->store.handback = "taken";
+	w->store.bad_handbacks = 1;
+	memset(w->store.epoch, 0xe2, CH_EPOCH_B);
+	fake_store_forget(&w->store, "b.example.com");
+	world_steps(w, 4);
+	assert_false(ch_replica_writer_is_rebuilding(w->follow.writer));
+	assert_int_equal(w->store.handed_back, 1);
+	assert_int_equal(world_version_of(w, "b.example.com"), 5);
+	assert_int_equal(version_now(w), 7);
+}
+
 static void they_come_with_a_snapshot(void **state)
 {
 	struct world *w = *state;
@@ -201,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(signed_keys_of_the_pool_are_taken_in_order),
 		T(nor_does_a_new_generation_take_an_older_set),
+		T(a_store_that_was_restored_gets_them_back),
+		T(nor_does_a_store_of_the_version_before_hold_up_what_it_refuses),
 		T(they_come_with_a_snapshot),
 		T(a_foreign_signature_is_refused_and_told_until_a_good_set_comes),
 		T(another_pools_keys_are_refused),

@@ -293,6 +293,35 @@ static void an_order_that_lost_all_names_is_canceled_at_any_time(void **state)
 	assert_null(status.expiry_name);
 }
 
+/* Who waits for somebody and has not failed is not among them. */
+static void failed_names_are_counted_by_who_must_act(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_outcome outcomes[] = {OUTCOME("a.example", START_MS + CH_HOUR_MS, true),
+		OUTCOME("b.example", START_MS + CH_HOUR_MS, true),
+		OUTCOME("c.example", START_MS + CH_HOUR_MS, true),
+		OUTCOME("d.example", START_MS + CH_HOUR_MS, true)};
+	struct ch_store_status status;
+
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.failed[CH_ACTOR_CUSTOMER], 0);
+	outcomes[2].reason.actor = CH_ACTOR_CA;
+	outcomes[3].state = CH_NAME_PAUSED;
+	for (size_t i = 0; i < CH_ARRAY_LEN(outcomes); i++) {
+		fx_add(fx, outcomes[i].name);
+		fail_order(fx, fx_lease_one(fx), &outcomes[i], 1);
+	}
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.names[CH_NAME_FAILED], 3);
+	assert_int_equal(status.failed[CH_ACTOR_NOBODY], 0);
+	assert_int_equal(status.failed[CH_ACTOR_CUSTOMER], 2);
+	assert_int_equal(status.failed[CH_ACTOR_PLATFORM], 0);
+	assert_int_equal(status.failed[CH_ACTOR_CA], 1);
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "a.example"));
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.failed[CH_ACTOR_CUSTOMER], 1);
+}
+
 static void pausing_cancels_an_order(void **state)
 {
 	struct fixture *fx = *state;
@@ -336,6 +365,7 @@ int main(void)
 		T(deleting_a_name_cancels_its_order),
 		T(a_name_that_leaves_late_is_left_out_of_the_publication),
 		T(an_order_that_lost_all_names_is_canceled_at_any_time),
+		T(failed_names_are_counted_by_who_must_act),
 		T(pausing_cancels_an_order),
 		T(a_canceled_renewal_of_the_other_name_waits_for_its_time),
 	};

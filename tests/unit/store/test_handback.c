@@ -1,86 +1,8 @@
 /* What edges hand back after a restore. */
-#include "fixture.h"
+#include "handback.h"
 
 #include "store/db_postgres.h"
 #include "store/db_sqlite.h"
-#include "store/transfer.h"
-
-/* Between what the backup knew and what the restored store gives out. */
-#define LOST_ID 1000
-
-static void go_on_with(struct fixture *fx, const char *database)
-{
-	struct ch_store_options options = {
-		.database = database, .edge_timeout_ms = EDGE_TIMEOUT_MS, .readers = 2};
-
-	ch_store_close(fx->store);
-	fx->store = NULL;
-	assert_ok(ch_store_open(&options, &fx->store, &fx->err));
-}
-
-static void lose_and_restore(struct fixture *fx)
-{
-	struct ch_backup_info info;
-	char path[FX_URL_B];
-	char other[FX_URL_B];
-
-	snprintf(path, sizeof(path), "%s/backup", fx->dir);
-	assert_ok(ch_backup_write(fx->database, path, NULL, &info, &fx->err));
-	fx_other_database(fx, other);
-	assert_ok(ch_backup_restore(path, other, NULL, &info, &fx->err));
-	go_on_with(fx, other);
-}
-
-/* Makes another leaf of the same version. */
-static uint8_t other_leaf;
-
-/* As an edge of this pool, one certificate of this version for the name. */
-static int hand_back(struct fixture *fx, const char *name, uint64_t version, const char *pool,
-	struct ch_store_handback_item *ret_item)
-{
-	struct ch_store_order order = {.id = version, .n_names = 1};
-	struct ch_store_handback_item item = {.name = name, .tenant = "acme"};
-	struct ch_store_op op = {.type = CH_OP_HANDBACK,
-		.u.handback = {.pool = pool, .items = &item, .n_items = 1}};
-	int rc;
-
-	order.names[0].name = name;
-	item.publish = fx_publication(fx, &order, (uint8_t)(version + other_leaf));
-	if (ret_item->publish)
-		item.publish->not_after_ms = ret_item->publish->not_after_ms;
-	rc = fx_run(fx, &op);
-	*ret_item = item;
-	return rc;
-}
-
-static void assert_result(struct fixture *fx, const char *name, uint64_t version,
-	enum ch_store_handback_result result)
-{
-	struct ch_store_handback_item item = {.publish = NULL};
-
-	assert_ok(hand_back(fx, name, version, "default", &item));
-	assert_int_equal(item.result, result);
-}
-
-static void assert_no(struct fixture *fx, const char *name, uint64_t version, const char *pool,
-	const char *code)
-{
-	struct ch_store_handback_item item = {.publish = NULL};
-
-	assert_ok(hand_back(fx, name, version, pool, &item));
-	assert_int_equal(item.result, CH_HANDBACK_REFUSED);
-	assert_string_equal(item.code, code);
-}
-
-static uint64_t live_version(struct fixture *fx, const char *name)
-{
-	const struct ch_store_cert *current;
-	const struct ch_store_cert *previous;
-	const struct ch_store_cert *second;
-
-	assert_ok(ch_store_get_certs(fx->store, name, fx->arena, &current, &previous, &second));
-	return current ? current->version : 0;
-}
 
 static void nothing_is_taken_without_a_restore(void **state)
 {
@@ -332,7 +254,7 @@ static void what_cannot_be_is_refused(void **state)
 	lose_and_restore(fx);
 	assert_no(fx, "a.example", LOST_ID, "elsewhere", "pool");
 	assert_no(fx, "paused.example", LOST_ID, "default", "domain-paused");
-	assert_no(fx, "a.example", 2 * CH_RESTORE_IDS, "default", "bad-record");
+	assert_no(fx, "a.example", CH_STORE_ID_MAX - 1, "default", "bad-record");
 	other_leaf = 1;
 	assert_no(fx, "b.example", live_version(fx, "a.example"), "default", "bad-record");
 	other_leaf = 0;

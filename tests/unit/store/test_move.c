@@ -6,6 +6,7 @@
 
 #include "store/db_postgres.h"
 #include "store/db_sqlite.h"
+#include "store/sqlite_migrate.h"
 #include "store/tables.h"
 #include "store/transfer.h"
 
@@ -150,6 +151,69 @@ static void ticket_keys_come_along_and_do_not_stay(void **state)
 	assert_int_equal(sets[0].version, 7);
 	assert_int_equal(sets[0].record_len, sizeof(marker) - 1);
 	assert_memory_equal(sets[0].record, marker, sizeof(marker) - 1);
+}
+
+static bool old_contains(const struct old_store *old, const char *text)
+{
+	char log[FX_URL_B + 8];
+
+	snprintf(log, sizeof(log), "%s-wal", old->path);
+	return file_contains(old->path, text) ||
+	       (access(log, F_OK) == 0 && file_contains(log, text));
+}
+
+/* As a process leaves them that is killed then: SQLite has its files open still. */
+static void nothing_of_ticket_keys_waits_for_a_checkpoint(void **state)
+{
+	static const char *const markers[] = {
+		"sealed-keys-of-yesterday", "sealed-keys-of-today"};
+	struct ch_db *reader;
+	struct ch_db *db;
+	struct fixture *fx = *state;
+	struct old_store old;
+	char long_record[20000];
+	int64_t n;
+
+	open_old(fx, &old);
+	/* The first is longer than a page, the second not: what it had are free pages. */
+	for (size_t i = 0; i < sizeof(long_record); i++)
+		long_record[i] = markers[0][i % strlen(markers[0])];
+	for (uint64_t i = 0; i < 2; i++) {
+		const char *record = i ? markers[1] : long_record;
+		struct ch_op_tickets set = {.pool = "default",
+			.replaces = i,
+			.version = i + 1,
+			.until_s = test_now_ms / 1000 + 3600,
+			.record = (const uint8_t *)record,
+			.record_len = i ? strlen(record) : sizeof(long_record)};
+		struct ch_store_op op = {.type = CH_OP_TICKETS, .u.tickets = set};
+
+		assert_ok(fx_run(fx, &op));
+	}
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	for (size_t i = 0; i < CH_ARRAY_LEN(markers); i++)
+		assert_true(old_contains(&old, markers[i]));
+
+	assert_ok(ch_db_sqlite_open(old.path, SQLITE_OPEN_READWRITE, &db, &fx->err));
+	assert_ok(ch_sqlite_mark_moving(db, fx->database));
+	/* Who reads it keeps what he reads in the file: then it has not arrived. */
+	assert_ok(ch_db_sqlite_open(old.path, SQLITE_OPEN_READONLY, &reader, &fx->err));
+	assert_ok(ch_db_script(reader, "BEGIN; SELECT count(*) FROM ticket_set"));
+	assert_ok(ch_db_script(db, "PRAGMA busy_timeout = 1"));
+	assert_int_equal(ch_sqlite_mark_moved(db), CH_EAGAIN);
+	assert_true(old_contains(&old, markers[1]));
+	ch_db_close(reader);
+	assert_ok(ch_db_get_i64(db, &n, "PRAGMA application_id", ""));
+	assert_int_equal(n, 0x43525457);
+
+	assert_ok(ch_sqlite_mark_moved(db));
+	for (size_t i = 0; i < CH_ARRAY_LEN(markers); i++)
+		assert_false(old_contains(&old, markers[i]));
+	assert_ok(ch_db_get_i64(db, &n, "PRAGMA application_id", ""));
+	assert_int_equal(n, 0x4352544d);
+	ch_db_close(db);
+	fx_reopen(fx);
 }
 
 static void who_gives_up_has_changed_nothing(void **state)
@@ -396,6 +460,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(names_move_while_the_store_runs),
 		T(ticket_keys_come_along_and_do_not_stay),
+		T(nothing_of_ticket_keys_waits_for_a_checkpoint),
 		T(who_gives_up_has_changed_nothing),
 		T(a_database_with_names_is_refused),
 		T(at_no_moment_are_there_two),

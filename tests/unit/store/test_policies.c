@@ -177,6 +177,112 @@ static void a_policy_does_not_hold_up_an_order(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 
+static void assert_redirect(struct fixture *fx, const char *name, const char *to)
+{
+	assert_int_not_equal(put(fx, name, CH_TRI_KEEP, NULL, NULL, to), CH_PUT_REJECTED);
+	assert_string_equal(fx_get(fx, name).policy[CH_POLICY_REDIRECT], to);
+}
+
+static void assert_loop(struct fixture *fx, const char *name, const char *to, const char *why)
+{
+	struct ch_store_put_item item = {.name = name};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+
+	item.policy[CH_POLICY_REDIRECT] = to;
+	op.u.put.items = &item;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(item.result, CH_PUT_REJECTED);
+	assert_string_equal(item.problem, "bad-field");
+	assert_non_null(strstr(item.detail, why));
+}
+
+static void a_redirect_that_leads_back_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+
+	assert_redirect(fx, "a.example", "b.example");
+	assert_loop(fx, "b.example", "a.example", "a.example leads on to b.example");
+	/* Nothing came of it. */
+	assert_redirect(fx, "b.example", "c.example");
+	assert_loop(fx, "c.example", "a.example", "b.example leads on to c.example");
+	assert_redirect(fx, "c.example", "d.example");
+	/* To itself is to stay, and so is "none". */
+	assert_redirect(fx, "d.example", "d.example");
+	assert_redirect(fx, "d.example", "none");
+	assert_redirect(fx, "e.example", "a.example");
+	/* Once it leads elsewhere the other may. */
+	assert_redirect(fx, "a.example", "none");
+	assert_redirect(fx, "c.example", "a.example");
+	assert_loop(fx, "a.example", "b.example", "c.example leads on to a.example");
+}
+
+static void two_of_one_batch_do_not_close_a_loop(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_put_item items[] = {{.name = "a.example"}, {.name = "b.example"}};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+
+	items[0].policy[CH_POLICY_REDIRECT] = "b.example";
+	items[1].policy[CH_POLICY_REDIRECT] = "a.example";
+	op.u.put.items = items;
+	op.u.put.n_items = 2;
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(items[0].result, CH_PUT_CREATED);
+	assert_int_equal(items[1].result, CH_PUT_REJECTED);
+}
+
+static void a_wildcard_counts_for_the_names_below_it(void **state)
+{
+	struct fixture *fx = *state;
+
+	/* www.a.example has no record of its own, and stays. */
+	assert_redirect(fx, "*.a.example", "www.a.example");
+	assert_redirect(fx, "*.a.example", "b.example");
+	assert_loop(fx, "b.example", "x.a.example", "x.a.example leads on to b.example");
+	assert_redirect(fx, "x.a.example", "none");
+	assert_redirect(fx, "b.example", "x.a.example");
+	assert_redirect(fx, "*.a.example", "none");
+	assert_redirect(fx, "b.example", "y.a.example");
+	assert_loop(fx, "*.a.example", "b.example", "y.a.example leads on to b.example");
+}
+
+static void a_chain_has_an_end(void **state)
+{
+	struct fixture *fx = *state;
+	char name[32];
+	char to[32];
+
+	for (int i = 0; i < 17; i++) {
+		snprintf(name, sizeof(name), "n%d.example", i);
+		snprintf(to, sizeof(to), "n%d.example", i + 1);
+		assert_redirect(fx, name, to);
+	}
+	assert_redirect(fx, "short.example", "n1.example");
+	assert_loop(fx, "long.example", "n0.example", "over 16 other names");
+	assert_loop(fx, "n17.example", "n0.example", "n16.example leads on to n17.example");
+	assert_redirect(fx, "n17.example", "n18.example");
+	assert_loop(fx, "n18.example", "n0.example", "over 16 other names");
+}
+
+/* Of the time when nobody looked: other settings can be changed, and it can be undone. */
+static void a_loop_that_is_there_already_stands_in_no_way(void **state)
+{
+	struct fixture *fx = *state;
+
+	/* The wildcard has taken the place of the name that was there. */
+	assert_redirect(fx, "x.a.example", "none");
+	assert_redirect(fx, "b.example", "x.a.example");
+	assert_redirect(fx, "*.a.example", "b.example");
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "x.a.example"));
+	assert_int_equal(
+		put(fx, "b.example", CH_TRI_KEEP, "eu", NULL, "x.a.example"), CH_PUT_EXISTS);
+	assert_string_equal(fx_get(fx, "b.example").policy[CH_POLICY_UPSTREAM], "eu");
+	assert_loop(fx, "c.example", "b.example", "leads on to b.example");
+	assert_redirect(fx, "b.example", "none");
+	assert_redirect(fx, "c.example", "b.example");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +294,11 @@ int main(void)
 		T(a_policy_moves_with_its_name_to_another_pool),
 		T(a_www_name_shares_all_but_the_redirect),
 		T(a_policy_does_not_hold_up_an_order),
+		T(a_redirect_that_leads_back_is_refused),
+		T(two_of_one_batch_do_not_close_a_loop),
+		T(a_wildcard_counts_for_the_names_below_it),
+		T(a_chain_has_an_end),
+		T(a_loop_that_is_there_already_stands_in_no_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,38 @@ static void ids_of_the_audit_log_do_not_come_again(void **state)
 	assert_true(entries[audit(fx, &entries) - 1].at_ms >= test_now_ms - KEEP_MS);
 }
 
+/* More of them than one call removes; they go in their own time. */
+static void what_a_clock_ahead_has_dated_keeps_nothing_else(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_audit *entries;
+	size_t n;
+
+	fx_add(fx, "a.example");
+	test_now_ms += 3 * KEEP_MS;
+	for (int i = 0; i < 2; i++) {
+		pause_as(fx, "a.example");
+		assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	}
+	test_now_ms = START_MS;
+	pause_as(fx, "a.example");
+	test_now_ms += KEEP_MS;
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	pause_as(fx, "a.example");
+	n = audit(fx, &entries);
+	prune_all(fx, 0, 0);
+	assert_int_equal(audit(fx, &entries), n);
+	test_now_ms += 1;
+	prune_all(fx, 0, 2);
+	n = audit(fx, &entries);
+	for (size_t i = 0; i < n; i++)
+		assert_true(entries[i].at_ms > START_MS);
+	assert_true(n > 2 && entries[n - 1].at_ms == START_MS + 3 * KEEP_MS);
+	test_now_ms = START_MS + 4 * KEEP_MS + 1;
+	prune_all(fx, 0, 2);
+	assert_int_equal(audit(fx, &entries), 1);
+}
+
 static uint64_t alert(struct fixture *fx, const char *subject)
 {
 	const struct ch_store_trouble trouble = {
@@ -318,6 +350,7 @@ int main(void)
 		T(what_was_kept_as_the_last_goes_when_later_ones_are_old),
 		T(of_a_removed_name_all_goes),
 		T(ids_of_the_audit_log_do_not_come_again),
+		T(what_a_clock_ahead_has_dated_keeps_nothing_else),
 		T(ids_of_alerts_do_not_come_again),
 		T(small_shares_come_to_the_same),
 		T(what_comes_after_everything_has_gone_goes_in_its_time),

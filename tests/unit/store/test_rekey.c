@@ -72,6 +72,9 @@ static void a_dry_run_and_a_filter_that_fits_nothing_change_nothing(void **state
 	assert_int_equal(rekey_op(fx, (struct ch_op_rekey){.filter.pool = "p2"}).matched, 0);
 	assert_int_equal(
 		rekey_op(fx, (struct ch_op_rekey){.filter.issuer = "Nobody"}).matched, 0);
+	assert_true(
+		rekey_op(fx, (struct ch_op_rekey){.filter.issuer = "cn=TEST", .dry_run = true})
+			.matched > 0);
 	assert_int_equal(
 		rekey_op(fx, (struct ch_op_rekey){.filter.issued_before_ms = issued_ms})
 			.matched,

@@ -566,6 +566,19 @@ static struct ch_store_danger danger(struct fixture *fx)
 	return found;
 }
 
+/* What monitoring is told: the end that comes first, and whether it is within a week. */
+static void assert_ends(struct fixture *fx, int64_t end_ms, uint64_t within_a_week)
+{
+	struct ch_store_figures figures;
+	struct ch_store_status status;
+
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_string_equal(status.expiry_name, NAME);
+	assert_int_equal(status.expiry_ms, end_ms);
+	assert_ok(ch_store_get_figures(fx->store, &figures));
+	assert_int_equal(figures.ending[CH_STORE_ENDING_N - 1], within_a_week);
+}
+
 /* The first is renewed in time, the second is not. */
 static void let_the_second_fail(struct fixture *fx)
 {
@@ -579,6 +592,9 @@ static void let_the_second_fail(struct fixture *fx)
 	assert_int_equal(danger(fx).n, 1);
 	assert_string_equal(danger(fx).name, NAME);
 	assert_int_equal(danger(fx).ends_ms, START_MS + 90 * CH_DAY_MS);
+	assert_ends(fx, START_MS + 90 * CH_DAY_MS, 0);
+	test_now_ms = START_MS + 84 * CH_DAY_MS;
+	assert_ends(fx, START_MS + 90 * CH_DAY_MS, 1);
 }
 
 static void a_second_that_is_not_renewed_is_in_danger(void **state)
@@ -588,6 +604,18 @@ static void a_second_that_is_not_renewed_is_in_danger(void **state)
 	let_the_second_fail(fx);
 	issue(fx, CH_KEY_RSA, true);
 	assert_int_equal(danger(fx).n, 0);
+	assert_ends(fx, START_MS + RENEW_MS + LIFETIME_MS, 0);
+}
+
+/* It stays with the edges, and is told of no more; what becomes of the first is. */
+static void a_second_that_ended_long_ago_does_not_hide_the_first(void **state)
+{
+	struct fixture *fx = *state;
+
+	let_the_second_fail(fx);
+	test_now_ms = START_MS + 98 * CH_DAY_MS;
+	assert_ends(fx, START_MS + 90 * CH_DAY_MS, 0);
+	assert_int_equal(danger(fx).n, 1);
 }
 
 static void one_that_is_withdrawn_is_in_no_danger(void **state)
@@ -597,6 +625,7 @@ static void one_that_is_withdrawn_is_in_no_danger(void **state)
 	let_the_second_fail(fx);
 	set_keys(fx, CH_KEYS_ECDSA);
 	assert_int_equal(danger(fx).n, 0);
+	assert_ends(fx, START_MS + RENEW_MS + LIFETIME_MS, 0);
 }
 
 int main(void)
@@ -625,6 +654,7 @@ int main(void)
 		T(the_operation_says_what_new_names_have),
 		T(what_is_due_next_counts_the_second),
 		T(a_second_that_is_not_renewed_is_in_danger),
+		T(a_second_that_ended_long_ago_does_not_hide_the_first),
 		T(one_that_is_withdrawn_is_in_no_danger),
 	};
 

@@ -333,9 +333,10 @@ static void no_frequent_query_scans_a_table(void **state)
 		"AND ari_next <= 1 ORDER BY ari_next LIMIT 5",
 		"SELECT name, not_after FROM name WHERE danger_at IS NOT NULL "
 		"AND state NOT IN ('paused', 'moved') AND danger_at > 1 AND danger_at < 9 "
-		"AND not_after > 1 LIMIT 5",
+		"AND (not_after > 1 OR second_cert IS NOT NULL) LIMIT 5",
 		"SELECT name FROM name WHERE state = 'paused' AND code = 'ca-paused' "
 		"ORDER BY name LIMIT 5",
+		"SELECT state FROM name WHERE actor = 'x' AND actor <> 'nobody' LIMIT 9",
 		"SELECT slot, n FROM renewal_slot WHERE slot >= 1 AND slot < 9",
 	};
 	sqlite3 *db;
