@@ -16,8 +16,8 @@ int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[
 	for (;;) {
 		rc = ch_db_get_i64(w->db, &version,
 			"SELECT version FROM cert_name WHERE name = ? AND version NOT IN (?, "
-			"?, ?, ?, ?) LIMIT 1",
-			"tiiiii", name, keep[0], keep[1], keep[2], keep[3], keep[4]);
+			"?, ?, ?, ?, ?) LIMIT 1",
+			"tiiiiii", name, keep[0], keep[1], keep[2], keep[3], keep[4], keep[5]);
 		if (rc)
 			return rc == CH_ENOTFOUND ? CH_OK : rc;
 		rc = ch_db_run(w->db, "DELETE FROM cert_name WHERE name = ? AND version = ?",

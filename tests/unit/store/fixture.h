@@ -73,7 +73,8 @@ void fx_issue(struct fixture *fx, const struct ch_store_order *order);
 struct ch_store_feed_info fx_feed_info(struct fixture *fx);
 struct ch_store_pool_head fx_pool_head(struct fixture *fx, const char *pool);
 
-/* A publication of all names of the order; leaf_byte makes different leaves.  In the arena. */
+/* A publication of all names of the order, with the second certificate that it puts back;
+ * leaf_byte makes different leaves.  In the arena. */
 struct ch_op_publish *fx_publication(
 	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte);
 int fx_publish(struct fixture *fx, const struct ch_op_publish *publish);

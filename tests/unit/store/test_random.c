@@ -164,7 +164,7 @@ static void walk_publish(struct walk *walk)
 	rc = fx_publish(walk->fx, publish);
 	/* Of a roll-back the leaf has to be that of before. */
 	assert_true(rc == CH_OK || rc == CH_ECONFLICT || rc == CH_ENOTFOUND ||
-		    (rc == CH_EINVAL && order->rollback));
+		    (rc == CH_EINVAL && order->old.version));
 }
 
 /* What a roll-back has to bring, or any leaf. */
@@ -172,10 +172,10 @@ static uint8_t leaf_of(const struct ch_store_order *order)
 {
 	struct ch_record old;
 
-	for (size_t i = 0; order->rollback && i < order->n_names; i++)
-		if (order->old_records[i]) {
+	for (size_t i = 0; order->old.version && i < order->n_names; i++)
+		if (order->old.records[i]) {
 			assert_ok(ch_record_decode(
-				order->old_records[i], order->old_record_lens[i], &old));
+				order->old.records[i], order->old.record_lens[i], &old));
 			return old.leaf[0];
 		}
 	return 77;
@@ -190,7 +190,7 @@ static void walk_issue(struct walk *walk)
 
 	if (!order)
 		return;
-	if (!order->rollback) {
+	if (!order->old.version) {
 		patch = fx_step(order, CH_ORDER_SEALED);
 		patch.keep_lease = true;
 		patch.csr = patch.sealed = (const uint8_t *)"x";
@@ -503,7 +503,7 @@ static void new_arena(struct walk *walk)
 		for (size_t k = 0; k < walk->held[i].n_names; k++) {
 			walk->held[i].names[k].name =
 				ch_arena_str(arena, walk->held[i].names[k].name);
-			walk->held[i].old_records[k] = NULL;
+			walk->held[i].old.records[k] = NULL;
 		}
 	ch_arena_free(walk->fx->arena);
 	walk->fx->arena = arena;
@@ -541,7 +541,7 @@ static void finish_all(struct walk *walk)
 		orders = fx_lease(fx, CH_STORE_LEASE_MAX, &n);
 		for (size_t i = 0; i < n; i++) {
 			if (!orders[i].has_leaf) {
-				if (!orders[i].rollback && orders[i].state < CH_ORDER_SEALED)
+				if (!orders[i].old.version && orders[i].state < CH_ORDER_SEALED)
 					fx_seal(fx, &orders[i]);
 				assert_ok(fx_publish(fx,
 					fx_publication(fx, &orders[i], leaf_of(&orders[i]))));
