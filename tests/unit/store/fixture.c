@@ -319,6 +319,28 @@ void fx_issue(struct fixture *fx, const struct ch_store_order *order)
 	fx_finish(fx, order);
 }
 
+void fx_issue_four(struct fixture *fx, const char *name)
+{
+	struct ch_store_put_item item = {
+		.name = name, .standby = "backup", .has_keys = true, .keys = CH_KEYS_BOTH};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+
+	assert_ok(fx_run(fx, &op));
+	for (int i = 0; i < 4; i++) {
+		op = (struct ch_store_op){.type = CH_OP_LEASE};
+		op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+			.max = 2,
+			.lease_ms = LEASE_MS,
+			.pace = {.account = "one.test/a", .ca = "main"},
+			.fallback = {{.account = "two.test/a", .ca = "backup"}},
+			.n_fallback = 1,
+			.second_standbys = true};
+		assert_ok(fx_run(fx, &op));
+		assert_int_equal(op.u.lease.n_orders, 1);
+		fx_issue(fx, op.u.lease.orders);
+	}
+}
+
 struct ch_store_pool_head fx_pool_head(struct fixture *fx, const char *pool)
 {
 	struct ch_store_pool_head head;

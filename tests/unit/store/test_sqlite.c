@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "store/migrations.h"
+#include "store/sql_work.h"
 
 static const char *file_of(const struct fixture *fx)
 {
@@ -337,6 +338,20 @@ static void no_frequent_query_scans_a_table(void **state)
 		"SELECT name FROM name WHERE state = 'paused' AND code = 'ca-paused' "
 		"ORDER BY name LIMIT 5",
 		"SELECT slot, n FROM renewal_slot WHERE slot >= 1 AND slot < 9",
+		"SELECT name FROM name WHERE " CH_STANDBY_OWN
+		" AND standby_at <= 1 ORDER BY standby_at LIMIT 5",
+		"SELECT name FROM name WHERE " CH_STANDBY_DEFAULT
+		" AND standby_at <= 1 ORDER BY standby_at DESC LIMIT 5",
+		"SELECT name FROM name WHERE " CH_SECOND_STANDBY_OWN
+		" AND second_standby_at <= 1 ORDER BY second_standby_at LIMIT 5",
+		"SELECT name FROM name WHERE " CH_SECOND_STANDBY_DEFAULT
+		" AND second_standby_at <= 1 ORDER BY second_standby_at DESC LIMIT 5",
+		"SELECT min(second_standby_at) FROM name WHERE " CH_SECOND_STANDBY_OWN,
+		"SELECT min(second_standby_at) FROM name WHERE " CH_SECOND_STANDBY_DEFAULT,
+		"SELECT id, standby, second FROM orders WHERE ended_at IS NULL AND "
+		"next_at <= 9 AND (0 = 1 OR next_at <= 5 OR (rollback_second IS NULL AND "
+		"(second = 0 OR (standby = 0 AND rollback IS NULL)))) "
+		"ORDER BY next_at LIMIT 5",
 	};
 	sqlite3 *db;
 
