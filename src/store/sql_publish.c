@@ -140,10 +140,9 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		"FROM (SELECT coalesce((SELECT paced FROM cert WHERE version = ?18), "
 		"(SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
 		"WHERE ?17 LIMIT 1)) AS paced, (SELECT c.ari_id FROM cert c JOIN cert_name x "
-		"ON "
-		"x.version = c.version JOIN name n ON n.name = x.name AND c.version IN "
-		"(n.standby_cert, n.second_standby_cert) WHERE c.version = ?18 LIMIT 1) "
-		"AS ari_id) o",
+		"ON x.version = c.version LEFT JOIN name n ON n.name = x.name "
+		"WHERE c.version = ?18 AND (n.standby_cert = c.version OR x.name LIKE '%/6') "
+		"LIMIT 1) AS ari_id) o",
 		"itbbbttiiibiztttlit", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
@@ -214,17 +213,20 @@ static int write_standby(struct ch_work *w, const struct publication *pub, size_
 		"second_standby_failures = 0, updated_at = ?3 WHERE name = ?4";
 	const struct ch_store_record_bytes *record = pub->records[at];
 	bool second = pub->kind == CH_RECORD_SECOND;
-	int rc = ch_db_run(w->db,
-		"INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)", "tib",
-		row->name, pub->in->id, record->bytes, record->len);
+	char key[CH_RECORD_KEY_B];
+	int rc;
+
+	ch_record_key(pub->kind, row->name, strlen(row->name), key);
+	rc = ch_db_run(w->db, "INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)",
+		"tib", key, pub->in->id, record->bytes, record->len);
 	if (!rc)
 		rc = ch_db_run(w->db, second ? of_second : of_first, "iiit", pub->in->id,
 			pub->renew_at, w->now, row->name);
-	return rc ? rc
-		  : ch_work_trim_certs(w, row->name,
-			    (const uint64_t[CH_KEPT_CERTS]){pub->in->id, row->cert,
-				    row->prev_cert, row->second_cert, row->second_prev,
-				    second ? row->standby_cert : row->second_standby_cert});
+	if (rc || second)
+		return rc ? rc : ch_work_trim_second_standbys(w, row->name, pub->in->id);
+	return ch_work_trim_certs(w, row->name,
+		(const uint64_t[CH_KEPT_CERTS]){pub->in->id, row->cert, row->prev_cert,
+			row->second_cert, row->second_prev});
 }
 
 /* Which event of the name's history it is. */
@@ -266,15 +268,14 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 		rc = ch_work_trim_certs(w, row.name,
 			(const uint64_t[CH_KEPT_CERTS]){in->id, row.cert, row.second_cert,
 				second ? row.prev_cert : row.second_prev,
-				pub->rollback == row.standby_cert ? 0 : row.standby_cert,
-				pub->rollback == row.second_standby_cert
-					? 0
-					: row.second_standby_cert});
+				pub->rollback == row.standby_cert ? 0 : row.standby_cert});
 	if (!rc)
 		rc = ch_work_emit(w, row.pool, key, in->id, pub->kind, pub->records[at]->bytes,
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
+	if (!rc && pub->rollback && pub->rollback == row.second_standby_cert)
+		rc = ch_work_trim_second_standbys(w, row.name, 0);
 	if (!rc && (second || row.second_cert))
 		rc = ch_work_both_in_danger(w, row.name);
 	if (!rc && !pub->rollback)
@@ -452,8 +453,7 @@ static int keep_record(struct ch_work *w, const struct publication *pub, size_t 
 	return rc ? rc
 		  : ch_work_trim_certs(w, name,
 			    (const uint64_t[CH_KEPT_CERTS]){pub->in->id, row.cert,
-				    row.second_cert, row.prev_cert, row.standby_cert,
-				    row.second_standby_cert});
+				    row.second_cert, row.prev_cert, row.standby_cert});
 }
 
 int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,

@@ -71,8 +71,8 @@ static int judge(
 	rc = ch_db_query(w->db, &stmt,
 		"SELECT c.not_after, iif(x.record IS NULL, 0, 1), "
 		"iif(c.ari_ca = ?3, 1, 0) "
-		"FROM cert c JOIN cert_name x ON x.version = c.version AND x.name = ?2 "
-		"WHERE c.version = ?1",
+		"FROM cert c JOIN cert_name x ON x.version = c.version AND x.name "
+		"IN " CH_KEPT_AS("?2") " WHERE c.version = ?1",
 		"itt", part->standby, row->name, host);
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);

@@ -40,7 +40,8 @@ static int has_record(struct ch_work *w, const char *name, uint64_t version, boo
 {
 	int64_t one;
 	int rc = ch_db_get_i64(w->db, &one,
-		"SELECT 1 FROM cert_name WHERE name = ? AND version = ? AND record IS NOT NULL",
+		"SELECT 1 FROM cert_name WHERE name IN " CH_KEPT_AS(
+			"?1") " AND version = ?2 AND record IS NOT NULL",
 		"ti", name, version);
 
 	*ret_has = rc == CH_OK;
@@ -271,8 +272,9 @@ int ch_work_check_rollback(struct ch_work *w, uint64_t version, const struct ch_
 	memcpy(name, record->name, record->name_len);
 	name[record->name_len] = 0;
 	rc = ch_db_query(w->db, &stmt,
-		"SELECT record FROM cert_name WHERE name = ? AND version = ?", "ti", name,
-		version);
+		"SELECT record FROM cert_name WHERE name IN " CH_KEPT_AS(
+			"?1") " AND version = ?2",
+		"ti", name, version);
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);
 	if (rc < 0)
@@ -295,7 +297,7 @@ static int load_record(struct ch_db *db, struct ch_arena *arena, const char *nam
 	int rc = ch_db_query(db, &stmt,
 		"SELECT x.record, h.block FROM cert_name x JOIN cert c ON c.version = "
 		"x.version LEFT JOIN chain h ON h.id = c.chain_id "
-		"WHERE x.name = ? AND x.version = ?",
+		"WHERE x.name IN " CH_KEPT_AS("?1") " AND x.version = ?2",
 		"ti", name, old->version);
 
 	if (!rc)

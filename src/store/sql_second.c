@@ -90,6 +90,8 @@ int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row)
 		rc = ch_work_trim_certs(w, row->name,
 			(const uint64_t[CH_KEPT_CERTS]){
 				row->cert, row->prev_cert, row->standby_cert});
+	if (!rc)
+		rc = ch_work_trim_second_standbys(w, row->name, 0);
 	return rc ? rc
 		  : ch_work_history(w, row->name, "withdrawn",
 			    "The second certificate is no longer served.", CH_ACTOR_NOBODY);

@@ -240,9 +240,11 @@ int ch_work_change_standby(
 	ch_work_due(w, w->now);
 	if (rc || keep)
 		return rc;
-	return ch_work_trim_certs(w, row->name,
-		(const uint64_t[CH_KEPT_CERTS]){
-			row->cert, row->prev_cert, row->second_cert, row->second_prev});
+	rc = ch_work_trim_second_standbys(w, row->name, 0);
+	return rc ? rc
+		  : ch_work_trim_certs(w, row->name,
+			    (const uint64_t[CH_KEPT_CERTS]){row->cert, row->prev_cert,
+				    row->second_cert, row->second_prev});
 }
 
 int ch_work_standby_reason(struct ch_work *w, const char *name,

@@ -266,10 +266,17 @@ CH_MUST int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_i
 /* ---- sql_certs_write.c ---- */
 /* Forgets all certificates of the name; a certificate goes with its last name. */
 CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
-/* Forgets those of the name that are not among these; 0: none. */
-#define CH_KEPT_CERTS 6
+/* Forgets those of the name that are not among these; 0: none.  A standby of the second
+ * certificate lies apart, under the key of such records (ch_record_key): stores that do not
+ * know of it leave it alone. */
+#define CH_KEPT_CERTS 5
 CH_MUST int ch_work_trim_certs(
 	struct ch_work *w, const char *name, const uint64_t keep[CH_KEPT_CERTS]);
+
+/* Of those of its second certificate that are kept as standbys only this one stays; 0: none. */
+CH_MUST int ch_work_trim_second_standbys(struct ch_work *w, const char *name, uint64_t keep);
+/* Where the record of a version of name `x` may be: WHERE x.name IN this. */
+#define CH_KEPT_AS(x) "(" x ", " x " || '/6')"
 
 /* ---- sql_cas.c ---- */
 /* *ret_detail: which CA of the item's is neither in known, nor told of by any issuer before,

@@ -23,6 +23,9 @@ CREATE INDEX name_second_standby_default ON name (second_standby_at)
 CREATE FUNCTION name_second_standby() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF new.second_cert IS NULL THEN
+		IF new.second_standby_cert IS NOT NULL THEN
+			DELETE FROM cert_name WHERE name = new.name || '/6';
+		END IF;
 		new.second_standby_at := NULL;
 		new.second_standby_cert := NULL;
 	ELSE
@@ -33,15 +36,22 @@ END $$;
 CREATE TRIGGER name_second_standby BEFORE UPDATE OF second_cert ON name
 	FOR EACH ROW EXECUTE FUNCTION name_second_standby();
 
+CREATE FUNCTION name_second_standby_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM cert_name WHERE name = old.name || '/6';
+	RETURN NULL;
+END $$;
+CREATE TRIGGER name_second_standby_gone AFTER DELETE ON name
+	FOR EACH ROW EXECUTE FUNCTION name_second_standby_gone();
+
 CREATE FUNCTION cert_name_second_standby() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	UPDATE name SET second_standby_cert = NULL,
-		second_standby_at = CASE WHEN second_standby_at IS NOT NULL THEN 1 END
-		WHERE name = old.name AND second_standby_cert = old.version;
+	DELETE FROM cert WHERE version = old.version
+		AND NOT EXISTS (SELECT 1 FROM cert_name WHERE version = old.version);
 	RETURN NULL;
 END $$;
 CREATE TRIGGER cert_name_second_standby AFTER DELETE ON cert_name
-	FOR EACH ROW EXECUTE FUNCTION cert_name_second_standby();
+	FOR EACH ROW WHEN (old.name LIKE '%/6') EXECUTE FUNCTION cert_name_second_standby();
 
 CREATE FUNCTION name_standby_is_of_first() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -25,7 +25,9 @@ CREATE INDEX name_second_standby_default ON name (second_standby_at)
 	AND second_cert IS NOT NULL AND cert IS NOT NULL AND failures = 0
 	AND state NOT IN ('paused', 'moved');
 
--- One that becomes live gets a standby, one that is withdrawn needs none any more.
+-- One that becomes live gets a standby; one that is withdrawn needs none any more.  The record of a
+-- standby lies in cert_name under the key of second records ('a.example/6'), where stores that do
+-- not know of it forget nothing.
 CREATE TRIGGER name_second_standby AFTER UPDATE OF second_cert ON name
 	WHEN (new.second_cert IS NULL AND (new.second_standby_at IS NOT NULL
 			OR new.second_standby_cert IS NOT NULL))
@@ -33,12 +35,14 @@ CREATE TRIGGER name_second_standby AFTER UPDATE OF second_cert ON name
 	UPDATE name SET second_standby_at = iif(new.second_cert IS NULL, NULL, 1),
 		second_standby_cert = iif(new.second_cert IS NULL, NULL, second_standby_cert)
 		WHERE name = new.name;
+	DELETE FROM cert_name WHERE new.second_cert IS NULL AND name = new.name || '/6';
 END;
--- It was forgotten by a store that does not know that it is to be kept: ordered anew.
-CREATE TRIGGER cert_name_second_standby AFTER DELETE ON cert_name BEGIN
-	UPDATE name SET second_standby_cert = NULL,
-		second_standby_at = iif(second_standby_at IS NULL, NULL, 1)
-		WHERE name = old.name AND second_standby_cert = old.version;
+CREATE TRIGGER name_second_standby_gone AFTER DELETE ON name BEGIN
+	DELETE FROM cert_name WHERE name = old.name || '/6';
+END;
+CREATE TRIGGER cert_name_second_standby AFTER DELETE ON cert_name WHEN old.name LIKE '%/6' BEGIN
+	DELETE FROM cert WHERE version = old.version
+		AND NOT EXISTS (SELECT 1 FROM cert_name WHERE version = old.version);
 END;
 -- And such a store must not take it for the standby of the first.
 CREATE TRIGGER name_standby_is_of_first BEFORE UPDATE OF standby_cert ON name

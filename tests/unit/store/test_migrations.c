@@ -275,6 +275,7 @@ static void as_version_14(struct fixture *fx)
 	fx->store = NULL;
 	db = open_file(file_of(fx));
 	run(db, "DROP TRIGGER name_second_standby; DROP TRIGGER cert_name_second_standby; "
+		"DROP TRIGGER name_second_standby_gone; "
 		"DROP TRIGGER name_standby_is_of_first; DROP TRIGGER name_certs; "
 		"DROP TRIGGER name_certs_gone; DROP INDEX name_second_standby_own; "
 		"DROP INDEX name_second_standby_default; "
@@ -331,19 +332,41 @@ static void what_stores_of_version_14_do_is_carried_over(void **state)
 		SQLITE_OK);
 	assert_non_null(strstr(err, "newer store"));
 	sqlite3_free(err);
-	/* Forgotten with what they do not keep. */
-	run(db, "DELETE FROM cert_name WHERE version = (SELECT second_standby_cert" OF_NAME
-		")");
-	assert_int_equal(number(db, "SELECT second_standby_cert IS NULL" OF_NAME), 1);
-	assert_int_equal(number(db, "SELECT second_standby_at" OF_NAME), 1);
-	/* Withdrawn, and back. */
+	/* They forget what they do not know of a name: nothing of this. */
+	run(db, "DELETE FROM cert_name WHERE name = 'a.example' AND version NOT IN (SELECT "
+		"cert" OF_NAME ") AND version NOT IN (SELECT second_cert" OF_NAME ")");
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 4);
+	/* It goes with what it stands by for … */
 	run(db, "UPDATE name SET second_cert = NULL");
-	assert_int_equal(number(db, "SELECT second_standby_at IS NULL" OF_NAME), 1);
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 3);
+	assert_int_equal(number(db, "SELECT second_standby_at IS NULL AND second_standby_cert "
+				    "IS NULL" OF_NAME),
+		1);
+	assert_int_equal(number(db, "SELECT count(*) FROM cert_name WHERE name LIKE '%/6'"), 0);
+	/* … and is due when that is back. */
 	run(db, "UPDATE name SET second_cert = cert WHERE keys LIKE '%%+rsa'");
 	assert_int_equal(number(db, "SELECT second_standby_at" OF_NAME), 1);
 	sqlite3_close(db);
-	fx_reopen(fx);
-	assert_null(fx_get(fx, "a.example").second->standby->cert);
+}
+
+static void with_a_name_goes_its_second_standby(void **state)
+{
+	struct fixture *fx = *state;
+	sqlite3 *db;
+
+	fx_issue_four(fx, "a.example");
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	fx_issue_four(fx, "b.example");
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	db = open_file(file_of(fx));
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 4);
+	assert_int_equal(number(db, "SELECT count(*) FROM cert_name"), 4);
+	/* As such a store does it. */
+	run(db, "DELETE FROM name");
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 3);
+	assert_int_equal(number(db, "SELECT count(*) FROM renewal_slot"), 0);
+	sqlite3_close(db);
 }
 
 static void a_migration_that_fails_changes_nothing(void **state)
@@ -380,6 +403,7 @@ int main(void)
 		T(what_came_with_version_5_works_afterwards),
 		T(what_came_with_version_15_reaches_names_that_are_there),
 		T(what_stores_of_version_14_do_is_carried_over),
+		T(with_a_name_goes_its_second_standby),
 		T(a_migration_that_fails_changes_nothing),
 	};
 
