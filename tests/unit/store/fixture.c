@@ -432,6 +432,20 @@ static struct ch_op_publish *make_publication(struct fixture *fx,
 	return publish;
 }
 
+/* Of what was live before. */
+static uint8_t leaf_byte_of(const struct ch_store_old *old)
+{
+	struct ch_record record;
+
+	for (size_t i = 0; i < CH_STORE_ORDER_NAMES_MAX; i++)
+		if (old->records[i]) {
+			assert_ok(ch_record_decode(
+				old->records[i], old->record_lens[i], &record));
+			return record.leaf[0];
+		}
+	return 77;
+}
+
 struct ch_op_publish *fx_publication(
 	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte)
 {
@@ -439,8 +453,8 @@ struct ch_op_publish *fx_publication(
 		make_publication(fx, order, order->second, &order->old, leaf_byte);
 
 	if (order->old_second.version)
-		publish->second = make_publication(fx, order, true, &order->old_second,
-			(uint8_t)order->old_second.version);
+		publish->second = make_publication(
+			fx, order, true, &order->old_second, leaf_byte_of(&order->old_second));
 	return publish;
 }
 

@@ -552,6 +552,55 @@ static void a_second_that_the_order_does_not_ask_for_is_refused(void **state)
 	assert_ok(fx_publish(fx, publish));
 }
 
+static size_t asked_of(struct fixture *fx, const char *ca, struct ch_store_ask **asks)
+{
+	struct ch_store_op op = {.type = CH_OP_ASK_LEASE,
+		.u.ask_lease = {.ca = ca, .max = 10, .lease_ms = CH_SECOND_MS}};
+
+	assert_ok(fx_run(fx, &op));
+	*asks = op.u.ask_lease.asks;
+	return op.u.ask_lease.n_asks;
+}
+
+static void its_ca_is_asked_about_it_before_and_when_it_is_live(void **state)
+{
+	static const char *const ids[] = {"b25l.AQ", "b25l.Ag", "dHdv.AQ", "dHdv.Ag"};
+	struct fixture *fx = *state;
+	struct ch_store_heard heard = {.from_ms = test_now_ms + CH_DAY_MS,
+		.until_ms = test_now_ms + 2 * CH_DAY_MS,
+		.start_ms = test_now_ms,
+		.end_ms = test_now_ms + 2 * CH_DAY_MS,
+		.next_at_ms = test_now_ms + CH_HOUR_MS};
+	struct ch_store_op write = {
+		.type = CH_OP_ASK_WRITE, .u.ask_write = {.heard = &heard, .n_heard = 1}};
+	struct ch_store_ask *asks;
+
+	put(fx, NAME, CH_TRI_NO, CH_KEYS_BOTH, "backup");
+	for (size_t i = 0; i < CH_ARRAY_LEN(ids); i++) {
+		struct ch_store_order *order = lease_one(fx, &usual);
+		struct ch_op_publish *publish;
+
+		fx_seal(fx, order);
+		publish = fx_publication(fx, order, (uint8_t)order->id);
+		publish->ari_id = ids[i];
+		assert_ok(fx_publish(fx, publish));
+		fx_finish(fx, order);
+	}
+	assert_int_equal(asked_of(fx, "two.test", &asks), 2);
+	/* Its renewal moves into the CA's window. */
+	heard.version = standby_of(fx, NAME)->cert->version;
+	assert_ok(fx_run(fx, &write));
+	assert_int_equal(write.u.ask_write.moved, 1);
+	assert_in_range(standby_of(fx, NAME)->next_at_ms, heard.from_ms, heard.until_ms);
+	assert_ok(put_live(fx, NAME, NULL, false));
+	carry_out(fx, lease_one(fx, &usual));
+	assert_int_equal(asked_of(fx, "two.test", &asks), 2);
+	assert_string_not_equal(asks[0].ari_id, asks[1].ari_id);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(strcmp(asks[i].ari_id, ids[2]) == 0 ||
+			    strcmp(asks[i].ari_id, ids[3]) == 0);
+}
+
 /* A name that comes back in another pool has none of what it had. */
 static void it_is_forgotten_with_the_name(void **state)
 {
@@ -592,6 +641,7 @@ int main(void)
 		T(an_issuer_of_before_is_given_none_and_wakes_nobody),
 		T(an_issuer_of_before_puts_the_first_live_when_no_other_does),
 		T(a_second_that_the_order_does_not_ask_for_is_refused),
+		T(its_ca_is_asked_about_it_before_and_when_it_is_live),
 		T(it_is_forgotten_with_the_name),
 	};
 
