@@ -17,8 +17,10 @@ struct standby {
 	bool all;
 	const char *ca;
 	bool dry_run;
+	bool partly;
 	uint64_t begun;
 	uint64_t not_ready;
+	uint64_t half_ready; /* of these */
 	uint64_t passed_over;
 };
 
@@ -33,8 +35,10 @@ static int usage(const struct standby *s, const char *text)
 /* The next names; *after is those that come then, NULL after the last. */
 static int ask(struct standby *s, json_t **after, struct ch_err *err)
 {
-	CH_AUTO_JSON json_t *body = json_pack("{s:s, s:i, s:b, s:o*}", "ca", s->ca, "max",
-		BATCH, "dry_run", s->dry_run, "after", *after);
+	/* A store of before is not asked for what it does not know. */
+	CH_AUTO_JSON json_t *body =
+		json_pack("{s:s, s:i, s:b, s:o*, s:o*}", "ca", s->ca, "max", BATCH, "dry_run",
+			s->dry_run, "after", *after, "partly", s->partly ? json_true() : NULL);
 	CH_AUTO_JSON json_t *answer = NULL;
 	int rc;
 
@@ -46,6 +50,7 @@ static int ask(struct standby *s, json_t **after, struct ch_err *err)
 		return rc;
 	s->begun += (uint64_t)ch_json_int(answer, "begun");
 	s->not_ready += (uint64_t)ch_json_int(answer, "not_ready");
+	s->half_ready += (uint64_t)ch_json_int(answer, "half_ready");
 	s->passed_over += (uint64_t)ch_json_int(answer, "passed_over");
 	if (json_is_string(json_object_get(answer, "after")))
 		*after = json_incref(json_object_get(answer, "after"));
@@ -56,8 +61,8 @@ static void print_counts(const struct standby *s)
 {
 	if (s->client.json) {
 		printf("{\"begun\":%" PRIu64 ",\"not_ready\":%" PRIu64
-		       ",\"passed_over\":%" PRIu64 "}\n",
-			s->begun, s->not_ready, s->passed_over);
+		       ",\"half_ready\":%" PRIu64 ",\"passed_over\":%" PRIu64 "}\n",
+			s->begun, s->not_ready, s->half_ready, s->passed_over);
 		return;
 	}
 	printf("%" PRIu64 " name%s %s put live with the standby certificate.\n", s->begun,
@@ -68,6 +73,11 @@ static void print_counts(const struct standby *s)
 	if (s->not_ready)
 		printf("%" PRIu64 " %s no standby that is ready, and stay as they are.\n",
 			s->not_ready, s->not_ready == 1 ? "has" : "have");
+	if (s->half_ready)
+		printf("Of these %" PRIu64 " %s two certificates, one of them with a standby "
+		       "that is ready: --partly puts\nthat one live, and running it again "
+		       "later the other.\n",
+			s->half_ready, s->half_ready == 1 ? "has" : "have");
 	if (s->passed_over)
 		printf("%" PRIu64 " %s passed over: paused, or with a roll-back under way.\n",
 			s->passed_over, s->passed_over == 1 ? "is" : "are");
@@ -104,10 +114,12 @@ static int put_all(struct standby *s)
 
 static int put_one(struct standby *s, const char *name)
 {
+	CH_AUTO_JSON json_t *body = json_pack(
+		"{s:s*, s:o*}", "ca", s->ca, "partly", s->partly ? json_true() : NULL);
 	CH_AUTO_JSON json_t *answer = NULL;
 	struct ch_err err;
 
-	if (ch_client_call_name(&s->client, "POST", "/v1/certificates/", name, "/standby", NULL,
+	if (ch_client_call_name(&s->client, "POST", "/v1/certificates/", name, "/standby", body,
 		    &answer, NULL, &err))
 		return ch_client_fail(&s->client, name, &err);
 	if (s->client.json) {
@@ -126,24 +138,26 @@ int ch_cert_standby_main(int argc, char **argv)
 	const struct ch_opt list[] = {
 		{"all", NULL, "all names whose live certificate is from the CA in --ca", &s.all,
 			NULL},
-		{"ca", "CA", "with --all: the CA that has failed, as the issuer calls it", NULL,
-			&s.ca},
+		{"ca", "CA", "the CA that has failed, as the issuer calls it", NULL, &s.ca},
+		{"partly", NULL, "of two certificates also one, if only that is ready",
+			&s.partly, NULL},
 		{"dry-run", NULL, "with --all: say what would be done", &s.dry_run, NULL},
 		CH_OPT_JSON(&s.client), CH_OPT_CONFIG(&s.client.config)};
 	const struct ch_opts opts = {.command = "cert standby",
-		.usage = "NAME | --all --ca CA [--dry-run] [--json]",
+		.usage = "NAME [--ca CA] [--partly] | --all --ca CA [--partly] [--dry-run] "
+			 "[--json]",
 		.help = "Puts the standby certificate of a name live, without asking a CA: its "
-			"record is\nsigned again by the issuer. With --all: of every name "
-			"whose "
-			"live certificate is from a\nCA that has failed. Repeating it does no "
-			"harm, and goes on where it was stopped.",
+			"record is\nsigned again by the issuer. With --all: of every name that "
+			"has a live certificate from\na CA that has failed. Of two "
+			"certificates both go, together, or neither unless --partly.\n"
+			"Repeating it does no harm, and goes on where it was stopped.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_max = 1};
 	size_t n_args;
 	int code = ch_client_begin(&s.client, &opts, argc, argv, &n_args);
 
-	if (code < 0 && (s.all == (n_args == 1) || s.all != (s.ca != NULL)))
+	if (code < 0 && (s.all == (n_args == 1) || (s.all && !s.ca)))
 		code = usage(&s, "say NAME, or --all and --ca with the CA that has failed");
 	else if (code < 0 && s.dry_run && !s.all)
 		code = usage(&s, "--dry-run goes with --all");

@@ -113,14 +113,13 @@ static void print_second(const json_t *domain)
 }
 
 /* What is kept for the day on which a CA fails. */
-static void print_standby(const json_t *domain)
+static void print_standby(const json_t *standby, const char *title)
 {
-	const json_t *standby = json_object_get(domain, "standby");
 	char when[64];
 
 	if (!json_is_object(standby))
 		return;
-	printf("\nStandby certificate, which is not live\n");
+	printf("\n%s\n", title);
 	line("Ready", json_is_true(json_object_get(standby, "ready")) ? "yes" : "no");
 	print_reason(json_object_get(standby, "reason"));
 	line("Wanted from", ch_json_str(standby, "wanted"));
@@ -252,7 +251,10 @@ static void print_domain(const json_t *domain)
 	print_caa(domain);
 	line("Registered", ch_json_str(domain, "created_at"));
 	print_second(domain);
-	print_standby(domain);
+	print_standby(
+		json_object_get(domain, "standby"), "Standby certificate, which is not live");
+	print_standby(json_object_get(json_object_get(domain, "second"), "standby"),
+		"Standby of the second certificate, which is not live");
 	print_history(json_object_get(domain, "history"));
 }
 

@@ -1,5 +1,6 @@
 /* The leasing thread: orders for the workers, and names that are looked at before. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,6 +10,8 @@
 #define GATED_MS CH_SECOND_MS
 #define LEASE_WAIT_MS (20 * CH_SECOND_MS)
 #define LOOK_EACH_MS INT64_C(100)
+/* A store of before may be replaced by its next version. */
+#define UNTOLD_MS (5 * CH_MINUTE_MS)
 
 static json_t *limit_json(const struct ch_limit *limit)
 {
@@ -29,18 +32,25 @@ static json_t *pace_json(struct ch_ca *ca)
 		limit_json(&limits->domain), "set", limit_json(&limits->set));
 }
 
-static json_t *lease_json(struct ch_issuer *issuer, size_t room, int64_t wait_ms)
+static bool tells_second_standbys(const struct ch_worker *worker)
 {
+	return ch_mono_ms() >= worker->untold_until_ms;
+}
+
+static json_t *lease_json(const struct ch_worker *worker, size_t room, int64_t wait_ms)
+{
+	struct ch_issuer *issuer = worker->issuer;
 	json_t *fallback = issuer->n_cas > 1 ? json_array() : NULL;
 
 	for (size_t i = 1; i < issuer->n_cas; i++)
 		(void)json_array_append_new(fallback, pace_json(&issuer->cas[i]));
-	return json_pack("{sIsIsIsoso*ss*so*so*sb}", "max", (json_int_t)room, "lease_ms",
+	return json_pack("{sIsIsIsoso*ss*so*so*sbso*}", "max", (json_int_t)room, "lease_ms",
 		(json_int_t)issuer->config->lease_ms, "wait_ms", (json_int_t)wait_ms, "pace",
 		pace_json(&issuer->cas[0]), "fallback", fallback, "standby",
 		issuer->config->standby, "caa", ch_issuer_caa_advice(issuer), "persist",
 		ch_issuer_persist_advice(issuer), "persist_all",
-		issuer->config->challenge == CH_ACME_DNS_PERSIST_01);
+		issuer->config->challenge == CH_ACME_DNS_PERSIST_01, "second_standbys",
+		tells_second_standbys(worker) ? json_true() : NULL);
 }
 
 /* scout NULL: names are not looked at.  *ret_news: the store had something for us. */
@@ -49,7 +59,7 @@ static int lease(struct ch_worker *worker, struct ch_scout *scout, size_t room, 
 {
 	int64_t lease_ms = worker->issuer->config->lease_ms;
 	int64_t wait_ms = room && !(scout && scout->busy) ? LEASE_WAIT_MS : 0;
-	json_auto_t *body = lease_json(worker->issuer, room, wait_ms);
+	json_auto_t *body = lease_json(worker, room, wait_ms);
 	struct ch_api_call call = {.method = "POST",
 		.path = "/v1/leases",
 		.body = body,
@@ -107,6 +117,10 @@ static bool lease_once(struct ch_worker *worker, struct ch_scout *scout, size_t 
 	}
 	if (atomic_load(&worker->issuer->stopping))
 		return false;
+	if (rc == CH_EINVAL && strstr(err.detail, "second_standbys")) {
+		worker->untold_until_ms = ch_mono_ms() + UNTOLD_MS;
+		return true;
+	}
 	if (rc == CH_EINVAL && scout && scout->on) {
 		ch_scout_refused(scout, &err);
 		return true;

@@ -256,7 +256,7 @@ static void run(struct ch_step *step)
 {
 	switch (step->work->state) {
 	case CH_ORDER_NEW:
-		if (step->work->rollback)
+		if (step->work->old.version)
 			ch_step_rollback(step);
 		else if (!ch_step_tell_edges(step) && ch_step_preflight(step))
 			ch_step_order(step);

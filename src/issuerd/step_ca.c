@@ -35,7 +35,7 @@ static void let_go(struct ch_step *step, const char *code, const char *why)
 bool ch_step_is_orphan(struct ch_step *step)
 {
 	if (!step->is_orphan || step->work->state >= CH_ORDER_CONFIRMING ||
-		step->work->rollback)
+		step->work->old.version)
 		return false;
 	let_go(step, "ca-not-configured",
 		"The order was under an account that this issuer does not have (any more): a "

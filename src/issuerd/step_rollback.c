@@ -1,5 +1,6 @@
 /* A certificate that was live before is put back: its record, as we once signed it, is signed
- * again under the version of this order.
+ * again under the version of this order.  Of a name that has two, both may be, with one
+ * publication or not at all: the second one's record under the version that follows.
  *
  * The store gives us the old record, and may be broken: what we did not sign ourselves for this
  * name is not signed now, or it could have a key of its own served. */
@@ -17,6 +18,9 @@ CH_DEFINE_CLEANUP(struct ch_cert_chain *, ch_cert_chain_free)
 struct rollback {
 	const struct ch_work *work;
 	const struct ch_issuer *issuer;
+	const struct ch_old *given;
+	enum ch_record_kind kind;
+	uint64_t version;			 /* of the new records */
 	struct ch_recipients recipients;	 /* of now */
 	struct ch_record old[CH_WORK_NAMES_MAX]; /* as work->names */
 	struct ch_cert_info *info;
@@ -62,20 +66,19 @@ static int keep_present(const struct rollback *r, struct ch_record *old)
 
 static int read_old(struct rollback *r, size_t i, struct ch_err *err)
 {
-	const struct ch_work *work = r->work;
-	const struct ch_old_record *bytes = &work->old[i];
-	const char *name = work->names[i];
+	const struct ch_old_record *bytes = &r->given->records[i];
+	const char *name = r->work->names[i];
 	struct ch_record *old = &r->old[i];
 
 	if (!bytes->bytes || ch_record_decode(bytes->bytes, bytes->len, old) ||
-		old->kind != CH_RECORD_CERT)
+		old->kind != r->kind || !ch_record_has_cert(old))
 		return refuse(err, name, "the store has no record of it");
 	if (old->name_len != strlen(name) || memcmp(old->name, name, old->name_len) != 0)
 		return refuse(err, name, "the store gives the record of another name");
 	if (ch_record_check_own(old, bytes->bytes, r->issuer->signer))
 		return refuse(err, name,
 			"it was not signed by the key that records are signed with now");
-	if (old->version >= work->id || old->key_version > old->version)
+	if (old->version >= r->work->id || old->key_version > old->version)
 		return refuse(err, name, "its version is not an earlier one");
 	if (old->leaf_len != r->old[0].leaf_len ||
 		memcmp(old->leaf, r->old[0].leaf, old->leaf_len) != 0 ||
@@ -91,17 +94,17 @@ static int read_old(struct rollback *r, size_t i, struct ch_err *err)
 static int parse(const struct rollback *r, struct ch_cert_chain **ret_chain, struct ch_err *err)
 {
 	static const uint8_t none[CH_CHAIN_ID_B];
-	const struct ch_work *work = r->work;
+	const struct ch_old *given = r->given;
 	const uint8_t *der[1 + CH_CHAIN_CERTS_MAX] = {r->old[0].leaf};
 	size_t len[1 + CH_CHAIN_CERTS_MAX] = {r->old[0].leaf_len};
 	struct ch_chain chain = {.n = 0};
 	uint8_t id[CH_CHAIN_ID_B] = {0};
 
 	if (memcmp(r->old[0].chain_id, none, sizeof(none)) != 0 &&
-		(!work->old_chain || ch_chain_id(work->old_chain, work->old_chain_len, id) ||
+		(!given->chain || ch_chain_id(given->chain, given->chain_len, id) ||
 			memcmp(id, r->old[0].chain_id, sizeof(id)) != 0 ||
-			ch_chain_decode(work->old_chain, work->old_chain_len, &chain)))
-		return refuse(err, work->names[0], "its intermediates are missing");
+			ch_chain_decode(given->chain, given->chain_len, &chain)))
+		return refuse(err, r->work->names[0], "its intermediates are missing");
 	for (size_t i = 0; i < chain.n; i++) {
 		der[1 + i] = chain.der[i];
 		len[1 + i] = chain.der_len[i];
@@ -157,7 +160,7 @@ static int sign_again(const struct rollback *r, size_t i, json_t *list)
 	int rc;
 
 	ch_buf_init(&out, CH_RECORD_MAX_B);
-	record.version = r->work->id;
+	record.version = r->version;
 	rc = ch_record_sign(&record, r->issuer->signer, &out);
 	if (rc)
 		return rc;
@@ -184,23 +187,20 @@ static int64_t renew_at(const struct rollback *r)
 static json_t *build_body(const struct rollback *r, json_t *records)
 {
 	const struct ch_cert_info *info = r->info;
-	const struct ch_work *work = r->work;
+	const struct ch_old *given = r->given;
 	char renew[CH_TIME_STR_B];
-	char look[CH_TIME_STR_B];
 	char not_before[CH_TIME_STR_B];
 	char not_after[CH_TIME_STR_B];
 	char spki[2 * CH_SHA256_B + 1];
 
 	ch_hex_encode(info->spki_sha256, CH_SHA256_B, spki);
-	return json_pack("{sososssssssssssssssO}", "leaf",
+	return json_pack("{sososssssssssssssO}", "leaf",
 		bytes_json(r->old[0].leaf, r->old[0].leaf_len), "chain",
-		bytes_json(work->old_chain, work->old_chain_len), "renew_at",
+		bytes_json(given->chain, given->chain_len), "renew_at",
 		ch_time_str(renew_at(r), renew), "serial", info->serial, "issuer", info->issuer,
 		"not_before", ch_time_str(info->not_before_s * CH_SECOND_MS, not_before),
 		"not_after", ch_time_str(info->not_after_s * CH_SECOND_MS, not_after),
-		"spki_sha256", spki, "next_at",
-		ch_time_str(ch_api_store_ms(ch_now_ms() + ch_edges_wait_ms(0)), look),
-		"records", records);
+		"spki_sha256", spki, "records", records);
 }
 
 static int build(struct rollback *r, json_t **ret_body, struct ch_err *err)
@@ -220,6 +220,42 @@ static int build(struct rollback *r, json_t **ret_body, struct ch_err *err)
 	return *ret_body ? CH_OK : ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 }
 
+static int build_second(const struct rollback *first, json_t *body, struct ch_err *err)
+{
+	struct rollback r = {.work = first->work,
+		.issuer = first->issuer,
+		.given = &first->work->old_second,
+		.kind = CH_RECORD_SECOND,
+		.version = first->version + 1,
+		.recipients = first->recipients,
+		.info = first->info};
+	json_t *second = NULL;
+	int rc = build(&r, &second, err);
+
+	if (rc)
+		return rc;
+	return json_object_set_new(body, "second", second)
+		       ? ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory")
+		       : CH_OK;
+}
+
+static int build_all(struct rollback *r, json_t **ret_body, struct ch_err *err)
+{
+	json_auto_t *body = NULL;
+	char look[CH_TIME_STR_B];
+	int rc = build(r, &body, err);
+
+	if (rc == CH_OK && r->work->old_second.version)
+		rc = build_second(r, body, err);
+	if (rc)
+		return rc;
+	ch_time_str(ch_api_store_ms(ch_now_ms() + ch_edges_wait_ms(0)), look);
+	if (json_object_set_new(body, "next_at", json_string(look)))
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	*ret_body = json_incref(body);
+	return CH_OK;
+}
+
 /* Nothing is wrong with the names: what is live stays so, and is renewed when it is due. */
 static void give_up(struct ch_step *step, const struct ch_err *err)
 {
@@ -237,12 +273,17 @@ static void give_up(struct ch_step *step, const struct ch_err *err)
 void ch_step_rollback(struct ch_step *step)
 {
 	CH_AUTO_FREE struct ch_cert_info *info = malloc(sizeof(*info));
-	struct rollback r = {.work = step->work, .issuer = step->issuer, .info = info};
+	struct rollback r = {.work = step->work,
+		.issuer = step->issuer,
+		.given = &step->work->old,
+		.kind = step->work->second ? CH_RECORD_SECOND : CH_RECORD_CERT,
+		.version = step->work->id,
+		.info = info};
 	struct ch_err err = {0};
 	int rc;
 
 	ch_issuer_recipients(step->issuer, &r.recipients);
-	rc = info ? build(&r, &step->out->publish, &err) : CH_ENOMEM;
+	rc = info ? build_all(&r, &step->out->publish, &err) : CH_ENOMEM;
 
 	if (!info)
 		(void)ch_err_set(&err, rc, "out-of-memory", "out of memory");

@@ -47,15 +47,21 @@ void ch_edges_read(const json_t *doc, struct ch_edges *ret_edges)
 		read_held(json_object_get(doc, "held"), ret_edges);
 }
 
+static void free_old(struct ch_old *old)
+{
+	for (size_t i = 0; i < CH_WORK_NAMES_MAX; i++)
+		free(old->records[i].bytes);
+	free(old->chain);
+}
+
 void ch_work_free(struct ch_work *work)
 {
 	if (!work)
 		return;
 	free(work->csr);
 	free(work->sealed);
-	for (size_t i = 0; i < CH_WORK_NAMES_MAX; i++)
-		free(work->old[i].bytes);
-	free(work->old_chain);
+	free_old(&work->old);
+	free_old(&work->old_second);
 	free(work);
 }
 
@@ -206,7 +212,7 @@ static void read_replaces(const json_t *doc, struct ch_work *work)
 		strcpy(work->replaces, id);
 }
 
-static int read_rollback(const json_t *doc, struct ch_work *work)
+static int read_old(const json_t *doc, const struct ch_work *work, struct ch_old *old)
 {
 	const json_t *records = json_object_get(doc, "records");
 	const json_t *version = json_object_get(doc, "version");
@@ -217,12 +223,24 @@ static int read_rollback(const json_t *doc, struct ch_work *work)
 	if (!json_is_integer(version) || json_integer_value(version) < 1 ||
 		json_integer_value(version) > ID_MAX)
 		return CH_EPROTO;
-	work->rollback = (uint64_t)json_integer_value(version);
-	rc = read_bytes(doc, "chain", CH_CHAIN_MAX_B, &work->old_chain, &work->old_chain_len);
+	old->version = (uint64_t)json_integer_value(version);
+	rc = read_bytes(doc, "chain", CH_CHAIN_MAX_B, &old->chain, &old->chain_len);
 	for (size_t i = 0; rc == CH_OK && i < work->n_names; i++)
-		rc = read_bytes(records, work->names[i], CH_RECORD_MAX_B, &work->old[i].bytes,
-			&work->old[i].len);
+		rc = read_bytes(records, work->names[i], CH_RECORD_MAX_B,
+			&old->records[i].bytes, &old->records[i].len);
 	return rc;
+}
+
+/* The second record has a version of its own, which must not be out of range either. */
+static int read_rollback(const json_t *doc, struct ch_work *work)
+{
+	int rc = read_old(doc, work, &work->old);
+
+	if (rc == CH_OK)
+		rc = read_old(json_object_get(doc, "second"), work, &work->old_second);
+	return rc == CH_OK && work->old_second.version && (work->second || work->id == ID_MAX)
+		       ? CH_EPROTO
+		       : rc;
 }
 
 /* What no store of before says is as it was then. */
@@ -234,7 +252,7 @@ static int read_key(const json_t *doc, struct ch_work *work)
 	work->standby = json_is_true(json_object_get(doc, "standby"));
 	if (key && ch_key_type_parse(key, &work->key))
 		return CH_EPROTO;
-	return work->second && (work->key != CH_KEY_RSA || work->standby) ? CH_EPROTO : CH_OK;
+	return work->second && work->key != CH_KEY_RSA ? CH_EPROTO : CH_OK;
 }
 
 int ch_work_read(

@@ -69,6 +69,15 @@ struct ch_old_record {
 	size_t len;
 };
 
+/* What is put back: the records that were live under the version, as the order's names, and
+ * their chain block. */
+struct ch_old {
+	uint64_t version; /* 0: nothing is put back */
+	struct ch_old_record records[CH_WORK_NAMES_MAX];
+	uint8_t *chain; /* owned; NULL: no intermediates */
+	size_t chain_len;
+};
+
 struct ch_work {
 	uint64_t id;
 	uint64_t fence;
@@ -102,12 +111,9 @@ struct ch_work {
 	bool made_here; /* csr and sealed: they do not come back from the store */
 	bool has_leaf;	/* published */
 	uint8_t leaf_sha256[CH_SHA256_B];
-	/* A roll-back: the version to put back, 0: none; what was live under it, as names, and
-	 * its chain block. */
-	uint64_t rollback;
-	struct ch_old_record old[CH_WORK_NAMES_MAX];
-	uint8_t *old_chain; /* owned; NULL: no intermediates */
-	size_t old_chain_len;
+	/* A roll-back: what is put back, and as the second certificate together with it. */
+	struct ch_old old;
+	struct ch_old old_second;
 	int64_t lease_until_mono_ms;
 	/* The step before this one was made under the same lease: nothing can have happened in
 	 * between.  Otherwise the step asks the CA first how things stand. */

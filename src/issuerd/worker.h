@@ -13,6 +13,9 @@ struct ch_worker {
 	/* Owned: each CA's, as issuer->cas; NULL in the leasing thread. */
 	struct ch_http *https[CH_CAS_MAX];
 	unsigned seed; /* of the jitter */
+	/* Monotonic, of the leasing thread: the store is one of before, and refuses to be told
+	 * of the standbys of second certificates. */
+	int64_t untold_until_ms;
 };
 
 /* The clients of one thread; err says what is wrong with the files. */

@@ -72,6 +72,10 @@ static int adapt(struct ch_db *db, int64_t made_at_ms)
 	if (!rc)
 		rc = ch_db_run(db, "UPDATE name SET standby_at = ?1 WHERE standby_at < ?1", "i",
 			begin);
+	if (!rc)
+		rc = ch_db_run(db,
+			"UPDATE name SET second_standby_at = ?1 WHERE second_standby_at < ?1",
+			"i", begin);
 	/* They say it again with their first leases, and as it is by then. */
 	if (!rc)
 		rc = ch_db_run(db, "DELETE FROM issuer", "");

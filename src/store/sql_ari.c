@@ -68,6 +68,14 @@ static int move_names(struct ch_work *w, uint64_t version, int64_t old_ms, int64
 			"(SELECT name FROM cert_name WHERE version = ?2) AND standby_cert = ?2 "
 			"AND standby_at = ?3 AND order_id IS NULL AND standby_failures = 0",
 			"iiii", at_ms, version, old_ms, w->now);
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET second_standby_at = ?1, updated_at = ?4 WHERE name IN "
+			"(SELECT substr(name, 1, length(name) - 2) FROM cert_name "
+			"WHERE version = ?2 AND name LIKE '%/6') "
+			"AND second_standby_cert = ?2 AND second_standby_at = ?3 "
+			"AND order_id IS NULL AND second_standby_failures = 0",
+			"iiii", at_ms, version, old_ms, w->now);
 	ch_work_due(w, at_ms);
 	return rc;
 }

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "store/sql_work.h"
 
 static int drop_orphan(struct ch_work *w, uint64_t version)
@@ -29,7 +31,17 @@ int ch_work_trim_certs(struct ch_work *w, const char *name, const uint64_t keep[
 	}
 }
 
+int ch_work_trim_second_standbys(struct ch_work *w, const char *name, uint64_t keep)
+{
+	char key[CH_RECORD_KEY_B];
+
+	ch_record_key(CH_RECORD_SECOND, name, strlen(name), key);
+	return ch_work_trim_certs(w, key, (const uint64_t[CH_KEPT_CERTS]){keep});
+}
+
 int ch_work_forget_certs(struct ch_work *w, const char *name)
 {
-	return ch_work_trim_certs(w, name, (const uint64_t[CH_KEPT_CERTS]){0});
+	int rc = ch_work_trim_certs(w, name, (const uint64_t[CH_KEPT_CERTS]){0});
+
+	return rc ? rc : ch_work_trim_second_standbys(w, name, 0);
 }

@@ -194,7 +194,10 @@ static int take(struct ch_work *w, struct ch_store_handback_item *item,
 	/* Edges have something newer of the name, if only that it was registered anew. */
 	item->result = CH_HANDBACK_SOON;
 	rc = ch_work_keep_adopted(w, item->publish, &names, item->key);
-	return rc ? rc : ch_work_put_back(w, &row, NULL, item->publish->id, "handed-back");
+	return rc ? rc
+		  : ch_work_put_back(w, &row, NULL,
+			    &(struct ch_put_back){
+				    .first = item->publish->id, .event = "handed-back"});
 }
 
 /* Whether edges would take it for the newest of this kind, and nobody has written the name's

@@ -10,9 +10,11 @@
 /* Standbys, beside those that there is room for. */
 #define STANDBY_LOOKS 20
 #define STANDBY_HOLD_MS (5 * CH_SECOND_MS)
+/* A second certificate that is on its way out has no standby; should it stay after all … */
+#define NOT_WANTED_MS CH_DAY_MS
 
 /* Which of a name's certificates an order brings. */
-enum slot { SLOT_FIRST, SLOT_SECOND, SLOT_STANDBY };
+enum slot { SLOT_FIRST, SLOT_SECOND, SLOT_STANDBY, SLOT_SECOND_STANDBY };
 
 int ch_work_add_member(
 	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet)
@@ -62,7 +64,17 @@ static int load_mate(struct ch_work *w, const struct ch_name_row *row, bool seco
 
 static uint64_t cert_of(const struct ch_name_row *row, bool second, bool standby)
 {
-	return standby ? row->standby_cert : second ? row->second_cert : row->cert;
+	if (standby)
+		return second ? row->second_standby_cert : row->standby_cert;
+	return second ? row->second_cert : row->cert;
+}
+
+/* The other one that may be of the same CA. */
+static uint64_t other_of(const struct ch_name_row *row, bool second, bool standby)
+{
+	if (standby && second)
+		return row->standby_cert;
+	return second ? row->cert : row->second_cert;
 }
 
 /* What a CA takes an order for. */
@@ -88,12 +100,15 @@ static int make_plan(struct ch_work *w, const char *name, enum slot slot, struct
 
 	if (rc)
 		return rc;
-	plan->standby = slot == SLOT_STANDBY;
-	plan->second = slot == SLOT_SECOND ||
+	plan->standby = slot == SLOT_STANDBY || slot == SLOT_SECOND_STANDBY;
+	plan->second = slot == SLOT_SECOND || slot == SLOT_SECOND_STANDBY ||
 		       (!plan->standby && ch_work_second_goes_first(w, &plan->row));
 	rc = load_mate(w, &plan->row, plan->second, &plan->mate);
 	/* The two are put live together, or not at all. */
-	if (!rc && plan->standby && (plan->mate.cert != plan->row.cert || plan->mate.failures))
+	if (!rc && plan->standby &&
+		(cert_of(&plan->mate, plan->second, false) !=
+				cert_of(&plan->row, plan->second, false) ||
+			plan->mate.failures))
 		rc = CH_ENOTFOUND;
 	plan->has_mate = rc == CH_OK;
 	plan->renewal = cert_of(&plan->row, plan->second, plan->standby) &&
@@ -119,7 +134,7 @@ static int compare(struct ch_work *w, const char *account, const struct plan *pl
 	const char *names[] = {plan->row.name, plan->mate.name};
 	size_t n = plan->has_mate ? 2 : 1;
 	uint64_t own = cert_of(&plan->row, plan->second, plan->standby);
-	uint64_t other = plan->second ? plan->row.cert : plan->row.second_cert;
+	uint64_t other = other_of(&plan->row, plan->second, plan->standby);
 	struct ch_live_cert first;
 	int rc;
 
@@ -206,102 +221,6 @@ static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
 	return rc;
 }
 
-static int load_answerers(struct ch_work *w, struct ch_store_order *order)
-{
-	int rc = CH_OK;
-
-	for (size_t i = 0; !rc && i < order->n_names; i++)
-		if (!order->names[i].gone)
-			rc = ch_work_answerer(w, order->pool, order->names[i].name,
-				&order->names[i].account_hint);
-	return rc;
-}
-
-static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *ret_order)
-{
-	struct ch_order_names names;
-	int rc = ch_db_order_load(w->db, id, w->now, true, w->op->arena, ret_order);
-
-	if (!rc && ret_order->rollback && !ret_order->has_leaf)
-		rc = ch_db_rollback_load(w->db, w->op->arena, ret_order);
-	if (!rc && ret_order->state == CH_ORDER_NEW)
-		rc = load_answerers(w, ret_order);
-	if (!rc)
-		rc = ch_order_names_load(w->db, id, &names);
-	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);
-}
-
-static int take(struct ch_work *w, struct ch_op_lease *lease, uint64_t id)
-{
-	int rc = ch_db_run(w->db,
-		"UPDATE orders SET fence = fence + 1, lease_issuer = ?1, lease_until = ?2, "
-		"next_at = ?2, updated_at = ?3 WHERE id = ?4",
-		"tiii", lease->issuer, w->now + lease->lease_ms, w->now, id);
-
-	ch_work_due(w, w->now + lease->lease_ms);
-	if (!rc)
-		rc = load_leased(w, id, &lease->orders[lease->n_orders]);
-	if (!rc)
-		lease->n_orders++;
-	return rc;
-}
-
-/* The order of a standby does not keep a name waiting that is due: *ret_gone. */
-static int give_way(struct ch_work *w, uint64_t id, bool *ret_gone)
-{
-	struct ch_order_names names;
-	int rc = ch_order_names_load(w->db, id, &names);
-
-	*ret_gone = false;
-	for (size_t i = 0; !rc && !*ret_gone && i < names.n; i++) {
-		struct ch_name_row row;
-
-		rc = ch_name_row_load(w->db, names.rows[i].name, &row);
-		if (rc == CH_ENOTFOUND || (!rc && row.order_id != id)) {
-			rc = CH_OK;
-			continue;
-		}
-		if (rc || !row.next_at || row.next_at > w->now)
-			continue;
-		*ret_gone = true;
-		rc = ch_work_detach(w, row.name, id);
-	}
-	return rc;
-}
-
-/* Ids first, changes afterwards: an update would move the row under the running query. */
-static int lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
-{
-	uint64_t ids[CH_STORE_LEASE_MAX];
-	bool standbys[CH_STORE_LEASE_MAX];
-	bool gone = false;
-	size_t n = 0;
-	int rc;
-
-	{
-		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-
-		rc = ch_db_query(w->db, &stmt,
-			"SELECT id, standby FROM orders WHERE ended_at IS NULL AND next_at <= "
-			"? "
-			"ORDER BY next_at LIMIT ?",
-			"ii", w->now, (int64_t)(most - lease->n_orders));
-		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
-			standbys[n] = ch_db_i64(stmt, 1);
-			ids[n++] = ch_db_u64(stmt, 0);
-			rc = CH_OK;
-		}
-	}
-	for (size_t i = 0; !rc && i < n; i++) {
-		gone = false;
-		if (standbys[i])
-			rc = give_way(w, ids[i], &gone);
-		if (!rc && !gone)
-			rc = take(w, lease, ids[i]);
-	}
-	return rc;
-}
-
 /* A certificate's renewal does not wait for another name that is to join it. */
 static bool must_renew(struct ch_work *w, const struct plan *plan, int *rc)
 {
@@ -360,7 +279,7 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	if (rc || verdict == CH_PACE_WAITS)
 		return rc;
 	rc = make_order(w, pace, &plan, &id);
-	return rc ? rc : take(w, lease, id);
+	return rc ? rc : ch_work_lease_order(w, lease, id);
 }
 
 /* second: of names that are due for that. */
@@ -494,9 +413,15 @@ static int live_host(
 	return rc;
 }
 
+static int put_off_second_standby(struct ch_work *w, const char *name)
+{
+	return ch_db_run(w->db, "UPDATE name SET second_standby_at = ? WHERE name = ?", "it",
+		w->now + NOT_WANTED_MS, name);
+}
+
 /* *ret_full: the account has no room, or is out of order. */
-static int lease_standby(
-	struct ch_work *w, struct ch_op_lease *lease, const char *name, bool *ret_full)
+static int lease_standby(struct ch_work *w, struct ch_op_lease *lease, const char *name,
+	enum slot slot, bool *ret_full)
 {
 	char host[CH_STORE_ACCOUNT_MAX + 1];
 	char wanted[CH_STORE_CA_NAME_MAX + 1];
@@ -507,12 +432,14 @@ static int lease_standby(
 	const char *code;
 	struct plan plan;
 	uint64_t id;
-	int rc = make_plan(w, name, SLOT_STANDBY, &plan);
+	int rc = make_plan(w, name, slot, &plan);
 
 	*ret_full = false;
 	if (rc || plan.row.order_id || is_left_to_first(w, &plan))
 		return rc;
-	rc = live_host(w, plan.row.cert, host);
+	if (plan.second && !ch_keys_both(plan.row.keys))
+		return put_off_second_standby(w, name);
+	rc = live_host(w, cert_of(&plan.row, plan.second, false), host);
 	if (!rc)
 		rc = ch_db_standby_wanted(w->db, plan.row.standby, wanted);
 	if (rc)
@@ -534,12 +461,12 @@ static int lease_standby(
 	if (rc || verdict != CH_PACE_GO)
 		return rc;
 	rc = make_order(w, pace, &plan, &id);
-	return rc ? rc : take(w, lease, id);
+	return rc ? rc : ch_work_lease_order(w, lease, id);
 }
 
 /* Those that are due, by one of the texts below. */
-static int look_at_standbys(struct ch_work *w, struct ch_op_lease *lease, const char *sql,
-	size_t most, size_t *n_full)
+static int look_at_standbys(struct ch_work *w, struct ch_op_lease *lease, enum slot slot,
+	const char *sql, size_t most, size_t *n_full)
 {
 	const char **names = ch_arena_array(w->op->arena, most, sizeof(*names));
 	size_t n = 0;
@@ -558,34 +485,65 @@ static int look_at_standbys(struct ch_work *w, struct ch_op_lease *lease, const 
 	for (size_t i = 0; !rc && i < n && lease->n_orders < lease->max; i++) {
 		bool full;
 
-		rc = lease_standby(w, lease, names[i], &full);
+		rc = lease_standby(w, lease, names[i], slot, &full);
 		*n_full += !rc && full;
 	}
 	return rc;
 }
 
-#define OLDEST "standby_at <= ? ORDER BY standby_at LIMIT ?"
-#define NEWEST "standby_at <= ? ORDER BY standby_at DESC LIMIT ?"
+#define OLDEST " AND standby_at <= ? ORDER BY standby_at LIMIT ?"
+#define NEWEST " AND standby_at <= ? ORDER BY standby_at DESC LIMIT ?"
+#define SECOND_OLDEST " AND second_standby_at <= ? ORDER BY second_standby_at LIMIT ?"
+#define SECOND_NEWEST " AND second_standby_at <= ? ORDER BY second_standby_at DESC LIMIT ?"
+#define NAMES "SELECT name FROM name WHERE "
+
+static const struct {
+	const char *oldest;
+	const char *newest;
+} standby_sql[2][2] = {
+	{{NAMES CH_STANDBY_DEFAULT OLDEST, NAMES CH_STANDBY_DEFAULT NEWEST},
+		{NAMES CH_STANDBY_OWN OLDEST, NAMES CH_STANDBY_OWN NEWEST}},
+	{{NAMES CH_SECOND_STANDBY_DEFAULT SECOND_OLDEST,
+		 NAMES CH_SECOND_STANDBY_DEFAULT SECOND_NEWEST},
+		{NAMES CH_SECOND_STANDBY_OWN SECOND_OLDEST,
+			NAMES CH_SECOND_STANDBY_OWN SECOND_NEWEST}},
+};
 
 /* After all else.  When there is no room for the oldest there is none for many, all that were
  * from a CA that has failed, say: then a few of the newest are looked at, which may be for
  * another one. */
-static int lease_standbys(struct ch_work *w, struct ch_op_lease *lease, bool own)
+static int lease_standbys(
+	struct ch_work *w, struct ch_op_lease *lease, enum slot slot, bool own)
 {
-	static const char *const oldest[] = {"SELECT name FROM name WHERE " CH_STANDBY_DEFAULT
-					     " AND " OLDEST,
-		"SELECT name FROM name WHERE " CH_STANDBY_OWN " AND " OLDEST};
-	static const char *const newest[] = {"SELECT name FROM name WHERE " CH_STANDBY_DEFAULT
-					     " AND " NEWEST,
-		"SELECT name FROM name WHERE " CH_STANDBY_OWN " AND " NEWEST};
+	bool second = slot == SLOT_SECOND_STANDBY;
+	const char *oldest = standby_sql[second][own].oldest;
+	const char *newest = standby_sql[second][own].newest;
 	size_t most = lease->max - lease->n_orders + STANDBY_LOOKS;
 	size_t n_full = 0;
-	int rc = look_at_standbys(w, lease, oldest[own], most, &n_full);
+	int rc;
 
+	if (lease->n_orders >= lease->max)
+		return CH_OK;
+	rc = look_at_standbys(w, lease, slot, oldest, most, &n_full);
 	if (!rc && n_full && lease->n_orders < lease->max)
-		rc = look_at_standbys(w, lease, newest[own], STANDBY_LOOKS, &n_full);
+		rc = look_at_standbys(w, lease, slot, newest, STANDBY_LOOKS, &n_full);
 	if (!rc && n_full)
 		rc = ch_work_hold_standbys(w, w->now + STANDBY_HOLD_MS);
+	return rc;
+}
+
+static int lease_all_standbys(struct ch_work *w, struct ch_op_lease *lease)
+{
+	int rc = lease_standbys(w, lease, SLOT_STANDBY, true);
+
+	if (!rc && lease->standby)
+		rc = lease_standbys(w, lease, SLOT_STANDBY, false);
+	if (!rc && !lease->second_standbys)
+		return ch_work_pass_over_seconds(w);
+	if (!rc)
+		rc = lease_standbys(w, lease, SLOT_SECOND_STANDBY, true);
+	if (!rc && lease->standby)
+		rc = lease_standbys(w, lease, SLOT_SECOND_STANDBY, false);
 	return rc;
 }
 
@@ -622,7 +580,7 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	 * long, behind a canary say. */
 	rc = ch_work_note_cas(w, lease);
 	if (!rc)
-		rc = lease_open(w, lease, lease->max - lease->max / 4);
+		rc = ch_work_lease_open(w, lease, lease->max - lease->max / 4);
 	if (!rc)
 		rc = lease_due(w, lease);
 	if (!rc && lease->n_orders < lease->max)
@@ -630,10 +588,8 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_new(w, lease, true);
 	if (!rc && lease->n_orders < lease->max)
-		rc = lease_standbys(w, lease, true);
-	if (!rc && lease->n_orders < lease->max && lease->standby)
-		rc = lease_standbys(w, lease, false);
+		rc = lease_all_standbys(w, lease);
 	if (!rc && lease->n_orders < lease->max)
-		rc = lease_open(w, lease, lease->max);
+		rc = ch_work_lease_open(w, lease, lease->max);
 	return rc;
 }

@@ -71,6 +71,8 @@ static int retry_now(struct ch_work *w, const struct ch_name_row *row)
 		"next_at = iif(?2, ?1, next_at), "
 		"second_at = iif(?3 AND second_at IS NOT NULL, ?1, second_at), "
 		"standby_at = iif(standby_failures > 0, ?1, standby_at), standby_failures = 0, "
+		"second_standby_at = iif(second_standby_failures > 0 AND second_standby_at IS "
+		"NOT NULL, ?1, second_standby_at), second_standby_failures = 0, "
 		"state = iif(cert IS NULL, 'pending', 'active') WHERE name = ?4",
 		"illt", w->now, (int64_t)first, (int64_t)second, row->name);
 

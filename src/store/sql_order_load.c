@@ -41,7 +41,7 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 		order->lease_issuer = ch_db_text(arena, stmt, 10, rc);
 	else
 		order->lease_until_ms = 0;
-	order->rollback = ch_db_u64(stmt, 18);
+	order->old.version = ch_db_u64(stmt, 18);
 	ch_db_copy(stmt, 19, word, sizeof(word), rc);
 	if (ch_key_type_parse(word, &order->key))
 		*rc = CH_ECORRUPT;
@@ -49,6 +49,7 @@ static void read_order(struct ch_stmt *stmt, int64_t now, struct ch_arena *arena
 	order->account = ch_db_text(arena, stmt, 21, rc);
 	order->replaces = ch_db_text(arena, stmt, 22, rc);
 	order->standby = ch_db_i64(stmt, 23);
+	order->old_second.version = ch_db_u64(stmt, 24);
 	order->created_at_ms = ch_db_i64(stmt, 12);
 	order->updated_at_ms = ch_db_i64(stmt, 13);
 }
@@ -78,8 +79,8 @@ static int read_names(
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
-		"SELECT o.name, o.gone, iif(?3, n.standby_failures, iif(?2, n.second_failures, "
-		"n.failures)), "
+		"SELECT o.name, o.gone, iif(?3, iif(?2, n.second_standby_failures, "
+		"n.standby_failures), iif(?2, n.second_failures, n.failures)), "
 		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, ''), "
 		"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM order_name o "
 		"LEFT JOIN name n ON n.name = o.name "
@@ -115,8 +116,8 @@ static int read_row(struct ch_db *db, uint64_t id, int64_t now, bool private_par
 		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
 		"actor, "
 		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
-		"leaf_sha256, rollback, key, second, paced, replaces, standby "
-		"FROM orders WHERE id = ?",
+		"leaf_sha256, rollback, key, second, paced, replaces, standby, "
+		"rollback_second FROM orders WHERE id = ?",
 		"i", id);
 
 	if (!rc)

@@ -149,13 +149,18 @@ static int wait_until(struct ch_work *w, const struct ch_pace_order *order, int6
 	static const char standby[] =
 		"UPDATE name SET standby_at = ?1, standby_code = ?2, standby_detail = ?3, "
 		"standby_actor = ?6, updated_at = ?4 WHERE name = ?5";
+	static const char second_standby[] =
+		"UPDATE name SET second_standby_at = ?1, second_standby_code = ?2, "
+		"second_standby_detail = ?3, second_standby_actor = ?6, updated_at = ?4 "
+		"WHERE name = ?5";
 
 	ch_work_due(w, at_ms);
 	w->tx.changed = true;
 	return ch_db_run(w->db,
-		order->standby	? standby
-		: order->second ? second
-				: first,
+		order->standby && order->second ? second_standby
+		: order->standby		? standby
+		: order->second			? second
+						: first,
 		"ittitt", at_ms, code, detail, w->now, order->names[0], ch_actor_str(actor));
 }
 

@@ -164,11 +164,13 @@ static int end_order(struct ch_work *w, uint64_t id)
 static int write_reason(struct ch_work *w, const struct ch_order_row *order, const char *name,
 	const struct ch_store_reason *reason)
 {
-	int rc = order->second ? ch_work_second_reason(w, name, order->id, reason) : CH_OK;
+	int rc = CH_OK;
 
 	/* What is live is as it was. */
 	if (order->standby)
-		return ch_work_standby_reason(w, name, order->id, reason);
+		return ch_work_standby_reason(w, name, order, reason);
+	if (order->second)
+		rc = ch_work_second_reason(w, name, order->id, reason);
 	return rc ? rc
 		  : ch_db_run(w->db,
 			    "UPDATE name SET code = ?1, detail = ?2, actor = ?3, updated_at = "
@@ -207,9 +209,10 @@ static int finish_name(struct ch_work *w, const struct ch_op_patch *patch,
 {
 	static const struct ch_store_reason ok = {
 		"ok", "Served by all edges.", CH_ACTOR_NOBODY};
-	const char *event = order->second    ? "second-active"
-			    : order->standby ? "standby-ready"
-					     : "active";
+	const char *event = order->standby && order->second ? "second-standby-ready"
+			    : order->standby		    ? "standby-ready"
+			    : order->second		    ? "second-active"
+							    : "active";
 	static const struct ch_store_reason kept = {
 		"ok", "Ready to be put live.", CH_ACTOR_NOBODY};
 	const struct ch_store_reason *reason = patch->has_reason ? &patch->reason
@@ -231,9 +234,10 @@ static int finish_name(struct ch_work *w, const struct ch_op_patch *patch,
 		rc = ch_work_history(w, row->name, event, reason->detail, reason->actor);
 	if (!rc)
 		rc = ch_db_get_i64(w->db, &next_at,
-			"SELECT min(min(next_at, coalesce(second_at, next_at)), "
-			"coalesce(standby_at, next_at)) FROM name "
-			"WHERE name = ?",
+			"SELECT min(min(min(next_at, coalesce(second_at, next_at)), "
+			"coalesce(standby_at, next_at)), "
+			"coalesce(iif(standby_at IS NULL, NULL, second_standby_at), next_at)) "
+			"FROM name WHERE name = ?",
 			"t", row->name);
 	if (!rc)
 		ch_work_due(w, next_at);
@@ -300,14 +304,16 @@ static int fail_name(struct ch_work *w, const struct ch_order_name_row *row,
 		return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 	rc = write_reason(w, order, row->name, &outcome->reason);
 	if (!rc)
-		rc = order->standby ? ch_work_fail_standby(w, &name, outcome)
+		rc = order->standby ? ch_work_fail_standby(w, &name, order->second, outcome)
 				    : (order->second ? ch_work_fail_second : fail_first)(
 					      w, &name, outcome, another_failed);
 	if (!rc)
 		rc = ch_work_settle(w, row->name);
 	return rc ? rc
 		  : ch_work_history(w, row->name,
-			    order->standby ? "standby-failed" : fail_event(outcome),
+			    order->standby && order->second ? "second-standby-failed"
+			    : order->standby		    ? "standby-failed"
+							    : fail_event(outcome),
 			    outcome->reason.detail, outcome->reason.actor);
 }
 

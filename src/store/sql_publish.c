@@ -18,6 +18,7 @@ struct publication {
 	const char *ca; /* adopted: that knows it; NULL: none */
 	struct ch_order_names names;
 	int64_t renew_at;
+	uint64_t order;	   /* 0: adopted */
 	uint64_t rollback; /* the version to put back; 0: none */
 	uint64_t key_version;
 	uint8_t leaf_sha256[32];
@@ -144,10 +145,12 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		"?12, ?13, "
 		"?14, coalesce(?15, o.ari_id), o.paced, "
 		"coalesce(?19, substr(o.paced, 1, instr(o.paced, '/') - 1)) "
-		"FROM (SELECT (SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
-		"WHERE ?17 LIMIT 1) AS paced, (SELECT c.ari_id FROM cert c JOIN cert_name x ON "
-		"x.version = c.version JOIN name n ON n.name = x.name AND n.standby_cert = "
-		"c.version WHERE c.version = ?18 LIMIT 1) AS ari_id) o",
+		"FROM (SELECT coalesce((SELECT paced FROM cert WHERE version = ?18), "
+		"(SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
+		"WHERE ?17 LIMIT 1)) AS paced, (SELECT c.ari_id FROM cert c JOIN cert_name x "
+		"ON x.version = c.version LEFT JOIN name n ON n.name = x.name "
+		"WHERE c.version = ?18 AND (n.standby_cert = c.version OR x.name LIKE '%/6') "
+		"LIMIT 1) AS ari_id) o",
 		"itbbbttiiibiztttlit", in->id, text, in->leaf, in->leaf_len, pub->leaf_sha256,
 		sizeof(pub->leaf_sha256), in->chain ? pub->chain_id : NULL,
 		sizeof(pub->chain_id), in->serial, in->issuer, in->not_before_ms,
@@ -201,30 +204,50 @@ static int write_second(struct ch_work *w, const struct publication *pub,
 {
 	return ch_db_run(w->db,
 		"UPDATE name SET second_cert = ?1, second_prev = second_cert, version = ?1, "
-		"second_at = ?2, second_failures = 0, state = ?3, updated_at = ?4 "
-		"WHERE name = ?5",
-		"iitit", pub->in->id, pub->renew_at, ch_name_state_str(state), w->now,
-		row->name);
+		"second_at = ?2, second_failures = 0, state = ?3, updated_at = ?4, "
+		"second_standby_cert = nullif(second_standby_cert, ?6) WHERE name = ?5",
+		"iititz", pub->in->id, pub->renew_at, ch_name_state_str(state), w->now,
+		row->name, (int64_t)pub->rollback);
 }
 
 /* Its record is kept with it, as that of one that was live before. */
 static int write_standby(struct ch_work *w, const struct publication *pub, size_t at,
 	const struct ch_name_row *row)
 {
+	static const char of_first[] = "UPDATE name SET standby_cert = ?1, standby_at = ?2, "
+				       "standby_failures = 0, updated_at = ?3 WHERE name = ?4";
+	static const char of_second[] =
+		"UPDATE name SET second_standby_cert = ?1, second_standby_at = ?2, "
+		"second_standby_failures = 0, updated_at = ?3 WHERE name = ?4";
 	const struct ch_store_record_bytes *record = pub->records[at];
-	int rc = ch_db_run(w->db,
-		"INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)", "tib",
-		row->name, pub->in->id, record->bytes, record->len);
+	bool second = pub->kind == CH_RECORD_SECOND;
+	char key[CH_RECORD_KEY_B];
+	int rc;
 
+	ch_record_key(pub->kind, row->name, strlen(row->name), key);
+	rc = ch_db_run(w->db, "INSERT INTO cert_name (name, version, record) VALUES (?, ?, ?)",
+		"tib", key, pub->in->id, record->bytes, record->len);
 	if (!rc)
-		rc = ch_db_run(w->db,
-			"UPDATE name SET standby_cert = ?1, standby_at = ?2, "
-			"standby_failures = 0, updated_at = ?3 WHERE name = ?4",
-			"iiit", pub->in->id, pub->renew_at, w->now, row->name);
-	return rc ? rc
-		  : ch_work_trim_certs(w, row->name,
-			    (const uint64_t[]){pub->in->id, row->cert, row->prev_cert,
-				    row->second_cert, row->second_prev});
+		rc = ch_db_run(w->db, second ? of_second : of_first, "iiit", pub->in->id,
+			pub->renew_at, w->now, row->name);
+	if (rc || second)
+		return rc ? rc : ch_work_trim_second_standbys(w, row->name, pub->in->id);
+	return ch_work_trim_certs(w, row->name,
+		(const uint64_t[CH_KEPT_CERTS]){pub->in->id, row->cert, row->prev_cert,
+			row->second_cert, row->second_prev});
+}
+
+/* Which event of the name's history it is. */
+static const char *event_of(const struct publication *pub, const struct ch_name_row *row)
+{
+	if (pub->adopted)
+		return "adopted";
+	if (!pub->rollback)
+		return "published";
+	if (pub->rollback == row->standby_cert)
+		return "standby-live";
+	return pub->rollback == row->second_standby_cert ? "second-standby-live"
+							 : "rolled-back";
 }
 
 static int write_name(struct ch_work *w, const struct publication *pub, size_t at)
@@ -239,7 +262,7 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 	struct ch_name_row row;
 	int rc = ch_name_row_load(w->db, order_name->name, &row);
 
-	if (rc || row.order_id != (pub->adopted ? 0 : in->id) || row.version > in->id ||
+	if (rc || row.order_id != pub->order || row.version > in->id ||
 		(row.version == in->id && !pub->adopted))
 		return rc && rc != CH_ENOTFOUND ? rc : CH_ECORRUPT;
 	if (pub->standby)
@@ -251,7 +274,7 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 			"ti", row.name, in->id);
 	if (!rc)
 		rc = ch_work_trim_certs(w, row.name,
-			(const uint64_t[]){in->id, row.cert, row.second_cert,
+			(const uint64_t[CH_KEPT_CERTS]){in->id, row.cert, row.second_cert,
 				second ? row.prev_cert : row.second_prev,
 				came_from(pub) == row.standby_cert ? 0 : row.standby_cert});
 	if (!rc)
@@ -259,20 +282,17 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
+	if (!rc && pub->rollback && pub->rollback == row.second_standby_cert)
+		rc = ch_work_trim_second_standbys(w, row.name, 0);
 	if (!rc && (second || row.second_cert))
 		rc = ch_work_both_end(w, row.name);
 	if (!rc && !pub->rollback)
 		rc = ch_work_rekeyed(w, row.name, second);
-	if (!rc && !second)
-		rc = ch_work_plan_standby(w, row.name, in->id);
 	if (!rc)
-		rc = ch_work_history(w, row.name,
-			pub->adopted			    ? "adopted"
-			: !pub->rollback		    ? "published"
-			: pub->rollback == row.standby_cert ? "standby-live"
-							    : "rolled-back",
-			in->serial, CH_ACTOR_NOBODY);
-	return rc;
+		rc = ch_work_plan_standby(w, row.name, second, in->id);
+	return rc ? rc
+		  : ch_work_history(
+			    w, row.name, event_of(pub, &row), in->serial, CH_ACTOR_NOBODY);
 }
 
 static int plan(struct ch_work *w, struct publication *pub)
@@ -316,12 +336,16 @@ static int write_names(struct ch_work *w, const struct publication *pub)
 	return rc;
 }
 
-static int write_all(struct ch_work *w, const struct publication *pub)
+/* second: what is put live together with it; NULL: nothing. */
+static int write_all(
+	struct ch_work *w, const struct publication *pub, const struct publication *second)
 {
 	const struct ch_op_publish *in = pub->in;
 	int64_t due = in->next_at_ms > w->now ? in->next_at_ms : w->now;
 	int rc = write_names(w, pub);
 
+	if (!rc && second)
+		rc = write_names(w, second);
 	ch_work_due(w, due);
 	return rc ? rc
 		  : ch_db_run(w->db,
@@ -340,9 +364,30 @@ static bool may_publish(const struct ch_order_row *order)
 	return order->state == CH_ORDER_SEALED || order->state == CH_ORDER_FINALIZING;
 }
 
+/* An issuer that knows of no second one brings the first alone. */
+static int check_second(struct ch_work *w, const struct ch_order_row *order,
+	struct ch_op_publish *in, struct publication *second)
+{
+	int rc;
+
+	if (!order->rollback_second)
+		return bad(w, "second: the order puts one certificate back");
+	in->id = order->id + 1;
+	second->in = in;
+	second->rollback = order->rollback_second;
+	second->kind = CH_RECORD_SECOND;
+	second->key = CH_KEY_RSA;
+	second->order = order->id;
+	rc = hash_parts(w, second);
+	if (!rc)
+		rc = check_records(w, second);
+	return rc ? rc : plan(w, second);
+}
+
 int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 {
-	struct publication pub = {.in = in};
+	struct publication pub = {.in = in, .order = in->id};
+	struct publication second = {.in = NULL};
 	struct ch_order_row order;
 	int rc = ch_order_row_load(w->db, in->id, &order);
 
@@ -370,8 +415,11 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 	rc = check_records(w, &pub);
 	if (!rc)
 		rc = plan(w, &pub);
+	second.names = pub.names;
+	if (!rc && in->second)
+		rc = check_second(w, &order, in->second, &second);
 	if (!rc)
-		rc = write_all(w, &pub);
+		rc = write_all(w, &pub, in->second ? &second : NULL);
 	return rc ? rc : ch_work_order_answer(w, in->id, &in->answer);
 }
 
@@ -412,8 +460,8 @@ static int keep_record(struct ch_work *w, const struct publication *pub, size_t 
 			"tib", name, pub->in->id, record->bytes, record->len);
 	return rc ? rc
 		  : ch_work_trim_certs(w, name,
-			    (const uint64_t[]){pub->in->id, row.cert, row.second_cert,
-				    row.prev_cert, row.standby_cert});
+			    (const uint64_t[CH_KEPT_CERTS]){pub->in->id, row.cert,
+				    row.second_cert, row.prev_cert, row.standby_cert});
 }
 
 int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,

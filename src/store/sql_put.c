@@ -121,6 +121,8 @@ static int move_name(struct ch_work *w, const struct ch_name_row *row, const cha
 			"failures = 0, "
 			"second_cert = NULL, second_prev = NULL, second_failures = 0, "
 			"standby_cert = NULL, standby_at = NULL, standby_failures = 0, "
+			"second_standby_cert = NULL, second_standby_at = NULL, "
+			"second_standby_failures = 0, second_standby_code = '', "
 			"second_at = iif(state = 'paused' OR keys NOT LIKE '%+rsa', NULL, ?3), "
 			"state = iif(state = 'paused', 'paused', 'pending'), "
 			"next_at = iif(state = 'paused', NULL, ?3), code = 'queued', "

@@ -65,7 +65,8 @@ static int read_second_cert(struct ch_db *db, uint64_t version, struct ch_arena 
 }
 
 /* Only for the few names that have one. */
-static int read_second(struct ch_db *db, struct ch_arena *arena, struct ch_store_domain *domain)
+static int read_second(struct ch_db *db, struct ch_arena *arena, struct ch_store_domain *domain,
+	struct ch_store_second **ret_second)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_store_second *second = ch_arena_alloc(arena, sizeof(*second));
@@ -95,26 +96,30 @@ static int read_second(struct ch_db *db, struct ch_arena *arena, struct ch_store
 	version = ch_db_u64(stmt, 5);
 	if (!rc && version)
 		rc = read_second_cert(db, version, arena, &second->cert);
-	domain->second = second;
+	domain->second = *ret_second = second;
 	return rc;
 }
 
-/* version 0: none yet. */
-static int read_standby(struct ch_db *db, const char *wanted, uint64_t version,
-	struct ch_arena *arena, struct ch_store_domain *domain)
+/* Of the first or of the second certificate; version 0: none yet. */
+static int read_standby(struct ch_db *db, const char *name, bool second, const char *wanted,
+	uint64_t version, struct ch_arena *arena, const struct ch_store_standby **ret_standby)
 {
+	static const char of_first[] =
+		"SELECT n.standby_code, n.standby_detail, n.standby_actor, "
+		"n.standby_at, n.standby_failures, (SELECT name FROM ca WHERE "
+		"host = c.ari_ca LIMIT 1), c.not_after FROM name n LEFT JOIN "
+		"cert c ON c.version = n.standby_cert WHERE n.name = ?";
+	static const char of_second[] =
+		"SELECT n.second_standby_code, n.second_standby_detail, "
+		"n.second_standby_actor, n.second_standby_at, n.second_standby_failures, "
+		"(SELECT name FROM ca WHERE host = c.ari_ca LIMIT 1), c.not_after "
+		"FROM name n LEFT JOIN cert c ON c.version = n.second_standby_cert "
+		"WHERE n.name = ?";
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_store_standby *standby = ch_arena_alloc(arena, sizeof(*standby));
 	char actor[16];
-	int rc =
-		standby ? ch_db_query(db, &stmt,
-				  "SELECT n.standby_code, n.standby_detail, n.standby_actor, "
-				  "n.standby_at, n.standby_failures, (SELECT name FROM ca "
-				  "WHERE "
-				  "host = c.ari_ca LIMIT 1), c.not_after FROM name n LEFT JOIN "
-				  "cert c ON c.version = n.standby_cert WHERE n.name = ?",
-				  "t", domain->name)
-			: CH_ENOMEM;
+	int rc = standby ? ch_db_query(db, &stmt, second ? of_second : of_first, "t", name)
+			 : CH_ENOMEM;
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
@@ -139,12 +144,12 @@ static int read_standby(struct ch_db *db, const char *wanted, uint64_t version,
 			CH_ACTOR_NOBODY};
 	if (!rc && version)
 		rc = read_second_cert(db, version, arena, &standby->cert);
-	domain->standby = standby;
+	*ret_standby = standby;
 	return rc;
 }
 
-static int load_standby(struct ch_db *db, struct ch_stmt *stmt, struct ch_arena *arena,
-	struct ch_store_domain *domain)
+static int load_standbys(struct ch_db *db, struct ch_stmt *stmt, struct ch_arena *arena,
+	struct ch_store_domain *domain, struct ch_store_second *second)
 {
 	int rc = CH_OK;
 	const char *wanted = ch_db_text(arena, stmt, KEYS_COLUMN + 4, &rc);
@@ -152,9 +157,14 @@ static int load_standby(struct ch_db *db, struct ch_stmt *stmt, struct ch_arena 
 
 	if (wanted && (!*wanted || strcmp(wanted, CH_STORE_STANDBY_NONE) == 0))
 		wanted = NULL;
-	if (rc || (!wanted && !version))
-		return rc;
-	return read_standby(db, wanted, version, arena, domain);
+	if (!rc && (wanted || version))
+		rc = read_standby(
+			db, domain->name, false, wanted, version, arena, &domain->standby);
+	version = ch_db_u64(stmt, KEYS_COLUMN + 6);
+	if (!rc && second && (wanted || version))
+		rc = read_standby(
+			db, domain->name, true, wanted, version, arena, &second->standby);
+	return rc;
 }
 
 int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena,
@@ -162,6 +172,7 @@ int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_store_domain domain = {0};
+	struct ch_store_second *second = NULL;
 	int rc = ch_db_query(db, &stmt,
 		"SELECT n.name, n.tenant, n.pool, n.www, n.www_of, n.state, n.code, n.detail, "
 		"n.actor, iif(o.id IS NULL OR o.state = 'confirming', min(n.next_at, "
@@ -172,7 +183,7 @@ int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena
 		"n.updated_at, n.upstream, n.hsts, n.redirect, " CH_CERT_COLUMNS
 		", n.keys, n.checks_failed, n.away_since, n.cas, "
 		"coalesce(nullif(n.standby, ''), (SELECT ca FROM standby_default)), "
-		"n.standby_cert FROM name n LEFT JOIN orders o "
+		"n.standby_cert, n.second_standby_cert FROM name n LEFT JOIN orders o "
 		"ON "
 		"o.id = n.order_id "
 		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",
@@ -185,9 +196,9 @@ int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena
 	rc = CH_OK;
 	read_domain(stmt, arena, &domain, &rc);
 	if (!rc && ch_keys_both(domain.keys))
-		rc = read_second(db, arena, &domain);
+		rc = read_second(db, arena, &domain, &second);
 	if (!rc)
-		rc = load_standby(db, stmt, arena, &domain);
+		rc = load_standbys(db, stmt, arena, &domain, second);
 	if (!rc)
 		*ret_domain = domain;
 	return rc;

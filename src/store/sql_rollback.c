@@ -40,7 +40,8 @@ static int has_record(struct ch_work *w, const char *name, uint64_t version, boo
 {
 	int64_t one;
 	int rc = ch_db_get_i64(w->db, &one,
-		"SELECT 1 FROM cert_name WHERE name = ? AND version = ? AND record IS NOT NULL",
+		"SELECT 1 FROM cert_name WHERE name IN " CH_KEPT_AS(
+			"?1") " AND version = ?2 AND record IS NOT NULL",
 		"ti", name, version);
 
 	*ret_has = rc == CH_OK;
@@ -117,65 +118,112 @@ static int leave_order(struct ch_work *w, const struct ch_name_row *row)
 	return rc ? rc : ch_work_detach(w, row->name, row->order_id);
 }
 
-int ch_work_shares(struct ch_work *w, const struct ch_name_row *row, uint64_t version,
-	struct ch_name_row *ret_mate)
+int ch_work_shares(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_put_back *what, struct ch_name_row *ret_mate)
 {
 	char name[CH_NAME_MAX + 1];
-	bool has;
+	bool has = true;
 	int rc;
 
 	ch_name_row_mate(row, name);
 	if (!name[0])
 		return CH_ENOTFOUND;
 	rc = ch_name_row_load(w->db, name, ret_mate);
-	if (!rc)
-		rc = has_record(w, name, version, &has);
+	if (!rc && what->first)
+		rc = has_record(w, name, what->first, &has);
+	if (!rc && has && what->second)
+		rc = has_record(w, name, what->second, &has);
 	if (rc)
 		return rc;
-	return has && ret_mate->state != CH_NAME_PAUSED && ret_mate->cert == row->cert
+	return has && ret_mate->state != CH_NAME_PAUSED &&
+			       (!what->first || ret_mate->cert == row->cert) &&
+			       (!what->second || ret_mate->second_cert == row->second_cert)
 		       ? CH_OK
 		       : CH_ENOTFOUND;
 }
 
 /* CH_ENOTFOUND: it goes alone. */
-static int load_mate(
-	struct ch_work *w, const struct ch_name_row *row, struct ch_name_row *ret_mate)
+static int load_mate(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_put_back *what, struct ch_name_row *ret_mate)
 {
-	int rc = ch_work_shares(w, row, row->prev_cert, ret_mate);
+	int rc = ch_work_shares(w, row, what, ret_mate);
 
-	return !rc && ret_mate->prev_cert != row->prev_cert ? CH_ENOTFOUND : rc;
+	return !rc && (ret_mate->prev_cert != row->prev_cert ||
+			      (what->second && ret_mate->second_prev != row->second_prev))
+		       ? CH_ENOTFOUND
+		       : rc;
+}
+
+static const char *describe(struct ch_work *w, const struct ch_put_back *what)
+{
+	if (what->first && what->second)
+		return ch_arena_fmt(w->op->arena,
+			"Versions %" PRIu64 " and, as the second, %" PRIu64
+			" are to be put back.",
+			what->first, what->second);
+	return ch_arena_fmt(w->op->arena, "Version %" PRIu64 " is to be put back%s.",
+		what->first ? what->first : what->second, what->first ? "" : " as the second");
 }
 
 static int join(
-	struct ch_work *w, uint64_t id, const char *name, uint64_t version, const char *event)
+	struct ch_work *w, uint64_t id, const char *name, const struct ch_put_back *what)
 {
-	const char *detail =
-		ch_arena_fmt(w->op->arena, "Version %" PRIu64 " is to be put back.", version);
+	const char *detail = describe(w, what);
 	struct ch_name_row row;
 	int rc = detail ? ch_name_row_load(w->db, name, &row) : CH_ENOMEM;
 
 	if (!rc)
 		rc = ch_work_add_member(w, id, &row, false);
-	return rc ? rc : ch_work_history(w, name, event, detail, CH_ACTOR_NOBODY);
+	return rc ? rc : ch_work_history(w, name, what->event, detail, CH_ACTOR_NOBODY);
 }
 
 /* Under the account of the certificate, of which nothing is taken: free of all limits. */
 int ch_work_put_back(struct ch_work *w, const struct ch_name_row *row,
-	const struct ch_name_row *mate, uint64_t version, const char *event)
+	const struct ch_name_row *mate, const struct ch_put_back *what)
 {
+	bool both = what->first && what->second;
 	uint64_t id = ch_work_id(w);
-	int rc = ch_db_run(w->db,
-		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, next_at, "
-		"created_at, updated_at, rollback, key, paced, free) "
-		"SELECT ?1, 'new', ?2, 0, 0, 1, ?3, ?3, ?3, version, key, paced, 2 FROM cert "
-		"WHERE version = ?4",
-		"itii", id, row->pool, w->now, version);
+	int rc;
 
+	/* The version of the second record, which must be one of its own. */
+	if (both)
+		(void)ch_work_id(w);
+	rc = ch_db_run(w->db,
+		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, next_at, "
+		"created_at, updated_at, rollback, key, paced, free, second, rollback_second) "
+		"SELECT ?1, 'new', ?2, 0, 0, 1, ?3, ?3, ?3, version, key, paced, 2, ?5, ?6 "
+		"FROM cert WHERE version = ?4",
+		"itiiiz", id, row->pool, w->now, what->first ? what->first : what->second,
+		(int64_t)!what->first, both ? what->second : 0);
 	ch_work_due(w, w->now);
 	if (!rc)
-		rc = join(w, id, row->name, version, event);
+		rc = join(w, id, row->name, what);
 	if (!rc && mate)
-		rc = join(w, id, mate->name, version, event);
+		rc = join(w, id, mate->name, what);
+	return rc;
+}
+
+/* What one order put live goes back together, as long as it is live and what was before is
+ * there and good: else the second certificate stays. */
+static int find_second(
+	struct ch_work *w, const struct ch_name_row *row, bool came_back, uint64_t *ret_version)
+{
+	uint64_t origin = 0;
+	int64_t ends_at = 0;
+	bool has = false;
+	int rc = CH_OK;
+
+	*ret_version = 0;
+	if (!came_back || row->second_cert != row->cert + 1 || !row->second_prev ||
+		!ch_keys_both(row->keys))
+		return CH_OK;
+	rc = load_cert(w, row->second_cert, &origin, &ends_at);
+	if (!rc && origin)
+		rc = has_record(w, row->name, row->second_prev, &has);
+	if (!rc && has)
+		rc = load_cert(w, row->second_prev, &origin, &ends_at);
+	if (!rc && has && ends_at > w->now)
+		*ret_version = row->second_prev;
 	return rc;
 }
 
@@ -183,6 +231,7 @@ int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *op)
 {
 	struct ch_name_row row;
 	struct ch_name_row mate;
+	struct ch_put_back what = {.event = "rollback"};
 	struct pair pair;
 	int mate_rc;
 	int rc = ch_name_row_load(w->db, op->name, &row);
@@ -197,17 +246,19 @@ int ch_work_rollback(struct ch_work *w, const struct ch_op_rollback *op)
 	if (row.state == CH_NAME_PAUSED)
 		return refuse(w, "domain-paused", op->name, "is paused; resume it first");
 	rc = check_pair(w, op->name, op->to, &pair);
+	what.first = row.prev_cert;
+	if (!rc)
+		rc = find_second(w, &row, pair.live_origin != 0, &what.second);
 	if (rc)
 		return rc;
-	mate_rc = load_mate(w, &row, &mate);
+	mate_rc = load_mate(w, &row, &what, &mate);
 	rc = mate_rc == CH_ENOTFOUND ? CH_OK : mate_rc;
 	if (!rc)
 		rc = leave_order(w, &row);
 	if (!rc && !mate_rc)
 		rc = leave_order(w, &mate);
 	if (!rc)
-		rc = ch_work_put_back(
-			w, &row, mate_rc ? NULL : &mate, row.prev_cert, "rollback");
+		rc = ch_work_put_back(w, &row, mate_rc ? NULL : &mate, &what);
 	return rc ? rc : ch_work_audit(w, "cert.rollback", op->name);
 }
 
@@ -221,8 +272,9 @@ int ch_work_check_rollback(struct ch_work *w, uint64_t version, const struct ch_
 	memcpy(name, record->name, record->name_len);
 	name[record->name_len] = 0;
 	rc = ch_db_query(w->db, &stmt,
-		"SELECT record FROM cert_name WHERE name = ? AND version = ?", "ti", name,
-		version);
+		"SELECT record FROM cert_name WHERE name IN " CH_KEPT_AS(
+			"?1") " AND version = ?2",
+		"ti", name, version);
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);
 	if (rc < 0)
@@ -238,23 +290,23 @@ int ch_work_check_rollback(struct ch_work *w, uint64_t version, const struct ch_
 	return CH_OK;
 }
 
-static int load_record(
-	struct ch_db *db, struct ch_arena *arena, size_t at, struct ch_store_order *order)
+static int load_record(struct ch_db *db, struct ch_arena *arena, const char *name, size_t at,
+	struct ch_store_old *old)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
 		"SELECT x.record, h.block FROM cert_name x JOIN cert c ON c.version = "
 		"x.version LEFT JOIN chain h ON h.id = c.chain_id "
-		"WHERE x.name = ? AND x.version = ?",
-		"ti", order->names[at].name, order->rollback);
+		"WHERE x.name IN " CH_KEPT_AS("?1") " AND x.version = ?2",
+		"ti", name, old->version);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
 	if (rc <= 0)
 		return rc;
 	rc = CH_OK;
-	order->old_records[at] = ch_db_blob(arena, stmt, 0, &order->old_record_lens[at], &rc);
-	order->old_chain = ch_db_blob(arena, stmt, 1, &order->old_chain_len, &rc);
+	old->records[at] = ch_db_blob(arena, stmt, 0, &old->record_lens[at], &rc);
+	old->chain = ch_db_blob(arena, stmt, 1, &old->chain_len, &rc);
 	return rc;
 }
 
@@ -262,8 +314,13 @@ int ch_db_rollback_load(struct ch_db *db, struct ch_arena *arena, struct ch_stor
 {
 	int rc = CH_OK;
 
-	for (size_t i = 0; !rc && i < order->n_names; i++)
-		if (!order->names[i].gone)
-			rc = load_record(db, arena, i, order);
+	for (size_t i = 0; !rc && i < order->n_names; i++) {
+		const struct ch_store_order_name *name = &order->names[i];
+
+		if (!name->gone)
+			rc = load_record(db, arena, name->name, i, &order->old);
+		if (!rc && !name->gone && order->old_second.version)
+			rc = load_record(db, arena, name->name, i, &order->old_second);
+	}
 	return rc;
 }

@@ -45,6 +45,8 @@ static void read_name_row(struct ch_stmt *stmt, struct ch_name_row *row, int *rc
 	row->standby_at = ch_db_i64(stmt, 23 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 	row->standby_failures =
 		ch_db_u64(stmt, 24 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	row->second_standby_cert =
+		ch_db_u64(stmt, 25 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 }
 
 int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row)
@@ -55,9 +57,8 @@ int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret
 		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
 		"order_id, solo, cert, prev_cert, keys, cert_key, second_cert, second_prev, "
 		"second_at, second_failures, upstream, hsts, redirect, imported, cas, standby, "
-		"standby_cert, standby_at, standby_failures FROM name "
-		"WHERE "
-		"name = ?",
+		"standby_cert, standby_at, standby_failures, second_standby_cert "
+		"FROM name WHERE name = ?",
 		"t", name);
 
 	if (!rc)
@@ -87,7 +88,7 @@ int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_ro
 	char state[16];
 	int rc = ch_db_query(db, &stmt,
 		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback, "
-		"key, second, standby "
+		"key, second, standby, rollback_second "
 		"FROM orders WHERE id = ?",
 		"i", id);
 
@@ -112,6 +113,7 @@ int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_ro
 		rc = CH_ECORRUPT;
 	row.second = ch_db_i64(stmt, 8);
 	row.standby = ch_db_i64(stmt, 9);
+	row.rollback_second = ch_db_u64(stmt, 10);
 	if (!rc)
 		*ret_row = row;
 	return rc;

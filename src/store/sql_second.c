@@ -82,13 +82,18 @@ int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row)
 	rc = emit_withdrawal(w, row);
 	if (!rc)
 		rc = ch_db_run(w->db,
-			"UPDATE name SET second_cert = NULL, second_prev = NULL WHERE name = ?",
+			"UPDATE name SET second_cert = NULL, second_prev = NULL, "
+			"second_standby_cert = NULL, second_standby_at = NULL, "
+			"second_standby_failures = 0, second_standby_code = '' WHERE name = ?",
 			"t", row->name);
 	if (!rc)
 		rc = ch_work_both_end(w, row->name);
 	if (!rc)
 		rc = ch_work_trim_certs(w, row->name,
-			(const uint64_t[]){row->cert, row->prev_cert, 0, 0, row->standby_cert});
+			(const uint64_t[CH_KEPT_CERTS]){
+				row->cert, row->prev_cert, row->standby_cert});
+	if (!rc)
+		rc = ch_work_trim_second_standbys(w, row->name, 0);
 	return rc ? rc
 		  : ch_work_history(w, row->name, "withdrawn",
 			    "The second certificate is no longer served.", CH_ACTOR_NOBODY);

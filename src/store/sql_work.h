@@ -184,6 +184,7 @@ struct ch_name_row {
 	uint64_t standby_cert;			/* 0: none */
 	int64_t standby_at;			/* 0: none */
 	uint64_t standby_failures;
+	uint64_t second_standby_cert; /* 0: none */
 };
 /* CH_ENOTFOUND. */
 CH_MUST int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row);
@@ -202,7 +203,8 @@ struct ch_order_row {
 	bool has_csr;
 	bool has_leaf;
 	uint8_t leaf_sha256[32];
-	uint64_t rollback; /* 0: none */
+	uint64_t rollback;	  /* 0: none */
+	uint64_t rollback_second; /* beside it, under the next version; 0: none */
 };
 CH_MUST int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_row);
 
@@ -251,11 +253,17 @@ CH_MUST int ch_work_check_redirect(
 CH_MUST int ch_work_add_member(
 	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet);
 
+/* ---- sql_lease_open.c ---- */
+/* The next of lease->orders. */
+CH_MUST int ch_work_lease_order(struct ch_work *w, struct ch_op_lease *lease, uint64_t id);
+/* Those that are open and due, until there are so many. */
+CH_MUST int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most);
+
 /* ---- sql_rollback.c ---- */
 /* Whether the record is what was live under the version to put back.  CH_EINVAL. */
 CH_MUST int ch_work_check_rollback(
 	struct ch_work *w, uint64_t version, const struct ch_record *record);
-/* Fills in what was live under order->rollback. */
+/* Fills in what was live under order->old and order->old_second. */
 CH_MUST int ch_db_rollback_load(
 	struct ch_db *db, struct ch_arena *arena, struct ch_store_order *order);
 
@@ -267,10 +275,17 @@ CH_MUST int ch_work_detach(struct ch_work *w, const char *name, uint64_t order_i
 /* ---- sql_certs_write.c ---- */
 /* Forgets all certificates of the name; a certificate goes with its last name. */
 CH_MUST int ch_work_forget_certs(struct ch_work *w, const char *name);
-/* Forgets those of the name that are not among these; 0: none. */
+/* Forgets those of the name that are not among these; 0: none.  A standby of the second
+ * certificate lies apart, under the key of such records (ch_record_key): stores that do not
+ * know of it leave it alone. */
 #define CH_KEPT_CERTS 5
 CH_MUST int ch_work_trim_certs(
 	struct ch_work *w, const char *name, const uint64_t keep[CH_KEPT_CERTS]);
+
+/* Of those of its second certificate that are kept as standbys only this one stays; 0: none. */
+CH_MUST int ch_work_trim_second_standbys(struct ch_work *w, const char *name, uint64_t keep);
+/* Where the record of a version of name `x` may be: WHERE x.name IN this. */
+#define CH_KEPT_AS(x) "(" x ", " x " || '/6')"
 
 /* ---- sql_cas.c ---- */
 /* *ret_detail: which CA of the item's is neither in known, nor told of by any issuer before,
@@ -311,13 +326,20 @@ CH_MUST int ch_work_fail_second(struct ch_work *w, const struct ch_name_row *row
 	const struct ch_store_outcome *outcome, bool another_failed);
 
 /* ---- sql_rollback.c ---- */
-/* An order that puts a certificate back, whose record is kept with each of the names; mate
- * NULL: of row alone. */
+/* What is put back as a name's certificate and as its second one; 0: that one stays. */
+struct ch_put_back {
+	uint64_t first;
+	uint64_t second;
+	const char *event;
+};
+/* An order that puts them back, whose records are kept with each of the names; mate NULL: of
+ * row alone. */
 CH_MUST int ch_work_put_back(struct ch_work *w, const struct ch_name_row *row,
-	const struct ch_name_row *mate, uint64_t version, const char *event);
-/* CH_ENOTFOUND: the name goes alone. */
-CH_MUST int ch_work_shares(struct ch_work *w, const struct ch_name_row *row, uint64_t version,
-	struct ch_name_row *ret_mate);
+	const struct ch_name_row *mate, const struct ch_put_back *what);
+/* Whether the name's mate has records of the same, and shares what is live in their places.
+ * CH_ENOTFOUND: the name goes alone. */
+CH_MUST int ch_work_shares(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_put_back *what, struct ch_name_row *ret_mate);
 
 /* ---- sql_standby.c ---- */
 /* Names whose standby may be ordered: by themselves, or as long as there is a default. */
@@ -326,26 +348,39 @@ CH_MUST int ch_work_shares(struct ch_work *w, const struct ch_name_row *row, uin
 	"AND state NOT IN ('paused', 'moved')"
 #define CH_STANDBY_OWN "standby NOT IN ('', 'none') AND " CH_STANDBY_DUE
 #define CH_STANDBY_DEFAULT "standby = '' AND " CH_STANDBY_DUE
-CH_MUST int ch_work_standby(struct ch_work *w, struct ch_op_standby *op);
+/* The same of the second certificate. */
+#define CH_SECOND_STANDBY_DUE                                                                  \
+	"second_standby_at IS NOT NULL AND order_id IS NULL AND second_cert IS NOT NULL "      \
+	"AND cert IS NOT NULL AND failures = 0 AND state NOT IN ('paused', 'moved')"
+#define CH_SECOND_STANDBY_OWN "standby NOT IN ('', 'none') AND " CH_SECOND_STANDBY_DUE
+#define CH_SECOND_STANDBY_DEFAULT "standby = '' AND " CH_SECOND_STANDBY_DUE
 /* What issuers call their CAs, and from which one standbys are to be. */
 CH_MUST int ch_work_note_cas(struct ch_work *w, const struct ch_op_lease *lease);
 CH_MUST int ch_work_change_standby(
 	struct ch_work *w, const struct ch_name_row *row, const char *standby);
-CH_MUST int ch_work_standby_reason(
-	struct ch_work *w, const char *name, uint64_t id, const struct ch_store_reason *reason);
-CH_MUST int ch_work_fail_standby(struct ch_work *w, const struct ch_name_row *row,
+/* second, here and below: of the second certificate. */
+CH_MUST int ch_work_standby_reason(struct ch_work *w, const char *name,
+	const struct ch_order_row *order, const struct ch_store_reason *reason);
+CH_MUST int ch_work_fail_standby(struct ch_work *w, const struct ch_name_row *row, bool second,
 	const struct ch_store_outcome *outcome);
 /* Nothing is to come any more of what the name's reason says, if it says so. */
 CH_MUST int ch_work_served(struct ch_work *w, const char *name);
 /* After a certificate has become live under this version: when the next standby is due. */
-CH_MUST int ch_work_plan_standby(struct ch_work *w, const char *name, uint64_t version);
+CH_MUST int ch_work_plan_standby(
+	struct ch_work *w, const char *name, bool second, uint64_t version);
 /* What is read and waits for something else: no account has room for a standby before. */
 CH_MUST int ch_work_hold_standbys(struct ch_work *w, int64_t until_ms);
+/* An issuer asks for work that cannot bring the standbys of second certificates: when those are
+ * due, nobody is woken for them for a while. */
+CH_MUST int ch_work_pass_over_seconds(struct ch_work *w);
 /* A name's own setting, or the default: "" when none is wanted. */
 CH_MUST int ch_db_standby_wanted(
 	struct ch_db *db, const char *own, char ret_ca[CH_STORE_CA_NAME_MAX + 1]);
 /* INT64_MAX: never. */
 CH_MUST int ch_db_standby_due(struct ch_db *db, int64_t *ret_at_ms);
+
+/* ---- sql_put_live.c ---- */
+CH_MUST int ch_work_standby(struct ch_work *w, struct ch_op_standby *op);
 
 /* ---- sql_edges_write.c ---- */
 /* How far the edges are with the names of the order that are not gone. */

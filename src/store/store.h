@@ -53,7 +53,6 @@
 #define CH_STORE_LEASE_MAX 256	     /* orders of one CH_OP_LEASE */
 #define CH_STORE_LIST_MAX 1000	     /* rows of one page */
 #define CH_STORE_RECORDS_MAX 5000    /* rows that one ch_store_read_records looks at */
-#define CH_STORE_ORDER_NAMES_MAX 2   /* a name and its www name */
 #define CH_STORE_ACME_MAX_B 32768u   /* the issuer's notes */
 #define CH_STORE_CSR_MAX_B 8192u     /* DER */
 #define CH_STORE_SEALED_MAX_B 16384u /* the sealed key copies, opaque here */
@@ -141,14 +140,6 @@ struct ch_store_cert {
 	size_t n_recipients;
 };
 
-/* What is told apart of the second certificate, for clients that cannot use the first. */
-struct ch_store_second {
-	struct ch_store_reason reason;
-	int64_t next_at_ms; /* 0: paused */
-	uint64_t failures;
-	const struct ch_store_cert *cert; /* NULL: none is live */
-};
-
 struct ch_store_domain {
 	const char *name;
 	const char *tenant;
@@ -233,13 +224,10 @@ struct ch_store_order {
 	size_t sealed_len;
 	bool has_leaf; /* published */
 	uint8_t leaf_sha256[32];
-	/* A roll-back: the version to put back, 0: none; until it is published, what was live
-	 * under it: the record of each of names, NULL where it is gone, and their chain. */
-	uint64_t rollback;
-	const uint8_t *old_records[CH_STORE_ORDER_NAMES_MAX];
-	size_t old_record_lens[CH_STORE_ORDER_NAMES_MAX];
-	const uint8_t *old_chain; /* NULL: no intermediates */
-	size_t old_chain_len;
+	/* A roll-back: what is put back, version 0: nothing; and as the second certificate
+	 * beside it, under the version that follows the order's id. */
+	struct ch_store_old old;
+	struct ch_store_old old_second;
 };
 
 struct ch_store_edge {
@@ -368,7 +356,8 @@ struct ch_op_lease {
 	 * by that; when it has none of these CAs, it waits as "ca-unknown". */
 	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
 	size_t n_fallback;
-	const char *standby; /* the CA of standbys of names that say nothing; NULL: none */
+	const char *standby;  /* the CA of standbys of names that say nothing; NULL: none */
+	bool second_standbys; /* it can bring those of second certificates, and put them live */
 	struct ch_store_looking *looking; /* NULL: names that are due get an order at once */
 	/* out: */
 	struct ch_store_order *orders;
@@ -470,6 +459,9 @@ struct ch_op_publish {
 	int64_t not_before_ms;
 	int64_t not_after_ms;
 	uint8_t spki_sha256[32];
+	/* Put back as the second certificate in the same transaction; NULL: none.  Its id,
+	 * fence, next_at_ms and answer are not used. */
+	struct ch_op_publish *second;
 	/* out: */
 	struct ch_store_order_answer answer;
 };

@@ -28,7 +28,8 @@ struct leases {
 	struct ch_store_pace pace;
 	struct ch_store_pace fallback[CH_STORE_FALLBACK_MAX];
 	size_t n_fallback;
-	const char *standby;		  /* NULL: none */
+	const char *standby; /* NULL: none */
+	bool second_standbys;
 	struct ch_store_looking *looking; /* NULL: names get orders unlooked */
 };
 
@@ -93,6 +94,7 @@ static void lease_take(struct ch_req *req, struct leases *l)
 	memcpy(l->op.u.lease.fallback, l->fallback, sizeof(l->fallback));
 	l->op.u.lease.n_fallback = l->n_fallback;
 	l->op.u.lease.standby = l->standby;
+	l->op.u.lease.second_standbys = l->second_standbys;
 	l->op.u.lease.looking = l->looking;
 	ch_service_write(req, &l->op, lease_done);
 }
@@ -193,6 +195,7 @@ void ch_handle_leases(struct ch_req *req)
 	read_paces(&in, l);
 	l->looking = ch_look_in_read(req, &in);
 	l->standby = ch_json_in_str(&in, "standby", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
+	l->second_standbys = ch_json_in_bool(&in, "second_standbys", false);
 	if (!l->max && !l->looking)
 		ch_json_in_fail(&in, "max", "\"max\" must be at least 1 without \"looks\".");
 	/* What it tells is written once, and then it would be told again. */

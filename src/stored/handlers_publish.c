@@ -17,6 +17,8 @@
 struct publish {
 	struct ch_store_op op;
 	struct ch_store_record_bytes records[CH_STORE_ORDER_NAMES_MAX];
+	struct ch_op_publish second;
+	struct ch_store_record_bytes second_records[CH_STORE_ORDER_NAMES_MAX];
 };
 
 /* base64url into the arena; NULL with *ret_len 0 when the text is empty or was wrong. */
@@ -110,6 +112,22 @@ static void publish_done(struct ch_req *req)
 		ch_service_order_answer(req, &w->op.u.publish.answer);
 }
 
+/* Its records have the version that follows the order's. */
+static void read_second(struct ch_req *req, struct ch_json_in *from, struct publish *w)
+{
+	json_t *value = ch_json_in_object(from, "second", CH_JSON_OPTIONAL);
+	struct ch_json_in in;
+
+	if (!value)
+		return;
+	ch_json_in_init(&in, value, "second.");
+	ch_publish_in_read(req, &in, CH_JSON_REQUIRED, &w->second, w->second_records);
+	w->second.id = w->op.u.publish.id + 1;
+	w->op.u.publish.second = &w->second;
+	if (ch_json_in_finish(&in))
+		ch_json_in_adopt(from, &in);
+}
+
 void ch_handle_order_publish(struct ch_req *req)
 {
 	struct publish *w = ch_arena_alloc(req->arena, sizeof(*w));
@@ -128,9 +146,11 @@ void ch_handle_order_publish(struct ch_req *req)
 		(uint64_t)ch_json_in_int(&in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
 	ch_publish_in_read(req, &in, CH_JSON_REQUIRED, &w->op.u.publish, w->records);
 	w->op.u.publish.next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
+	read_second(req, &in, w);
 	if (!ch_req_body_ok(req, &in))
 		return;
-	if (ch_publish_in_check(&w->op.u.publish, &err)) {
+	if (ch_publish_in_check(&w->op.u.publish, &err) ||
+		(w->op.u.publish.second && ch_publish_in_check(&w->second, &err))) {
 		ch_req_fail(req, &err, NULL);
 		return;
 	}

@@ -25,11 +25,13 @@ void ch_handle_certificate_standby(struct ch_req *req)
 	}
 	if (!ch_service_name(req, 0, w->name))
 		return;
-	ch_json_in_init(&in, req->json, "");
-	if (!ch_req_body_ok(req, &in))
-		return;
 	w->op.type = CH_OP_STANDBY;
 	w->op.u.standby.name = w->name;
+	ch_json_in_init(&in, req->json, "");
+	w->op.u.standby.ca = ch_json_in_str(&in, "ca", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
+	w->op.u.standby.partly = ch_json_in_bool(&in, "partly", false);
+	if (!ch_req_body_ok(req, &in))
+		return;
 	req->own = w;
 	ch_service_write(req, &w->op, one_done);
 }
@@ -42,8 +44,9 @@ static void some_done(struct ch_req *req)
 	if (!ch_service_written(req, &w->op))
 		return;
 	ch_req_json(req, 200,
-		json_pack("{s:I, s:I, s:I, s:o}", "begun", (json_int_t)op->begun, "not_ready",
-			(json_int_t)op->not_ready, "passed_over", (json_int_t)op->passed_over,
+		json_pack("{s:I, s:I, s:I, s:I, s:o}", "begun", (json_int_t)op->begun,
+			"not_ready", (json_int_t)op->not_ready, "half_ready",
+			(json_int_t)op->half_ready, "passed_over", (json_int_t)op->passed_over,
 			"after", op->last ? json_string(op->last) : json_null()));
 }
 
@@ -64,6 +67,7 @@ void ch_handle_standby(struct ch_req *req)
 	op->after = ch_json_in_str(&in, "after", CH_JSON_OPTIONAL, CH_NAME_MAX);
 	op->max = (size_t)ch_json_in_int(&in, "max", CH_JSON_REQUIRED, 1, CH_STORE_STANDBY_MAX);
 	op->dry_run = ch_json_in_bool(&in, "dry_run", false);
+	op->partly = ch_json_in_bool(&in, "partly", false);
 	req->own = w;
 	if (ch_req_body_ok(req, &in))
 		ch_service_write(req, &w->op, some_done);

@@ -105,15 +105,6 @@ static json_t *cert_summary(const struct ch_store_cert *cert)
 		strings(cert->names, cert->n_names));
 }
 
-static json_t *second(const struct ch_store_second *s)
-{
-	if (!s)
-		return json_null();
-	return json_pack("{s:o, s:o, s:I, s:o}", "reason", reason(&s->reason), "next_at",
-		ch_present_time(s->next_at_ms), "failures", (json_int_t)s->failures,
-		"certificate", cert_summary(s->cert));
-}
-
 static json_t *standby(const struct ch_store_standby *s)
 {
 	if (!s)
@@ -122,6 +113,15 @@ static json_t *standby(const struct ch_store_standby *s)
 		text_or_null(s->wanted), "ca", text_or_null(s->ca), "ready", s->ready, "reason",
 		reason(&s->reason), "next_at", ch_present_time(s->next_at_ms), "failures",
 		(json_int_t)s->failures, "certificate", cert_summary(s->cert));
+}
+
+static json_t *second(const struct ch_store_second *s)
+{
+	if (!s)
+		return json_null();
+	return json_pack("{s:o, s:o, s:I, s:o, s:o}", "reason", reason(&s->reason), "next_at",
+		ch_present_time(s->next_at_ms), "failures", (json_int_t)s->failures,
+		"certificate", cert_summary(s->cert), "standby", standby(s->standby));
 }
 
 /* "main,backup" */
@@ -367,22 +367,35 @@ static json_t *notes(const char *acme)
 	return acme ? json_loads(acme, JSON_REJECT_DUPLICATES, NULL) : json_null();
 }
 
-static json_t *rollback(const struct ch_store_order *order)
+/* Its bytes are there until it is published. */
+static json_t *old(const struct ch_store_order *order, const struct ch_store_old *o)
 {
 	json_t *records;
 
-	if (!order->rollback || order->has_leaf)
+	if (!o->version || order->has_leaf)
 		return json_null();
 	records = json_object();
 	for (size_t i = 0; records && i < order->n_names; i++)
-		if (order->old_records[i] && json_object_set_new(records, order->names[i].name,
-						     ch_present_bytes(order->old_records[i],
-							     order->old_record_lens[i]))) {
+		if (o->records[i] &&
+			json_object_set_new(records, order->names[i].name,
+				ch_present_bytes(o->records[i], o->record_lens[i]))) {
 			json_decref(records);
 			records = NULL;
 		}
-	return json_pack("{s:I, s:o, s:o}", "version", (json_int_t)order->rollback, "chain",
-		ch_present_bytes(order->old_chain, order->old_chain_len), "records", records);
+	return json_pack("{s:I, s:o, s:o}", "version", (json_int_t)o->version, "chain",
+		ch_present_bytes(o->chain, o->chain_len), "records", records);
+}
+
+static json_t *rollback(const struct ch_store_order *order)
+{
+	json_t *json = old(order, &order->old);
+
+	if (json_is_object(json) &&
+		json_object_set_new(json, "second", old(order, &order->old_second))) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
 }
 
 json_t *ch_present_leased(const struct ch_store_order *order)

@@ -32,6 +32,8 @@ static const struct ch_problem_kind problems[] = {
 	{"version-not-found", 404, "This version of the certificate is not kept"},
 	{"nothing-to-roll-back", 409, "There is no certificate before the live one"},
 	{"standby-not-ready", 409, "There is no standby certificate that could be put live"},
+	{"standby-half-ready", 409, "One of two certificates has no standby that is ready"},
+	{"ca-needed", 409, "It must be said which CA has failed"},
 	{"ca-unknown", 409, "No issuer has a CA of this name"},
 	{"ca-not-found", 404, "No issuer has told of this CA"},
 	{"no-signers", 409, "The store does not know whose records to take back"},

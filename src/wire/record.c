@@ -388,7 +388,7 @@ void ch_record_set_version(uint8_t *bytes, uint64_t version)
 int ch_record_check_own(
 	const struct ch_record *record, const uint8_t *bytes, const struct ch_sign_key *key)
 {
-	if (record->kind != CH_RECORD_CERT)
+	if (!ch_record_has_cert(record))
 		return CH_EINVAL;
 	return ch_sign_check(key, RECORD_LABEL, bytes, record->signed_len, record->signature);
 }

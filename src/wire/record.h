@@ -205,7 +205,7 @@ void ch_record_set_version(uint8_t *bytes, uint64_t version);
 /* One sealed copy, as the layout above has it.  A wrong length latches CH_EPROTO in r->rc. */
 void ch_sealed_read_copy(struct ch_reader *r, struct ch_sealed_view *ret_copy);
 void ch_sealed_add_copy(struct ch_buf *out, const struct ch_sealed_view *copy);
-/* CH_EAUTH unless this very key signed it. */
+/* Of a record with a certificate: CH_EAUTH unless this very key signed it. */
 CH_MUST int ch_record_check_own(
 	const struct ch_record *record, const uint8_t *bytes, const struct ch_sign_key *key);
 

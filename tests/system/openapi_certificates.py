@@ -214,3 +214,74 @@ def test_a_standby_certificate(store, operator, issuer):
     assert {"standby", "standby-ready", "standby-failed", "standby-live"} <= events
     operator.put(f"/v1/domains/{name}", {"standby": "none"})
     assert operator.get(f"/v1/domains/{name}").json["standby"] is None
+
+
+def test_the_standbys_of_two_certificates(store, operator, issuer):
+    name, path = "standbys.example.com", "/v1/certificates/standbys.example.com/standby"
+    accounts = {"pace": {"account": "one.test/1", "ca": "main"}, "second_standbys": True,
+                "fallback": [{"account": "two.test/1", "ca": "backup"}]}
+    chain = chain_block(store.ca.cert.public_bytes(Encoding.DER))
+    leaves = {}
+
+    def take(second, standby):
+        order = lease(issuer, name, **accounts)
+        assert (order["second"], order["standby"]) == (second, standby)
+        return order
+
+    def issue(second, standby):
+        order = take(second, standby)
+        step(issuer, order, state="sealed", csr=b64u(b"csr"), sealed=b64u(b"sealed"))
+        leaf = store.identity("viewer", ident=f"standbys{len(leaves)}").cert.public_bytes(Encoding.DER)
+        leaves[order["id"]] = leaf
+        assert publish(issuer, order, leaf=leaf, chain=chain).status == 200
+        done = {"fence": order["fence"], "state": "done"}
+        assert issuer.patch(f"/v1/orders/{order['id']}", done).status == 200
+
+    def put_back(order, version, new, kind):
+        leaf = leaves[version]
+        body = publication({**order, "id": new}, leaf=leaf, chain=chain)
+        body["records"] = [b64u(record(name, new, leaf, chain, BEGIN, END, key_version=version, kind=kind))]
+        return body
+
+    operator.put(f"/v1/domains/{name}", {"standby": "backup", "keys": "ecdsa+rsa"})
+    for second, standby in ((False, False), (True, False), (False, True)):
+        issue(second, standby)
+    assert operator.post(path).code == "standby-half-ready"
+    everything = {"ca": "main", "max": 1000, "dry_run": True, "after": "standbys.example.co"}
+    assert operator.post("/v1/standby", everything).json["half_ready"] == 1
+    assert operator.post("/v1/standby", {**everything, "partly": True}).json["begun"] == 1
+    failed = {"state": "failed", "names": [{
+        "name": name, "next_at": "2026-01-01T00:00:00Z", "failed": True, "state": "failed",
+        "reason": {"code": "wrong-answer", "detail": "No.", "actor": "customer"}}]}
+    order = take(True, True)
+    assert issuer.patch(f"/v1/orders/{order['id']}", {"fence": order["fence"], **failed}).status == 200
+    assert operator.get(f"/v1/domains/{name}").json["second"]["standby"]["failures"] == 1
+    issue(True, True)
+    assert operator.get(f"/v1/domains/{name}").json["second"]["standby"]["ready"]
+    assert operator.post(path, {"ca": "nonesuch"}).code == "ca-not-found"
+    assert operator.post(path, {"ca": 1}).code == "bad-field"
+    assert operator.post(path, {"ca": "main", "partly": False}).json["order"]
+    order = take(False, False)
+    old = order["rollback"]
+    body = put_back(order, old["version"], order["id"], 2)
+    second = put_back(order, old["second"]["version"], order["id"] + 1, 6)
+    del second["fence"]
+    for wrong in ({**second, "records": body["records"]}, {**second, "not_after": second["not_before"]}):
+        assert publish(issuer, order, {**body, "second": wrong}).code == "bad-record"
+    assert publish(issuer, order, {**body, "second": {**second, "fence": 1}}).code == "unknown-field"
+    assert publish(issuer, order, {**body, "second": second}).status == 200
+    shown = operator.get(f"/v1/domains/{name}").json
+    assert shown["certificate"]["rolled_back_to"] == old["version"]
+    assert shown["second"]["certificate"]["rolled_back_to"] == old["second"]["version"]
+    done = {"fence": lease(issuer, name, **accounts)["fence"], "state": "done"}
+    assert issuer.patch(f"/v1/orders/{order['id']}", done).status == 200
+    issue(False, True)
+    # Of one half, and then the two are from different CAs.
+    assert operator.post(path, {"partly": True}).json["order"]
+    order = take(False, False)
+    assert order["rollback"]["second"] is None
+    assert publish(issuer, order, put_back(order, order["rollback"]["version"], order["id"], 2)).status == 200
+    assert operator.post(path, {"partly": True}).code == "ca-needed"
+    events = {event["event"] for event in operator.get(f"/v1/domains/{name}").json["history"]}
+    assert {"second-standby-ready", "second-standby-failed", "second-standby-live"} <= events
+    assert operator.delete(f"/v1/domains/{name}").status == 204

@@ -322,7 +322,8 @@ from openapi_certificates import (  # noqa: E402,F401
     test_a_domain_with_p384,
     test_a_domain_with_its_own_cas,
     test_a_ca_that_no_issuer_has,
-    test_a_standby_certificate)
+    test_a_standby_certificate,
+    test_the_standbys_of_two_certificates)
 
 
 def test_an_order_that_fails(operator, issuer):

@@ -39,10 +39,13 @@ def two():
             site.remove()
 
 
-def shown(site, name):
+RSA_ONLY = ["-sigalgs", "RSA-PSS+SHA256"]
+
+
+def shown(site, name, *options):
     """Serial of what the edge serves."""
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{site.nginx.https_port}", "-servername", name],
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{site.nginx.https_port}", "-servername", name, *options],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     text = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=done.stdout,
                           capture_output=True, text=True, check=True).stdout
@@ -80,6 +83,45 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     assert site.herd.cli("verify").stdout.startswith("The same: ")
 
 
+def both_shown(site, name):
+    """What clients are shown, and those that cannot use ECDSA."""
+    return shown(site, name), shown(site, name, *RSA_ONLY)
+
+
+def both_serials(domain, standby=False):
+    pair = (domain, domain["second"])
+    return tuple(serial((one["standby"] if standby else one)["certificate"]) for one in pair)
+
+
+def test_two_certificates_have_two_and_go_together(two):
+    site, _ = two
+    name = "both.standby.example"
+    site.go_live(name, timeout=60, keys="ecdsa+rsa")
+    domain = wait.until(
+        lambda: (d := site.herd.domain(name))["second"]["standby"]["ready"] and d["standby"]["ready"] and d,
+        "both standbys are ready", 60)
+    before, kept = both_serials(domain), both_serials(domain, standby=True)
+    assert len({*before, *kept}) == 4
+    assert both_shown(site, name) == before, "they are not live"
+    assert domain["second"]["standby"]["ca"] == "pebble"
+    text = site.herd.cli("domain", "show", name).stdout
+    assert "Standby of the second certificate" in text and domain["second"]["standby"]["certificate"]["serial"] in text
+    done = site.herd.cli("cert", "standby", name, "--ca", "pebble", check=False)
+    assert done.returncode != 0 and "standby-not-ready" in done.stderr, done
+    assert both_shown(site, name) == before, "nothing of it is from that CA"
+    site.herd.cli("cert", "standby", name)
+    wait.until(lambda: both_shown(site, name) == kept, "the edge serves both", 30)
+    domain = site.herd.wait_state(name, "active", timeout=30)
+    assert both_serials(domain) == kept
+    # One order brought both, and takes both back.
+    assert domain["second"]["certificate"]["version"] == domain["certificate"]["version"] + 1
+    version = site.herd.api().get(f"/v1/certificates/{name}").json["previous"]["version"]
+    site.herd.cli("cert", "rollback", name, "--to", str(version))
+    wait.until(lambda: both_shown(site, name) == before, "the edge serves what was before", 30)
+    site.herd.wait_state(name, "active", timeout=30)
+    assert site.herd.cli("verify").stdout.startswith("The same: ")
+
+
 def test_without_a_standby_it_says_so(two):
     site, _ = two
     name = "none.standby.example"
@@ -89,7 +131,7 @@ def test_without_a_standby_it_says_so(two):
     done = site.herd.cli("cert", "standby", name, check=False)
     assert done.returncode != 0 and "standby" in done.stderr, done
     assert shown(site, name) == before
-    for wrong in (["--all"], ["--ca", "main"], [name, "--all", "--ca", "main"], [name, "--dry-run"], []):
+    for wrong in (["--all"], ["--ca", "main"], [name, "--all", "--ca", "main"], [name, "--dry-run"], ["--partly"], []):
         assert site.herd.cli("cert", "standby", *wrong, check=False).returncode == 2, wrong
     done = site.herd.cli("cert", "standby", "--all", "--ca", "nonesuch", check=False)
     assert done.returncode != 0 and "nonesuch" in done.stderr, done

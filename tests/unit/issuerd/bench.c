@@ -189,7 +189,8 @@ static void check_record(
 	assert_int_equal(record.kind, b->row.second ? CH_RECORD_SECOND : CH_RECORD_CERT);
 	assert_true(ch_record_has_cert(&record));
 	assert_int_equal(record.version, b->row.id);
-	assert_int_equal(record.key_version, b->row.rollback ? b->row.rollback : b->row.id);
+	assert_int_equal(
+		record.key_version, b->row.old.version ? b->row.old.version : b->row.id);
 	assert_int_equal(record.leaf_len, leaf_len);
 	assert_memory_equal(record.leaf, leaf, leaf_len);
 	assert_int_equal(record.n_sealed, b->issuer->recipients.n);
@@ -208,9 +209,9 @@ static void publish(struct bench *b, const struct ch_write *w)
 	assert_int_equal(json_array_size(records), b->row.n_names);
 	for (size_t i = 0; i < b->row.n_names; i++)
 		check_record(b, json_string_value(json_array_get(records, i)), leaf, len);
-	assert_true(b->row.rollback ? b->row.state == CH_ORDER_NEW
-				    : b->row.state == CH_ORDER_SEALED ||
-					      b->row.state == CH_ORDER_FINALIZING);
+	assert_true(b->row.old.version ? b->row.state == CH_ORDER_NEW
+				       : b->row.state == CH_ORDER_SEALED ||
+						 b->row.state == CH_ORDER_FINALIZING);
 	b->row.state = CH_ORDER_CONFIRMING;
 	b->row.has_leaf = true;
 	assert_int_equal(ch_sha256(leaf, len, b->row.leaf_sha256), CH_OK);

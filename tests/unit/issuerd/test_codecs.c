@@ -312,6 +312,7 @@ static void leased_orders_say_what_key_they_are_for(void **state)
 	json_auto_t *doc = json_loads(LEASED, 0, NULL);
 	CH_AUTO_WORK struct ch_work *plain = NULL;
 	CH_AUTO_WORK struct ch_work *second = NULL;
+	CH_AUTO_WORK struct ch_work *standby = NULL;
 	struct ch_err err;
 
 	assert_int_equal(ch_work_read(doc, 1000, &plain, &err), CH_OK);
@@ -322,6 +323,35 @@ static void leased_orders_say_what_key_they_are_for(void **state)
 	assert_int_equal(ch_work_read(doc, 1000, &second, &err), CH_OK);
 	assert_int_equal(second->key, CH_KEY_RSA);
 	assert_true(second->second);
+	json_object_set_new(doc, "standby", json_true());
+	assert_int_equal(ch_work_read(doc, 1000, &standby, &err), CH_OK);
+	assert_true(standby->second && standby->standby);
+}
+
+static void leased_orders_say_what_is_put_back(void **state)
+{
+	json_auto_t *doc = json_loads(LEASED, 0, NULL);
+	json_t *rollback = json_pack("{s:i, s:s, s:{s:s}, s:{s:i, s:s, s:{s:s}}}", "version", 5,
+		"chain", "AQ", "records", "a.test", "AgM", "second", "version", 6, "chain",
+		"BA", "records", "a.test", "BQ");
+	CH_AUTO_WORK struct ch_work *work = NULL;
+	struct ch_work *bad = NULL;
+	struct ch_err err;
+
+	json_object_set_new(doc, "names", json_pack("[s]", "a.test"));
+	json_object_set_new(doc, "rollback", rollback);
+	assert_int_equal(ch_work_read(doc, 1000, &work, &err), CH_OK);
+	assert_int_equal(work->old.version, 5);
+	assert_int_equal(work->old.records[0].len, 2);
+	assert_int_equal(work->old_second.version, 6);
+	assert_int_equal(work->old_second.records[0].bytes[0], 5);
+	assert_int_equal(work->old_second.chain[0], 4);
+	/* Its version would be out of range. */
+	json_object_set_new(doc, "id", json_integer(((json_int_t)1 << 53) - 1));
+	assert_int_equal(ch_work_read(doc, 1000, &bad, &err), CH_EPROTO);
+	json_object_set_new(doc, "id", json_integer(7));
+	json_object_set_new(json_object_get(rollback, "second"), "version", json_string("6"));
+	assert_int_equal(ch_work_read(doc, 1000, &bad, &err), CH_EPROTO);
 }
 
 static void broken_leased_orders_are_refused(void **state)
@@ -502,6 +532,7 @@ int main(void)
 		cmocka_unit_test(notes_that_are_not_ours_are_refused),
 		cmocka_unit_test(leased_orders_are_read),
 		cmocka_unit_test(leased_orders_say_what_key_they_are_for),
+		cmocka_unit_test(leased_orders_say_what_is_put_back),
 		cmocka_unit_test(broken_leased_orders_are_refused),
 		cmocka_unit_test(writes_say_only_what_changes),
 		cmocka_unit_test(the_configuration_has_its_defaults),

@@ -15,13 +15,36 @@
 static struct bench *b;
 static uint64_t first_id;
 
-static void take_old(size_t i)
+static void take(const char *text, size_t max_b, uint8_t **ret_bytes, size_t *ret_len)
+{
+	if (*text)
+		assert_int_equal(ch_b64u_decode_alloc(text, max_b, ret_bytes, ret_len), CH_OK);
+}
+
+/* What was published last is to be put back. */
+static void take_old(struct ch_old *old)
 {
 	const json_t *list = json_object_get(b->published, "records");
 
-	assert_int_equal(ch_b64u_decode_alloc(json_string_value(json_array_get(list, i)),
-				 CH_RECORD_MAX_B, &b->row.old[i].bytes, &b->row.old[i].len),
-		CH_OK);
+	old->version = b->row.id;
+	for (size_t i = 0; i < 2; i++)
+		take(json_string_value(json_array_get(list, i)), CH_RECORD_MAX_B,
+			&old->records[i].bytes, &old->records[i].len);
+	take(json_string_value(json_object_get(b->published, "chain")), CH_CHAIN_MAX_B,
+		&old->chain, &old->chain_len);
+}
+
+static void begin_order(enum ch_key_type key, bool second)
+{
+	b->row.id += 7;
+	b->row.state = CH_ORDER_NEW;
+	b->row.has_leaf = false;
+	b->row.key = key;
+	b->row.second = second;
+	free(b->row.csr);
+	free(b->row.sealed);
+	b->row.csr = b->row.sealed = NULL;
+	memset(&b->row.notes, 0, sizeof(b->row.notes));
 }
 
 static void add_recipient(enum ch_kem kem)
@@ -37,8 +60,6 @@ static void add_recipient(enum ch_kem kem)
 /* Issues a certificate, then is asked to put it back. */
 static int set_up_with(enum ch_key_type key, bool second, bool two_recipients)
 {
-	const char *chain;
-
 	b = bench_new("shop.test", "www.shop.test");
 	b->row.key = key;
 	b->row.second = second;
@@ -46,19 +67,8 @@ static int set_up_with(enum ch_key_type key, bool second, bool two_recipients)
 		add_recipient(CH_KEM_X25519);
 	bench_run_to(b, CH_ORDER_DONE);
 	first_id = b->row.id;
-	for (size_t i = 0; i < 2; i++)
-		take_old(i);
-	chain = json_string_value(json_object_get(b->published, "chain"));
-	if (*chain)
-		assert_int_equal(ch_b64u_decode_alloc(chain, CH_CHAIN_MAX_B, &b->row.old_chain,
-					 &b->row.old_chain_len),
-			CH_OK);
-	b->row.id += 7;
-	b->row.rollback = first_id;
-	b->row.state = CH_ORDER_NEW;
-	b->row.has_leaf = false;
-	b->row.second = false;
-	memset(&b->row.notes, 0, sizeof(b->row.notes));
+	take_old(&b->row.old);
+	begin_order(key, false);
 	return 0;
 }
 
@@ -82,11 +92,43 @@ static int set_up_two_recipients(void **state)
 	return set_up_with(CH_KEY_ECDSA, false, true);
 }
 
-static int tear_down(void **state)
+static int set_up_second_alone(void **state)
+{
+	(void)set_up_with(CH_KEY_RSA, true, false);
+	b->row.second = true;
+	return 0;
+}
+
+/* Issues two, as first and as second certificate, and is asked to put both back. */
+static int set_up_both(void **state)
+{
+	struct ch_old first = {.version = 0};
+	struct ch_old second = {.version = 0};
+
+	b = bench_new("shop.test", "www.shop.test");
+	bench_run_to(b, CH_ORDER_DONE);
+	first_id = b->row.id;
+	take_old(&first);
+	begin_order(CH_KEY_RSA, true);
+	bench_run_to(b, CH_ORDER_DONE);
+	take_old(&second);
+	begin_order(CH_KEY_ECDSA, false);
+	b->row.old = first;
+	b->row.old_second = second;
+	return 0;
+}
+
+static void free_old(struct ch_old *old)
 {
 	for (size_t i = 0; i < 2; i++)
-		free(b->row.old[i].bytes);
-	free(b->row.old_chain);
+		free(old->records[i].bytes);
+	free(old->chain);
+}
+
+static int tear_down(void **state)
+{
+	free_old(&b->row.old);
+	free_old(&b->row.old_second);
 	bench_free(b);
 	return 0;
 }
@@ -127,8 +169,10 @@ static void it_is_not_renewed_at_once(void **state)
 
 static void assert_given_up(const char *why)
 {
+	int before = b->publications;
+
 	bench_step(b, true);
-	assert_int_equal(b->publications, 1);
+	assert_int_equal(b->publications, before);
 	assert_int_equal(b->row.state, CH_ORDER_FAILED);
 	for (size_t i = 0; i < 2; i++) {
 		assert_false(b->last.verdicts[i].failed);
@@ -144,6 +188,59 @@ static void a_second_certificate_does_not_take_the_firsts_place(void **state)
 	assert_given_up("the store has no record of it");
 }
 
+static void a_second_is_put_back_as_a_second(void **state)
+{
+	bench_step(b, true);
+	assert_int_equal(b->publications, 2);
+	assert_int_equal(b->row.state, CH_ORDER_CONFIRMING);
+}
+
+/* In one publication, each record under a version of its own. */
+static void both_are_put_back_together(void **state)
+{
+	int orders = b->ca.count[FAKE_NEW_ORDER];
+	const json_t *second, *list;
+
+	bench_step(b, true);
+	assert_int_equal(b->publications, 3);
+	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], orders);
+	second = json_object_get(b->published, "second");
+	list = json_object_get(second, "records");
+	assert_int_equal(json_array_size(list), 2);
+	for (size_t i = 0; i < 2; i++) {
+		CH_AUTO_FREE uint8_t *bytes = NULL;
+		struct ch_record record;
+		size_t len = 0;
+
+		take(json_string_value(json_array_get(list, i)), CH_RECORD_MAX_B, &bytes, &len);
+		assert_int_equal(ch_record_decode(bytes, len, &record), CH_OK);
+		assert_int_equal(record.kind, CH_RECORD_SECOND);
+		assert_true(ch_record_has_cert(&record));
+		assert_int_equal(record.version, b->row.id + 1);
+		assert_int_equal(record.key_version, b->row.old_second.version);
+		assert_int_equal(ch_record_check_own(&record, bytes, b->issuer->signer), CH_OK);
+	}
+	assert_null(json_object_get(second, "next_at"));
+	assert_string_not_equal(json_string_value(json_object_get(second, "leaf")),
+		json_string_value(json_object_get(b->published, "leaf")));
+}
+
+static void without_the_second_the_first_stays_too(void **state)
+{
+	struct ch_old first = b->row.old_second;
+
+	free(b->row.old_second.records[1].bytes);
+	b->row.old_second.records[1].bytes = NULL;
+	assert_given_up("no record");
+	/* Nor is a first one signed as a second. */
+	free(first.records[0].bytes);
+	b->row.old_second.records[0] = b->row.old.records[0];
+	b->row.old_second.records[1] = b->row.old.records[1];
+	b->row.state = CH_ORDER_NEW;
+	assert_given_up("no record");
+	memset(b->row.old_second.records, 0, sizeof(b->row.old_second.records));
+}
+
 static void what_has_expired_is_not_put_back(void **state)
 {
 	bench_now_ms = published_time("not_after") + CH_SECOND_MS;
@@ -153,29 +250,29 @@ static void what_has_expired_is_not_put_back(void **state)
 /* The store could otherwise have a key of its own served. */
 static void what_we_did_not_sign_is_not_signed(void **state)
 {
-	b->row.old[0].bytes[b->row.old[0].len - 1] ^= 1;
+	b->row.old.records[0].bytes[b->row.old.records[0].len - 1] ^= 1;
 	assert_given_up("not signed by the key");
 }
 
 static void the_record_of_another_name_is_not_signed(void **state)
 {
-	struct ch_old_record first = b->row.old[0];
+	struct ch_old_record first = b->row.old.records[0];
 
-	b->row.old[0] = b->row.old[1];
-	b->row.old[1] = first;
+	b->row.old.records[0] = b->row.old.records[1];
+	b->row.old.records[1] = first;
 	assert_given_up("another name");
 }
 
 static void a_record_that_is_missing_is_told(void **state)
 {
-	free(b->row.old[1].bytes);
-	b->row.old[1].bytes = NULL;
+	free(b->row.old.records[1].bytes);
+	b->row.old.records[1].bytes = NULL;
 	assert_given_up("no record");
 }
 
 static void a_damaged_record_is_told(void **state)
 {
-	b->row.old[1].len--;
+	b->row.old.records[1].len--;
 	assert_given_up("no record");
 }
 
@@ -187,9 +284,9 @@ static void a_version_that_is_not_later_is_refused(void **state)
 
 static void intermediates_that_are_not_its_own_are_refused(void **state)
 {
-	if (!b->row.old_chain)
+	if (!b->row.old.chain)
 		skip();
-	b->row.old_chain[b->row.old_chain_len - 1] ^= 1;
+	b->row.old.chain[b->row.old.chain_len - 1] ^= 1;
 	assert_given_up("intermediates");
 }
 
@@ -253,6 +350,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_second_certificate_does_not_take_the_firsts_place, set_up_second,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_second_is_put_back_as_a_second, set_up_second_alone, tear_down),
+		cmocka_unit_test_setup_teardown(
+			both_are_put_back_together, set_up_both, tear_down),
+		cmocka_unit_test_setup_teardown(
+			without_the_second_the_first_stays_too, set_up_both, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

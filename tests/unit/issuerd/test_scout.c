@@ -182,7 +182,22 @@ static void a_store_of_before_is_asked_for_orders(void **state)
 	ch_leaser_main(&worker);
 	assert_null(json_object_get(store.second, "looks"));
 	assert_null(json_object_get(store.second, "dead"));
+	assert_true(json_is_true(json_object_get(store.second, "second_standbys")));
 	assert_true(json_integer_value(json_object_get(store.second, "max")) > 0);
+}
+
+/* It goes on with looks: nothing else was refused. */
+static void a_store_of_before_is_not_told_of_second_standbys(void **state)
+{
+	store.first = "{\"code\":\"unknown-field\",\"detail\":"
+		      "\"\\\"second_standbys\\\" is not a field here.\"}";
+	store.status = 400;
+	store.is_enough = at_the_second;
+	ch_leaser_main(&worker);
+	assert_null(json_object_get(store.second, "second_standbys"));
+	assert_non_null(json_object_get(store.second, "looks"));
+	/* Until it may be a newer one. */
+	assert_true(worker.untold_until_ms > 0);
 }
 
 static void without_a_preflight_no_name_is_looked_at(void **state)
@@ -254,6 +269,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_found_out_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_store_of_before_is_asked_for_orders, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_store_of_before_is_not_told_of_second_standbys, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			without_a_preflight_no_name_is_looked_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_told_keeps_no_room, set_up, tear_down),

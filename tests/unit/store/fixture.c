@@ -319,6 +319,28 @@ void fx_issue(struct fixture *fx, const struct ch_store_order *order)
 	fx_finish(fx, order);
 }
 
+void fx_issue_four(struct fixture *fx, const char *name)
+{
+	struct ch_store_put_item item = {
+		.name = name, .standby = "backup", .has_keys = true, .keys = CH_KEYS_BOTH};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+
+	assert_ok(fx_run(fx, &op));
+	for (int i = 0; i < 4; i++) {
+		op = (struct ch_store_op){.type = CH_OP_LEASE};
+		op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+			.max = 2,
+			.lease_ms = LEASE_MS,
+			.pace = {.account = "one.test/a", .ca = "main"},
+			.fallback = {{.account = "two.test/a", .ca = "backup"}},
+			.n_fallback = 1,
+			.second_standbys = true};
+		assert_ok(fx_run(fx, &op));
+		assert_int_equal(op.u.lease.n_orders, 1);
+		fx_issue(fx, op.u.lease.orders);
+	}
+}
+
 struct ch_store_pool_head fx_pool_head(struct fixture *fx, const char *pool)
 {
 	struct ch_store_pool_head head;
@@ -368,18 +390,19 @@ static void make_record(struct fixture *fx, const struct ch_op_publish *publish,
 }
 
 /* A roll-back's record has the old key. */
-static uint64_t key_version_of(const struct ch_store_order *order, size_t at)
+static uint64_t key_version_of(const struct ch_store_old *from, uint64_t id, size_t at)
 {
 	struct ch_record old;
 
-	if (!order->rollback || !order->old_records[at])
-		return order->rollback ? order->rollback : order->id;
-	assert_ok(ch_record_decode(order->old_records[at], order->old_record_lens[at], &old));
+	if (!from->version || !from->records[at])
+		return from->version ? from->version : id;
+	assert_ok(ch_record_decode(from->records[at], from->record_lens[at], &old));
 	return old.key_version;
 }
 
-struct ch_op_publish *fx_publication(
-	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte)
+static struct ch_op_publish *make_publication(struct fixture *fx,
+	const struct ch_store_order *order, bool second, const struct ch_store_old *old,
+	uint8_t leaf_byte)
 {
 	static const uint8_t chain[] = {1, 0, 4, 'c', 'e', 'r', 't'};
 	struct ch_op_publish *publish = ch_arena_alloc(fx->arena, sizeof(*publish));
@@ -389,7 +412,7 @@ struct ch_op_publish *fx_publication(
 
 	assert_non_null(publish);
 	memset(leaf, leaf_byte, 100);
-	*publish = (struct ch_op_publish){.id = order->id,
+	*publish = (struct ch_op_publish){.id = order->id + (old == &order->old_second ? 1 : 0),
 		.fence = order->fence,
 		.leaf = leaf,
 		.leaf_len = 100,
@@ -404,8 +427,34 @@ struct ch_op_publish *fx_publication(
 		.not_after_ms = test_now_ms + LIFETIME_MS};
 	memset(publish->spki_sha256, leaf_byte, sizeof(publish->spki_sha256));
 	for (size_t i = 0; i < order->n_names; i++)
-		make_record(fx, publish, order->second, key_version_of(order, i),
+		make_record(fx, publish, second, key_version_of(old, publish->id, i),
 			order->names[i].name, &records[i]);
+	return publish;
+}
+
+/* Of what was live before. */
+static uint8_t leaf_byte_of(const struct ch_store_old *old)
+{
+	struct ch_record record;
+
+	for (size_t i = 0; i < CH_STORE_ORDER_NAMES_MAX; i++)
+		if (old->records[i]) {
+			assert_ok(ch_record_decode(
+				old->records[i], old->record_lens[i], &record));
+			return record.leaf[0];
+		}
+	return 77;
+}
+
+struct ch_op_publish *fx_publication(
+	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte)
+{
+	struct ch_op_publish *publish =
+		make_publication(fx, order, order->second, &order->old, leaf_byte);
+
+	if (order->old_second.version)
+		publish->second = make_publication(
+			fx, order, true, &order->old_second, leaf_byte_of(&order->old_second));
 	return publish;
 }
 

@@ -70,10 +70,14 @@ struct ch_op_patch fx_step(const struct ch_store_order *order, enum ch_order_sta
 void fx_seal(struct fixture *fx, const struct ch_store_order *order);
 void fx_finish(struct fixture *fx, const struct ch_store_order *order);
 void fx_issue(struct fixture *fx, const struct ch_store_order *order);
+/* Registers a name with two certificates and issues both and their standbys, of the CA
+ * "backup". */
+void fx_issue_four(struct fixture *fx, const char *name);
 struct ch_store_feed_info fx_feed_info(struct fixture *fx);
 struct ch_store_pool_head fx_pool_head(struct fixture *fx, const char *pool);
 
-/* A publication of all names of the order; leaf_byte makes different leaves.  In the arena. */
+/* A publication of all names of the order, with the second certificate that it puts back;
+ * leaf_byte makes different leaves.  In the arena. */
 struct ch_op_publish *fx_publication(
 	struct fixture *fx, const struct ch_store_order *order, uint8_t leaf_byte);
 int fx_publish(struct fixture *fx, const struct ch_op_publish *publish);

@@ -152,7 +152,7 @@ static void what_was_live_does_not_come_back(void **state)
 	assert_int_equal(bad.result, CH_ADOPT_DONE);
 	assert_ok(fx_run(fx, &back));
 	order = fx_lease_one(fx);
-	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->old.version)));
 	order = fx_lease_one(fx);
 	done = fx_step(order, CH_ORDER_DONE);
 	assert_ok(fx_patch(fx, &done));

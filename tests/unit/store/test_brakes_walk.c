@@ -188,9 +188,9 @@ static uint8_t leaf_of(const struct ch_store_order *order)
 {
 	struct ch_record old;
 
-	if (!order->rollback)
+	if (!order->old.version)
 		return (uint8_t)order->id;
-	assert_ok(ch_record_decode(order->old_records[0], order->old_record_lens[0], &old));
+	assert_ok(ch_record_decode(order->old.records[0], order->old.record_lens[0], &old));
 	return old.leaf[0];
 }
 
@@ -215,7 +215,7 @@ static void walk_issue(struct walk *walk)
 	for (size_t i = 0; i < n; i++) {
 		struct ch_store_order *order = &orders[i];
 
-		if (!order->has_leaf && !order->rollback && order->state < CH_ORDER_SEALED)
+		if (!order->has_leaf && !order->old.version && order->state < CH_ORDER_SEALED)
 			fx_seal(walk->fx, order);
 		if (!order->has_leaf && roll(walk, 2))
 			answer_under(walk, order);

@@ -156,7 +156,7 @@ static void a_name_that_was_put_again_gets_it_signed_anew(void **state)
 	assert_ok(fx_put(fx, "a.example", CH_TRI_NO, "acme", NULL, NULL));
 	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_SOON);
 	order = fx_lease_one(fx);
-	assert_int_equal(order->rollback, LOST_ID);
+	assert_int_equal(order->old.version, LOST_ID);
 	fx_lease_none(fx);
 	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)LOST_ID)));
 	assert_int_equal(live_version(fx, "a.example"), order->id);

@@ -74,7 +74,7 @@ static void what_a_frozen_pool_is_to_get_signed_anew_is_kept_too(void **state)
 	lose_and_restore(fx);
 	fx_add(fx, "a.example");
 	assert_result(fx, "a.example", LOST_ID, CH_HANDBACK_TAKEN);
-	assert_int_equal(fx_lease_one(fx)->rollback, LOST_ID);
+	assert_int_equal(fx_lease_one(fx)->old.version, LOST_ID);
 	assert_int_equal(edges_version(fx), 0);
 }
 
@@ -180,7 +180,7 @@ static void a_standby_that_was_put_live_stands_by_no_more(void **state)
 	assert_ok(ch_backup_write(fx->database, path, NULL, &info, &fx->err));
 	assert_string_equal(standby_code(fx, "a.example"), "ok");
 	order = lease_from(fx, true);
-	live = fx_publication(fx, order, (uint8_t)order->rollback);
+	live = fx_publication(fx, order, (uint8_t)order->old.version);
 	fx_other_database(fx, other);
 	assert_ok(ch_backup_restore(path, other, NULL, &info, &fx->err));
 	go_on_with(fx, other);

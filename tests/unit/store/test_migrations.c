@@ -262,6 +262,113 @@ static void what_came_with_version_5_works_afterwards(void **state)
 	assert_int_equal(fx_get(fx, "pair.example").next_at_ms, test_now_ms);
 }
 
+#define OF_NAME " FROM name WHERE name = 'a.example'"
+
+/* As a program of version 14 has left it: what version 15 brought is not there. */
+static void as_version_14(struct fixture *fx)
+{
+	static const char *const columns[] = {
+		"cert", "at", "failures", "code", "detail", "actor"};
+	sqlite3 *db;
+
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	db = open_file(file_of(fx));
+	run(db, "DROP TRIGGER name_second_standby; DROP TRIGGER cert_name_second_standby; "
+		"DROP TRIGGER name_second_standby_gone; "
+		"DROP TRIGGER name_standby_is_of_first; DROP TRIGGER name_certs; "
+		"DROP TRIGGER name_certs_gone; DROP INDEX name_second_standby_own; "
+		"DROP INDEX name_second_standby_default; "
+		"DELETE FROM cert_name WHERE version = (SELECT second_standby_cert" OF_NAME
+		")");
+	for (size_t i = 0; i < CH_ARRAY_LEN(columns); i++)
+		run(db, "ALTER TABLE name DROP COLUMN second_standby_%s", columns[i]);
+	run(db, "ALTER TABLE orders DROP COLUMN rollback_second; "
+		"ALTER TABLE standby_default DROP COLUMN second_hold; "
+		"CREATE TRIGGER name_certs AFTER UPDATE OF cert ON name BEGIN SELECT 1; END; "
+		"CREATE TRIGGER name_certs_gone AFTER DELETE ON name BEGIN SELECT 1; END; "
+		"PRAGMA user_version = 14");
+	sqlite3_close(db);
+}
+
+static void what_came_with_version_15_reaches_names_that_are_there(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_domain domain;
+	int64_t due;
+
+	fx_issue_four(fx, "a.example");
+	fx_add(fx, "b.example");
+	as_version_14(fx);
+	fx_reopen(fx);
+	domain = fx_get(fx, "a.example");
+	assert_true(domain.standby->ready);
+	assert_null(domain.second->standby->cert);
+	assert_string_equal(domain.second->standby->wanted, "backup");
+	assert_ok(ch_store_next_due(fx->store, &due));
+	assert_true(due <= test_now_ms);
+	assert_null(fx_get(fx, "b.example").second);
+}
+
+/* Its stores may go on beside newer ones, and do not know of the columns. */
+static void what_stores_of_version_14_do_is_carried_over(void **state)
+{
+	struct fixture *fx = *state;
+	char *err = NULL;
+	sqlite3 *db;
+
+	fx_issue_four(fx, "a.example");
+	assert_true(fx_get(fx, "a.example").second->standby->ready);
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	db = open_file(file_of(fx));
+	assert_int_equal(number(db, "SELECT live FROM cert WHERE version = "
+				    "(SELECT second_standby_cert" OF_NAME ")"),
+		1);
+	/* It is not the first one's. */
+	assert_int_not_equal(
+		sqlite3_exec(db, "UPDATE name SET standby_cert = second_standby_cert", NULL,
+			NULL, &err),
+		SQLITE_OK);
+	assert_non_null(strstr(err, "newer store"));
+	sqlite3_free(err);
+	/* They forget what they do not know of a name: nothing of this. */
+	run(db, "DELETE FROM cert_name WHERE name = 'a.example' AND version NOT IN (SELECT "
+		"cert" OF_NAME ") AND version NOT IN (SELECT second_cert" OF_NAME ")");
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 4);
+	/* It goes with what it stands by for … */
+	run(db, "UPDATE name SET second_cert = NULL");
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 3);
+	assert_int_equal(number(db, "SELECT second_standby_at IS NULL AND second_standby_cert "
+				    "IS NULL" OF_NAME),
+		1);
+	assert_int_equal(number(db, "SELECT count(*) FROM cert_name WHERE name LIKE '%/6'"), 0);
+	/* … and is due when that is back. */
+	run(db, "UPDATE name SET second_cert = cert WHERE keys LIKE '%%+rsa'");
+	assert_int_equal(number(db, "SELECT second_standby_at" OF_NAME), 1);
+	sqlite3_close(db);
+}
+
+static void with_a_name_goes_its_second_standby(void **state)
+{
+	struct fixture *fx = *state;
+	sqlite3 *db;
+
+	fx_issue_four(fx, "a.example");
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	fx_issue_four(fx, "b.example");
+	ch_store_close(fx->store);
+	fx->store = NULL;
+	db = open_file(file_of(fx));
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 4);
+	assert_int_equal(number(db, "SELECT count(*) FROM cert_name"), 4);
+	/* As such a store does it. */
+	run(db, "DELETE FROM name");
+	assert_int_equal(number(db, "SELECT count(*) FROM cert"), 3);
+	assert_int_equal(number(db, "SELECT count(*) FROM renewal_slot"), 0);
+	sqlite3_close(db);
+}
+
 static void a_migration_that_fails_changes_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -294,6 +401,9 @@ int main(void)
 		T(version_1_is_brought_to_the_newest_with_all_it_holds),
 		T(what_came_with_version_2_works_afterwards),
 		T(what_came_with_version_5_works_afterwards),
+		T(what_came_with_version_15_reaches_names_that_are_there),
+		T(what_stores_of_version_14_do_is_carried_over),
+		T(with_a_name_goes_its_second_standby),
 		T(a_migration_that_fails_changes_nothing),
 	};
 

@@ -9,6 +9,7 @@
 #include "store/db_postgres.h"
 #include "store/db_postgres_wait.h"
 #include "store/migrations.h"
+#include "store/sql_work.h"
 
 static void run(struct fixture *fx, const char *sql)
 {
@@ -311,6 +312,85 @@ static void a_database_from_before_the_rule_is_brought_to_it(void **state)
 }
 
 /* Another session's lock does for a server that is stopped. */
+#define A_SECOND "(SELECT second_standby_cert FROM name WHERE name = 'a.example')"
+/* Divides by zero unless the row of the name is such. */
+#define ASSERT_NAME(condition)                                                                 \
+	"SELECT 1 / count(*) FROM name WHERE name = 'a.example' AND " condition
+
+/* What stores that do not know of a second standby do beside it. */
+static void second_standbys_stand_older_stores(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_second *second;
+
+	fx_issue_four(fx, "a.example");
+	second = fx_get(fx, "a.example").second;
+	assert_true(second->standby->ready);
+	run(fx, "DO $$ BEGIN UPDATE name SET standby_cert = " A_SECOND
+		" WHERE name = 'a.example'; RAISE 'taken'; EXCEPTION WHEN OTHERS THEN "
+		"IF SQLERRM NOT LIKE '%newer store%' THEN RAISE; END IF; END $$");
+	run(fx, ASSERT_NAME("standby_cert <> second_standby_cert"));
+	/* They forget what they do not know of a name: nothing of this. */
+	run(fx, "DELETE FROM cert_name WHERE name = 'a.example' AND version NOT IN (SELECT "
+		"cert "
+		"FROM name) AND version NOT IN (SELECT second_cert FROM name)");
+	assert_non_null(fx_get(fx, "a.example").second->standby->cert);
+	run(fx, "SELECT 1 / count(*) FROM cert WHERE version = " A_SECOND);
+	/* It goes with what it stands by for, and is due when that is back. */
+	run(fx, "UPDATE name SET second_cert = NULL");
+	run(fx, ASSERT_NAME("second_standby_at IS NULL AND second_standby_cert IS NULL"));
+	run(fx, "SELECT 1 / (count(*) = 2)::int FROM cert_name");
+	run(fx, "UPDATE name SET second_cert = cert");
+	run(fx, ASSERT_NAME("second_standby_at = 1"));
+}
+
+/* With a condition quoted in a string of SQL: '' for each '. */
+static const char *quoted(char *out, const char *text)
+{
+	char *at = out;
+
+	for (; *text; text++) {
+		*at++ = *text;
+		if (*text == '\'')
+			*at++ = '\'';
+	}
+	*at = '\0';
+	return out;
+}
+
+/* A plan that reads a whole table of a million rows must not creep in. */
+static void due_standbys_are_found_by_indexes(void **state)
+{
+	static const struct {
+		const char *condition;
+		const char *at;
+		const char *index;
+	} cases[] = {{CH_STANDBY_OWN, "standby_at", "name_standby_own"},
+		{CH_STANDBY_DEFAULT, "standby_at", "name_standby_default"},
+		{CH_SECOND_STANDBY_OWN, "second_standby_at", "name_second_standby_own"},
+		{CH_SECOND_STANDBY_DEFAULT, "second_standby_at",
+			"name_second_standby_default"}};
+	struct fixture *fx = *state;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(cases); i++) {
+		char condition[600];
+		char sql[1500];
+
+		/* What it could do, not what it finds cheap for so few. */
+		snprintf(sql, sizeof(sql),
+			"DO $$ DECLARE plan json; BEGIN "
+			"PERFORM set_config('enable_seqscan', 'off', true); "
+			"PERFORM set_config('enable_sort', 'off', true); "
+			"EXECUTE 'EXPLAIN (FORMAT JSON) SELECT name FROM name WHERE %s AND %s "
+			"<= 5 ORDER BY %s LIMIT 5' INTO plan; "
+			"IF plan::text NOT LIKE '%%\"%s\"%%' OR plan::text LIKE "
+			"'%%\"Sort\"%%' THEN RAISE '%%', plan; END IF; END $$",
+			quoted(condition, cases[i].condition), cases[i].at, cases[i].at,
+			cases[i].index);
+		run(fx, sql);
+	}
+}
+
 static void a_server_that_does_not_answer_is_not_waited_for_for_ever(void **state)
 {
 	struct fixture *fx = *state;
@@ -423,6 +503,8 @@ int main(void)
 		T(a_database_from_before_the_rule_is_brought_to_it),
 		T(a_store_that_became_too_old_writes_no_more),
 		T(no_transaction_stays_open),
+		T(second_standbys_stand_older_stores),
+		T(due_standbys_are_found_by_indexes),
 		T(a_server_that_does_not_answer_is_not_waited_for_for_ever),
 		T(a_bad_url_is_refused),
 	};

@@ -64,10 +64,13 @@ static void walk_standby(struct walk *walk)
 	int rc;
 
 	if (roll(walk, 3))
-		op.u.standby.name = name_of(roll(walk, 2 * DOMAINS));
+		op.u.standby = (struct ch_op_standby){.name = name_of(roll(walk, 2 * DOMAINS)),
+			.ca = roll(walk, 2) ? NULL : "main",
+			.partly = roll(walk, 2)};
 	else
-		op.u.standby = (struct ch_op_standby){
-			.ca = roll(walk, 2) ? "main" : "backup", .max = 1 + roll(walk, 10)};
+		op.u.standby = (struct ch_op_standby){.ca = roll(walk, 2) ? "main" : "backup",
+			.max = 1 + roll(walk, 10),
+			.partly = roll(walk, 2)};
 	rc = fx_run(walk->fx, &op);
 	assert_true(
 		rc == CH_OK || rc == CH_ENOTFOUND || (rc == CH_ECONFLICT && op.u.standby.name));
@@ -90,26 +93,39 @@ static void walk_name(struct walk *walk, enum ch_store_op_type type)
 		    (rc == CH_ECONFLICT && type == CH_OP_RETRY));
 }
 
-static void walk_lease(struct walk *walk)
+/* well: all CAs are there, and the issuer knows of all kinds of orders. */
+static size_t lease(struct walk *walk, bool well, struct ch_store_order **ret_orders)
 {
 	struct ch_store_op op = {.type = CH_OP_LEASE};
-	const struct ch_store_order *orders;
+	struct ch_store_order *orders;
 	size_t n;
 
 	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
 		.max = 1 + roll(walk, 4),
 		.lease_ms = LEASE_MS,
-		.pace = {.account = "ca.test/account", .ca = "main", .out = !roll(walk, 8)},
+		.pace = {.account = "ca.test/account",
+			.ca = "main",
+			.out = !well && !roll(walk, 8)},
 		.fallback = {{.account = "other.test/account",
 			.ca = "backup",
-			.out = !roll(walk, 8)}},
+			.out = !well && !roll(walk, 8)}},
 		.n_fallback = 1,
-		.standby = roll(walk, 20) ? "backup" : NULL};
+		.standby = roll(walk, 20) ? "backup" : NULL,
+		.second_standbys = well || roll(walk, 4)};
 	assert_ok(fx_run(walk->fx, &op));
 	orders = op.u.lease.orders;
 	n = op.u.lease.n_orders;
 	for (size_t i = 0; i < n; i++)
 		walk->held[walk->n_held++ % CH_ARRAY_LEN(walk->held)] = orders[i];
+	*ret_orders = orders;
+	return n;
+}
+
+static void walk_lease(struct walk *walk)
+{
+	struct ch_store_order *orders;
+
+	(void)lease(walk, false, &orders);
 }
 
 static const struct ch_store_order *any_held(struct walk *walk)
@@ -164,7 +180,7 @@ static void walk_publish(struct walk *walk)
 	rc = fx_publish(walk->fx, publish);
 	/* Of a roll-back the leaf has to be that of before. */
 	assert_true(rc == CH_OK || rc == CH_ECONFLICT || rc == CH_ENOTFOUND ||
-		    (rc == CH_EINVAL && order->rollback));
+		    (rc == CH_EINVAL && order->old.version));
 }
 
 /* What a roll-back has to bring, or any leaf. */
@@ -172,25 +188,22 @@ static uint8_t leaf_of(const struct ch_store_order *order)
 {
 	struct ch_record old;
 
-	for (size_t i = 0; order->rollback && i < order->n_names; i++)
-		if (order->old_records[i]) {
+	for (size_t i = 0; order->old.version && i < order->n_names; i++)
+		if (order->old.records[i]) {
 			assert_ok(ch_record_decode(
-				order->old_records[i], order->old_record_lens[i], &old));
+				order->old.records[i], order->old.record_lens[i], &old));
 			return old.leaf[0];
 		}
 	return 77;
 }
 
 /* One that goes well, as far as it is still ours: else nothing would ever be live for long. */
-static void walk_issue(struct walk *walk)
+static void issue(struct walk *walk, const struct ch_store_order *order)
 {
-	const struct ch_store_order *order = any_held(walk);
 	struct ch_op_patch patch;
 	int rc = CH_OK;
 
-	if (!order)
-		return;
-	if (!order->rollback) {
+	if (!order->old.version) {
 		patch = fx_step(order, CH_ORDER_SEALED);
 		patch.keep_lease = true;
 		patch.csr = patch.sealed = (const uint8_t *)"x";
@@ -205,6 +218,38 @@ static void walk_issue(struct walk *walk)
 	rc = fx_patch(walk->fx, &patch);
 	/* What was published before is answered as it was then, whoever asks. */
 	assert_true(rc == CH_OK || rc == CH_ECONFLICT);
+}
+
+static void walk_issue(struct walk *walk)
+{
+	const struct ch_store_order *order = any_held(walk);
+
+	if (order)
+		issue(walk, order);
+}
+
+/* A CA has failed: chance alone would hardly ever have two certificates, and two standbys. */
+static void walk_switch(struct walk *walk)
+{
+	struct ch_store_put_item item = {.name = name_of(2 * roll(walk, DOMAINS)),
+		.cas = "",
+		.standby = "backup",
+		.has_keys = true,
+		.keys = CH_KEYS_BOTH};
+	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
+	struct ch_store_order *orders;
+	int rc;
+
+	assert_ok(fx_run(walk->fx, &op));
+	for (int turn = 0; turn < 14; turn++) {
+		size_t n = lease(walk, true, &orders);
+
+		for (size_t i = 0; i < n; i++)
+			issue(walk, &orders[i]);
+		op = (struct ch_store_op){.type = CH_OP_STANDBY, .u.standby.name = item.name};
+		rc = turn < 10 ? CH_OK : fx_run(walk->fx, &op);
+		assert_true(rc == CH_OK || rc == CH_ECONFLICT);
+	}
 }
 
 static void walk_ask(struct walk *walk)
@@ -245,7 +290,10 @@ static void walk_step(struct walk *walk)
 		walk_issue(walk);
 		break;
 	case 15:
-		(roll(walk, 3) ? walk_standby : walk_rollback)(walk);
+		if (!roll(walk, 5))
+			walk_switch(walk);
+		else
+			(roll(walk, 3) ? walk_standby : walk_rollback)(walk);
 		break;
 	case 14:
 		walk_cas(walk);
@@ -401,6 +449,8 @@ static void check_calendar(struct walk *walk)
 			count_cert(&recount, domain.second->cert);
 		if (domain.standby)
 			count_cert(&recount, domain.standby->cert);
+		if (domain.second && domain.second->standby)
+			count_cert(&recount, domain.second->standby->cert);
 	}
 	assert_ok(ch_store_get_calendar(walk->fx->store, walk->fx->arena, &calendar));
 	for (size_t i = 0; i < calendar.n_days; i++) {
@@ -503,7 +553,8 @@ static void new_arena(struct walk *walk)
 		for (size_t k = 0; k < walk->held[i].n_names; k++) {
 			walk->held[i].names[k].name =
 				ch_arena_str(arena, walk->held[i].names[k].name);
-			walk->held[i].old_records[k] = NULL;
+			walk->held[i].old.records[k] = NULL;
+			walk->held[i].old_second.records[k] = NULL;
 		}
 	ch_arena_free(walk->fx->arena);
 	walk->fx->arena = arena;
@@ -541,7 +592,7 @@ static void finish_all(struct walk *walk)
 		orders = fx_lease(fx, CH_STORE_LEASE_MAX, &n);
 		for (size_t i = 0; i < n; i++) {
 			if (!orders[i].has_leaf) {
-				if (!orders[i].rollback && orders[i].state < CH_ORDER_SEALED)
+				if (!orders[i].old.version && orders[i].state < CH_ORDER_SEALED)
 					fx_seal(fx, &orders[i]);
 				assert_ok(fx_publish(fx,
 					fx_publication(fx, &orders[i], leaf_of(&orders[i]))));

@@ -32,9 +32,9 @@ static uint64_t carry_out(struct fixture *fx)
 {
 	struct ch_store_order *order = fx_lease_one(fx);
 
-	assert_true(order->rollback != 0);
+	assert_true(order->old.version != 0);
 	assert_int_equal(order->state, CH_ORDER_NEW);
-	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->old.version)));
 	fx_finish(fx, order);
 	return order->id;
 }
@@ -52,19 +52,19 @@ static void the_one_before_is_live_again_under_a_new_version(void **state)
 	assert_ok(roll_back(fx, "a.example", 0));
 	assert_int_equal(fx_get(fx, "www.a.example").state, CH_NAME_RENEWING);
 	order = fx_lease_one(fx);
-	assert_int_equal(order->rollback, v[0]);
+	assert_int_equal(order->old.version, v[0]);
 	assert_int_equal(order->n_names, 2);
 	for (size_t i = 0; i < 2; i++) {
 		assert_ok(ch_record_decode(
-			order->old_records[i], order->old_record_lens[i], &record));
+			order->old.records[i], order->old.record_lens[i], &record));
 		assert_int_equal(record.version, v[0]);
 		assert_int_equal(record.name_len, strlen(order->names[i].name));
 	}
-	assert_int_equal(order->old_chain_len, 7);
+	assert_int_equal(order->old.chain_len, 7);
 	id = order->id;
 	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)v[0])));
 	order = fx_lease_one(fx);
-	assert_null(order->old_records[0]);
+	assert_null(order->old.records[0]);
 	fx_finish(fx, order);
 	assert_ok(ch_store_get_certs(
 		fx->store, "www.a.example", fx->arena, &current, &previous, &second));
@@ -148,7 +148,7 @@ static void an_order_that_is_only_confirmed_is_given_up(void **state)
 	assert_ok(roll_back(fx, "www.a.example", 0));
 	patch = fx_step(order, CH_ORDER_DONE);
 	assert_refused(fx, fx_patch(fx, &patch), CH_ECONFLICT, "fence-lost");
-	assert_int_equal(fx_lease_one(fx)->rollback, first);
+	assert_int_equal(fx_lease_one(fx)->old.version, first);
 	assert_int_equal(
 		fx_get(fx, "a.example").order_id, fx_get(fx, "www.a.example").order_id);
 }
@@ -169,11 +169,11 @@ static void only_what_was_live_is_published(void **state)
 	assert_refused(fx, fx_patch(fx, &patch), CH_ECONFLICT, "order-state");
 	publish = fx_publication(fx, order, (uint8_t)(v[0] + 50));
 	assert_refused(fx, fx_publish(fx, publish), CH_EINVAL, "bad-record");
-	order->rollback = v[1]; /* another key's version */
-	order->old_records[0] = NULL;
+	order->old.version = v[1]; /* another key's version */
+	order->old.records[0] = NULL;
 	publish = fx_publication(fx, order, (uint8_t)v[0]);
 	assert_refused(fx, fx_publish(fx, publish), CH_EINVAL, "bad-record");
-	order->rollback = v[0];
+	order->old.version = v[0];
 	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)v[0])));
 }
 
@@ -298,7 +298,7 @@ static void the_kind_of_key_that_is_put_back_is_known(void **state)
 	assert_ok(roll_back(fx, "a.example", 0));
 	order = fx_lease_one(fx);
 	assert_int_equal(order->key, CH_KEY_RSA);
-	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->old.version)));
 	fx_finish(fx, order);
 	/* It is not the kind that was asked for. */
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "store/migrations.h"
+#include "store/sql_work.h"
 
 static const char *file_of(const struct fixture *fx)
 {
@@ -285,6 +286,30 @@ static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
 }
 
 /* A plan that reads a whole table of a million rows must not creep in. */
+static void assert_by_indexes(struct fixture *fx, const char *const *queries, size_t n)
+{
+	sqlite3 *db;
+
+	close_store(fx);
+	assert_int_equal(sqlite3_open(file_of(fx), &db), SQLITE_OK);
+	for (size_t i = 0; i < n; i++) {
+		char *explain = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", queries[i]);
+		sqlite3_stmt *stmt;
+
+		assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &stmt, NULL), SQLITE_OK);
+		while (sqlite3_step(stmt) == SQLITE_ROW) {
+			const char *plan = (const char *)sqlite3_column_text(stmt, 3);
+
+			if (strstr(plan, "TEMP B-TREE") ||
+				(strstr(plan, "SCAN") && !strstr(plan, "USING")))
+				fail_msg("%s: %s", queries[i], plan);
+		}
+		sqlite3_finalize(stmt);
+		sqlite3_free(explain);
+	}
+	sqlite3_close(db);
+}
+
 static void no_frequent_query_scans_a_table(void **state)
 {
 	struct fixture *fx = *state;
@@ -339,26 +364,30 @@ static void no_frequent_query_scans_a_table(void **state)
 		"SELECT state FROM name WHERE actor = 'x' AND actor <> 'nobody' LIMIT 9",
 		"SELECT slot, n FROM renewal_slot WHERE slot >= 1 AND slot < 9",
 	};
-	sqlite3 *db;
 
-	close_store(fx);
-	assert_int_equal(sqlite3_open(file_of(fx), &db), SQLITE_OK);
-	for (size_t i = 0; i < CH_ARRAY_LEN(queries); i++) {
-		char *explain = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", queries[i]);
-		sqlite3_stmt *stmt;
+	assert_by_indexes(fx, queries, CH_ARRAY_LEN(queries));
+}
 
-		assert_int_equal(sqlite3_prepare_v2(db, explain, -1, &stmt, NULL), SQLITE_OK);
-		while (sqlite3_step(stmt) == SQLITE_ROW) {
-			const char *plan = (const char *)sqlite3_column_text(stmt, 3);
+static void no_query_for_standbys_scans_a_table(void **state)
+{
+	static const char *const queries[] = {
+		"SELECT name FROM name WHERE " CH_STANDBY_OWN
+		" AND standby_at <= 1 ORDER BY standby_at LIMIT 5",
+		"SELECT name FROM name WHERE " CH_STANDBY_DEFAULT
+		" AND standby_at <= 1 ORDER BY standby_at DESC LIMIT 5",
+		"SELECT name FROM name WHERE " CH_SECOND_STANDBY_OWN
+		" AND second_standby_at <= 1 ORDER BY second_standby_at LIMIT 5",
+		"SELECT name FROM name WHERE " CH_SECOND_STANDBY_DEFAULT
+		" AND second_standby_at <= 1 ORDER BY second_standby_at DESC LIMIT 5",
+		"SELECT min(second_standby_at) FROM name WHERE " CH_SECOND_STANDBY_OWN,
+		"SELECT min(second_standby_at) FROM name WHERE " CH_SECOND_STANDBY_DEFAULT,
+		"SELECT id, standby, second FROM orders WHERE ended_at IS NULL AND "
+		"next_at <= 9 AND (0 = 1 OR next_at <= 5 OR (rollback_second IS NULL AND "
+		"(second = 0 OR (standby = 0 AND rollback IS NULL)))) "
+		"ORDER BY next_at LIMIT 5",
+	};
 
-			if (strstr(plan, "TEMP B-TREE") ||
-				(strstr(plan, "SCAN") && !strstr(plan, "USING")))
-				fail_msg("%s: %s", queries[i], plan);
-		}
-		sqlite3_finalize(stmt);
-		sqlite3_free(explain);
-	}
-	sqlite3_close(db);
+	assert_by_indexes(*state, queries, CH_ARRAY_LEN(queries));
 }
 
 static void issue_for(struct fixture *fx, const char *name, int64_t lifetime_ms)
@@ -413,6 +442,7 @@ int main(void)
 		T(damage_inside_is_called_corrupt),
 		T(a_full_disk_refuses_writes_and_keeps_reading),
 		T(no_frequent_query_scans_a_table),
+		T(no_query_for_standbys_scans_a_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

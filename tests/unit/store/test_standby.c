@@ -94,7 +94,7 @@ static int put_all(struct fixture *fx, const char *ca, const char *after, size_t
 
 static uint64_t carry_out(struct fixture *fx, const struct ch_store_order *order)
 {
-	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->rollback)));
+	assert_ok(fx_publish(fx, fx_publication(fx, order, (uint8_t)order->old.version)));
 	fx_finish(fx, order);
 	return order->id;
 }
@@ -231,8 +231,8 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_ok(put_live(fx, NAME));
 	assert_ok(put_live(fx, NAME)); /* it is on its way */
 	order = lease_one(fx, &cas);
-	assert_int_equal(order->rollback, standby);
-	assert_non_null(order->old_records[0]);
+	assert_int_equal(order->old.version, standby);
+	assert_non_null(order->old.records[0]);
 	id = carry_out(fx, order);
 	assert_true(fx_feed_info(fx).head > head);
 	domain = fx_get(fx, NAME);
@@ -527,7 +527,7 @@ static void an_order_that_is_under_way_is_given_up(void **state)
 	patch = fx_step(order, CH_ORDER_FINALIZING);
 	assert_refused(fx, fx_patch(fx, &patch), CH_ECONFLICT, "fence-lost");
 	order = lease_one(fx, &cas);
-	assert_true(order->rollback != 0);
+	assert_true(order->old.version != 0);
 	carry_out(fx, order);
 	assert_int_equal(fx_get(fx, NAME).state, CH_NAME_ACTIVE);
 }

@@ -1,0 +1,133 @@
+/* CH_OP_LEASE: orders that are open. */
+#include "base/clock.h"
+#include "store/sql_work.h"
+
+/* So long an order waits for an issuer that can carry it out. */
+#define WITHHELD_MS (2 * CH_MINUTE_MS)
+
+static int load_answerers(struct ch_work *w, struct ch_store_order *order)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < order->n_names; i++)
+		if (!order->names[i].gone)
+			rc = ch_work_answerer(w, order->pool, order->names[i].name,
+				&order->names[i].account_hint);
+	return rc;
+}
+
+static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *ret_order)
+{
+	struct ch_order_names names;
+	int rc = ch_db_order_load(w->db, id, w->now, true, w->op->arena, ret_order);
+
+	if (!rc && ret_order->old.version && !ret_order->has_leaf)
+		rc = ch_db_rollback_load(w->db, w->op->arena, ret_order);
+	if (!rc && ret_order->state == CH_ORDER_NEW)
+		rc = load_answerers(w, ret_order);
+	if (!rc)
+		rc = ch_order_names_load(w->db, id, &names);
+	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);
+}
+
+int ch_work_lease_order(struct ch_work *w, struct ch_op_lease *lease, uint64_t id)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE orders SET fence = fence + 1, lease_issuer = ?1, lease_until = ?2, "
+		"next_at = ?2, updated_at = ?3 WHERE id = ?4",
+		"tiii", lease->issuer, w->now + lease->lease_ms, w->now, id);
+
+	ch_work_due(w, w->now + lease->lease_ms);
+	if (!rc)
+		rc = load_leased(w, id, &lease->orders[lease->n_orders]);
+	if (!rc)
+		lease->n_orders++;
+	return rc;
+}
+
+/* The order of a standby does not keep a name waiting that is due: *ret_gone. */
+static int give_way(struct ch_work *w, uint64_t id, bool *ret_gone)
+{
+	struct ch_order_names names;
+	int rc = ch_order_names_load(w->db, id, &names);
+
+	*ret_gone = false;
+	for (size_t i = 0; !rc && !*ret_gone && i < names.n; i++) {
+		struct ch_name_row row;
+
+		rc = ch_name_row_load(w->db, names.rows[i].name, &row);
+		if (rc == CH_ENOTFOUND || (!rc && row.order_id != id)) {
+			rc = CH_OK;
+			continue;
+		}
+		if (rc || !row.next_at || row.next_at > w->now)
+			continue;
+		*ret_gone = true;
+		rc = ch_work_detach(w, row.name, id);
+	}
+	return rc;
+}
+
+/* All issuers that there are now cannot read it: without it the name's other orders go on. */
+static int drop(struct ch_work *w, uint64_t id)
+{
+	struct ch_order_names names;
+	int rc = ch_order_names_load(w->db, id, &names);
+
+	for (size_t i = 0; !rc && i < names.n; i++)
+		if (!names.rows[i].gone)
+			rc = ch_work_detach(w, names.rows[i].name, id);
+	return rc;
+}
+
+struct open_order {
+	uint64_t id;
+	bool standby;
+	bool second;
+};
+
+/* What an issuer of before could not bring, or only the first half of, is left to others for a
+ * while. */
+static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t most,
+	struct open_order *list, size_t *ret_n)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT id, standby, second FROM orders WHERE ended_at IS NULL AND "
+		"next_at <= ?1 AND (?3 = 1 OR next_at <= ?4 OR (rollback_second IS NULL AND "
+		"(second = 0 OR (standby = 0 AND rollback IS NULL)))) "
+		"ORDER BY next_at LIMIT ?2",
+		"iiii", w->now, (int64_t)most, (int64_t)lease->second_standbys,
+		w->now - WITHHELD_MS);
+	size_t n = 0;
+
+	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
+		list[n++] = (struct open_order){
+			ch_db_u64(stmt, 0), ch_db_i64(stmt, 1), ch_db_i64(stmt, 2)};
+		rc = CH_OK;
+	}
+	*ret_n = n;
+	return rc;
+}
+
+/* Ids first, changes afterwards: an update would move the row under the running query. */
+int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
+{
+	struct open_order list[CH_STORE_LEASE_MAX];
+	size_t n = 0;
+	int rc = find_open(w, lease, most - lease->n_orders, list, &n);
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		bool gone = false;
+
+		if (list[i].standby)
+			rc = give_way(w, list[i].id, &gone);
+		if (rc || gone)
+			continue;
+		if (list[i].standby && list[i].second && !lease->second_standbys)
+			rc = drop(w, list[i].id);
+		else
+			rc = ch_work_lease_order(w, lease, list[i].id);
+	}
+	return rc;
+}
