@@ -32,9 +32,9 @@ struct curl_http {
 struct transfer {
 	struct ch_http_resp *resp;
 	const struct ch_http_req *req;
-	int begun;
-	int resent;   /* libcurl was about to send it a second time, and must not */
-	int answered; /* a byte of an answer came */
+	size_t sent_b; /* of the body, when it may be sent only once */
+	int resent;    /* libcurl began it a second time */
+	int answered;  /* a byte of an answer came */
 	size_t headers_b;
 	int body_begun;
 	int rc; /* why a callback stopped the transfer */
@@ -78,15 +78,32 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return t->rc ? 0 : len;
 }
 
-/* Called before a request goes out, and again before libcurl repeats it.  A body that comes
- * from a callback would tell the same, but leaves in a record and a packet of its own. */
-static int on_begin(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+/* Gives a body that must not be sent twice: on_seek does not let libcurl rewind it for a
+ * request that it would repeat.  Where it does not try to, because the bytes that it took never
+ * left, it asks for more than there is. */
+static size_t on_send(char *to, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
+	size_t left = t->req->body_len - t->sent_b;
+	size_t len = left < size * n ? left : size * n;
 
-	t->resent = t->begun && t->req->once;
-	t->begun = 1;
-	return t->resent ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	if (left == 0) {
+		t->resent = 1;
+		return CURL_READFUNC_ABORT;
+	}
+	memcpy(to, (const char *)t->req->body + t->sent_b, len);
+	t->sent_b += len;
+	return len;
+}
+
+/* Only to where it is: libcurl 8 begins a transfer by catching up on the rewind that the one
+ * before it on this handle has failed with. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	const struct transfer *t = arg;
+
+	return origin == SEEK_SET && offset == (curl_off_t)t->sent_b ? CURL_SEEKFUNC_OK
+								     : CURL_SEEKFUNC_FAIL;
 }
 
 static int is_token(const char *text)
@@ -174,7 +191,11 @@ static int set_method(CURL *easy, const struct ch_http_req *req)
 	SET(easy, CURLOPT_NOBODY, 0L);
 	if (sends_body) {
 		SET(easy, CURLOPT_POST, 1L);
-		SET(easy, CURLOPT_POSTFIELDS, req->body_len ? req->body : "");
+		/* NULL: on_send is asked. */
+		SET(easy, CURLOPT_POSTFIELDS,
+			req->body_len == 0 ? ""
+			: req->once	   ? NULL
+					   : req->body);
 		SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
 	} else if (strcmp(req->method, "HEAD") == 0) {
 		SET(easy, CURLOPT_NOBODY, 1L);
@@ -195,7 +216,8 @@ static int set_transfer(struct curl_http *self, const struct ch_http_req *req,
 		return rc;
 	SET(easy, CURLOPT_URL, req->url);
 	SET(easy, CURLOPT_HTTPHEADER, headers);
-	SET(easy, CURLOPT_PREREQDATA, t);
+	SET(easy, CURLOPT_READDATA, t);
+	SET(easy, CURLOPT_SEEKDATA, t);
 	SET(easy, CURLOPT_WRITEDATA, t);
 	SET(easy, CURLOPT_HEADERDATA, t);
 	SET(easy, CURLOPT_TIMEOUT_MS,
@@ -296,7 +318,7 @@ static int was_stale(const struct curl_http *self, const struct transfer *t, CUR
 {
 	long connects = 1;
 
-	if (t->resent)
+	if (t->resent || code == CURLE_SEND_FAIL_REWIND)
 		return 1;
 	curl_easy_getinfo(self->easy, CURLINFO_NUM_CONNECTS, &connects);
 	return t->req->once && !t->answered && connects == 0 &&
@@ -423,7 +445,8 @@ static int set_fixed(struct curl_http *self, const struct ch_http_options *optio
 	SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(easy, CURLOPT_PREREQFUNCTION, on_begin);
+	SET(easy, CURLOPT_READFUNCTION, on_send);
+	SET(easy, CURLOPT_SEEKFUNCTION, on_seek);
 	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
 	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
 	if (!options->allow_proxy)
