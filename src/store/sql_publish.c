@@ -191,9 +191,9 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 						CH_STORE_DANGER_PERCENT);
 	struct ch_name_row now;
 
-	/* Was it kept until this one was there?  One that is put back is not what was awaited.
-	 */
-	if (rc || ch_keys_both(row->keys) || pub->rollback)
+	/* Was it kept until this one was there?  One that is put back is what was awaited only
+	 * if its key is. */
+	if (rc || ch_keys_both(row->keys) || (pub->rollback && pub->key != CH_KEY_RSA))
 		return rc;
 	rc = ch_name_row_load(w->db, row->name, &now);
 	return rc ? rc : ch_work_withdraw_second(w, &now);
@@ -207,7 +207,7 @@ static int write_second(struct ch_work *w, const struct publication *pub,
 		"second_at = ?2, second_failures = 0, state = ?3, updated_at = ?4, "
 		"second_standby_cert = nullif(second_standby_cert, ?6) WHERE name = ?5",
 		"iititz", pub->in->id, pub->renew_at, ch_name_state_str(state), w->now,
-		row->name, (int64_t)pub->rollback);
+		row->name, came_from(pub));
 }
 
 /* Its record is kept with it, as that of one that was live before. */
@@ -282,7 +282,7 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 			pub->records[at]->len, in->chain ? pub->chain_id : NULL);
 	if (!rc)
 		rc = (second ? write_second : write_first)(w, pub, &row, state);
-	if (!rc && pub->rollback && pub->rollback == row.second_standby_cert)
+	if (!rc && came_from(pub) && came_from(pub) == row.second_standby_cert)
 		rc = ch_work_trim_second_standbys(w, row.name, 0);
 	if (!rc && (second || row.second_cert))
 		rc = ch_work_both_end(w, row.name);
