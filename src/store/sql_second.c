@@ -192,10 +192,10 @@ int ch_work_fail_second(struct ch_work *w, const struct ch_name_row *row,
 	enum ch_name_state state = paused ? CH_NAME_PAUSED : CH_NAME_FAILED;
 	bool solo = false;
 
-	if (!outcome->failed && !due) {
+	if (!paused && !outcome->failed && !due) {
 		at = row->second_at;
 		state = CH_NAME_ACTIVE;
-	} else if (!outcome->failed && another_failed) {
+	} else if (!paused && !outcome->failed && another_failed) {
 		at = w->now;
 		solo = true;
 		state = CH_NAME_ACTIVE;
