@@ -4,6 +4,10 @@
 
 /* So long an order waits for an issuer that can carry it out. */
 #define WITHHELD_MS (2 * CH_MINUTE_MS)
+/* One that the CA knows of is worth a longer wait: its issuer may be busy, or be upgraded. */
+#define WITHHELD_BEGUN_MS CH_HOUR_MS
+/* A lease looks at no more, however many are withheld. */
+#define LOOK_MAX 2000
 
 static int load_answerers(struct ch_work *w, struct ch_store_order *order)
 {
@@ -93,12 +97,16 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt,
-		"SELECT id, standby, second FROM orders WHERE ended_at IS NULL AND "
-		"next_at <= ?1 AND (?3 = 1 OR next_at <= ?4 OR (rollback_second IS NULL AND "
-		"(second = 0 OR (standby = 0 AND rollback IS NULL)))) "
-		"ORDER BY next_at LIMIT ?2",
-		"iiii", w->now, (int64_t)most, (int64_t)lease->second_standbys,
-		w->now - WITHHELD_MS);
+		"SELECT o.id, o.standby, o.second FROM (SELECT id, standby, second, state, "
+		"next_at, rollback, rollback_second FROM orders WHERE ended_at IS NULL AND "
+		"next_at <= ?1 ORDER BY next_at LIMIT ?7) o WHERE ?3 = 1 "
+		"OR (o.next_at <= ?4 AND (o.state = ?6 OR o.second = 0 OR o.standby = 0)) "
+		"OR o.next_at <= ?5 OR (o.rollback_second IS NULL AND "
+		"(o.second = 0 OR (o.standby = 0 AND o.rollback IS NULL))) "
+		"ORDER BY o.next_at LIMIT ?2",
+		"iiiiiti", w->now, (int64_t)most, (int64_t)lease->second_standbys,
+		w->now - WITHHELD_MS, w->now - WITHHELD_BEGUN_MS,
+		ch_order_state_str(CH_ORDER_NEW), (int64_t)LOOK_MAX);
 	size_t n = 0;
 
 	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {

@@ -191,9 +191,10 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 						CH_STORE_DANGER_PERCENT);
 	struct ch_name_row now;
 
-	/* Was it kept until this one was there?  One that is put back is what was awaited only
-	 * if its key is. */
-	if (rc || ch_keys_both(row->keys) || (pub->rollback && pub->key != CH_KEY_RSA))
+	/* Who can use RSA only is served with the second one until the first has such a key,
+	 * wherever that comes from. */
+	if (rc || ch_keys_both(row->keys) ||
+		(row->keys == CH_KEYS_RSA && pub->key != CH_KEY_RSA))
 		return rc;
 	rc = ch_name_row_load(w->db, row->name, &now);
 	return rc ? rc : ch_work_withdraw_second(w, &now);

@@ -22,6 +22,14 @@ static int load_for(struct ch_work *w, const char *host, struct ch_name_row *ret
 	return ch_name_row_load(w->db, wildcard, ret_row);
 }
 
+/* What a wildcard that is written just now, and may be new, is to answer for. */
+static bool covers(const char *wildcard, const char *host)
+{
+	const char *dot = strchr(host, '.');
+
+	return strncmp(wildcard, "*.", 2) == 0 && dot && strcmp(wildcard + 1, dot) == 0;
+}
+
 /* *ret_to: where the host redirects to once `name` has its new redirect; "": it stays there, as
  * one that redirects to itself does. */
 static int next_hop(struct ch_work *w, const char *name, const char *redirect, const char *host,
@@ -33,7 +41,7 @@ static int next_hop(struct ch_work *w, const char *name, const char *redirect, c
 
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	if (strcmp(host, name) == 0 || (!rc && strcmp(row.name, name) == 0))
+	if (strcmp(host, name) == 0 || (rc ? covers(name, host) : strcmp(row.name, name) == 0))
 		to = redirect;
 	else if (!rc)
 		to = row.policy[CH_POLICY_REDIRECT];

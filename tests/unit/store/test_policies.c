@@ -245,6 +245,10 @@ static void a_wildcard_counts_for_the_names_below_it(void **state)
 	assert_redirect(fx, "*.a.example", "none");
 	assert_redirect(fx, "b.example", "y.a.example");
 	assert_loop(fx, "*.a.example", "b.example", "y.a.example leads on to b.example");
+	/* One that is not there yet, for a name that is not. */
+	assert_redirect(fx, "c.example", "x.new.example");
+	assert_loop(fx, "*.new.example", "c.example", "x.new.example leads on to c.example");
+	assert_redirect(fx, "*.other.example", "c.example");
 }
 
 static void a_chain_has_an_end(void **state)

@@ -504,6 +504,48 @@ static void an_issuer_of_before_is_given_none_and_wakes_nobody(void **state)
 	issue(fx, &of_before, false, false, MAIN);
 }
 
+/* The CA knows of it, and whoever is to go on with it may be busy, or be upgraded. */
+static void an_order_that_was_begun_is_not_dropped_so_soon(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	half_ready(fx, NAME);
+	order = lease_one(fx, &usual);
+	patch = fx_step(order, CH_ORDER_ORDERED);
+	assert_ok(fx_patch(fx, &patch));
+	test_now_ms += LEASE_MS + 2 * CH_MINUTE_MS;
+	lease_none(fx, &of_before);
+	assert_int_equal(fx_get(fx, NAME).order_id, order->id);
+	test_now_ms += CH_HOUR_MS;
+	lease_none(fx, &of_before);
+	assert_int_equal(fx_get(fx, NAME).order_id, 0);
+}
+
+static void the_first_goes_on_when_a_second_is_not_wanted_any_more(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *leased, *order;
+	struct ch_op_publish *publish;
+	uint64_t kept;
+
+	ready(fx, NAME);
+	kept = fx_get(fx, NAME).standby->cert->version;
+	assert_ok(put_live(fx, NAME, NULL, false));
+	leased = lease_one(fx, &usual);
+	publish = fx_publication(fx, leased, (uint8_t)kept);
+	put(fx, NAME, CH_TRI_NO, CH_KEYS_ECDSA, NULL);
+	assert_refused(fx, fx_publish(fx, publish), CH_ECONFLICT, "fence-lost");
+	order = lease_one(fx, &usual);
+	assert_int_equal(order->id, leased->id);
+	assert_int_equal(order->old.version, kept);
+	assert_int_equal(order->old_second.version, 0);
+	carry_out(fx, order);
+	assert_int_equal(fx_get(fx, NAME).cert->origin, kept);
+	assert_null(fx_get(fx, NAME).second);
+}
+
 /* Better than nothing, when there is no other: the first certificate alone. */
 static void an_issuer_of_before_puts_the_first_live_when_no_other_does(void **state)
 {
@@ -639,6 +681,8 @@ int main(void)
 		T(a_default_reaches_it_too),
 		T(it_follows_what_is_live),
 		T(an_issuer_of_before_is_given_none_and_wakes_nobody),
+		T(an_order_that_was_begun_is_not_dropped_so_soon),
+		T(the_first_goes_on_when_a_second_is_not_wanted_any_more),
 		T(an_issuer_of_before_puts_the_first_live_when_no_other_does),
 		T(a_second_that_the_order_does_not_ask_for_is_refused),
 		T(its_ca_is_asked_about_it_before_and_when_it_is_live),
