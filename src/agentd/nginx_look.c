@@ -56,8 +56,9 @@ static int read_failures(struct ch_buf *body, uint64_t *ret_failures)
 	char *end;
 
 	while (at && strncmp(at, FAILURES, strlen(FAILURES)) != 0) {
-		at = strchr(at, '\n');
-		at += at != NULL;
+		const char *end_of_line = strchr(at, '\n');
+
+		at = end_of_line ? end_of_line + 1 : NULL;
 	}
 	if (!at)
 		return CH_EPROTO;
