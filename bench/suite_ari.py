@@ -49,7 +49,7 @@ def multiply(path, due_ms):
 def spread_out(path):
     """Twice a day each, as with a CA that says so."""
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE cert SET ari_next = ?1 + version * 7919 % ?2 WHERE ari_next IS NOT NULL",
+        db.execute("UPDATE cert SET ari_next = ?1 + abs(random()) % ?2 WHERE ari_next IS NOT NULL",
                    (int(time.time() * 1000), DAY_MS // 2))
     db.close()
 

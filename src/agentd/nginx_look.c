@@ -48,10 +48,9 @@ const char *ch_nginx_look_from_conf(struct ch_conf *conf, const char *section)
 	return url;
 }
 
-/* CH_EPROTO: it has no such figure. */
-static int read_failures(struct ch_buf *body, uint64_t *ret_failures)
+int ch_nginx_failures(const char *text, uint64_t *ret_failures)
 {
-	const char *at = ch_buf_str(body);
+	const char *at = text;
 	unsigned long long n;
 	char *end;
 
@@ -85,7 +84,8 @@ static int ask(struct ch_nginx_look *look, uint64_t *ret_failures)
 	rc = ch_http_send(look->http, &req, &resp, &err);
 	if (rc)
 		return rc;
-	return resp.status == 200 ? read_failures(&resp.body, ret_failures) : CH_EPROTO;
+	return resp.status == 200 ? ch_nginx_failures(ch_buf_str(&resp.body), ret_failures)
+				  : CH_EPROTO;
 }
 
 void ch_nginx_look(struct ch_nginx_look *look)

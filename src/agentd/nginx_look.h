@@ -35,6 +35,9 @@ struct ch_nginx_look {
 
 /* "nginx_status" of the section: NULL, it is off, or an http URL of this host's loopback. */
 const char *ch_nginx_look_from_conf(struct ch_conf *conf, const char *section);
+/* Openings that failed, by what certherd_status answers (NULL: nothing).  CH_EPROTO: it does
+ * not say. */
+CH_MUST int ch_nginx_failures(const char *text, uint64_t *ret_failures);
 /* Asks when it is time to, for a second at most. */
 void ch_nginx_look(struct ch_nginx_look *look);
 /* Adds sentences with a space behind each; nothing when all is well. */

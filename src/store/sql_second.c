@@ -106,8 +106,8 @@ static int put_back_first_only(struct ch_work *w, uint64_t id)
 	return ch_db_run(w->db,
 		"UPDATE orders SET rollback_second = NULL, fence = fence + 1, "
 		"lease_issuer = NULL, lease_until = NULL, next_at = ?1, updated_at = ?1 "
-		"WHERE id = ?2 AND rollback_second IS NOT NULL AND state = ?3",
-		"iit", w->now, id, ch_order_state_str(CH_ORDER_NEW));
+		"WHERE id = ?2",
+		"ii", w->now, id);
 }
 
 /* An order for a key that is no longer wanted is not gone on with. */
@@ -121,7 +121,8 @@ static int stop_order(struct ch_work *w, const struct ch_name_row *row, enum ch_
 	rc = ch_order_row_load(w->db, row->order_id, &order);
 	if (rc)
 		return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
-	if (!ch_keys_both(keys) && !order.second && order.key == ch_keys_first(keys))
+	if (order.rollback_second && order.state == CH_ORDER_NEW && !ch_keys_both(keys) &&
+		order.key == ch_keys_first(keys))
 		return put_back_first_only(w, row->order_id);
 	if (order.second ? ch_keys_both(keys) : order.key == ch_keys_first(keys))
 		return CH_OK;
