@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/text.h"
 
@@ -103,28 +102,10 @@ static int exit_code(int rc)
 	return CH_EXIT_FAILED;
 }
 
-static const char *advice(const struct ch_err *err)
-{
-	switch (err->rc) {
-	case CH_ENETWORK:
-	case CH_ETIMEOUT:
-		return "Is `certherd up` (or `certherd store`) running, and is `store` in "
-		       "[cli] "
-		       "its address?";
-	case CH_EAGAIN:
-		return "The store is busy: try again in a moment.";
-	case CH_EAUTH:
-		return strcmp(err->problem, "http-tls-server") == 0
-			       ? "Is `identity_ca` in [cli] the CA of that store?"
-			       : "Which identity is used is said by `identity_cert` in [cli].";
-	}
-	return NULL;
-}
-
 int ch_client_fail(
 	const struct ch_client *client, const char *subject, const struct ch_err *err)
 {
-	const char *what_next = advice(err);
+	const char *what_next = ch_answer_advice(err);
 
 	fprintf(stderr, "certherd %s: ", client->command);
 	if (subject && !strstr(err->detail, subject)) {
@@ -142,25 +123,6 @@ int ch_client_fail(
 	return exit_code(err->rc);
 }
 
-const char *ch_json_str(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-int64_t ch_json_int(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-int64_t ch_json_time(const json_t *object, const char *key)
-{
-	int64_t at_ms;
-
-	return ch_time_parse(ch_json_str(object, key), &at_ms) ? 0 : at_ms;
-}
-
 void ch_json_print(const json_t *value)
 {
 	/* ASCII only: no character of a stranger's can steer the terminal. */
@@ -173,20 +135,4 @@ const char *ch_json_display(const json_t *domain)
 	const char *display = ch_json_str(domain, "display");
 
 	return *display && ch_text_is_utf8() ? display : ch_json_str(domain, "name");
-}
-
-const char *ch_when_str(int64_t at_ms, char ret_text[64])
-{
-	char span[CH_TIME_STR_B];
-	int64_t left_ms = at_ms - ch_now_ms();
-
-	if (at_ms == 0)
-		snprintf(ret_text, 64, "-");
-	else if (left_ms > -CH_SECOND_MS && left_ms < CH_SECOND_MS)
-		snprintf(ret_text, 64, "now");
-	else if (left_ms > 0)
-		snprintf(ret_text, 64, "in %s", ch_duration_str(left_ms, span));
-	else
-		snprintf(ret_text, 64, "%s ago", ch_duration_str(-left_ms, span));
-	return ret_text;
 }

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/opts.h"
+#include "net/answer.h"
 #include "net/api.h"
 #include "wire/name.h"
 
@@ -51,16 +52,9 @@ CH_MUST int ch_client_call_name(struct ch_client *client, const char *method,
 int ch_client_fail(
 	const struct ch_client *client, const char *subject, const struct ch_err *err);
 
-/* Members of an answer, "" or 0 when they are missing or of another type. */
-const char *ch_json_str(const json_t *object, const char *key);
-int64_t ch_json_int(const json_t *object, const char *key);
-/* A time of the API, in ms; 0 when null. */
-int64_t ch_json_time(const json_t *object, const char *key);
 void ch_json_print(const json_t *value);
 /* The domain's name as people read it. */
 const char *ch_json_display(const json_t *domain);
-/* "in 3d 4h", "12m 5s ago", "now", "-" for 0. */
-const char *ch_when_str(int64_t at_ms, char ret_text[64]);
 
 static inline void ch_json_decref_p(json_t **json)
 {

@@ -45,9 +45,7 @@ static void print_expected(const json_t *expected)
 	printf("%-12s %s", "Turn", at_ms ? ch_when_str(at_ms, when) : "in more than a year");
 	if (*limit) {
 		fputs(", for the limit of ", stdout);
-		ch_text_print(stdout, strcmp(limit, "account") == 0  ? "the account"
-				      : strcmp(limit, "domain") == 0 ? "the registered domain"
-								     : "the set of names");
+		ch_text_print(stdout, ch_answer_limit_str(limit));
 	}
 	if (json_is_integer(json_object_get(expected, "ahead")))
 		printf(", %" PRId64 " before it", ahead);
@@ -141,8 +139,7 @@ static void print_caa(const json_t *domain)
 
 	json_array_foreach(json_object_get(domain, "caa"), i, record)
 	{
-		printf("%-12s %s CAA ", i ? "" : "Recommended",
-			strncmp(name, "*.", 2) == 0 ? name + 2 : name);
+		printf("%-12s %s CAA ", i ? "" : "Recommended", ch_answer_caa_owner(name));
 		ch_text_print(stdout, json_string_value(record));
 		putchar('\n');
 	}

@@ -23,8 +23,9 @@ static void print_held(const json_t *pool)
 {
 	int64_t held = ch_json_int(pool, "held");
 
-	printf("%s%" PRId64 " change%s wait%s", held >= CH_STORE_LAG_MAX ? "at least " : "",
-		held, held == 1 ? "" : "s", held == 1 ? "s" : "");
+	printf("%s%" PRId64 " change%s wait%s",
+		held >= CH_ANSWER_COUNTED_MAX ? "at least " : "", held, held == 1 ? "" : "s",
+		held == 1 ? "s" : "");
 }
 
 static void print_freeze(const json_t *pool)
@@ -48,19 +49,11 @@ static void print_freeze(const json_t *pool)
 	putchar('\n');
 }
 
-/* NULL: the canary keeps nobody waiting for longer than the soak. */
-static const char *stuck_because(const char *state)
-{
-	if (strcmp(state, "silent") == 0)
-		return "it does not report";
-	return strcmp(state, "trouble") == 0 ? "it reports trouble" : NULL;
-}
-
 static void print_canary(const json_t *pool)
 {
 	const json_t *canary = json_object_get(pool, "canary");
 	const char *state = ch_json_str(canary, "state");
-	const char *stuck = stuck_because(state);
+	const char *stuck = ch_answer_canary_stuck(state);
 	const char *trouble = ch_json_str(canary, "trouble");
 	char soak[CH_TIME_STR_B];
 
@@ -98,7 +91,7 @@ void ch_feed_print_brakes(const json_t *pools)
 			print_freeze(pool);
 		if (json_is_object(canary) &&
 			(ch_json_int(pool, "held") ||
-				stuck_because(ch_json_str(canary, "state"))))
+				ch_answer_canary_stuck(ch_json_str(canary, "state"))))
 			print_canary(pool);
 	}
 }

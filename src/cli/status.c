@@ -12,7 +12,6 @@
 #include "cli/feed.h"
 #include "cli/table.h"
 #include "cli/text.h"
-#include "store/store.h"
 #include "wire/state.h"
 
 #define WATCH_EVERY_S 2
@@ -44,7 +43,7 @@ static void print_failed(const json_t *failed)
 		if (count <= 0)
 			continue;
 		printf("%s%s%" PRId64 "%s for the ", any ? ", " : "Failed   ",
-			count >= CH_STORE_FIGURE_MAX ? ">=" : "", count,
+			count >= CH_ANSWER_COUNTED_MAX ? ">=" : "", count,
 			any	     ? ""
 			: count == 1 ? " waits"
 				     : " wait");
@@ -123,7 +122,7 @@ static void print_edges(const json_t *edges)
 		ch_table_add(&table,
 			json_is_true(json_object_get(edge, "live")) ? "live" : "silent");
 		ch_table_addf(&table, "%s%" PRId64,
-			ch_json_int(edge, "lag") >= CH_STORE_LAG_MAX ? ">=" : "",
+			ch_json_int(edge, "lag") >= CH_ANSWER_COUNTED_MAX ? ">=" : "",
 			ch_json_int(edge, "lag"));
 		ch_table_addf(&table, "%" PRId64, ch_json_int(edge, "names"));
 		ch_table_add(&table, ch_when_str(ch_json_time(edge, "seen_at"), when));

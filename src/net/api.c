@@ -339,7 +339,7 @@ int ch_api_call(struct ch_api *api, struct ch_api_call *call, struct ch_err *err
 		.method = call->method,
 		.headers = headers,
 		.n_headers = call->body ? 2 : 1,
-		.max_answer_b = CH_API_ANSWER_MAX_B,
+		.max_answer_b = call->max_answer_b ? call->max_answer_b : CH_API_ANSWER_MAX_B,
 		.timeout_ms = call->timeout_ms ? call->timeout_ms : 30 * CH_SECOND_MS,
 	};
 	int rc;

@@ -43,10 +43,11 @@ const char *ch_api_url(const struct ch_api *api);
 
 struct ch_api_call {
 	const char *method;
-	const char *path;   /* "/v1/…", already percent-encoded, query included */
-	json_t *body;	    /* borrowed, may be NULL */
-	int64_t timeout_ms; /* 0: 30 s */
-	int status;	    /* filled in */
+	const char *path;    /* "/v1/…", already percent-encoded, query included */
+	json_t *body;	     /* borrowed, may be NULL */
+	int64_t timeout_ms;  /* 0: 30 s */
+	size_t max_answer_b; /* 0: CH_API_ANSWER_MAX_B; a longer answer is CH_ETOOBIG */
+	int status;	     /* filled in */
 	json_t *answer; /* filled in: owned by the caller, NULL when there is no JSON body */
 };
 /* Sends to the URL that worked last; on a network error or 502/503/504 tries the others once.

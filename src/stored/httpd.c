@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "stored/httpd_private.h"
-#include "stored/listen.h"
+#include "net/listen.h"
 
 /* Holds the request line and the headers, so it bounds them. */
 #define CONNECTION_MEMORY_B (32u * 1024u)
@@ -43,7 +43,7 @@ static void CH_PRINTF(2, 0) on_log(void *cls, const char *fmt, va_list args)
 	ch_log_debug("http: %s", last_message);
 }
 
-/* Paths and queries are decoded by stored/query.h, strictly. */
+/* Paths and queries are decoded by net/query.h, strictly. */
 static size_t no_unescape(void *cls, struct MHD_Connection *conn, char *text)
 {
 	return strlen(text);

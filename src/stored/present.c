@@ -10,11 +10,17 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/mem.h"
+#include "net/answer.h"
+#include "store/store.h"
 #include "wire/delegate.h"
 #include "wire/policy.h"
 
 #define PEM_MAX_B (128u * 1024u)
 #define PEM_LINE_B 48 /* 64 characters */
+
+_Static_assert(CH_STORE_LAG_MAX == CH_ANSWER_COUNTED_MAX &&
+		       CH_STORE_FIGURE_MAX == CH_ANSWER_COUNTED_MAX,
+	"who reads answers knows how far is counted");
 
 CH_DEFINE_CLEANUP(json_t *, json_decref)
 

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "stored/auth.h"
 #include "stored/json_in.h"
-#include "stored/query.h"
+#include "net/query.h"
 #include "stored/routes.h"
 
 struct MHD_Connection;

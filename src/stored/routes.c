@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "stored/handlers.h"
-#include "stored/query.h"
+#include "net/query.h"
 
 #define OPERATOR (1u << CH_ROLE_OPERATOR)
 #define PLATFORM (1u << CH_ROLE_PLATFORM)

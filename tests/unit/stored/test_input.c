@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "stored/json_in.h"
-#include "stored/query.h"
+#include "net/query.h"
 #include "stored/routes.h"
 
 static json_t *parse(const char *text, const char *problem)

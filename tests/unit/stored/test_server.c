@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "crypto/pki.h"
-#include "stored/listen.h"
+#include "net/listen.h"
 #include "stored/problem.h"
 #include "stored/revoked.h"
 #include "stored/server.h"
@@ -146,7 +146,20 @@ static void addresses_that_are_none_are_refused(void **state)
 		if (rc == CH_OK)
 			fail_msg("\"%s\" was taken", bad[i]);
 		assert_string_equal(err.problem, "config-listen");
+		assert_false(ch_listen_is_loopback(bad[i]));
 	}
+}
+
+static void loopback_is_told_from_other_addresses(void **state)
+{
+	static const char *const good[] = {"127.0.0.1:0", "127.1.2.3:80", "[::1]:65535"};
+	static const char *const others[] = {"0.0.0.0:80", "126.255.255.255:80", "128.0.0.1:80",
+		"10.0.0.1:80", "[::]:80", "[::2]:80", "[::ffff:127.0.0.1]:80", "[fe80::1]:80"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(good); i++)
+		assert_true(ch_listen_is_loopback(good[i]));
+	for (size_t i = 0; i < CH_ARRAY_LEN(others); i++)
+		assert_false(ch_listen_is_loopback(others[i]));
 }
 
 static void a_quotation_that_is_not_utf8_does_not_spoil_the_problem(void **state)
@@ -312,6 +325,7 @@ int main(void)
 		cmocka_unit_test(without_a_list_there_is_no_start),
 		cmocka_unit_test(addresses_are_listened_on),
 		cmocka_unit_test(addresses_that_are_none_are_refused),
+		cmocka_unit_test(loopback_is_told_from_other_addresses),
 		cmocka_unit_test(problems_have_stable_statuses),
 		cmocka_unit_test(a_quotation_that_is_not_utf8_does_not_spoil_the_problem),
 		cmocka_unit_test(the_server_starts_and_stops),

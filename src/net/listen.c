@@ -1,5 +1,6 @@
-#include "stored/listen.h"
+#include "net/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdint.h>
@@ -49,6 +50,20 @@ static int describe(int fd, unsigned *ret_port, char *ret_text)
 		host, port);
 	(void)sscanf(port, "%u", ret_port);
 	return CH_OK;
+}
+
+bool ch_listen_is_loopback(const char *address)
+{
+	char host[CH_LISTEN_TEXT_B];
+	char port[8];
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (split(address, host, port))
+		return false;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 int ch_listen_open(const char *address, int *ret_fd, unsigned *ret_port, char *ret_text,

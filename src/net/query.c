@@ -1,4 +1,4 @@
-#include "stored/query.h"
+#include "net/query.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,8 @@
 /* Listening sockets from addresses in text. */
-#ifndef CH_STORED_LISTEN_H
-#define CH_STORED_LISTEN_H
+#ifndef CH_NET_LISTEN_H
+#define CH_NET_LISTEN_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -11,5 +13,7 @@
  * The caller closes *ret_fd. */
 CH_MUST int ch_listen_open(const char *address, int *ret_fd, unsigned *ret_port, char *ret_text,
 	struct ch_err *err);
+/* Whether the text is such an address of this host's loopback. */
+bool ch_listen_is_loopback(const char *address);
 
 #endif

@@ -1,6 +1,6 @@
 /* Percent-decoding and query strings, strictly: what is not understood is refused. */
-#ifndef CH_STORED_QUERY_H
-#define CH_STORED_QUERY_H
+#ifndef CH_NET_QUERY_H
+#define CH_NET_QUERY_H
 
 #include <stddef.h>
 #include <stdint.h>

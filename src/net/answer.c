@@ -1,0 +1,78 @@
+#include "net/answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+const char *ch_json_str(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+int64_t ch_json_int(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+int64_t ch_json_time(const json_t *object, const char *key)
+{
+	int64_t at_ms;
+
+	return ch_time_parse(ch_json_str(object, key), &at_ms) ? 0 : at_ms;
+}
+
+const char *ch_when_str(int64_t at_ms, char ret_text[64])
+{
+	char span[CH_TIME_STR_B];
+	int64_t left_ms = at_ms - ch_now_ms();
+
+	if (at_ms == 0)
+		snprintf(ret_text, 64, "-");
+	else if (left_ms > -CH_SECOND_MS && left_ms < CH_SECOND_MS)
+		snprintf(ret_text, 64, "now");
+	else if (left_ms > 0)
+		snprintf(ret_text, 64, "in %s", ch_duration_str(left_ms, span));
+	else
+		snprintf(ret_text, 64, "%s ago", ch_duration_str(-left_ms, span));
+	return ret_text;
+}
+
+const char *ch_answer_limit_str(const char *limit)
+{
+	return strcmp(limit, "account") == 0  ? "the account"
+	       : strcmp(limit, "domain") == 0 ? "the registered domain"
+					      : "the set of names";
+}
+
+const char *ch_answer_canary_stuck(const char *state)
+{
+	if (strcmp(state, "silent") == 0)
+		return "it does not report";
+	return strcmp(state, "trouble") == 0 ? "it reports trouble" : NULL;
+}
+
+const char *ch_answer_caa_owner(const char *name)
+{
+	return strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+}
+
+const char *ch_answer_advice(const struct ch_err *err)
+{
+	switch (err->rc) {
+	case CH_ENETWORK:
+	case CH_ETIMEOUT:
+		return "Is `certherd up` (or `certherd store`) running, and is `store` in "
+		       "[cli] "
+		       "its address?";
+	case CH_EAGAIN:
+		return "The store is busy: try again in a moment.";
+	case CH_EAUTH:
+		return strcmp(err->problem, "http-tls-server") == 0
+			       ? "Is `identity_ca` in [cli] the CA of that store?"
+			       : "Which identity is used is said by `identity_cert` in [cli].";
+	}
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* Reading the store's answers, for all who show them to people. */
+#ifndef CH_NET_ANSWER_H
+#define CH_NET_ANSWER_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* The store counts no further: so many or more. */
+#define CH_ANSWER_COUNTED_MAX 10000
+
+/* Members of an answer, "" or 0 when they are missing or of another type.  The text is borrowed
+ * and is shown to nobody as it is: what the store says may have come from strangers. */
+const char *ch_json_str(const json_t *object, const char *key);
+int64_t ch_json_int(const json_t *object, const char *key);
+/* A time of the API, in ms; 0 when null. */
+int64_t ch_json_time(const json_t *object, const char *key);
+
+/* "in 3d 4h", "12m 5s ago", "now", "-" for 0. */
+const char *ch_when_str(int64_t at_ms, char ret_text[64]);
+
+/* Of a limit that a name waits for ("account", "domain", "set"): "the account", … */
+const char *ch_answer_limit_str(const char *limit);
+/* Of a canary's state: why it lets nothing through; NULL: it keeps nobody waiting for longer
+ * than the soak. */
+const char *ch_answer_canary_stuck(const char *state);
+/* The owner of the CAA records of a name, which has none for a wildcard. */
+const char *ch_answer_caa_owner(const char *name);
+
+/* What to do about a store that did not answer, or refused us; NULL: nothing that is known. */
+const char *ch_answer_advice(const struct ch_err *err);
+
+#endif
