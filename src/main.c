@@ -38,6 +38,7 @@ static const struct command commands[] = {
 	{"domain", "COMMAND", "the names: add, show, list, rm, retry, pause, resume, import",
 		ch_domain_main},
 	{"status", "", "counts by state, what is due next, the edges", ch_status_main},
+	{"ui", "", "a web interface on this machine, to look at all of it", ch_ui_main},
 	{"cert", "show|rollback|standby NAME",
 		"the certificates of a name: live, before, standby", ch_cert_main},
 	{"feed", "COMMAND", "what edges get: show, freeze, thaw, canary", ch_feed_main},

@@ -2,7 +2,8 @@
 """The direction of dependencies, checked on the include lines.
 
 base <- crypto <- wire <- pace <- {sim, net, acme, store, edge} <- programs.  Siblings do not
-include each other (acme may include net/http.h), programs never include one another, src/main.c alone knows
+include each other (acme may include net/http.h), the pages of src/ui know the store by its answers
+only and belong to cli, programs never include one another, src/main.c alone knows
 them all, and the nginx module sees the replica's header and the two others of src/edge that it
 links, and what lies below.
 """
@@ -26,7 +27,9 @@ ALLOWED = {
     "acme": BELOW_LIBRARIES | {"acme", "net/http.h"},
     "store": PACED | {"store"},
     "edge": BELOW_LIBRARIES | {"edge"},
+    "ui": {"base", "wire", "net", "ui"},
     **{program: LIBRARIES | {program} for program in PROGRAMS},
+    "cli": LIBRARIES | {"ui", "cli"},
     "main.c": LIBRARIES | PROGRAMS,
     "nginx": BELOW_LIBRARIES | {"edge/replica.h", "edge/hotset.h", "edge/keytable.h", "edge/namelist.h",
               "nginx"},

@@ -6,6 +6,7 @@
 
 int ch_domain_main(int argc, char **argv);
 int ch_status_main(int argc, char **argv);
+int ch_ui_main(int argc, char **argv);
 int ch_cert_main(int argc, char **argv);
 int ch_feed_main(int argc, char **argv);
 int ch_limits_main(int argc, char **argv);

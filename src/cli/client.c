@@ -22,6 +22,8 @@ static int open_client(struct ch_client *client, struct ch_err *err)
 	rc = ch_api_options_from_conf(client->conf, SECTION, "operator", &options);
 	if (rc == CH_OK || rc == CH_EINVAL)
 		rc = ch_conf_finish(client->conf, SECTION, err);
+	options.http.canceled = client->canceled;
+	options.http.canceled_arg = client->canceled_arg;
 	if (rc == CH_OK)
 		rc = ch_api_new(&options, &client->api, err);
 	return rc ? ch_client_fail(client, NULL, err) : -1;

@@ -24,6 +24,9 @@ struct ch_client {
 	const char *command; /* for messages: "domain add" */
 	const char *config;  /* --config */
 	bool json;	     /* --json */
+	/* As in struct ch_http_options; NULL: a call ends when it ends. */
+	int (*canceled)(void *arg);
+	void *canceled_arg;
 	struct ch_conf *conf;
 	struct ch_api *api;
 };
