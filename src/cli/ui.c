@@ -38,7 +38,8 @@ static int get(void *arg, const char *path, json_t **ret_answer, struct ch_err *
 	struct ui *ui = arg;
 	struct ch_api_call call = {.method = "GET",
 		.path = path,
-		.timeout_ms = CH_UI_PAGE_MS,
+		/* One that hangs leaves time for each of the others. */
+		.timeout_ms = CH_UI_PAGE_MS / (int64_t)(ch_api_n_urls(ui->client.api) + 1),
 		.max_answer_b = ANSWER_MAX_B};
 	int rc = ch_api_call(ui->client.api, &call, err);
 

@@ -123,6 +123,11 @@ const char *ch_api_url(const struct ch_api *api)
 	return api->urls[api->current];
 }
 
+size_t ch_api_n_urls(const struct ch_api *api)
+{
+	return api->n_urls;
+}
+
 /* How deep the text's arrays and objects nest, strings skipped; jansson's own limit is 2,048.
  */
 static size_t json_depth(const char *text, size_t len)

@@ -40,6 +40,7 @@ CH_MUST int ch_api_new_over(const struct ch_api_options *options, struct ch_http
 void ch_api_free(struct ch_api *api); /* NULL allowed */
 /* The URL that answered last, or that is tried first; borrowed from api. */
 const char *ch_api_url(const struct ch_api *api);
+size_t ch_api_n_urls(const struct ch_api *api);
 
 struct ch_api_call {
 	const char *method;
