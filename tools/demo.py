@@ -163,6 +163,7 @@ def print_next_steps(site):
 Look further (in another terminal):
   export CERTHERD_CONFIG={config}
   {binary} status
+  {binary} ui               # the same in a browser: prints the address to open
   {binary} domain list
   {binary} domain show {BROKEN}
   {binary} cert show {NAMES[0]}

@@ -40,6 +40,7 @@ FILES = {
     "share/doc/certherd/replica.md",
     "share/doc/certherd/simulate.md",
     "share/doc/certherd/troubleshooting.md",
+    "share/doc/certherd/ui.md",
     "share/doc/certherd/upgrade.md",
     "share/doc/certherd/scenarios/onboarding.conf",
     "share/doc/certherd/scenarios/year.conf",
