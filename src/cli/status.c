@@ -132,6 +132,41 @@ static void print_edges(const json_t *edges)
 	ch_table_print(&table, stdout);
 }
 
+static void print_issuers(const json_t *status)
+{
+	static const char *const heads[] = {"ISSUER", "STATE", "HEARD", "CAS"};
+	CH_CLEANUP(ch_table_done) struct ch_table table = {.n_cols = 0};
+	const json_t *issuers = json_object_get(status, "issuers");
+	const json_t *issuer;
+	char when[64];
+	size_t i;
+
+	if (!json_array_size(issuers))
+		return;
+	putchar('\n');
+	ch_table_init(&table, heads, CH_ARRAY_LEN(heads));
+	json_array_foreach(issuers, i, issuer)
+	{
+		const json_t *cas = json_object_get(issuer, "cas");
+		int64_t heard_ms = ch_json_time(issuer, "heard_at");
+		CH_AUTO_BUF struct ch_buf text = {.max_b = 1024};
+
+		for (size_t k = 0; k < json_array_size(cas); k++) {
+			const char *ca = json_string_value(json_array_get(cas, k));
+
+			ch_buf_addf(&text, "%s%s", k ? ", " : "", ca ? ca : "?");
+		}
+		ch_table_add(&table, ch_json_str(issuer, "id"));
+		ch_table_add(
+			&table, ch_answer_issuer_silent(heard_ms, ch_json_time(status, "now"))
+					? "silent"
+					: "live");
+		ch_table_add(&table, ch_when_str(heard_ms, when));
+		ch_table_add(&table, ch_buf_str(&text));
+	}
+	ch_table_print(&table, stdout);
+}
+
 static int show_once(struct ch_client *client, bool clear)
 {
 	CH_AUTO_JSON json_t *status = NULL;
@@ -146,6 +181,7 @@ static int show_once(struct ch_client *client, bool clear)
 	} else {
 		print_summary(status);
 		ch_feed_print_brakes(json_object_get(status, "pools"));
+		print_issuers(status);
 		print_edges(json_object_get(status, "edges"));
 	}
 	return fflush(stdout) ? CH_EXIT_FAILED : CH_EXIT_OK;

@@ -54,6 +54,11 @@ const char *ch_answer_canary_stuck(const char *state)
 	return strcmp(state, "trouble") == 0 ? "it reports trouble" : NULL;
 }
 
+bool ch_answer_issuer_silent(int64_t heard_ms, int64_t now_ms)
+{
+	return heard_ms < now_ms - 15 * CH_MINUTE_MS;
+}
+
 const char *ch_answer_caa_owner(const char *name)
 {
 	return strncmp(name, "*.", 2) == 0 ? name + 2 : name;

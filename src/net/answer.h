@@ -3,6 +3,7 @@
 #define CH_NET_ANSWER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -25,6 +26,9 @@ const char *ch_answer_limit_str(const char *limit);
 /* Of a canary's state: why it lets nothing through; NULL: it keeps nobody waiting for longer
  * than the soak. */
 const char *ch_answer_canary_stuck(const char *state);
+/* Whether an issuer that was heard of at that time should have been heard of since.  Stores
+ * tell each other after ten minutes. */
+bool ch_answer_issuer_silent(int64_t heard_ms, int64_t now_ms);
 /* The owner of the CAA records of a name, which has none for a wildcard. */
 const char *ch_answer_caa_owner(const char *name);
 

@@ -102,13 +102,14 @@ void ch_handle_status(struct ch_req *req)
 			ch_present_time(status.expiry_ms));
 	ch_req_json(req, 200,
 		json_pack(
-			"{s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:{s:o, s:I}, s:o, s:o, "
-			"s:i, s:s, s:o}",
+			"{s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:o, s:I}, s:o, "
+			"s:o, s:i, s:s, s:o}",
 			"names", name_counts(&status), "failed", failed_counts(&status),
 			"next_due_at", ch_present_time(status.next_due_ms), "next_expiry",
 			expiry, "orders", "open", (json_int_t)status.orders_open, "waiting",
 			(json_int_t)status.orders_waiting, "edges", edges_array(edges, n),
-			"pools", ch_present_pools(pools, n_pools), "feed", "epoch",
+			"issuers", ch_issuers_list(req->service->issuers), "pools",
+			ch_present_pools(pools, n_pools), "feed", "epoch",
 			ch_present_hex(status.epoch, CH_EPOCH_B), "head",
 			(json_int_t)status.head, "restore", restore_object(&status), "pruned",
 			pruned_object(&status.pruned), "schema", (int)status.schema, "version",

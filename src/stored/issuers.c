@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/cas.h"
+#include "stored/present.h"
 #include "stored/says.h"
 
 #define CAS_MAX_B 2048
@@ -17,7 +18,8 @@ struct row {
 	char *says;
 	int64_t changed_ms;
 	int64_t confirmed_ms;
-	int64_t sent_ms; /* to the database, on the monotonic clock; 0: never */
+	int64_t heard_ms; /* by this store; 0: never */
+	int64_t sent_ms;  /* to the database, on the monotonic clock; 0: never */
 	bool in_flight;
 	bool unwritten; /* of what this store has heard */
 	bool settled;	/* while the list is read: it stays, and is as it is */
@@ -315,6 +317,7 @@ static bool hear(
 
 	if (!row || (is_news && !set_says(row, says)))
 		return false;
+	row->heard_ms = now_ms;
 	if (is_news)
 		row->changed_ms = now_ms;
 	if (is_news || is_stale(row, now_ms)) {
@@ -387,4 +390,33 @@ const char *ch_issuers_cas(struct ch_issuers *issuers, struct ch_arena *arena)
 		cas = ch_arena_str(arena, issuers->cas);
 	pthread_mutex_unlock(&issuers->lock);
 	return cas;
+}
+
+static json_t *row_json(const struct row *row, int64_t now_ms)
+{
+	const char *names[CH_SAYS_PACES_MAX];
+	json_t *says = json_loads(row->says, 0, NULL);
+	size_t n = ch_says_cas(says, names);
+	int64_t at_ms = row->heard_ms > row->confirmed_ms ? row->heard_ms : row->confirmed_ms;
+	json_t *cas = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(cas, json_string(names[i]));
+	json_decref(says);
+	return json_pack("{s:s, s:o, s:o}", "id", row->id, "cas", cas, "heard_at",
+		ch_present_time(at_ms < now_ms ? at_ms : now_ms));
+}
+
+json_t *ch_issuers_list(struct ch_issuers *issuers)
+{
+	json_t *array = json_array();
+
+	if (!issuers)
+		return array;
+	pthread_mutex_lock(&issuers->lock);
+	refresh(issuers);
+	for (size_t i = 0; i < issuers->n; i++)
+		(void)json_array_append_new(array, row_json(&issuers->rows[i], ch_now_ms()));
+	pthread_mutex_unlock(&issuers->lock);
+	return array;
 }

@@ -35,5 +35,8 @@ json_t *ch_issuers_says(struct ch_issuers *issuers);
 /* What issuers call their CAs, "main,backup", also those that have been silent for a while; in
  * the arena.  NULL: not known. */
 const char *ch_issuers_cas(struct ch_issuers *issuers, struct ch_arena *arena);
+/* For people: an array of {"id", "cas", "heard_at"}, each issuer that is not forgotten.  What
+ * other stores hear is known as it is written, up to CH_STORE_ISSUER_CONFIRM_MS later. */
+json_t *ch_issuers_list(struct ch_issuers *issuers);
 
 #endif

@@ -1,9 +1,11 @@
-/* Parts of the overview: the edges, and what holds changes back from them. */
+/* Parts of the overview: the edges, what holds changes back from them, the issuers. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ui/parts.h"
+
+#define CAS_SHOWN 8
 
 void ch_ui_edges(struct ch_ui_page *page, const json_t *status)
 {
@@ -42,6 +44,60 @@ void ch_ui_edges(struct ch_ui_page *page, const json_t *status)
 	}
 	ch_html_table_end(&table);
 	ch_ui_more(html, json_array_size(edges), "certherd status");
+	CH_HTML(html, "</section>\n");
+}
+
+/* What an issuer calls its CAs. */
+static void add_cas(struct ch_html *html, const json_t *cas)
+{
+	for (size_t i = 0; i < json_array_size(cas) && i < CAS_SHOWN; i++) {
+		const char *ca = json_string_value(json_array_get(cas, i));
+
+		if (i)
+			CH_HTML(html, ", ");
+		ch_html_text_cut(html, ca ? ca : "?", 64);
+	}
+}
+
+void ch_ui_issuers(struct ch_ui_page *page, const json_t *status)
+{
+	static const char *const heads[] = {"~Issuer", "State", "Heard of", "~CAs"};
+	const json_t *issuers = json_object_get(status, "issuers");
+	struct ch_html *html = &page->html;
+	struct ch_html_table table;
+	const json_t *issuer;
+	size_t i;
+
+	CH_HTML(html, "<section class=\"narrow\">\n<h2>Issuers</h2>\n");
+	if (!issuers) {
+		CH_HTML(html, "<p class=\"quiet\">This store is older and does not say.</p>\n"
+			      "</section>\n");
+		return;
+	}
+	if (!json_array_size(issuers)) {
+		CH_HTML(html, "<p>No issuer has asked for work within a week: is one "
+			      "running?</p>\n</section>\n");
+		return;
+	}
+	ch_html_table_begin(&table, html, "Issuers, and when each of them was heard of", heads,
+		CH_ARRAY_LEN(heads));
+	json_array_foreach(issuers, i, issuer)
+	{
+		int64_t heard_ms = ch_json_time(issuer, "heard_at");
+
+		if (i == CH_UI_ROWS_MAX)
+			break;
+		ch_html_cell_text(&table, ch_json_str(issuer, "id"));
+		ch_html_cell(&table);
+		ch_ui_badge(html, ch_answer_issuer_silent(heard_ms, ch_json_time(status, "now"))
+					  ? "silent"
+					  : "live");
+		ch_html_cell_when(&table, heard_ms);
+		ch_html_cell(&table);
+		add_cas(html, json_object_get(issuer, "cas"));
+	}
+	ch_html_table_end(&table);
+	ch_ui_more(html, json_array_size(issuers), "certherd status");
 	CH_HTML(html, "</section>\n");
 }
 

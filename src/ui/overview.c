@@ -164,6 +164,7 @@ int ch_ui_overview(struct ch_ui_page *page, const struct ch_query *query, struct
 	add_next(html, status);
 	ch_ui_brakes(page, json_object_get(status, "pools"));
 	ch_ui_edges(page, status);
+	ch_ui_issuers(page, status);
 	rc = ch_ui_limits(page, err);
 	if (!rc)
 		rc = ch_ui_calendar(page, err);

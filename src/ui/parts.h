@@ -47,6 +47,7 @@ CH_MUST int ch_ui_limits(struct ch_ui_page *page, struct ch_err *err);
 CH_MUST int ch_ui_calendar(struct ch_ui_page *page, struct ch_err *err);
 CH_MUST int ch_ui_forecast(struct ch_ui_page *page, struct ch_err *err);
 void ch_ui_edges(struct ch_ui_page *page, const json_t *status);
+void ch_ui_issuers(struct ch_ui_page *page, const json_t *status);
 void ch_ui_brakes(struct ch_ui_page *page, const json_t *pools);
 
 #endif

@@ -140,6 +140,8 @@ static void what_one_store_hears_the_other_knows(void **state)
 	struct fixture *fx = *state;
 	json_auto_t *says = NULL;
 	struct ch_store_pace paces[CH_SAYS_PACES_MAX];
+	char time[CH_TIME_STR_B];
+	char heard[200];
 	size_t n;
 
 	assert_null(account(fx, fx->here));
@@ -167,8 +169,27 @@ static void what_one_store_hears_the_other_knows(void **state)
 	assert_non_null(strstr(
 		text(ch_says_persist(says, "a.example")), "\"_validation-persist.a.example\""));
 	assert_string_equal(ch_issuers_cas(fx->there, fx->arena), "main,backup");
+	snprintf(heard, sizeof(heard),
+		"[{\"id\":\"" FIRST "\",\"cas\":[\"main\",\"backup\"],\"heard_at\":\"%s\"}]",
+		ch_time_str(START_MS, time));
+	assert_string_equal(text(ch_issuers_list(fx->there)), heard);
 	/* What is of the one lease alone is no matter of it. */
 	assert_null(json_object_get(says, "max"));
+}
+
+static void the_store_that_hears_an_issuer_knows_it_at_once(void **state)
+{
+	struct fixture *fx = *state;
+	char time[CH_TIME_STR_B];
+
+	assert_true(hear(fx->here, FIRST, "{}"));
+	assert_string_equal(text(ch_issuers_list(fx->there)), "[]");
+	pass(fx, CH_MINUTE_MS);
+	assert_false(hear(fx->here, FIRST, "{}"));
+	assert_non_null(strstr(
+		text(ch_issuers_list(fx->here)), ch_time_str(START_MS + CH_MINUTE_MS, time)));
+	/* It is not written again for that. */
+	assert_non_null(strstr(text(ch_issuers_list(fx->there)), ch_time_str(START_MS, time)));
 }
 
 static void where_nobody_has_said_anything_there_is_nothing(void **state)
@@ -178,6 +199,7 @@ static void where_nobody_has_said_anything_there_is_nothing(void **state)
 	assert_string_equal(text(ch_says_persist(NULL, "*.example")), "[]");
 	assert_null(ch_issuers_says(NULL));
 	assert_null(ch_issuers_cas(NULL, NULL));
+	assert_string_equal(text(ch_issuers_list(NULL)), "[]");
 	assert_false(ch_issuers_hear(NULL, FIRST, NULL));
 	ch_issuers_free(NULL);
 }
@@ -338,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_one_store_hears_the_other_knows),
 		T(where_nobody_has_said_anything_there_is_nothing),
+		T(the_store_that_hears_an_issuer_knows_it_at_once),
 		T(what_is_no_news_is_written_now_and_then),
 		T(news_hold_at_once_and_are_written_at_a_pace),
 		T(what_was_said_anew_last_counts),
