@@ -11,7 +11,8 @@
 #include "cli/client.h"
 #include "ui/server.h"
 
-#define ANSWER_MAX_B (4u * 1024u * 1024u)
+/* 500 alerts, or a thousand edges that all have trouble. */
+#define ANSWER_MAX_B (2u * 1024u * 1024u)
 
 struct ui {
 	struct ch_client client;

@@ -192,9 +192,9 @@ void ch_html_moment(struct ch_html *html, int64_t at_ms)
 	ch_html_text(html, text);
 	CH_HTML(html, "\">");
 	add_exact(html, text);
-	CH_HTML(html, "</time> (");
+	CH_HTML(html, "</time> <span class=\"rel\">(");
 	ch_html_text(html, ch_when_str(at_ms, when));
-	CH_HTML(html, ")");
+	CH_HTML(html, ")</span>");
 }
 
 void ch_html_bar(struct ch_html *html, int64_t n, int64_t most)

@@ -28,10 +28,11 @@ static void end_tile(struct ch_html *html, const char *label)
 
 static void add_names(struct ch_html *html, const json_t *names)
 {
-	CH_HTML(html, "<section>\n<h2>Names</h2>\n<ul class=\"tiles\">\n");
-	begin_tile(html, "", "");
+	CH_HTML(html, "<section>\n<h2>Names</h2>\n<p><a href=\"");
+	ch_html_text(html, html->root);
+	CH_HTML(html, "/names\">");
 	ch_html_count(html, ch_json_int(names, "total"));
-	end_tile(html, "in all");
+	CH_HTML(html, " in all</a></p>\n<ul class=\"tiles\">\n");
 	for (int i = 0; i < CH_NAME_STATE_COUNT; i++) {
 		const char *state = ch_name_state_str((enum ch_name_state)i);
 		int64_t n = ch_json_int(names, state);

@@ -26,7 +26,7 @@ LONGEST = ("test_hostile_ca", "test_adopt", "test_recipes", "test_failures", "te
            "test_tickets_across_edges", "test_kills", "test_kills_shared", "test_migrate",
            "test_edge_faults", "test_clocks", "test_edge_tickets", "test_restore", "test_account",
            "test_postgres", "test_cas", "test_cut_lines", "test_upgrade", "test_preflight",
-           "test_alerts")
+           "test_alerts", "test_ui")
 
 _sites = []
 

@@ -129,8 +129,7 @@ static void times_are_exact_and_relative(void **state)
 	ch_html_moment(&html, noon(NULL) + 90 * CH_MINUTE_MS);
 	assert_string_equal(ch_buf_str(&html.buf),
 		"<time datetime=\"2027-01-15T09:30:00.000Z\">2027-01-15 09:30:00 UTC</time> "
-		"(in 1h "
-		"30m)");
+		"<span class=\"rel\">(in 1h 30m)</span>");
 	ch_html_reset(&html);
 	ch_html_when(&html, noon(NULL) - CH_HOUR_MS);
 	assert_string_equal(ch_buf_str(&html.buf),
