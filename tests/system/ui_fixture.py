@@ -67,11 +67,14 @@ class Ui:
 
 @contextlib.contextmanager
 def running(herd, log, *options):
+    """It must end without a complaint, of a sanitizer neither."""
     ui = Ui(herd, log, *options)
     try:
         yield ui.sign_in()
-    finally:
+    except BaseException:
         ui.stop()
+        raise
+    assert ui.stop() == 0, ui.child.log_tail()
 
 
 class LyingStore:
