@@ -540,6 +540,7 @@ ngx_http_certherd_pair_t *
 ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
 {
     uint64_t                    hash;
+    struct ch_record            second;
     ngx_http_certherd_entry_t  *entry;
 
     hash = ngx_http_certherd_entry_hash(record);
@@ -552,6 +553,12 @@ ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
     }
 
     ngx_http_certherd_count(NGX_HTTP_CERTHERD_MISSES);
+
+    second = *record;
+
+    if (record->kind == CH_RECORD_CERT) {
+        (void) ngx_http_certherd_acquire_second(&second, ngx_cycle->log);
+    }
 
     entry = ngx_http_certherd_entry_open(record, hash, reason);
     if (entry == NULL) {
@@ -591,6 +598,15 @@ ngx_http_certherd_forget_one(enum ch_record_kind kind, const char *name,
     }
 
     ngx_http_certherd_keys_forget(hash);
+}
+
+
+void
+ngx_http_certherd_cache_forget_second(struct ch_record *record)
+{
+    ngx_http_certherd_forget_one(CH_RECORD_SECOND, record->name,
+                                 record->name_len);
+    ngx_http_certherd_cache_tell();
 }
 
 

@@ -237,7 +237,8 @@ ngx_int_t ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
     ngx_log_t *log);
 /*
  * Between acquire and release: puts the second certificate of the name that
- * record serves in its place.  NGX_DECLINED: it has none.
+ * record serves in its place.  NGX_DECLINED: it has none, and the cache forgets
+ * the one that it had.
  */
 ngx_int_t ngx_http_certherd_acquire_second(struct ch_record *record,
     ngx_log_t *log);
@@ -269,6 +270,8 @@ ngx_http_certherd_pair_t *ngx_http_certherd_cache_get(
     struct ch_record *record, const char **reason);
 /* The parsed leaf if it is there; opens nothing. */
 X509 *ngx_http_certherd_cache_peek(struct ch_record *record);
+/* Of a name that has one certificate only. */
+void ngx_http_certherd_cache_forget_second(struct ch_record *record);
 /* Of a name that is not served, by its wildcard neither: wipes their keys. */
 void ngx_http_certherd_cache_forget(ngx_str_t *name);
 

@@ -8,6 +8,10 @@
 #include "ngx_http_certherd_module.h"
 
 
+/* As the store allows (src/store/sql_redirect.c), and the first one. */
+#define NGX_HTTP_CERTHERD_HOPS_MAX  18
+
+
 static ngx_int_t ngx_http_certherd_variable_tenant(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_certherd_variable_upstream(ngx_http_request_t *r,
@@ -193,6 +197,87 @@ ngx_http_certherd_redirect_to(ngx_http_request_t *r,
 }
 
 
+/* Whether that is where the visitors of another host are sent on from there. */
+
+static ngx_uint_t
+ngx_http_certherd_redirects(ngx_str_t *redirect, ngx_str_t *host)
+{
+    return redirect->len
+           && !(redirect->len == 4 && ngx_memcmp(redirect->data, "none", 4) == 0)
+           && !ngx_http_certherd_same(redirect, host);
+}
+
+
+/*
+ * The store takes no redirect that leads back, but a name that is removed may
+ * leave its hosts to a wildcard whose redirect then does.
+ */
+
+static ngx_uint_t
+ngx_http_certherd_leads_back(ngx_http_request_t *r, ngx_str_t *host,
+    ngx_str_t *target)
+{
+    ngx_str_t                      name, next, policy[CH_POLICY_TAG_COUNT];
+    ngx_uint_t                     hops;
+    ngx_http_certherd_found_t      found;
+    ngx_http_certherd_srv_conf_t  *scf;
+
+    scf = ngx_http_get_module_srv_conf(r, ngx_http_certherd_module);
+    next = *target;
+
+    for (hops = 0; hops < NGX_HTTP_CERTHERD_HOPS_MAX; hops++) {
+
+        if (ngx_http_certherd_same(&next, host)) {
+            return 1;
+        }
+
+        if (ngx_http_certherd_lookup(&next, &found, r->connection->log)
+            != NGX_OK
+            || !found.registered || (!found.live && !scf->redirect_any))
+        {
+            return 0;
+        }
+
+        name.data = found.name;
+        name.len = found.len;
+
+        if (ngx_http_certherd_policy(&name, r->pool, policy, r->connection->log)
+            != NGX_OK
+            || !ngx_http_certherd_redirects(&policy[CH_POLICY_REDIRECT], &next))
+        {
+            return 0;
+        }
+
+        next = policy[CH_POLICY_REDIRECT];
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_certherd_may_redirect(ngx_http_request_t *r, ngx_str_t *host,
+    ngx_str_t *redirect)
+{
+    if (!ngx_http_certherd_redirects(redirect, host)) {
+        return 0;
+    }
+
+    if (!ngx_http_certherd_leads_back(r, host, redirect)) {
+        return 1;
+    }
+
+    if (ngx_http_certherd_may_log(r->connection->log)) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "certherd: \"%V\" is not redirected to \"%V\", which "
+                      "leads back to it: change one of the redirects",
+                      host, redirect);
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_certherd_variable_redirect(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -218,10 +303,7 @@ ngx_http_certherd_variable_redirect(ngx_http_request_t *r,
         return ngx_http_certherd_set_value(v, (u_char *) "", 0);
     }
 
-    if (redirect->len
-        && (redirect->len != host.len
-            || ngx_memcmp(redirect->data, host.data, host.len) != 0))
-    {
+    if (ngx_http_certherd_may_redirect(r, &host, redirect)) {
         return ngx_http_certherd_redirect_to(r, v, redirect);
     }
 

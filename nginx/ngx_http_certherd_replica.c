@@ -573,6 +573,10 @@ ngx_http_certherd_acquire_second(struct ch_record *record, ngx_log_t *log)
         ngx_http_certherd_record_error(rc, &name, log);
     }
 
+    if (rc == CH_ENOTFOUND) {
+        ngx_http_certherd_cache_forget_second(record);
+    }
+
     return rc == CH_OK ? NGX_OK : NGX_DECLINED;
 }
 

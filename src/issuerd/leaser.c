@@ -117,7 +117,7 @@ static bool lease_once(struct ch_worker *worker, struct ch_scout *scout, size_t 
 	}
 	if (atomic_load(&worker->issuer->stopping))
 		return false;
-	if (rc == CH_EINVAL && strstr(err.detail, "second_standbys")) {
+	if (rc == CH_EINVAL && ch_scout_is_unknown(&err, "second_standbys")) {
 		worker->untold_until_ms = ch_mono_ms() + UNTOLD_MS;
 		return true;
 	}

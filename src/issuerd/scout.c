@@ -21,7 +21,10 @@
 #define DEAD_EACH_MS INT64_C(250)
 /* So many are logged one by one. */
 #define DEAD_LINES 8
+/* A store of before may be replaced by its next version. */
 #define OFF_MS (10 * CH_MINUTE_MS)
+/* It refuses what we tell it: orders meanwhile go on without. */
+#define SHORTLY_OFF_MS (5 * CH_SECOND_MS)
 
 int ch_scout_new(struct ch_issuer *issuer, struct ch_scout **ret_scout)
 {
@@ -185,10 +188,28 @@ bool ch_scout_answered(struct ch_scout *scout, const json_t *answer)
 	return news;
 }
 
+bool ch_scout_is_unknown(const struct ch_err *err, const char *field)
+{
+	char quoted[64];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", field);
+	return strcmp(err->problem, "unknown-field") == 0 && strstr(err->detail, quoted);
+}
+
 void ch_scout_refused(struct ch_scout *scout, const struct ch_err *err)
 {
-	ch_log_info("the store takes no looks at names, as an older one does not, and they get "
-		    "orders at once for 10 minutes: %s",
+	int64_t now_ms = ch_mono_ms();
+
+	if (ch_scout_is_unknown(err, "looks") || ch_scout_is_unknown(err, "looked") ||
+		ch_scout_is_unknown(err, "dead")) {
+		ch_log_info("the store takes no looks at names, as an older one does not, and "
+			    "they get orders at once for 10 minutes: %s",
+			err->detail);
+		scout->off_until_ms = now_ms + OFF_MS;
+		return;
+	}
+	ch_log_warn("the store refuses a lease; the next ones are without looks at names, for "
+		    "some seconds: %s",
 		err->detail);
-	scout->off_until_ms = ch_mono_ms() + OFF_MS;
+	scout->off_until_ms = now_ms + SHORTLY_OFF_MS;
 }

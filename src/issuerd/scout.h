@@ -34,7 +34,10 @@ void ch_scout_plan(struct ch_scout *scout, bool may_order);
 CH_MUST int ch_scout_add(const struct ch_scout *scout, json_t *body);
 /* The store has answered: looks begin.  True: it had something for us. */
 bool ch_scout_answered(struct ch_scout *scout, const json_t *answer);
-/* It does not take the body: for some minutes it gets one without. */
+/* Whether the store has refused a body since it does not know the field. */
+bool ch_scout_is_unknown(const struct ch_err *err, const char *field);
+/* It does not take the body: it gets one without, for some minutes if it knows of no looks, for
+ * some seconds if anything else is wrong with it. */
 void ch_scout_refused(struct ch_scout *scout, const struct ch_err *err);
 
 #endif

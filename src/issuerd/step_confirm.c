@@ -32,15 +32,17 @@ static void done(struct ch_step *step)
 		ch_step_reason(step, "ok", CH_ACTOR_NOBODY, "Served by all edges.");
 }
 
-static void probe_failed(struct ch_step *step, const char *name, int rc, struct ch_err *err)
+static void probe_failed(struct ch_step *step, const char *name, enum ch_probe_offer offer,
+	int rc, const struct ch_err *err)
 {
 	const struct ch_issuer_config *config = step->issuer->config;
 	struct ch_notes notes = step->work->notes;
 	bool mismatch = rc == CH_ECONFLICT;
 
 	ch_step_reason(step, mismatch ? "probe-mismatch" : "probe-unreachable",
-		config->probe == CH_PROBE_DNS ? CH_ACTOR_CUSTOMER : CH_ACTOR_PLATFORM, "%s: %s",
-		name, err->detail);
+		config->probe == CH_PROBE_DNS ? CH_ACTOR_CUSTOMER : CH_ACTOR_PLATFORM,
+		"%s%s: %s", name, offer == CH_PROBE_OFFER_RSA ? " (asked for RSA)" : "",
+		err->detail);
 	notes.probes++;
 	if (notes.probes >= config->probe_tries)
 		done(step);
@@ -49,23 +51,36 @@ static void probe_failed(struct ch_step *step, const char *name, int rc, struct 
 			step, ch_now_ms() + ch_probe_wait_ms(step->work->notes.probes), &notes);
 }
 
+/* False: it failed, and the step has its outcome. */
+static bool probe_one(struct ch_step *step, const char *name, enum ch_probe_offer offer,
+	const uint8_t leaf_sha256[CH_SHA256_B])
+{
+	struct ch_err err = {0};
+	int rc = step->issuer->probe(step->issuer, name, offer, leaf_sha256, &err);
+
+	if (rc) {
+		probe_failed(step, name, offer, rc, &err);
+		return false;
+	}
+	if (*err.detail && !step->out->has_reason)
+		ch_step_reason(step, "ok", CH_ACTOR_NOBODY, "Served by all edges. %s: %s.",
+			name, err.detail);
+	return true;
+}
+
 static void probe_all(struct ch_step *step)
 {
 	const struct ch_work *work = step->work;
 
 	for (size_t i = 0; work->has_leaf && i < work->n_names; i++) {
-		struct ch_err err = {0};
-		int rc = step->issuer->probe(step->issuer, work->names[i],
-			work->second ? CH_PROBE_OFFER_RSA : CH_PROBE_OFFER_ALL,
-			work->leaf_sha256, &err);
-
-		if (rc) {
-			probe_failed(step, work->names[i], rc, &err);
+		if (!probe_one(step, work->names[i],
+			    work->second ? CH_PROBE_OFFER_RSA : CH_PROBE_OFFER_ALL,
+			    work->leaf_sha256))
 			return;
-		}
-		if (*err.detail && !step->out->has_reason)
-			ch_step_reason(step, "ok", CH_ACTOR_NOBODY,
-				"Served by all edges. %s: %s.", work->names[i], err.detail);
+		if (work->has_second_leaf &&
+			!probe_one(step, work->names[i], CH_PROBE_OFFER_RSA,
+				work->second_leaf_sha256))
+			return;
 	}
 	done(step);
 }

@@ -171,14 +171,23 @@ static int read_bytes(
 	return ch_b64u_decode_alloc(json_string_value(v), max_b, ret_bytes, ret_len);
 }
 
-static int read_leaf(const json_t *doc, struct ch_work *work)
+static int read_leaf(
+	const json_t *doc, const char *key, bool *ret_has, uint8_t ret_sha256[CH_SHA256_B])
 {
-	const char *hex = json_string_value(json_object_get(doc, "leaf_sha256"));
+	const char *hex = json_string_value(json_object_get(doc, key));
 
-	if (!hex)
-		return CH_OK;
-	work->has_leaf = true;
-	return ch_hex_decode(hex, work->leaf_sha256, sizeof(work->leaf_sha256));
+	*ret_has = hex != NULL;
+	return hex ? ch_hex_decode(hex, ret_sha256, CH_SHA256_B) : CH_OK;
+}
+
+/* A store of before says nothing of a second one. */
+static int read_leaves(const json_t *doc, struct ch_work *work)
+{
+	int rc = read_leaf(doc, "leaf_sha256", &work->has_leaf, work->leaf_sha256);
+
+	return rc ? rc
+		  : read_leaf(doc, "second_leaf_sha256", &work->has_second_leaf,
+			    work->second_leaf_sha256);
 }
 
 static int read_numbers(const json_t *doc, struct ch_work *work)
@@ -284,7 +293,7 @@ int ch_work_read(
 	if (rc == CH_OK)
 		rc = read_bytes(doc, "sealed", SEALED_MAX_B, &work->sealed, &work->sealed_len);
 	if (rc == CH_OK)
-		rc = read_leaf(doc, work);
+		rc = read_leaves(doc, work);
 	if (rc == CH_OK)
 		rc = read_rollback(json_object_get(doc, "rollback"), work);
 	if (rc)

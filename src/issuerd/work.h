@@ -111,6 +111,8 @@ struct ch_work {
 	bool made_here; /* csr and sealed: they do not come back from the store */
 	bool has_leaf;	/* published */
 	uint8_t leaf_sha256[CH_SHA256_B];
+	bool has_second_leaf; /* … with a second one */
+	uint8_t second_leaf_sha256[CH_SHA256_B];
 	/* A roll-back: what is put back, and as the second certificate together with it. */
 	struct ch_old old;
 	struct ch_old old_second;

@@ -6,8 +6,6 @@
 #include "store/sql_work.h"
 
 #define DEFAULT_ROWS 1000
-/* Of the audit log: some milliseconds. */
-#define AUDIT_LOOK_MAX 50000
 
 /* An edge whose cursor is below the highest pruned removal can no longer learn of it: those of
  * a frozen pool stand where it was frozen. */
@@ -40,24 +38,8 @@ static int prune_tombstones(
 	return CH_OK;
 }
 
-/* Rows are in the order of time, more or less: the oldest ids are the oldest entries.  What a
- * clock that was ahead has dated stays until that is long ago, and is passed over: it must not
- * keep what came after it.  The newest one stays however old it is: SQLite would give its id
- * out again, and who has copied the log would take what comes then for what he has. */
-static int prune_audit(
-	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
-{
-	int rc = ch_db_run(w->db,
-		"DELETE FROM audit WHERE id IN (SELECT id FROM (SELECT id, at FROM audit "
-		"ORDER BY id LIMIT ?) AS front WHERE at < ? ORDER BY id LIMIT ?) "
-		"AND id < (SELECT max(id) FROM audit)",
-		"iii", (int64_t)AUDIT_LOOK_MAX, before, max_rows);
-
-	*ret_removed = ch_db_changes(w->db);
-	return rc;
-}
-
-/* As above: who is told of alerts knows them by their ids. */
+/* The newest one stays: SQLite would give its id out again, and who is told of alerts knows
+ * them by their ids. */
 static int prune_alerts(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed)
 {
@@ -149,7 +131,6 @@ static int prune_kinds(struct ch_work *w, struct ch_op_housekeep *house, int64_t
 		{prune_tombstones, house->tombstone_keep_ms, NULL},
 		{prune_orders, house->orders_keep_ms, "orders"},
 		{prune_alerts, CH_STORE_ALERTS_KEEP_MS, NULL},
-		{prune_audit, house->audit_keep_ms, "audit"},
 		{ch_work_prune_holders, CH_STORE_HOLDERS_KEEP_MS, NULL},
 		{ch_work_prune_issuers, CH_STORE_ISSUER_KEEP_MS, NULL},
 	};
@@ -168,12 +149,36 @@ static int prune_kinds(struct ch_work *w, struct ch_op_housekeep *house, int64_t
 	return CH_OK;
 }
 
+static int sweep(struct ch_work *w, struct ch_op_housekeep *house, int64_t max_rows)
+{
+	const struct {
+		int (*sweep)(struct ch_work *w, struct ch_sweep *sweep);
+		int64_t keep_ms;
+		const char *counted;
+	} kinds[] = {
+		{ch_work_sweep_history, house->history_keep_ms, "history"},
+		{ch_work_sweep_audit, house->audit_keep_ms, "audit"},
+	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {
+		struct ch_sweep turn = {.before_ms = w->now - kinds[i].keep_ms,
+			.least = (int64_t)house->history_least,
+			.max_rows = max_rows};
+		int rc = kinds[i].sweep(w, &turn);
+
+		if (!rc)
+			rc = count_pruned(w, kinds[i].counted, turn.removed);
+		if (rc)
+			return rc;
+		house->removed += (size_t)turn.removed;
+		house->more |= turn.more;
+	}
+	return CH_OK;
+}
+
 int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 {
 	int64_t max_rows = house->max_rows ? (int64_t)house->max_rows : DEFAULT_ROWS;
-	struct ch_sweep sweep = {.before_ms = w->now - house->history_keep_ms,
-		.least = (int64_t)house->history_least,
-		.max_rows = max_rows};
 	int64_t ticket_sets;
 	int64_t buckets = 0;
 	int64_t settled;
@@ -183,14 +188,11 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		rc = ch_work_prune_tickets(w, &ticket_sets);
 	if (!rc)
 		rc = ch_pace_prune(w, max_rows, &buckets);
-	if (!rc)
-		rc = ch_work_sweep_history(w, &sweep);
-	if (!rc)
-		rc = count_pruned(w, "history", sweep.removed);
 	if (rc)
 		return rc;
 	house->caught_up = (size_t)settled;
-	house->removed = (size_t)(ticket_sets + buckets + sweep.removed);
-	house->more = settled == max_rows || buckets == max_rows || sweep.more;
-	return prune_kinds(w, house, max_rows);
+	house->removed = (size_t)(ticket_sets + buckets);
+	house->more = settled == max_rows || buckets == max_rows;
+	rc = sweep(w, house, max_rows);
+	return rc ? rc : prune_kinds(w, house, max_rows);
 }

@@ -20,6 +20,26 @@ static int load_answerers(struct ch_work *w, struct ch_store_order *order)
 	return rc;
 }
 
+/* What was put live with the first, unless a name has another one by now, or none. */
+static int load_second_leaf(struct ch_work *w, struct ch_store_order *order)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT leaf_sha256 FROM cert WHERE version = ?2 AND NOT EXISTS (SELECT 1 "
+		"FROM order_name o LEFT JOIN name n ON n.name = o.name WHERE o.order_id = ?1 "
+		"AND o.gone = 0 AND (n.second_cert IS NULL OR n.second_cert <> ?2))",
+		"ii", order->id, order->id + 1);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc;
+	rc = CH_OK;
+	order->has_second_leaf = true;
+	ch_db_bytes(stmt, 0, order->second_leaf_sha256, sizeof(order->second_leaf_sha256), &rc);
+	return rc;
+}
+
 static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *ret_order)
 {
 	struct ch_order_names names;
@@ -27,6 +47,8 @@ static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *re
 
 	if (!rc && ret_order->old.version && !ret_order->has_leaf)
 		rc = ch_db_rollback_load(w->db, w->op->arena, ret_order);
+	if (!rc && ret_order->old_second.version && ret_order->has_leaf)
+		rc = load_second_leaf(w, ret_order);
 	if (!rc && ret_order->state == CH_ORDER_NEW)
 		rc = load_answerers(w, ret_order);
 	if (!rc)

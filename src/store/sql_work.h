@@ -134,13 +134,14 @@ CH_MUST int ch_work_keep_adopted(struct ch_work *w, struct ch_op_publish *in,
 /* ---- sql_sweep.c ---- */
 struct ch_sweep {
 	int64_t before_ms; /* only what is older goes, */
-	int64_t least;	   /* and of a name that is there not the last so many */
+	int64_t least;	   /* and of the history of a name that is there not the last so many */
 	int64_t max_rows;
 	/* out: */
 	int64_t removed;
 	bool more;
 };
 CH_MUST int ch_work_sweep_history(struct ch_work *w, struct ch_sweep *sweep);
+CH_MUST int ch_work_sweep_audit(struct ch_work *w, struct ch_sweep *sweep);
 
 /* ---- sql_rekey.c ---- */
 /* The name has a new certificate. */

@@ -224,6 +224,8 @@ struct ch_store_order {
 	size_t sealed_len;
 	bool has_leaf; /* published */
 	uint8_t leaf_sha256[32];
+	bool has_second_leaf; /* … together with a second one, which all its names still have */
+	uint8_t second_leaf_sha256[32];
 	/* A roll-back: what is put back, version 0: nothing; and as the second certificate
 	 * beside it, under the version that follows the order's id. */
 	struct ch_store_old old;

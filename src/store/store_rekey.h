@@ -27,9 +27,9 @@ struct ch_store_rekey_filter {
 struct ch_op_rekey {
 	struct ch_store_rekey_filter filter;
 	uint64_t after; /* cursor: versions above this */
-	size_t max;	/* 1 … CH_STORE_REKEY_MAX, looked at */
-	bool begin;	/* the first call: what was counted of an earlier one is forgotten, if
-			 * nothing     of it is left */
+	size_t max; /* 1 … CH_STORE_REKEY_MAX, looked at; of those that are planned fewer */
+	bool begin; /* the first call: what was counted of an earlier one is forgotten, if
+		     * nothing     of it is left */
 	bool dry_run;
 	int64_t at_ms; /* of the first one; 0: now */
 	int64_t spacing_us;

@@ -407,7 +407,7 @@ static json_t *rollback(const struct ch_store_order *order)
 json_t *ch_present_leased(const struct ch_store_order *order)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:b, s:b, s:o, s:s, s:I, s:b, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"id", (json_int_t)order->id, "fence", (json_int_t)order->fence, "state",
 		ch_order_state_str(order->state), "key", ch_key_type_str(order->key), "second",
 		order->second, "standby", order->standby, "names", order_names(order), "pool",
@@ -418,6 +418,9 @@ json_t *ch_present_leased(const struct ch_store_order *order)
 		ch_present_bytes(order->csr, order->csr_len), "sealed",
 		ch_present_bytes(order->sealed, order->sealed_len), "leaf_sha256",
 		order->has_leaf ? ch_present_hex(order->leaf_sha256, 32) : json_null(),
+		"second_leaf_sha256",
+		order->has_second_leaf ? ch_present_hex(order->second_leaf_sha256, 32)
+				       : json_null(),
 		"rollback", rollback(order), "account", text_or_null(order->account),
 		"answer_under", answerers(order), "replaces", text_or_null(order->replaces),
 		"cas", list_of(order->cas));

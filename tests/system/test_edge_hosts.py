@@ -196,6 +196,25 @@ def test_redirects_to_other_names_must_be_asked_for(new_edge):
         "away.red.test": "https://elsewhere.example"})
 
 
+def test_a_redirect_that_leads_back_is_not_served(new_edge):
+    """Not after a name went whose wildcard sends its visitors on, whatever the store said before."""
+    edge = new_edge(workers=1).apply(
+        "cert:*.ring.test:1", "policy:*.ring.test:2:redirect=red.test", "cert:red.test:3",
+        "policy:red.test:4:redirect=blue.test", "cert:blue.test:5", "policy:blue.test:6:redirect=one.ring.test",
+        "cert:one.ring.test:7").start()
+    on = {"two.ring.test": "https://red.test", "red.test": "https://blue.test", "blue.test": "https://one.ring.test"}
+    check_redirects(edge, {**on, "one.ring.test": "https://one.ring.test"}, {**on, "one.ring.test": ""})
+    edge.apply("gone:one.ring.test:8")
+    in_the_ring = ("one.ring.test", "red.test", "blue.test")
+    check_redirects(edge, {host: f"https://{host}" for host in in_the_ring}, {host: "" for host in in_the_ring})
+    assert '"blue.test" is not redirected to "one.ring.test", which leads back to it' in edge.log()
+    # Its visitors get into the ring, and stay there.
+    check_redirects(edge, {}, {"two.ring.test": "https://red.test"})
+    # What has no certificate sends nobody on.
+    edge.apply("gone:blue.test:9", "name:blue.test:10", "policy:blue.test:11:redirect=one.ring.test")
+    check_redirects(edge, {}, {"one.ring.test": "https://red.test", "red.test": ""})
+
+
 @pytest.mark.parametrize("redirect_any", ["off", "on"])
 def test_what_is_no_policy_is_not_used(new_edge, redirect_any):
     """The agent takes none over: these were in the replica before, or are a taken agent's."""

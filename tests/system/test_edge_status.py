@@ -238,6 +238,41 @@ def test_keys_outlast_the_certificates_that_were_thrown_away(new_edge):  # noqa:
                                              before["cache_second_entries"])
 
 
+def without_ecdsa(edge, name):
+    """Its second certificate is opened for such a client; that it is none with RSA, is all the same."""
+    assert "alert number 40" in edge.s_client("-servername", name, "-sigalgs", "RSA-PSS+SHA256")
+
+
+def entries(edge):
+    found = status_page.read(edge)
+    assert found["cache_second_entries"] == found["cache_entries"]
+    return found["cache_entries"]
+
+
+def test_a_second_certificate_that_is_withdrawn_is_forgotten(new_edge):  # noqa: F811
+    edge = make(new_edge)
+    names = ("asked.two.test", "renewed.two.test", "kept.two.test")
+    edge.apply(*(f"{kind}:{name}:1" for name in names for kind in ("cert", "second"))).start()
+    for name in names:
+        edge.connect(name).__exit__()
+        without_ecdsa(edge, name)
+    assert entries(edge) == 6
+    edge.apply("no-second:asked.two.test:2", "no-second:renewed.two.test:2")
+    # Whoever is shown the first does not make the worker look.
+    for name in names:
+        edge.connect(name).__exit__()
+    assert entries(edge) == 6
+    without_ecdsa(edge, "asked.two.test")
+    assert entries(edge) == 5
+    edge.apply("cert:renewed.two.test:3", "cert:kept.two.test:3")
+    for name in names:
+        edge.connect(name).__exit__()
+    assert entries(edge) == 4
+    before = status_page.read(edge)
+    without_ecdsa(edge, "kept.two.test")
+    assert status_page.gained(before, status_page.read(edge))["cache_hits_total"] == 1
+
+
 def test_a_name_that_becomes_popular_gets_in(new_edge):  # noqa: F811
     edge = make(new_edge, http_extra="\tcertherd_cache 1m;")
     edge.apply("many:pop.test:700:1", "cert:n0.late.test:1").start()

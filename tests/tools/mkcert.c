@@ -257,7 +257,7 @@ static void sign_record(const struct tool *tool, const struct wish *wish, X509 *
 	static const uint8_t lost_chain[CH_CHAIN_ID_B] = {1, 2, 3};
 	unsigned char *der = NULL;
 	int der_len = i2d_X509(leaf, &der);
-	struct ch_record record = {.kind = CH_RECORD_CERT,
+	struct ch_record record = {.kind = wish->kind ? wish->kind : CH_RECORD_CERT,
 		.version = wish->version,
 		.account_hint = wish->hint,
 		.name = wish->name,

@@ -40,6 +40,7 @@ struct tool {
 
 struct wish { /* of one certificate */
 	char *name;
+	enum ch_record_kind kind; /* 0: CH_RECORD_CERT */
 	uint64_t version;
 	uint64_t hint;
 	char *names;

@@ -9,6 +9,8 @@
  *
  *   name:NAME:VERSION[:hint=16 hex digits]
  *   cert:NAME:VERSION[:OPTION…]        a certificate for NAME, its key sealed
+ *   second:NAME:VERSION[:OPTION…]      the same as the second one of NAME
+ *   no-second:NAME:VERSION             that there is none any more
  *   gone:NAME:VERSION                  a tombstone
  *   policy:NAME:VERSION[:tenant=…][:upstream=…][:hsts=…][:redirect=…]
  *   challenge:NAME:VERSION[:hint=…][:token=…[:until=SECONDS]]   from now; signed with a token
@@ -91,7 +93,8 @@ static void put_plain(struct tool *tool, enum ch_record_kind kind, const struct 
 		.version = wish->version,
 		.account_hint = wish->hint,
 		.name = wish->name,
-		.name_len = strlen(wish->name)};
+		.name_len = strlen(wish->name),
+		.withdrawn = kind == CH_RECORD_SECOND};
 
 	memcpy(record.policy, wish->policy, sizeof(record.policy));
 	record.token = wish->token;
@@ -345,8 +348,12 @@ static void run(struct tool *tool, char *text)
 	}
 	while ((option = strsep(&text, ":")))
 		parse_option(&wish, option);
-	if (strcmp(verb, "cert") == 0)
+	if (strcmp(verb, "second") == 0)
+		wish.kind = CH_RECORD_SECOND;
+	if (strcmp(verb, "cert") == 0 || wish.kind)
 		put_cert(tool, &wish);
+	else if (strcmp(verb, "no-second") == 0)
+		put_plain(tool, CH_RECORD_SECOND, &wish);
 	else if (strcmp(verb, "name") == 0)
 		put_plain(tool, CH_RECORD_NAME, &wish);
 	else if (strcmp(verb, "gone") == 0)

@@ -30,8 +30,11 @@ static int fake_probe(const struct ch_issuer *issuer, const char *name,
 {
 	probed->probes++;
 	probed->probe_offer = offer;
+	memcpy(probed->probe_leaf, leaf_sha256, CH_SHA256_B);
 	if (probed->probe_rc)
 		return ch_err_set(err, probed->probe_rc, "probe", "the probe failed");
+	if (offer == CH_PROBE_OFFER_RSA && probed->probe_rsa_rc)
+		return ch_err_set(err, probed->probe_rsa_rc, "probe", "the probe failed");
 	if (probed->probe_note)
 		return ch_err_set(err, CH_OK, "probe-partly", "%s", probed->probe_note);
 	return CH_OK;

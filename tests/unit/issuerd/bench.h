@@ -21,8 +21,10 @@ struct bench {
 	/* Called by the probe; see bench_new. */
 	int probe_rc;
 	const char *probe_note; /* what was not asked, when probe_rc is 0; NULL: all was */
+	int probe_rsa_rc;	/* likewise, asked for RSA */
 	int probes;
 	enum ch_probe_offer probe_offer; /* of the last one */
+	uint8_t probe_leaf[CH_SHA256_B];
 };
 
 extern int64_t bench_now_ms;

@@ -303,7 +303,7 @@ static void leased_orders_are_read(void **state)
 	assert_int_equal(work->edges.known, 3);
 	assert_int_equal(work->edges.caught_up, 1);
 	assert_string_equal(work->edges.behind, "edge/default/e1, edge/default/e2");
-	assert_false(work->has_leaf);
+	assert_false(work->has_leaf || work->has_second_leaf);
 	assert_false(work->fresh);
 }
 
@@ -366,8 +366,8 @@ static void broken_leased_orders_are_refused(void **state)
 		{"fence", "-1"}, {"fence", "9007199254740992"}, {"attempts", "-1"},
 		{"attempts", "9007199254740992"},
 		{"acme", "{\"order\":\"\",\"finalize\":\"\",\"since\":-1}"},
-		{"acme", "{\"order\":1}"}, {"leaf_sha256", "\"00\""}, {"key", "\"dsa\""},
-		{"second", "true"}};
+		{"acme", "{\"order\":1}"}, {"leaf_sha256", "\"00\""},
+		{"second_leaf_sha256", "\"00\""}, {"key", "\"dsa\""}, {"second", "true"}};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
 		json_auto_t *doc = json_loads(LEASED, 0, NULL);

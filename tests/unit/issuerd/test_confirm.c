@@ -45,6 +45,43 @@ static void an_unreachable_name_is_told_apart_and_may_come_back(void **state)
 	assert_string_equal(b->last.reason.code, "ok");
 }
 
+static void confirming_with_a_second(void)
+{
+	bench_run_to(b, CH_ORDER_CONFIRMING);
+	b->row.has_second_leaf = true;
+	memset(b->row.second_leaf_sha256, 2, CH_SHA256_B);
+}
+
+static void what_went_live_together_is_asked_for_both(void **state)
+{
+	uint8_t second[CH_SHA256_B];
+
+	memset(second, 2, sizeof(second));
+	confirming_with_a_second();
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->probes, 2);
+	assert_int_equal(b->probe_offer, CH_PROBE_OFFER_RSA);
+	assert_memory_equal(b->probe_leaf, second, sizeof(second));
+	assert_string_equal(b->last.reason.code, "ok");
+}
+
+static void a_second_that_is_not_shown_is_told_apart(void **state)
+{
+	b->probe_rsa_rc = CH_ECONFLICT;
+	confirming_with_a_second();
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_CONFIRMING);
+	assert_string_equal(b->last.reason.code, "probe-mismatch");
+	assert_string_equal(
+		b->last.reason.detail, "shop.test (asked for RSA): the probe failed");
+	/* Without the first one nobody asks for it. */
+	b->probe_rc = CH_ECONFLICT;
+	b->probes = 0;
+	bench_step(b, true);
+	assert_int_equal(b->probes, 1);
+	assert_string_equal(b->last.reason.detail, "shop.test: the probe failed");
+}
+
 static void what_the_probe_did_not_ask_is_said(void **state)
 {
 	b->probe_note = "5 of its 37 addresses were not asked";
@@ -125,6 +162,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_probe_that_fails_ends_as_active_with_the_reason),
 		T(an_unreachable_name_is_told_apart_and_may_come_back),
+		T(what_went_live_together_is_asked_for_both),
+		T(a_second_that_is_not_shown_is_told_apart),
 		T(what_the_probe_did_not_ask_is_said),
 		T(edges_that_are_behind_weigh_more_than_what_was_not_asked),
 		T(edges_are_waited_for_before_the_probe),

@@ -186,6 +186,43 @@ static void a_store_of_before_is_asked_for_orders(void **state)
 	assert_true(json_integer_value(json_object_get(store.second, "max")) > 0);
 }
 
+static void another_refusal_keeps_looks_off_for_one_moment_only(void **state)
+{
+	static const char *const refusals[] = {
+		"{\"code\":\"unknown-field\",\"detail\":\"\\\"caa\\\" is not a field here.\"}",
+		"{\"code\":\"bad-field\",\"detail\":\"\\\"looks\\\" is too large.\"}"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(refusals); i++) {
+		struct ch_scout *scout;
+		struct ch_err err = {0};
+
+		if (i) {
+			tear_down(state);
+			set_up(state);
+		}
+		store.first = refusals[i];
+		store.status = 400;
+		store.is_enough = at_the_second;
+		ch_leaser_main(&worker);
+		assert_null(json_object_get(store.second, "looks"));
+		assert_int_equal(worker.untold_until_ms, 0);
+		assert_int_equal(ch_scout_new(b->issuer, &scout), CH_OK);
+		(void)ch_err_set(&err, CH_EINVAL, "bad-field", "looks");
+		ch_scout_refused(scout, &err);
+		ch_scout_plan(scout, true);
+		assert_false(scout->on);
+		bench_now_ms += 10 * CH_SECOND_MS;
+		ch_scout_plan(scout, true);
+		assert_true(scout->on);
+		(void)ch_err_set(&err, CH_EINVAL, "unknown-field", "no \"dead\" here");
+		ch_scout_refused(scout, &err);
+		bench_now_ms += 10 * CH_SECOND_MS;
+		ch_scout_plan(scout, true);
+		assert_false(scout->on);
+		ch_scout_free(scout);
+	}
+}
+
 /* It goes on with looks: nothing else was refused. */
 static void a_store_of_before_is_not_told_of_second_standbys(void **state)
 {
@@ -269,6 +306,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_found_out_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_store_of_before_is_asked_for_orders, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			another_refusal_keeps_looks_off_for_one_moment_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_store_of_before_is_not_told_of_second_standbys, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -307,6 +307,41 @@ static void what_a_clock_ahead_has_dated_keeps_nothing_else(void **state)
 	assert_int_equal(audit(fx, &entries), 1);
 }
 
+/* Of the history, too.  Here a turn looks at 200 rows of each. */
+static void more_that_is_dated_ahead_than_a_turn_looks_at_keeps_nothing_else(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_audit *entries_of;
+	struct ch_store_pruned before;
+	size_t turns = 0;
+
+	fx_add(fx, "a.example");
+	test_now_ms += 3 * KEEP_MS;
+	for (int i = 0; i < 450; i++) {
+		pause_as(fx, "a.example");
+		assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	}
+	test_now_ms = START_MS + 1;
+	pause_as(fx, "a.example");
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	test_now_ms += KEEP_MS;
+	pause_as(fx, "a.example");
+	prune_all(fx, 0, 1);
+	before = pruned(fx);
+	test_now_ms += 1;
+	while (prune(fx, 0, 1).more)
+		turns++;
+	assert_int_equal(pruned(fx).audit - before.audit, 2);
+	assert_int_equal(pruned(fx).history - before.history, 2);
+	assert_true(turns < 20);
+	/* They are looked at again, and go in their time. */
+	test_now_ms = START_MS + 4 * KEEP_MS + 1;
+	pause_as(fx, "a.example");
+	prune_all(fx, 0, 100);
+	assert_int_equal(audit(fx, &entries_of), 1);
+	assert_int_equal(entries(fx, "a.example"), 1);
+}
+
 static uint64_t alert(struct fixture *fx, const char *subject)
 {
 	const struct ch_store_trouble trouble = {
@@ -351,6 +386,7 @@ int main(void)
 		T(of_a_removed_name_all_goes),
 		T(ids_of_the_audit_log_do_not_come_again),
 		T(what_a_clock_ahead_has_dated_keeps_nothing_else),
+		T(more_that_is_dated_ahead_than_a_turn_looks_at_keeps_nothing_else),
 		T(ids_of_alerts_do_not_come_again),
 		T(small_shares_come_to_the_same),
 		T(what_comes_after_everything_has_gone_goes_in_its_time),

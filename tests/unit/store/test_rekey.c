@@ -184,6 +184,38 @@ static void names_that_cannot_be_are_passed_over(void **state)
 	assert_int_equal(done.passed_over, 2);
 }
 
+/* A call that plans is a short one, whatever it is asked for; whoever is killed begins again.
+ */
+static void many_are_planned_in_parts(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_rekey done;
+	char name[32];
+	int64_t at_ms;
+
+	for (int i = 0; i < 120; i++) {
+		snprintf(name, sizeof(name), "n%d.example", i);
+		live(fx, name, NULL);
+	}
+	at_ms = test_now_ms + CH_HOUR_MS;
+	done = rekey_op(fx, (struct ch_op_rekey){.begin = true, .dry_run = true});
+	assert_int_equal(done.matched, 120);
+	assert_false(done.more);
+	done = rekey_op(fx, (struct ch_op_rekey){.begin = true, .at_ms = at_ms});
+	assert_int_equal(done.matched, 100);
+	assert_true(done.more);
+	assert_int_equal(look(fx).total, 100);
+	assert_true(fx_get(fx, "n100.example").next_at_ms > at_ms);
+	done = rekey_op(fx, (struct ch_op_rekey){.begin = true, .at_ms = at_ms + 1});
+	assert_int_equal(done.matched, 100);
+	done = rekey_op(fx, (struct ch_op_rekey){.after = done.last, .at_ms = at_ms + 1});
+	assert_int_equal(done.matched, 20);
+	assert_false(done.more);
+	assert_int_equal(look(fx).total, 120);
+	assert_int_equal(fx_get(fx, "n99.example").next_at_ms, at_ms);
+	assert_int_equal(fx_get(fx, "n100.example").next_at_ms, at_ms + 1);
+}
+
 static void a_pair_counts_once_and_a_name_that_goes_is_not_awaited(void **state)
 {
 	struct fixture *fx = *state;
@@ -218,6 +250,7 @@ int main(void)
 		T(a_turn_that_is_long_over_is_not_the_end),
 		T(it_goes_on_from_the_cursor),
 		T(names_that_cannot_be_are_passed_over),
+		T(many_are_planned_in_parts),
 		T(a_pair_counts_once_and_a_name_that_goes_is_not_awaited),
 		T(bad_limits_are_refused),
 	};
