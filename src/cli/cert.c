@@ -40,7 +40,7 @@ static void print_cert(const char *title, const json_t *cert)
 	}
 	printf("%s: version %" PRId64, title, ch_json_int(cert, "version"));
 	if (ch_json_int(cert, "rolled_back_to"))
-		printf(" (rolled back: it is version %" PRId64 " again)",
+		printf(" (the certificate of version %" PRId64 ", put live by a command)",
 			ch_json_int(cert, "rolled_back_to"));
 	putchar('\n');
 	print_line("serial", ch_json_str(cert, "serial"));
