@@ -121,13 +121,21 @@ static const char *advice(const struct ch_err *err)
 	return NULL;
 }
 
+/* It is no news only where the sentence begins with it. */
+static bool names(const char *detail, const char *subject)
+{
+	const char *at = strstr(detail, subject);
+
+	return at && (size_t)(at - detail) < strcspn(detail, ":,;");
+}
+
 int ch_client_fail(
 	const struct ch_client *client, const char *subject, const struct ch_err *err)
 {
 	const char *what_next = advice(err);
 
 	fprintf(stderr, "certherd %s: ", client->command);
-	if (subject && !strstr(err->detail, subject)) {
+	if (subject && !names(err->detail, subject)) {
 		ch_text_print(stderr, subject);
 		fputs(": ", stderr);
 	}
