@@ -191,6 +191,7 @@ def checkers():
 def test_the_manual_is_without_a_warning(installed):
     known = re.compile(r"\.(TH|SH|SS|PP|TP|B|BR|nf|fi|nh|ad)( .*)?$|[^.']")
     for page in pages(installed):
+        assert "](" not in page.read_text(), "a link that is left as it was"
         for line in page.read_text().splitlines():
             assert known.match(line), (page.name, line)
             assert line.isascii()
