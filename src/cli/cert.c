@@ -133,9 +133,9 @@ static int rollback_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "cert rollback",
 		.usage = "NAME [--to VERSION] [--json]",
 		.help = "Puts the certificate that was live before back, with its key, as a "
-			"new "
-			"version. The one that it replaces is then the one before: --to puts "
-			"that back again.",
+			"new version. The\n"
+			"one that it replaces is then the one before: --to puts that back "
+			"again.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,

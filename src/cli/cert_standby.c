@@ -145,7 +145,8 @@ int ch_cert_standby_main(int argc, char **argv)
 		{"dry-run", NULL, "with --all: say what would be done", &s.dry_run, NULL},
 		CH_OPT_JSON(&s.client), CH_OPT_CONFIG(&s.client.config)};
 	const struct ch_opts opts = {.command = "cert standby",
-		.usage = "NAME [--ca CA] [--partly] | --all --ca CA [--partly] [--dry-run] "
+		.usage = "NAME [--ca CA] [--partly] [--json]\n"
+			 "       certherd cert standby --all --ca CA [--partly] [--dry-run] "
 			 "[--json]",
 		.help = "Puts the standby certificate of a name live, without asking a CA: its "
 			"record is\nsigned again by the issuer. With --all: of every name that "

@@ -210,6 +210,17 @@ def test_a_broken_page_is_noticed(installed, tmp_path):
         assert done.stdout + done.stderr != "", checker
 
 
+def test_what_help_says_fits_100_columns():
+    waiting, wide = [()], []
+    while waiting:
+        path = waiting.pop()
+        text = help_of(herd.binary(), *path)
+        wide += [line for line in text.splitlines() if len(line) > 100 and not line.startswith("  --")]
+        below = re.findall(r"^  ([a-z]+)", text.partition("\nCommands:\n")[2], re.M)
+        waiting += [(*path, name) for name in below if name not in ("help", "version")]
+    assert not wide
+
+
 def test_the_reference_has_every_command():
     """doc/cli.md, which people read; the manual page is made from the help."""
     text = (ROOT / "doc/cli.md").read_text()
