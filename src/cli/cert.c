@@ -151,7 +151,8 @@ static int rollback_main(int argc, char **argv)
 		(*to < '1' || *to > '9' ||
 			json_object_set_new(body, "to", json_integer(strtoll(to, &end, 10))) ||
 			*end)) {
-		fprintf(stderr, "certherd cert rollback: --to takes a version, such as 12\n");
+		fprintf(stderr, "certherd cert rollback: --to takes a version, such as 12: "
+				"`certherd cert show` has them\n");
 		return CH_EXIT_USAGE;
 	}
 	if (ch_client_call_name(&client, "POST", "/v1/certificates/", argv[1], "/rollback",

@@ -117,7 +117,8 @@ static void print_advice(const json_t *answer)
 		puts("No issuer has asked for work within a week: under which limits names "
 		     "wait is not known.");
 	} else if (json_is_false(limited)) {
-		puts("There is no limit.");
+		puts("There is no limit: none is set in the issuers' configuration "
+		     "(`limits`).");
 	} else if (*raise) {
 		fputs("Ask the CA to raise ", stdout);
 		ch_text_print(stdout, raise);
