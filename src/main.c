@@ -79,9 +79,14 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
+/* Characters of UTF-8, whatever the terminal's locale is. */
 static int command_width(const struct command *command)
 {
-	return (int)(strlen(command->name) + strlen(command->usage));
+	int width = (int)strlen(command->name);
+
+	for (const char *c = command->usage; *c; c++)
+		width += (*c & 0xc0) != 0x80;
+	return width;
 }
 
 static void print_help(FILE *out)

@@ -15,7 +15,7 @@ def escape(text):
 
 def inline(text):
     """`code` and **bold** become bold, links their text."""
-    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text)
+    text = re.sub(r"\[((?:`[^`]*`|[^]])+)\]\([^)]+\)", r"\1", text)
     made = ""
     for part in re.split(r"(`[^`]*`|\*\*[^*]+\*\*)", text):
         if part[:1] == "`" and len(part) > 1:

@@ -65,9 +65,10 @@ def crawl(binary, path=()):
     path = list(path)
     lines = ask(binary, path)
     start = next(n for n, line in enumerate(lines) if line.startswith("Usage: certherd"))
-    usage = lines[start][len(" ".join(["Usage: certherd", *path])):].strip()
+    end = next((n for n in range(start, len(lines)) if not lines[n].strip()), len(lines))
+    usage = " ".join(lines[start:end])[len(" ".join(["Usage: certherd", *path])):].strip()
     heads = [n for n, line in enumerate(lines) if line in ("Options:", "Commands:")]
-    text = lines[:start] if not path else lines[start + 1:heads[0]]
+    text = lines[:start] if not path else lines[end:heads[0]]
     options = [Option("--" + name, value or "", said) for name, value, said in listing(
         section(lines, "Options"), r"  --([a-z-]+)(?: (\S+))?  +(\S.*)")]
     names = [name for name, in listing(section(lines, "Commands"), r"  ([a-z]+)(?: .*)?")]

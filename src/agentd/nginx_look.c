@@ -124,7 +124,9 @@ void ch_nginx_look_describe(const struct ch_nginx_look *look, struct ch_buf *buf
 	int64_t now = ch_mono_ms();
 
 	if (look->away && now - look->away_ms >= CH_NGINX_AWAY_MS)
-		ch_buf_addf(buf, "nginx does not give its figures (certherd_status) at %s. ",
+		ch_buf_addf(buf,
+			"nginx does not give its figures (certherd_status) at %s: does it "
+			"run? ",
 			look->url);
 	if (look->grew && now - look->grew_ms < CH_NGINX_GREW_MS)
 		ch_buf_addf(buf,

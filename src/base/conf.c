@@ -237,8 +237,12 @@ void ch_conf_fail(
 	va_start(args, detail_fmt);
 	vsnprintf(detail, sizeof(detail), detail_fmt, args);
 	va_end(args);
-	(void)ch_err_set(&conf->err, CH_EINVAL, "config-value", "%s:%d: [%s] %s: %s",
-		conf->file, e ? e->line : 0, section, key, detail);
+	if (e)
+		(void)ch_err_set(&conf->err, CH_EINVAL, "config-value", "%s:%d: [%s] %s: %s",
+			conf->file, e->line, section, key, detail);
+	else
+		(void)ch_err_set(&conf->err, CH_EINVAL, "config-value", "%s: [%s] %s: %s",
+			conf->file, section, key, detail);
 }
 
 static struct entry *ask(
@@ -371,7 +375,9 @@ void ch_conf_list(struct ch_conf *conf, const char *section, const char *key,
 		for (end = item + strlen(item); end > item && strchr(" \t", end[-1]); end--)
 			end[-1] = 0;
 		if (*item && each(item, arg))
-			ch_conf_fail(conf, section, key, "\"%s\" cannot be used here", item);
+			ch_conf_fail(conf, section, key,
+				"\"%s\" cannot be used here: certherd.conf(5) says what can",
+				item);
 	}
 }
 

@@ -40,7 +40,7 @@ static void print_cert(const char *title, const json_t *cert)
 	}
 	printf("%s: version %" PRId64, title, ch_json_int(cert, "version"));
 	if (ch_json_int(cert, "rolled_back_to"))
-		printf(" (rolled back: it is version %" PRId64 " again)",
+		printf(" (the certificate of version %" PRId64 ", put live by a command)",
 			ch_json_int(cert, "rolled_back_to"));
 	putchar('\n');
 	print_line("serial", ch_json_str(cert, "serial"));
@@ -133,9 +133,9 @@ static int rollback_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "cert rollback",
 		.usage = "NAME [--to VERSION] [--json]",
 		.help = "Puts the certificate that was live before back, with its key, as a "
-			"new "
-			"version. The one that it replaces is then the one before: --to puts "
-			"that back again.",
+			"new version. The\n"
+			"one that it replaces is then the one before: --to puts that back "
+			"again.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,
@@ -151,7 +151,8 @@ static int rollback_main(int argc, char **argv)
 		(*to < '1' || *to > '9' ||
 			json_object_set_new(body, "to", json_integer(strtoll(to, &end, 10))) ||
 			*end)) {
-		fprintf(stderr, "certherd cert rollback: --to takes a version, such as 12\n");
+		fprintf(stderr, "certherd cert rollback: --to takes a version, such as 12: "
+				"`certherd cert show` has them\n");
 		return CH_EXIT_USAGE;
 	}
 	if (ch_client_call_name(&client, "POST", "/v1/certificates/", argv[1], "/rollback",

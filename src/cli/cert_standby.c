@@ -71,8 +71,9 @@ static void print_counts(const struct standby *s)
 		: s->begun == 1 ? "is being"
 				: "are being");
 	if (s->not_ready)
-		printf("%" PRIu64 " %s no standby that is ready, and stay as they are.\n",
-			s->not_ready, s->not_ready == 1 ? "has" : "have");
+		printf("%" PRIu64 " %s no standby that is ready, and %s.\n", s->not_ready,
+			s->not_ready == 1 ? "has" : "have",
+			s->not_ready == 1 ? "stays as it is" : "stay as they are");
 	if (s->half_ready)
 		printf("Of these %" PRIu64 " %s two certificates, one of them with a standby "
 		       "that is ready: --partly puts\nthat one live, and running it again "
@@ -144,13 +145,16 @@ int ch_cert_standby_main(int argc, char **argv)
 		{"dry-run", NULL, "with --all: say what would be done", &s.dry_run, NULL},
 		CH_OPT_JSON(&s.client), CH_OPT_CONFIG(&s.client.config)};
 	const struct ch_opts opts = {.command = "cert standby",
-		.usage = "NAME [--ca CA] [--partly] | --all --ca CA [--partly] [--dry-run] "
+		.usage = "NAME [--ca CA] [--partly] [--json]\n"
+			 "       certherd cert standby --all --ca CA [--partly] [--dry-run] "
 			 "[--json]",
 		.help = "Puts the standby certificate of a name live, without asking a CA: its "
 			"record is\nsigned again by the issuer. With --all: of every name that "
 			"has a live certificate from\na CA that has failed. Of two "
 			"certificates both go, together, or neither unless --partly.\n"
-			"Repeating it does no harm, and goes on where it was stopped.",
+			"With --ca repeating it does no harm, and goes on where it was "
+			"stopped; without, a second\ntime may put the next standby live, "
+			"which is from the CA that was left.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_max = 1};

@@ -104,13 +104,21 @@ static int exit_code(int rc)
 	return CH_EXIT_FAILED;
 }
 
+/* It is no news only where the sentence begins with it. */
+static bool names(const char *detail, const char *subject)
+{
+	const char *at = strstr(detail, subject);
+
+	return at && (size_t)(at - detail) < strcspn(detail, ":,;");
+}
+
 int ch_client_fail(
 	const struct ch_client *client, const char *subject, const struct ch_err *err)
 {
 	const char *what_next = ch_answer_advice(err);
 
 	fprintf(stderr, "certherd %s: ", client->command);
-	if (subject && !strstr(err->detail, subject)) {
+	if (subject && !names(err->detail, subject)) {
 		ch_text_print(stderr, subject);
 		fputs(": ", stderr);
 	}

@@ -159,15 +159,13 @@ int ch_domain_add_main(int argc, char **argv)
 			&add.timeout},
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "domain add",
-		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--keys KEYS] "
-			 "[--cas LIST] [--standby CA] "
-			 "[--upstream TEXT]\n"
-			 "[--hsts TEXT] [--redirect TEXT] [--wait] [--json]",
+		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--keys KEYS]\n"
+			 "[--cas LIST] [--standby CA] [--upstream TEXT] [--hsts TEXT] "
+			 "[--redirect TEXT]\n[--wait] [--timeout SPAN] [--json]",
 		.help = "Registers names; certherd then gets and renews their certificates. "
-			"Names "
-			"may be given\nin any script. A name that is registered already is "
-			"left as it is but for the options given; an empty TEXT takes "
-			"one back.",
+			"Names may be given\nin any script. A name that is registered already "
+			"is left as it is but for the options\ngiven; an empty TEXT takes one "
+			"back.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,

@@ -296,12 +296,14 @@ int ch_domain_import_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "domain import",
 		.usage = "FILE [--www] [--tenant TEXT] [--pool TEXT] [--json]",
 		.help = "Registers the names of a file (- is standard input): one name a line, "
-			"or "
-			"CSV whose first line\nnames its columns out of "
-			"name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby. "
-			"Lines that are rejected are told one by one; the\nothers are "
-			"registered, and the exit code is then 3. Running it again does no "
-			"harm.\nWith --json: one object a rejected line, then one with the "
+			"or CSV whose\n"
+			"first line names its columns out of\n"
+			"name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby. Lines "
+			"that are rejected\n"
+			"are told one by one; the others are registered, and the exit code is "
+			"then 3. Running\n"
+			"it again does no harm. With --json: one object a rejected line, then "
+			"one with the\n"
 			"counts.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),

@@ -83,7 +83,7 @@ static void print_certificate(const json_t *cert)
 	fputs(" by ", stdout);
 	ch_text_print(stdout, ch_json_str(cert, "issuer"));
 	if (ch_json_int(cert, "rolled_back_to"))
-		printf(", rolled back to version %" PRId64,
+		printf(", of version %" PRId64 ", put live by a command",
 			ch_json_int(cert, "rolled_back_to"));
 	putchar('\n');
 	printf("%-12s ", "Expires");

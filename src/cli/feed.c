@@ -58,8 +58,8 @@ static int freeze_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "feed freeze",
 		.usage = "--reason TEXT [--pool POOL] [--json]",
 		.help = "Gives the edges of a pool no changes until `certherd feed thaw`: they "
-			"serve on what they have. A pool that is frozen already stays so as it "
-			"was.",
+			"serve on what\n"
+			"they have. A pool that is frozen already stays so as it was.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list)};
 	size_t n_args;
@@ -130,9 +130,7 @@ static int canary_main(int argc, char **argv)
 	const char *pool = CH_STORE_LABEL_DEFAULT;
 	struct canary canary = {.edge = NULL};
 	const struct ch_opt list[] = {
-		{"soak", "SPAN",
-			"how long the canary has a change before the other edges get it, such "
-			"as 10m; up to 7d",
+		{"soak", "SPAN", "how long it alone has a change, such as 10m; at most 7d",
 			NULL, &canary.soak},
 		{"release", NULL, "all that waits goes to all edges now", &canary.release,
 			NULL},
@@ -142,9 +140,10 @@ static int canary_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "feed canary",
 		.usage = "EDGE --soak SPAN | --release | --off  [--pool POOL] [--json]",
 		.help = "Has certificates and policies go to one edge of a pool first, and to "
-			"the others when it has had them for a while without trouble. EDGE is "
-			"the id of an edge, such as e1. Names that are new or removed do not "
-			"wait.",
+			"the others when\n"
+			"it has had them for a while without trouble. EDGE is the id of an "
+			"edge, such as e1.\n"
+			"Names that are new or removed do not wait.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_max = 1};

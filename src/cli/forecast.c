@@ -117,7 +117,8 @@ static void print_advice(const json_t *answer)
 		puts("No issuer has asked for work within a week: under which limits names "
 		     "wait is not known.");
 	} else if (json_is_false(limited)) {
-		puts("There is no limit.");
+		puts("There is no limit: none is set in the issuers' configuration "
+		     "(`limits`).");
 	} else if (*raise) {
 		fputs("Ask the CA to raise ", stdout);
 		ch_text_print(stdout, raise);
@@ -171,9 +172,12 @@ int ch_forecast_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "forecast",
 		.usage = "[SCENARIO] [--json]",
 		.help = "Says when the names that wait have their turn under the CA's limits, "
-			"how full the buckets will be, how many renewals are planned, and "
-			"which limit to ask the CA to raise. With a scenario: the same of its "
-			"names; its outages and revocations are not known to it.",
+			"how full the\n"
+			"buckets will be, how many renewals are planned, and which limit to "
+			"ask the CA to\n"
+			"raise. With a scenario: the same of its names; its outages and "
+			"revocations are not\n"
+			"known to it.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_max = 1};

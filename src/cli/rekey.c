@@ -218,7 +218,7 @@ static void print_plan(
 		return;
 	}
 	if (n == 0)
-		printf("No live certificate is meant.\n");
+		printf("No live certificate is meant: nothing is replaced.\n");
 	else
 		printf("%" PRIu64 " certificate%s %s replaced within %s", n, n == 1 ? "" : "s",
 			done ? "will be" : "would be", ch_duration_str(r->within_ms, within));

@@ -99,10 +99,10 @@ int ch_simulate_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "simulate",
 		.usage = "SCENARIO [--forecast] [--json]",
 		.help = "Runs scheduler, pacing, retries and renewal calendar in virtual time "
-			"against a CA's limits: what expires and why, which limits are "
-			"exceeded, "
-			"how even the load is. Exit code 1: something expired, or a limit was "
-			"exceeded.",
+			"against a CA's\n"
+			"limits: what expires and why, which limits are exceeded, how even the "
+			"load is. Exit\n"
+			"code 1: something expired, or a limit was exceeded.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,

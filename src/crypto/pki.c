@@ -93,7 +93,10 @@ static int write_pair(EVP_PKEY *key, X509 *cert, const char *key_path, const cha
 	int rc;
 
 	if (access(cert_path, F_OK) == 0)
-		return ch_err_set(err, CH_EEXIST, "file", "%s is there already", cert_path);
+		return ch_err_set(err, CH_EEXIST, "file",
+			"%s is there already: nothing is overwritten, give another name or "
+			"folder",
+			cert_path);
 	if (!bio || PEM_write_bio_X509(bio, cert) != 1)
 		return ch_ossl_err(
 			err, CH_ECRYPTO, "cert-encode", "cannot encode a certificate");

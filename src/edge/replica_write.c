@@ -220,7 +220,8 @@ static int take_lock(struct ch_replica_writer *writer, struct ch_err *err)
 		(void)!poll(NULL, 0, LOCK_WAIT_MS);
 	}
 	return ch_err_set(err, CH_ECONFLICT, "replica-locked",
-		"another process writes to the replica at %s", writer->dir);
+		"another process writes to the replica at %s: an agent is running already",
+		writer->dir);
 }
 
 static int make_folder(struct ch_replica_writer *writer, struct ch_err *err)

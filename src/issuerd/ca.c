@@ -35,6 +35,16 @@ static int open_account_key(struct ch_ca *ca, struct ch_err *err)
 	return rc;
 }
 
+static int load_trust(const struct ch_ca_config *config, const char *key, const char *where,
+	struct ch_trust **ret_trust, struct ch_err *err)
+{
+	int rc = ch_trust_load(where, ret_trust, err);
+
+	if (rc)
+		ch_err_prefix(err, "%s of the CA %s", key, config->name);
+	return rc;
+}
+
 /* libcurl would say so only at the first request, as if it were the CA's fault. */
 static int check_directory_ca(const struct ch_ca_config *config, struct ch_err *err)
 {
@@ -42,7 +52,7 @@ static int check_directory_ca(const struct ch_ca_config *config, struct ch_err *
 	int rc = CH_OK;
 
 	if (strcmp(config->directory_ca, "system") != 0)
-		rc = ch_trust_load(config->directory_ca, &trust, err);
+		rc = load_trust(config, "directory_ca", config->directory_ca, &trust, err);
 	ch_trust_free(trust);
 	return rc;
 }
@@ -63,7 +73,7 @@ int ch_ca_open(const struct ch_ca_config *config, struct ch_ca *ret_ca, struct c
 	if (rc == CH_OK)
 		rc = check_directory_ca(config, err);
 	if (rc == CH_OK)
-		rc = ch_trust_load(config->roots, &ca->roots, err);
+		rc = load_trust(config, "roots", config->roots, &ca->roots, err);
 	if (rc == CH_OK)
 		ch_account_load(ca);
 	return rc;

@@ -14,6 +14,7 @@
 #include "wire/state.h"
 
 #define EXIT_USAGE 2
+#define LABEL_MAX 63
 #define ONLY_MAX_B (64u * 1024u * 1024u)
 
 struct options {
@@ -87,6 +88,14 @@ static int set_text(json_t *settings, const char *key, const char *text)
 									     : CH_OK;
 }
 
+/* What the store would say after all has been read. */
+static bool is_label(const char *text)
+{
+	size_t len = text ? strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-") : 1;
+
+	return len > 0 && len <= LABEL_MAX && (!text || !text[len]);
+}
+
 static int read_threads(const char *text, unsigned *ret_threads)
 {
 	char *end = NULL;
@@ -118,6 +127,10 @@ static int read_settings(struct ch_adopt *a, const struct options *o, struct ch_
 	if (read_threads(o->threads, &a->threads))
 		return ch_err_set(
 			err, CH_EINVAL, "usage", "--threads must be 1 to %d", CH_CREW_MAX);
+	if (!is_label(o->tenant) || !is_label(o->pool))
+		return ch_err_set(err, CH_EINVAL, "usage",
+			"--tenant and --pool must be 1 to %d of a-z, 0-9, '.', '_', '-'",
+			LABEL_MAX);
 	a->both = ch_keys_both(keys);
 	a->least_left_s = days * (CH_DAY_MS / CH_SECOND_MS);
 	if (set_text(a->settings, "tenant", o->tenant) ||

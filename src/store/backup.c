@@ -124,7 +124,9 @@ static int check_kind(struct ch_db *db, const char *file, struct ch_err *err)
 	if (!rc)
 		rc = ch_db_get_i64(db, &schema, "PRAGMA user_version", "");
 	if (rc)
-		return bad(err, file, "cannot be read as a backup");
+		return bad(err, file,
+			"cannot be read as a backup: it is cut, damaged or something else; use "
+			"another");
 	if (id != APPLICATION_ID)
 		return bad(err, file, "is no backup made by `certherd backup`");
 	return ch_transfer_schema(schema, file, err);

@@ -521,7 +521,9 @@ int ch_move_abandon(
 
 	if (!rc && !*ret_url)
 		rc = ch_err_set(err, CH_ENOTFOUND, "not-moving",
-			"%.300s is not on its way anywhere: there is nothing to abandon", path);
+			"%.300s is not on its way anywhere: there is nothing to abandon; the "
+			"way back from a move that is done is in doc/backup.md",
+			path);
 	if (!rc)
 		rc = ch_side_open(&to, *ret_url, err);
 	if (!rc)

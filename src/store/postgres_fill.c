@@ -28,7 +28,8 @@ int ch_postgres_empty(struct ch_side *side, struct ch_err *err)
 	if (rc)
 		return ch_side_err(rc, NULL, side->db, "the PostgreSQL database", err);
 	return ch_err_set(err, CH_ECONFLICT, "database-not-empty",
-		"the PostgreSQL database is in use already: give one without names");
+		"the PostgreSQL database is in use already: give one without names, or, if "
+		"this move was done before, set `database` in [store] to it");
 }
 
 struct copies {

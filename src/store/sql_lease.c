@@ -17,8 +17,12 @@
 enum slot { SLOT_FIRST, SLOT_SECOND, SLOT_STANDBY, SLOT_SECOND_STANDBY };
 
 int ch_work_add_member(
-	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet)
+	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet, bool second)
 {
+	static const char *const details[2][2] = {
+		{"An order was opened.", "An order for the second certificate was opened."},
+		{"An order for a standby was opened.",
+			"An order for a standby of the second certificate was opened."}};
 	int rc = ch_db_run(w->db,
 		"INSERT INTO order_name (order_id, name, had_cert, prev_state, gone) "
 		"VALUES (?, ?, ?, ?, 0)",
@@ -36,9 +40,8 @@ int ch_work_add_member(
 					: ch_name_state_during(CH_ORDER_NEW, row->cert != 0)),
 			w->now, row->name);
 	if (!rc)
-		rc = ch_work_history(w, row->name, "order",
-			quiet ? "An order for a standby was opened." : "An order was opened.",
-			CH_ACTOR_NOBODY);
+		rc = ch_work_history(
+			w, row->name, "order", details[quiet][second], CH_ACTOR_NOBODY);
 	return rc;
 }
 
@@ -209,11 +212,11 @@ static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
 		(int64_t)plan->standby);
 
 	if (!rc)
-		rc = ch_work_add_member(w, id, &plan->row, plan->standby);
+		rc = ch_work_add_member(w, id, &plan->row, plan->standby, plan->second);
 	if (!rc)
 		rc = ch_pace_forget(w, plan->row.name);
 	if (!rc && plan->has_mate)
-		rc = ch_work_add_member(w, id, &plan->mate, plan->standby);
+		rc = ch_work_add_member(w, id, &plan->mate, plan->standby, plan->second);
 	if (!rc && plan->has_mate)
 		rc = ch_pace_forget(w, plan->mate.name);
 	if (!rc)

@@ -62,12 +62,18 @@ static int judge(
 	struct ch_work *w, const struct ch_name_row *row, const char *host, struct part *part)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	char wanted[CH_STORE_CA_NAME_MAX + 1];
 	int rc;
 
-	part->why = "has no standby certificate that could be put live; `certherd domain "
-		    "show` says why";
-	if (!part->standby)
-		return CH_OK;
+	if (!part->standby) {
+		rc = ch_db_standby_wanted(w->db, row->standby, wanted);
+		part->why = !rc && !wanted[0]
+				    ? "is to have no standby certificate: `domain add "
+				      "--standby CA`, or `standby` of [issuer], orders one"
+				    : "has no standby certificate yet; `certherd domain "
+				      "show` says when it comes, or why it does not";
+		return rc;
+	}
 	rc = ch_db_query(w->db, &stmt,
 		"SELECT c.not_after, iif(x.record IS NULL, 0, 1), "
 		"iif(c.ari_ca = ?3, 1, 0) "

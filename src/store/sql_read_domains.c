@@ -136,7 +136,9 @@ static int read_standby(struct ch_db *db, const char *name, bool second, const c
 	ch_db_copy(stmt, 2, actor, sizeof(actor), &rc);
 	if (ch_actor_parse(actor, &standby->reason.actor))
 		rc = CH_ECORRUPT;
-	if (standby->reason.code && !*standby->reason.code)
+	/* Of one that was put live the name has the word of when it was ready. */
+	if (standby->reason.code &&
+		(!*standby->reason.code || (!version && !strcmp(standby->reason.code, "ok"))))
 		standby->reason = (struct ch_store_reason){"queued",
 			"Comes after the live certificate, when everything else that is due "
 			"has "

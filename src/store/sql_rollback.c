@@ -81,9 +81,9 @@ static int check_pair(struct ch_work *w, const char *name, uint64_t to, const st
 			"has no certificate before the live one");
 	if (!to && pair->live_origin)
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "rolled-back",
-			"%s is rolled back to version %" PRIu64 " already; version %" PRIu64
-			" is the one before: name it (--to) to "
-			"put that back",
+			"%s has the certificate of version %" PRIu64
+			" live, which was put there by a command; version %" PRIu64
+			" is the one before: name it (--to) to put that back",
 			name, pair->live_origin, pair->before);
 	if (to && !is_version(to, pair->before, pair->before_origin))
 		return ch_err_set(&w->op->err, CH_ENOTFOUND, "version-not-found",
@@ -156,13 +156,15 @@ static int load_mate(struct ch_work *w, const struct ch_name_row *row,
 
 static const char *describe(struct ch_work *w, const struct ch_put_back *what)
 {
+	const char *put = strcmp(what->event, "standby") == 0 ? "put live" : "put back";
+
 	if (what->first && what->second)
 		return ch_arena_fmt(w->op->arena,
-			"Versions %" PRIu64 " and, as the second, %" PRIu64
-			" are to be put back.",
-			what->first, what->second);
-	return ch_arena_fmt(w->op->arena, "Version %" PRIu64 " is to be put back%s.",
-		what->first ? what->first : what->second, what->first ? "" : " as the second");
+			"Versions %" PRIu64 " and, as the second, %" PRIu64 " are to be %s.",
+			what->first, what->second, put);
+	return ch_arena_fmt(w->op->arena, "Version %" PRIu64 " is to be %s%s.",
+		what->first ? what->first : what->second, put,
+		what->first ? "" : " as the second");
 }
 
 static int join(
@@ -173,7 +175,7 @@ static int join(
 	int rc = detail ? ch_name_row_load(w->db, name, &row) : CH_ENOMEM;
 
 	if (!rc)
-		rc = ch_work_add_member(w, id, &row, false);
+		rc = ch_work_add_member(w, id, &row, false, false);
 	return rc ? rc : ch_work_history(w, name, what->event, detail, CH_ACTOR_NOBODY);
 }
 

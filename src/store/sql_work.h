@@ -252,7 +252,7 @@ CH_MUST int ch_work_check_redirect(
 /* ---- sql_lease.c ---- */
 /* The name is in the order from now on.  quiet: of a standby, which leaves its state alone. */
 CH_MUST int ch_work_add_member(
-	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet);
+	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet, bool second);
 
 /* ---- sql_lease_open.c ---- */
 /* The next of lease->orders. */

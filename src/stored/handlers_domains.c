@@ -283,7 +283,9 @@ static bool read_filter(struct ch_req *req, struct ch_store_domain_filter *filte
 	filter->pool = ch_query_get(&req->query, "pool");
 	if (state && ch_name_state_parse(state, &filter->state)) {
 		ch_req_problem(req, CH_EINVAL, "bad-query", "state",
-			"\"%s\" is not a state of a domain.", state);
+			"\"%s\" is not a state of a domain: pending, validating, issuing, "
+			"active, renewing, failed, moved or paused.",
+			state);
 		return false;
 	}
 	if (actor && ch_actor_parse(actor, &filter->actor)) {

@@ -215,9 +215,13 @@ void ch_handle_leases(struct ch_req *req)
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
 		return;
 	}
-	if (ch_issuers_hear(req->service->issuers, l->issuer, req->json))
-		ch_foresight_wake(req->service->foresight);
-	lease_look(req);
+	if (!ch_issuers_hear(req->service->issuers, l->issuer, req->json)) {
+		lease_look(req);
+		return;
+	}
+	/* The store has to know, also when nothing is due: names may want a standby now. */
+	ch_foresight_wake(req->service->foresight);
+	lease_take(req, l);
 }
 
 struct patch {

@@ -36,7 +36,8 @@ void ch_says_check_records(struct ch_json_in *in, const char *key)
 
 json_t *ch_says_from_lease(const json_t *lease)
 {
-	static const char *const keys[] = {"pace", "fallback", "caa", "persist", "persist_all"};
+	static const char *const keys[] = {
+		"pace", "fallback", "standby", "caa", "persist", "persist_all"};
 	json_t *says = json_object();
 
 	for (size_t i = 0; says && i < CH_ARRAY_LEN(keys); i++) {

@@ -310,7 +310,9 @@ def test_bad_calls(site, folder):
     for wrong in ([], ["--certbot", folder], ["--caddy", folder], ["--folder", folder / "none"],
                   ["--nginx", folder / "none.conf"], ["--folder", folder, "--keys", "dsa"],
                   ["--folder", folder, "--min-days", "x"], ["--folder", folder, "--threads", "0"],
-                  ["--folder", folder, "--threads", "65"], ["--folder", folder, "--threads", "two"], ["--folder", folder, "--only", folder / "none"]):
+                  ["--folder", folder, "--threads", "65"], ["--folder", folder, "--threads", "two"], ["--folder", folder, "--only", folder / "none"],
+                  ["--folder", folder, "--tenant", "A B"], ["--folder", folder, "--tenant", ""],
+                  ["--folder", folder, "--pool", "p" * 64]):
         assert site.herd.cli("adopt", *wrong, check=False).returncode == 2, wrong
 
 

@@ -134,6 +134,25 @@ def test_the_whole_way_of_one_order(store, operator, issuer):
     assert shown["reason"]["detail"] == "Served."
 
 
+def test_a_new_default_of_standbys_reaches_a_store_where_nothing_is_due():
+    with running_store() as idle:
+        operator, issuer = idle.client("operator"), idle.client("issuer")
+        accounts = {"pace": {"account": "one.test/1", "ca": "main"},
+                    "fallback": [{"account": "two.test/1", "ca": "backup"}]}
+        assert operator.put("/v1/domains/idle.example.com").status == 201
+        order = lease(issuer, "idle.example.com", **accounts)
+        step(issuer, order, state="sealed", csr=b64u(b"csr"), sealed=b64u(b"sealed"))
+        assert publish(issuer, order).status == 200
+        done = {"fence": order["fence"], "state": "done"}
+        assert issuer.patch(f"/v1/orders/{order['id']}", done).status == 200
+        ask = {"max": 5, "lease_ms": 60000, **accounts}
+        assert issuer.post("/v1/leases", ask).json["orders"] == []
+        assert operator.get("/v1/domains/idle.example.com").json["standby"] is None
+        told = issuer.post("/v1/leases", {**ask, "standby": "backup"}).json["orders"]
+        assert [(o["names"], o["standby"]) for o in told] == [(["idle.example.com"], True)]
+        assert operator.get("/v1/domains/idle.example.com").json["standby"]["wanted"] == "backup"
+
+
 def test_a_certificate_is_shown_as_pem_and_no_key_is(store, operator, issuer):
     leaf = store.identity("viewer", ident="leaf").cert.public_bytes(Encoding.DER)
     parent = store.ca.cert.public_bytes(Encoding.DER)

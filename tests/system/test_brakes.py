@@ -231,9 +231,9 @@ def test_a_certificate_is_rolled_back_with_its_key(platform):
     cert = back["certificate"]
     assert (cert["rolled_back_to"], cert["serial"]) == (first["version"], first["serial"])
     assert cert["version"] > second["version"]
-    assert f"rolled back to version {first['version']}" in herd.cli("domain", "show", name).stdout
+    assert f", of version {first['version']}, put live by a command" in herd.cli("domain", "show", name).stdout
     shown = herd.cli("cert", "show", name).stdout
-    assert f"version {cert['version']} (rolled back: it is version {first['version']} again)" in shown
+    assert f"version {cert['version']} (the certificate of version {first['version']}, put live by a command)" in shown
     assert f"previous: version {second['version']}" in shown
     # Not renewed at once, and a replica that is whole.
     assert herd.domain(name)["next_at"] > first["not_before"]

@@ -166,5 +166,5 @@ def test_a_ca_without_limits_has_nothing_to_wait_for(with_casim):
     assert forecast["raise"] is None
     assert sum(part["renewals"] for part in forecast["renewals"]) == 1
     text = site.herd.cli("forecast").stdout
-    assert "No name waits for its turn." in text and "There is no limit." in text
+    assert "No name waits for its turn." in text and "There is no limit: " in text
     assert site.herd.domain("free.casim.example")["expected"] is None

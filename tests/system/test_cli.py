@@ -27,6 +27,12 @@ def test_wrong_use_exits_with_2(words):
     assert done.stderr
 
 
+def test_the_list_of_commands_is_in_two_columns():
+    lines = [line for line in process.run([lab_herd.binary(), "--help"]).stdout.splitlines() if line.startswith("  ")]
+    columns = {re.match(r"  .*?  +(?=\S)", line).end() for line in lines}
+    assert len(columns) == 1 and any("…" in line for line in lines), columns
+
+
 def test_an_option_in_the_place_of_the_command_is_told_so():
     done = process.run([lab_herd.binary(), "--config", "/etc/certherd/certherd.conf", "status"], check=False)
     assert done.returncode == 2 and "options come after it" in done.stderr, done
@@ -90,6 +96,22 @@ def test_a_prefix_is_of_the_ascii_form(site):
         assert "xn--prfix-hra" in site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout
     done = site.herd.cli("domain", "list", "--prefix", "prä", check=False)
     assert done.returncode == 2 and "ASCII form" in done.stderr
+
+
+def test_a_wrong_state_is_told_with_those_that_there_are(site):
+    done = site.herd.cli("domain", "list", "--state", "activ", check=False)
+    assert done.returncode == 2 and "renewing, failed, moved or paused" in done.stderr
+    assert site.herd.cli("domain", "list", "--state", "moved").returncode == 0
+
+
+def test_a_refusal_begins_with_the_name(site):
+    site.herd.cli("domain", "add", "to.example.com", "--redirect", "from.example.com")
+    done = site.herd.cli("domain", "add", "from.example.com", "--redirect", "to.example.com", check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("certherd domain add: from.example.com: redirect: visitors"), done.stderr
+    done = site.herd.cli("domain", "rm", "never.example.com", check=False)
+    assert done.stderr.startswith("certherd domain rm: never.example.com is not registered"), done.stderr
+    site.herd.cli("domain", "rm", "to.example.com")
 
 
 def test_the_list_has_the_beginning_of_a_reason_only(site):

@@ -192,6 +192,7 @@ def checkers():
 def test_the_manual_is_without_a_warning(installed):
     known = re.compile(r"\.(TH|SH|SS|PP|TP|B|BR|nf|fi|nh|ad)( .*)?$|[^.']")
     for page in pages(installed):
+        assert "](" not in page.read_text(), "a link that is left as it was"
         for line in page.read_text().splitlines():
             assert known.match(line), (page.name, line)
             assert line.isascii()
@@ -208,6 +209,17 @@ def test_a_broken_page_is_noticed(installed, tmp_path):
     for checker in checkers():
         done = run(*checker, broken)
         assert done.stdout + done.stderr != "", checker
+
+
+def test_what_help_says_fits_100_columns():
+    waiting, wide = [()], []
+    while waiting:
+        path = waiting.pop()
+        text = help_of(herd.binary(), *path)
+        wide += [line for line in text.splitlines() if len(line) > 100 and not line.startswith("  --")]
+        below = re.findall(r"^  ([a-z]+)", text.partition("\nCommands:\n")[2], re.M)
+        waiting += [(*path, name) for name in below if name not in ("help", "version")]
+    assert not wide
 
 
 def test_the_reference_has_every_command():

@@ -173,6 +173,14 @@ def test_bad_settings_are_refused(scratch, keys):
     assert done.returncode != 0 and "standby" in done.stderr, done
 
 
+@pytest.mark.parametrize("key", ["roots", "directory_ca"])
+def test_a_file_of_trusted_certificates_that_is_none_is_named(scratch, key):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("issuer", directory="https://localhost/dir", **{key: "absent.pem"})
+    done = made.cli("issuer", check=False, timeout=20)
+    assert done.returncode != 0 and f"{key} of the CA main: cannot read" in done.stderr, done
+
+
 @pytest.mark.parametrize("standby", ["Main", "a b", "x" * 32, 5, ["main"]])
 def test_what_is_no_ca_is_refused(two, standby):
     site, _ = two

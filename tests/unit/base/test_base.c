@@ -251,6 +251,20 @@ static void all_that_was_asked_for_is_known(void **state)
 	assert_int_equal(ch_conf_finish_all(conf, NULL), CH_OK);
 }
 
+static void what_is_missing_has_no_line(void **state)
+{
+	CH_AUTO_CONF struct ch_conf *none = conf_of("[a]\nx=1\n");
+	CH_AUTO_CONF struct ch_conf *wrong = conf_of("[a]\nx=1\n");
+	struct ch_err err;
+
+	assert_string_equal(ch_conf_str(none, "a", "y", NULL), "");
+	assert_int_equal(ch_conf_finish(none, "a", &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "configuration: [a] y: is missing"));
+	assert_true(ch_conf_int(wrong, "a", "x", 5, 5, 9) == 5);
+	assert_int_equal(ch_conf_finish(wrong, "a", &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "configuration:2: [a] x: \"1\" is not"));
+}
+
 static void configuration_errors_name_the_line(void **state)
 {
 	static const struct {
@@ -359,6 +373,7 @@ int main(void)
 		cmocka_unit_test(a_section_that_no_role_reads_is_an_error),
 		cmocka_unit_test(a_file_may_have_sections_of_its_own),
 		cmocka_unit_test(all_that_was_asked_for_is_known),
+		cmocka_unit_test(what_is_missing_has_no_line),
 		cmocka_unit_test(configuration_errors_name_the_line),
 		cmocka_unit_test(configuration_values_are_checked),
 		cmocka_unit_test(files_are_replaced_or_refused),

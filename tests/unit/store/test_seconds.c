@@ -93,6 +93,18 @@ static int fail_order(struct fixture *fx, const struct ch_store_order *order, bo
 	return fx_patch(fx, &patch);
 }
 
+static bool history_has(struct fixture *fx, const char *detail)
+{
+	struct ch_store_event *events;
+	size_t n;
+
+	assert_ok(ch_store_get_history(fx->store, NAME, 50, fx->arena, &events, &n));
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(events[i].detail, detail) == 0)
+			return true;
+	return false;
+}
+
 static void a_name_with_two_is_active_when_both_are_live(void **state)
 {
 	struct fixture *fx = *state;
@@ -125,6 +137,9 @@ static void a_name_with_two_is_active_when_both_are_live(void **state)
 	assert_int_equal(second->version, second_id);
 	assert_int_equal(second->n_recipients, 1);
 	fx_lease_none(fx);
+	assert_true(history_has(fx, "An order was opened."));
+	assert_true(history_has(fx, "An order for the second certificate was opened."));
+	assert_false(history_has(fx, "An order for a standby was opened."));
 }
 
 static void p384_goes_alone_or_with_a_second(void **state)

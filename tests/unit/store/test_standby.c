@@ -241,6 +241,7 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_int_equal(domain.cert->origin, standby);
 	assert_null(domain.standby->cert);
 	assert_false(domain.standby->ready);
+	assert_string_equal(domain.standby->reason.code, "queued");
 	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
 	assert_int_equal(current->leaf[0], (uint8_t)standby);
 	assert_int_equal(previous->version, live);
@@ -250,6 +251,7 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_true(order->standby);
 	assert_string_equal(order->account, MAIN);
 	fx_issue(fx, order);
+	assert_string_equal(fx_get(fx, NAME).standby->reason.code, "ok");
 	assert_string_equal(fx_get(fx, NAME).standby->ca, "main");
 	assert_string_equal(fx_get(fx, NAME).standby->wanted, "backup");
 	/* And there and back. */
@@ -500,6 +502,10 @@ static void what_cannot_be_put_live_is_told(void **state)
 	assert_refused(fx, put_live(fx, "none.example"), CH_ENOTFOUND, "domain-not-found");
 	fx_add(fx, "b.example");
 	assert_refused(fx, put_live(fx, "b.example"), CH_ECONFLICT, "standby-not-ready");
+	assert_non_null(strstr(fx->err.detail, "is to have no standby"));
+	put(fx, "b.example", NULL, "backup");
+	assert_refused(fx, put_live(fx, "b.example"), CH_ECONFLICT, "standby-not-ready");
+	assert_non_null(strstr(fx->err.detail, "no standby certificate yet"));
 	assert_ok(fx_name_op(fx, CH_OP_DELETE, "b.example"));
 	ready(fx, &cas, NAME);
 	assert_ok(fx_name_op(fx, CH_OP_PAUSE, NAME));
