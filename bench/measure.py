@@ -38,6 +38,13 @@ def cpu_ended_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def faults(pid):
+    """Page faults of a process since it began: all that read no disk, and those that did."""
+    with open(f"/proc/{pid}/stat") as line:
+        fields = line.read().rpartition(")")[2].split()
+    return int(fields[7]), int(fields[9])
+
+
 def loaded():
     """How many others want to run now, per processor: for a figure's "how"."""
     return os.getloadavg()[0] / (os.cpu_count() or 1)

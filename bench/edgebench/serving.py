@@ -9,6 +9,7 @@ import edge
 import measure
 import suite_handshake
 import suite_start
+from edgebench import resident
 from suite_handshake import Cost
 
 PAIRS = 9
@@ -83,7 +84,7 @@ def start(bench, made, cache, report):
 
 
 def handshakes(bench, made, cache, report):
-    with turns(bench, made, cache) as pair:
+    with resident.held(made) as is_held, turns(bench, made, cache) as pair:
         pair.start()
         if made.names > WARM_ALL:
             pair.load(pair.herd, timeout=3600, count=WARM, seed=77, zipf=True, parallel=PARALLEL)
@@ -92,15 +93,20 @@ def handshakes(bench, made, cache, report):
         if made.names > WARM_ALL:
             # Each once was a sweep: the popular ones come back.
             pair.load(pair.herd, timeout=3600, count=WARM, seed=78, zipf=True, parallel=PARALLEL)
+        before = measure.faults(pair.herd.worker)
         warm = suite_handshake.serving(pair, zipf=True)
+        faults = [now - then for now, then in zip(measure.faults(pair.herd.worker), before)]
         unknown = unknown_names(pair)
     ratios = [herd / plain for herd, plain in warm]
+    each = suite_handshake.TURNS * suite_handshake.TURN
     report.at_most(f"full handshake, {made.names:,} names, against one static certificate",
                    measure.median(ratios), "×", LIMIT_WARM,
-                   f"{measure.spread(ratios)}; {len(warm)} pairs of "
-                   f"{suite_handshake.TURNS * suite_handshake.TURN}; names by Zipf's law, each "
-                   f"visited before; certherd_cache {cache}; load {measure.loaded():.1f}")
+                   f"{measure.spread(ratios)}; {len(warm)} pairs of {each}; names by Zipf's law, "
+                   f"each visited before; certherd_cache {cache}; load {measure.loaded():.1f}")
     suite_handshake.tell_times(report, warm, "full handshake", "TLS 1.3, X25519, P-256, no tickets")
+    report.tell("page faults of the module's worker meanwhile", sum(faults) / (len(warm) * each), "a handshake",
+                f"{faults[1]:,} of them read the disk; the replica was "
+                f"{'held in memory' if is_held else 'not held in memory: only root may'}")
     ratios = [herd / plain for herd, plain in unknown]
     report.at_most("handshake for an unknown name, against a full one", measure.median(ratios), "×",
                    LIMIT_UNKNOWN, f"{measure.spread(ratios)}; {len(unknown)} pairs of {UNKNOWN_TURN}")
