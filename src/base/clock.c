@@ -1,10 +1,13 @@
 #include "base/clock.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define TIME_FORM "0000-00-00T00:00:00"
 
 static int64_t (*clock_fn)(void *arg);
 static void *clock_arg;
@@ -54,23 +57,27 @@ const char *ch_time_str(int64_t at_ms, char ret_text[CH_TIME_STR_B])
 	return ret_text;
 }
 
+/* sscanf would take signs and spaces for digits. */
+static bool begins_as_time(const char *text)
+{
+	for (const char *form = TIME_FORM; *form; form++, text++)
+		if (*form == '0' ? *text < '0' || *text > '9' : *text != *form)
+			return false;
+	return true;
+}
+
 int ch_time_parse(const char *text, int64_t *ret_ms)
 {
 	struct tm tm = {0};
 	struct tm back;
-	int used = 0;
 	int64_t ms = 0;
 	time_t s;
 
-	/* The widths keep sscanf from taking signs or spaces for digits: checked below. */
-	for (size_t i = 0; text[i]; i++)
-		if (!strchr("0123456789-:.TZ", text[i]))
-			return CH_EINVAL;
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 ||
-		used != 19)
+	if (!begins_as_time(text) ||
+		sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+			&tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
 		return CH_EINVAL;
-	text += used;
+	text += sizeof(TIME_FORM) - 1;
 	if (*text == '.') {
 		int scale = 100;
 
