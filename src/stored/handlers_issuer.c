@@ -30,6 +30,7 @@ struct leases {
 	size_t n_fallback;
 	const char *standby; /* NULL: none */
 	bool second_standbys;
+	bool news;			  /* not written yet */
 	struct ch_store_looking *looking; /* NULL: names get orders unlooked */
 };
 
@@ -59,13 +60,23 @@ static bool may_wait(const struct ch_req *req, const struct leases *l)
 	return ch_mono_ms() - req->began_ms < l->wait_ms;
 }
 
+/* Else they would wait until something is due. */
+static void keep_news(struct ch_req *req, const struct leases *l)
+{
+	if (l->news)
+		ch_issuers_unheard(req->service->issuers, l->issuer);
+}
+
 static void lease_done(struct ch_req *req)
 {
 	struct leases *l = req->own;
 	int rc;
 
+	if (l->op.rc)
+		keep_news(req, l);
 	if (!ch_service_written(req, &l->op))
 		return;
+	l->news = false;
 	if (l->op.u.lease.n_orders || (l->looking && l->looking->n_looks) ||
 		!may_wait(req, l)) {
 		lease_answer(req, &l->op.u.lease);
@@ -82,6 +93,7 @@ static void lease_take(struct ch_req *req, struct leases *l)
 {
 	/* Nobody would make the steps of a lease that goes to a client that has died. */
 	if (ch_req_is_gone(req)) {
+		keep_news(req, l);
 		ch_req_problem(req, CH_ECANCELED, "stopping", NULL, "The client is gone.");
 		return;
 	}
@@ -215,7 +227,8 @@ void ch_handle_leases(struct ch_req *req)
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
 		return;
 	}
-	if (!ch_issuers_hear(req->service->issuers, l->issuer, req->json)) {
+	l->news = ch_issuers_hear(req->service->issuers, l->issuer, req->json);
+	if (!l->news) {
 		lease_look(req);
 		return;
 	}

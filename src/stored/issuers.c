@@ -22,6 +22,7 @@ struct row {
 	int64_t sent_ms;  /* to the database, on the monotonic clock; 0: never */
 	bool in_flight;
 	bool unwritten; /* of what this store has heard */
+	bool unheard;	/* the lease with it was not written */
 	bool settled;	/* while the list is read: it stays, and is as it is */
 };
 
@@ -345,6 +346,17 @@ static void submit(struct ch_issuers *issuers, struct sent *sent)
 	}
 }
 
+/* With the lock held. */
+static bool take_unheard(struct ch_issuers *issuers, const char *id)
+{
+	struct row *row = find(issuers, id);
+	bool unheard = row && row->unheard;
+
+	if (row)
+		row->unheard = false;
+	return unheard;
+}
+
 bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *lease)
 {
 	json_t *says = issuers ? ch_says_from_lease(lease) : NULL;
@@ -357,12 +369,26 @@ bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *l
 		pthread_mutex_lock(&issuers->lock);
 		refresh(issuers);
 		is_news = hear(issuers, id, text, &sent);
+		is_news |= take_unheard(issuers, id);
 		pthread_mutex_unlock(&issuers->lock);
 	}
 	free(text);
 	if (sent)
 		submit(issuers, sent);
 	return is_news;
+}
+
+void ch_issuers_unheard(struct ch_issuers *issuers, const char *id)
+{
+	struct row *row;
+
+	if (!issuers)
+		return;
+	pthread_mutex_lock(&issuers->lock);
+	row = find(issuers, id);
+	if (row)
+		row->unheard = true;
+	pthread_mutex_unlock(&issuers->lock);
 }
 
 json_t *ch_issuers_says(struct ch_issuers *issuers)

@@ -29,6 +29,8 @@ void ch_issuers_free(struct ch_issuers *issuers);
 /* The issuer has sent this lease, which was read without an error.  True: it has said something
  * new. */
 bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *lease);
+/* The lease that said something new was not written: the issuer's next one says it anew. */
+void ch_issuers_unheard(struct ch_issuers *issuers, const char *id);
 /* By what the store goes: what was said anew last, of those issuers that still say something.
  * A new reference, to be read only; NULL: no issuer has said anything. */
 json_t *ch_issuers_says(struct ch_issuers *issuers);

@@ -245,6 +245,22 @@ static void news_hold_at_once_and_are_written_at_a_pace(void **state)
 	assert_string_equal(account(fx, fx->there), "ca.test/2");
 }
 
+static void what_was_not_written_is_news_again(void **state)
+{
+	struct fixture *fx = *state;
+
+	ch_issuers_unheard(fx->here, FIRST);
+	ch_issuers_unheard(NULL, FIRST);
+	assert_true(hear(fx->here, FIRST, "{}"));
+	assert_false(hear(fx->here, FIRST, "{}"));
+	ch_issuers_unheard(fx->here, FIRST);
+	assert_true(hear(fx->here, OTHER, "{}"));
+	assert_false(hear(fx->here, OTHER, "{}"));
+	pass(fx, CH_ISSUERS_REFRESH_MS);
+	assert_true(hear(fx->here, FIRST, "{}"));
+	assert_false(hear(fx->here, FIRST, "{}"));
+}
+
 static void what_was_said_anew_last_counts(void **state)
 {
 	struct fixture *fx = *state;
@@ -363,6 +379,7 @@ int main(void)
 		T(the_store_that_hears_an_issuer_knows_it_at_once),
 		T(what_is_no_news_is_written_now_and_then),
 		T(news_hold_at_once_and_are_written_at_a_pace),
+		T(what_was_not_written_is_news_again),
 		T(what_was_said_anew_last_counts),
 		T(an_issuer_that_is_gone_counts_no_more),
 		T(a_store_that_starts_knows_it),
