@@ -29,8 +29,10 @@ bool ch_utf8_is_harmful(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || /* C0, DEL, C1 */
 	       c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-	       (c >= 0x2066 && c <= 0x2069) ||		      /* direction of writing */
-	       (c >= 0x2028 && c <= 0x2029) ||		      /* line separators */
-	       (c >= 0x200b && c <= 0x200d) || c == 0xfeff || /* invisible */
-	       (c >= 0xe0000 && c <= 0xe007f);		      /* tags */
+	       (c >= 0x2028 && c <= 0x2029) || /* line separators */
+	       /* invisible; with some that direct the writing, 0x2066 to 0x2069 */
+	       (c >= 0x200b && c <= 0x200d) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+	       c == 0xad || c == 0x34f || c == 0x115f || c == 0x1160 || c == 0x180e ||
+	       c == 0x3164 || c == 0xffa0 || (c >= 0xfff9 && c <= 0xfffb) ||
+	       (c >= 0xe0000 && c <= 0xe007f); /* tags */
 }

@@ -47,7 +47,6 @@ void ch_html_moment(struct ch_html *html, int64_t at_ms);
 /* n of most as a bar, which says nothing to those who cannot see it. */
 void ch_html_bar(struct ch_html *html, int64_t n, int64_t most);
 
-#define CH_HTML_COLS_MAX 12
 struct ch_html_table {
 	struct ch_html *html;
 	const char *const
