@@ -34,7 +34,7 @@ struct ch_store_old {
 /* What is told of the standby certificate. */
 struct ch_store_standby {
 	const char *wanted; /* from which CA it is to be; NULL: none is wanted any more */
-	const char *ca;	    /* that it is from, as issuers call it; NULL: not known */
+	const char *ca;	    /* as of its certificate; NULL: not known */
 	bool ready;	    /* it can be put live */
 	struct ch_store_reason reason;
 	int64_t next_at_ms;

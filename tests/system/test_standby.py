@@ -56,6 +56,11 @@ def serial(cert):
     return cert["serial"].lower().lstrip("0")
 
 
+def ca_lines(text):
+    """The CA of each certificate that is shown."""
+    return [words[1] for words in map(str.split, text.splitlines()) if words[:1] == ["CA"] and len(words) == 2]
+
+
 def ready(site, name):
     return wait.until(lambda: (d := site.herd.domain(name))["standby"]["ready"] and d, "the standby is ready", 60)
 
@@ -71,6 +76,7 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     assert shown(site, name) == serial(domain["certificate"]), "it is not live"
     text = site.herd.cli("domain", "show", name).stdout
     assert "Standby certificate" in text and standby["certificate"]["serial"] in text
+    assert ca_lines(text) == ["main", "pebble"]
     assert site.herd.cli("verify").stdout.startswith("The same: ")
     done = site.herd.cli("cert", "standby", name)
     assert "being put live" in done.stdout
@@ -80,6 +86,8 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     # The next one comes from the CA that failed, once that is back.
     domain = ready(site, name)
     assert domain["standby"]["ca"] == "main" and "Pebble" not in domain["standby"]["certificate"]["issuer"]
+    text = site.herd.cli("cert", "show", name).stdout
+    assert ca_lines(text) == ["pebble", "main", "main"] and "standby, not live: version" in text
     assert site.herd.cli("verify").stdout.startswith("The same: ")
 
 
@@ -109,6 +117,7 @@ def test_two_certificates_have_two_and_go_together(two):
     done = site.herd.cli("cert", "standby", name, "--ca", "pebble", check=False)
     assert done.returncode != 0 and "standby-not-ready" in done.stderr, done
     assert both_shown(site, name) == before, "nothing of it is from that CA"
+    assert "standby of the second, not live: version" in site.herd.cli("cert", "show", name).stdout
     site.herd.cli("cert", "standby", name)
     wait.until(lambda: both_shown(site, name) == kept, "the edge serves both", 30)
     domain = site.herd.wait_state(name, "active", timeout=30)

@@ -117,7 +117,7 @@ static void it_is_kept_and_goes_to_no_edge(void **state)
 	struct cas cas = all_cas(NULL);
 	struct ch_store_order *order;
 	struct ch_store_domain domain;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	uint64_t head, live;
 
 	put(fx, NAME, NULL, "backup");
@@ -150,9 +150,15 @@ static void it_is_kept_and_goes_to_no_edge(void **state)
 	assert_string_equal(domain.standby->ca, "backup");
 	assert_int_equal(domain.standby->cert->version, order->id);
 	assert_int_equal(domain.standby->next_at_ms, test_now_ms + RENEW_MS);
-	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
-	assert_null(previous);
-	assert_null(second);
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_null(certs.previous);
+	assert_null(certs.second);
+	assert_null(certs.second_standby);
+	assert_int_equal(certs.current->version, live);
+	assert_string_equal(certs.current->ca, "main");
+	assert_int_equal(certs.standby->version, order->id);
+	assert_string_equal(certs.standby->ca, "backup");
+	assert_int_equal(certs.standby->n_recipients, 1);
 	lease_none(fx, &cas);
 }
 
@@ -219,7 +225,7 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 {
 	struct fixture *fx = *state;
 	struct cas cas = all_cas(NULL);
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	struct ch_store_domain domain;
 	struct ch_store_order *order;
 	uint64_t live, standby, head, id;
@@ -242,9 +248,12 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_null(domain.standby->cert);
 	assert_false(domain.standby->ready);
 	assert_string_equal(domain.standby->reason.code, "queued");
-	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
-	assert_int_equal(current->leaf[0], (uint8_t)standby);
-	assert_int_equal(previous->version, live);
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_int_equal(certs.current->leaf[0], (uint8_t)standby);
+	assert_string_equal(certs.current->ca, "backup");
+	assert_int_equal(certs.previous->version, live);
+	assert_string_equal(certs.previous->ca, "main");
+	assert_null(certs.standby);
 	assert_refused(fx, put_live(fx, NAME), CH_ECONFLICT, "standby-not-ready");
 	/* backup is what is live now. */
 	order = lease_one(fx, &cas);
