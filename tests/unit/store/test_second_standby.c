@@ -267,7 +267,8 @@ static void both_go_live_in_one_transaction(void **state)
 	issue(fx, &usual, false, true, MAIN);
 	issue(fx, &usual, true, true, MAIN);
 	assert_string_equal(standby_of(fx, NAME)->ca, "main");
-	/* And there and back. */
+	/* And there and back, but not by saying the same twice. */
+	assert_refused(fx, put_live(fx, NAME, NULL, false), CH_ECONFLICT, "ca-needed");
 	assert_ok(put_live(fx, NAME, "backup", false));
 	carry_out(fx, lease_one(fx, &usual));
 	issue(fx, &usual, false, true, BACKUP);
@@ -360,7 +361,7 @@ static void a_pair_goes_along(void **state)
 	fx_issue(fx, lease_one(fx, &usual));
 	fx_issue(fx, lease_one(fx, &usual));
 	assert_ok(fx_name_op(fx, CH_OP_DELETE, WWW));
-	assert_ok(put_live(fx, NAME, NULL, false));
+	assert_ok(put_live(fx, NAME, "backup", false));
 	order = lease_one(fx, &usual);
 	assert_int_equal(order->n_names, 1);
 	assert_true(order->old_second.version != 0);
