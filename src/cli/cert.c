@@ -45,6 +45,7 @@ static void print_cert(const char *title, const json_t *cert)
 	putchar('\n');
 	print_line("serial", ch_json_str(cert, "serial"));
 	print_line("issuer", ch_json_str(cert, "issuer"));
+	print_line("CA", *ch_json_str(cert, "ca") ? ch_json_str(cert, "ca") : "unknown");
 	print_list("names", json_object_get(cert, "names"));
 	print_line("not before", ch_json_str(cert, "not_before"));
 	printf("  %-11s ", "not after");
@@ -73,6 +74,11 @@ static int print_pem(const struct ch_client *client, const char *name, const jso
 
 static int show_main(int argc, char **argv)
 {
+	static const struct {
+		const char *key;
+		const char *title;
+	} others[] = {{"second", "second"}, {"standby", "standby, not live"},
+		{"second_standby", "standby of the second, not live"}};
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	CH_AUTO_JSON json_t *answer = NULL;
 	bool pem = false;
@@ -81,8 +87,9 @@ static int show_main(int argc, char **argv)
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "cert show",
 		.usage = "NAME [--pem] [--json]",
-		.help = "Shows the certificate of a name that is live, the one before it, and "
-			"its\nsecond one if it has two.",
+		.help = "Shows the certificate of a name that is live, the one before it, its "
+			"second one if\nit has two, and its standby certificates. CA: what "
+			"`cert standby --ca` calls it.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,
@@ -106,8 +113,9 @@ static int show_main(int argc, char **argv)
 	putchar('\n');
 	print_cert("current", json_object_get(answer, "current"));
 	print_cert("previous", json_object_get(answer, "previous"));
-	if (json_is_object(json_object_get(answer, "second")))
-		print_cert("second", json_object_get(answer, "second"));
+	for (size_t i = 0; i < CH_ARRAY_LEN(others); i++)
+		if (json_is_object(json_object_get(answer, others[i].key)))
+			print_cert(others[i].title, json_object_get(answer, others[i].key));
 	return CH_EXIT_OK;
 }
 
@@ -173,7 +181,7 @@ static int rollback_main(int argc, char **argv)
 int ch_cert_main(int argc, char **argv)
 {
 	static const struct ch_verb verbs[] = {
-		{"show", "NAME", "the certificate of a name, and the one before it", show_main},
+		{"show", "NAME", "the certificates of a name, standbys too", show_main},
 		{"rollback", "NAME", "puts the one before it back", rollback_main},
 		{"standby", "NAME|--all", "puts the standby certificate live",
 			ch_cert_standby_main},

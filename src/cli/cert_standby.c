@@ -16,6 +16,7 @@ struct standby {
 	struct ch_client client;
 	bool all;
 	const char *ca;
+	bool swap;
 	bool dry_run;
 	bool partly;
 	uint64_t begun;
@@ -113,6 +114,39 @@ static int put_all(struct standby *s)
 	return s->not_ready ? CH_EXIT_PARTLY : CH_EXIT_OK;
 }
 
+/* The CA of a certificate, as --ca takes it. */
+static const char *ca_of(const json_t *cert)
+{
+	const char *ca = ch_json_str(cert, "ca");
+
+	if (!json_is_object(cert))
+		return "none";
+	return *ca ? ca : "unknown";
+}
+
+/* For who does not say which CA has failed: nothing is done, since what is live may be the one
+ * to keep, perhaps by this very command. */
+static int look(struct standby *s, const char *name)
+{
+	CH_AUTO_JSON json_t *domain = NULL;
+	const json_t *second;
+	const char *live;
+	struct ch_err err;
+
+	if (ch_client_call_name(
+		    &s->client, "GET", "/v1/domains/", name, "", NULL, &domain, NULL, &err))
+		return ch_client_fail(&s->client, name, &err);
+	live = ca_of(json_object_get(domain, "certificate"));
+	second = json_object_get(json_object_get(domain, "second"), "certificate");
+	(void)ch_err_set(&err, CH_EINVAL, "ca-needed",
+		"say which CA has failed, --ca CA (live: %s%s%s, standby: %s)%s", live,
+		second ? ", second: " : "", second ? ca_of(second) : "",
+		ca_of(json_object_get(json_object_get(domain, "standby"), "certificate")),
+		strcmp(live, "unknown") == 0 ? "; --swap puts the standby live all the same"
+					     : "");
+	return ch_client_fail(&s->client, name, &err);
+}
+
 static int put_one(struct standby *s, const char *name)
 {
 	CH_AUTO_JSON json_t *body = json_pack(
@@ -140,21 +174,23 @@ int ch_cert_standby_main(int argc, char **argv)
 		{"all", NULL, "all names whose live certificate is from the CA in --ca", &s.all,
 			NULL},
 		{"ca", "CA", "the CA that has failed, as the issuer calls it", NULL, &s.ca},
+		{"swap", NULL, "instead of --ca, where nobody knows of which CA it is", &s.swap,
+			NULL},
 		{"partly", NULL, "of two certificates also one, if only that is ready",
 			&s.partly, NULL},
 		{"dry-run", NULL, "with --all: say what would be done", &s.dry_run, NULL},
 		CH_OPT_JSON(&s.client), CH_OPT_CONFIG(&s.client.config)};
 	const struct ch_opts opts = {.command = "cert standby",
-		.usage = "NAME [--ca CA] [--partly] [--json]\n"
+		.usage = "NAME --ca CA|--swap [--partly] [--json]\n"
 			 "       certherd cert standby --all --ca CA [--partly] [--dry-run] "
 			 "[--json]",
 		.help = "Puts the standby certificate of a name live, without asking a CA: its "
 			"record is\nsigned again by the issuer. With --all: of every name that "
 			"has a live certificate from\na CA that has failed. Of two "
 			"certificates both go, together, or neither unless --partly.\n"
-			"With --ca repeating it does no harm, and goes on where it was "
-			"stopped; without, a second\ntime may put the next standby live, "
-			"which is from the CA that was left.",
+			"Only what is live from --ca is replaced, so repeating it does no "
+			"harm, and goes on where\nit was stopped. A NAME without --ca: says "
+			"of which CA what is live and the standby are.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_max = 1};
@@ -165,8 +201,12 @@ int ch_cert_standby_main(int argc, char **argv)
 		code = usage(&s, "say NAME, or --all and --ca with the CA that has failed");
 	else if (code < 0 && s.dry_run && !s.all)
 		code = usage(&s, "--dry-run goes with --all");
+	else if (code < 0 && s.swap && (s.all || s.ca))
+		code = usage(&s, "--swap goes with NAME alone, instead of --ca");
+	else if (code < 0 && s.all)
+		code = put_all(&s);
 	else if (code < 0)
-		code = s.all ? put_all(&s) : put_one(&s, argv[1]);
+		code = s.ca || s.swap ? put_one(&s, argv[1]) : look(&s, argv[1]);
 	ch_client_done(&s.client);
 	return code;
 }

@@ -86,6 +86,7 @@ static void print_certificate(const json_t *cert)
 		printf(", of version %" PRId64 ", put live by a command",
 			ch_json_int(cert, "rolled_back_to"));
 	putchar('\n');
+	line("CA", *ch_json_str(cert, "ca") ? ch_json_str(cert, "ca") : "unknown");
 	printf("%-12s ", "Expires");
 	ch_text_print(stdout, ch_json_str(cert, "not_after"));
 	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
@@ -121,8 +122,6 @@ static void print_standby(const json_t *standby, const char *title)
 	line("Ready", json_is_true(json_object_get(standby, "ready")) ? "yes" : "no");
 	print_reason(json_object_get(standby, "reason"));
 	line("Wanted from", ch_json_str(standby, "wanted"));
-	if (*ch_json_str(standby, "ca"))
-		line("CA", ch_json_str(standby, "ca"));
 	line("Next", ch_when_str(ch_json_time(standby, "next_at"), when));
 	if (ch_json_int(standby, "failures"))
 		printf("%-12s %" PRId64 " in a row\n", "Failures",

@@ -16,9 +16,7 @@ struct ch_store_backend {
 	int (*get_history)(struct ch_store *store, const char *name, size_t limit,
 		struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
 	int (*get_certs)(struct ch_store *store, const char *name, struct ch_arena *arena,
-		const struct ch_store_cert **ret_current,
-		const struct ch_store_cert **ret_previous,
-		const struct ch_store_cert **ret_second);
+		struct ch_store_certs *ret_certs);
 	int (*get_order)(struct ch_store *store, uint64_t id, struct ch_arena *arena,
 		struct ch_store_order *ret_order);
 	int (*list_orders)(struct ch_store *store, const struct ch_store_order_filter *filter,

@@ -28,6 +28,7 @@ struct part {
 	uint64_t live;
 	uint64_t standby;
 	char host[CH_STORE_ACCOUNT_MAX + 1]; /* of what is live; "": not known */
+	bool by_command;		     /* put it there, and its CA has a name */
 	bool meant;			     /* it is to be replaced, */
 	const char *why;		     /* which is not possible; NULL: it is */
 };
@@ -45,7 +46,9 @@ static int load_part(struct ch_work *w, uint64_t live, uint64_t standby, struct 
 	*part = (struct part){.live = live, .standby = standby};
 	if (live)
 		rc = ch_db_query(w->db, &stmt,
-			"SELECT coalesce(ari_ca, '') FROM cert WHERE version = ?", "i", live);
+			"SELECT coalesce(c.ari_ca, ''), (SELECT count(*) FROM ca WHERE "
+			"host = c.ari_ca AND c.origin <> 0) FROM cert c WHERE c.version = ?",
+			"i", live);
 	if (!rc && live)
 		rc = ch_db_step(w->db, stmt);
 	if (rc < 0 || !live)
@@ -54,6 +57,7 @@ static int load_part(struct ch_work *w, uint64_t live, uint64_t standby, struct 
 		return CH_ECORRUPT;
 	rc = CH_OK;
 	ch_db_copy(stmt, 0, part->host, sizeof(part->host), &rc);
+	part->by_command = ch_db_i64(stmt, 1) > 0;
 	return rc;
 }
 
@@ -123,6 +127,13 @@ static bool is_ambiguous(const struct parts *parts, const char *host)
 	       strcmp(parts->first.host, parts->second.host) != 0;
 }
 
+/* The standby of what was put live is from the CA that was left: who repeats the command must
+ * not go back there. */
+static bool is_repeated(const struct parts *parts, const char *host)
+{
+	return !host && (parts->first.by_command || parts->second.by_command);
+}
+
 static void choose(const struct parts *parts, const char *host, bool partly, struct attempt *a)
 {
 	const struct part *first = &parts->first;
@@ -130,6 +141,12 @@ static void choose(const struct parts *parts, const char *host, bool partly, str
 	bool takes_first = first->meant && !first->why;
 	bool takes_second = second->meant && !second->why;
 
+	if (is_repeated(parts, host)) {
+		refuse(a, NOT_READY, "ca-needed",
+			"has a certificate live that was put there by a command: if its CA has "
+			"failed too, say which that is (--ca)");
+		return;
+	}
 	if (is_ambiguous(parts, host)) {
 		refuse(a, NOT_READY, "ca-needed",
 			"has its two certificates from different CAs: say which CA has failed "

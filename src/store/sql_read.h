@@ -9,8 +9,9 @@
 #define CH_CERT_COLUMNS                                                                        \
 	"c.version, c.names, c.serial, c.issuer, c.not_before, c.not_after, c.renew_at, "      \
 	"c.published_at, c.spki_sha256, c.leaf_sha256, c.origin, c.ari_id, "                   \
-	"c.ari_start, c.ari_end, c.ari_url, c.ari_asked"
-#define CH_CERT_COLUMNS_N 16
+	"c.ari_start, c.ari_end, c.ari_url, c.ari_asked, "                                     \
+	"(SELECT min(ca.name) FROM ca WHERE ca.host = c.ari_ca)"
+#define CH_CERT_COLUMNS_N 17
 struct ch_store_cert *ch_db_read_cert(
 	struct ch_stmt *stmt, int first_col, struct ch_arena *arena, int *rc);
 

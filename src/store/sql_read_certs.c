@@ -2,6 +2,8 @@
 
 #include "store/sql_read.h"
 
+#define CERTS 5 /* of a name, that are shown */
+
 static const char **split_names(struct ch_arena *arena, char *text, size_t *ret_n)
 {
 	size_t n = 1;
@@ -50,6 +52,7 @@ struct ch_store_cert *ch_db_read_cert(
 	cert->ari_end_ms = ch_db_i64(stmt, first_col + 13);
 	cert->ari_explanation = ch_db_text(arena, stmt, first_col + 14, rc);
 	cert->ari_asked_at_ms = ch_db_i64(stmt, first_col + 15);
+	cert->ca = ch_db_text(arena, stmt, first_col + 16, rc);
 	return cert;
 }
 
@@ -75,7 +78,8 @@ static int read_recipients(
 	return CH_OK;
 }
 
-/* *ret_cert stays NULL when there is none. */
+/* *ret_cert stays NULL when there is none.  A standby of the second one is kept under a name of
+ * its own. */
 static int read_full(struct ch_db *db, const char *name, uint64_t version,
 	struct ch_arena *arena, const struct ch_store_cert **ret_cert)
 {
@@ -84,11 +88,12 @@ static int read_full(struct ch_db *db, const char *name, uint64_t version,
 	int rc = ch_db_query(db, &stmt,
 		"SELECT " CH_CERT_COLUMNS
 		", c.leaf, h.block, coalesce(x.record, d.record, e.record) "
-		"FROM cert c JOIN cert_name x ON x.version = c.version AND x.name = ?1 "
-		"JOIN name n ON n.name = x.name "
-		"LEFT JOIN edge_record e ON e.name IN (x.name, x.name || '/6') "
+		"FROM cert c JOIN cert_name x ON x.version = c.version "
+		"AND x.name IN (?1, ?1 || '/6') "
+		"JOIN name n ON n.name = ?1 "
+		"LEFT JOIN edge_record e ON e.name IN (n.name, n.name || '/6') "
 		"AND e.pool = n.pool AND e.version = c.version "
-		"LEFT JOIN held d ON d.name IN (x.name, x.name || '/6') "
+		"LEFT JOIN held d ON d.name IN (n.name, n.name || '/6') "
 		"AND d.pool = n.pool AND d.version = c.version "
 		"LEFT JOIN chain h ON h.id = c.chain_id "
 		"WHERE c.version = ?2",
@@ -111,47 +116,41 @@ static int read_full(struct ch_db *db, const char *name, uint64_t version,
 	return rc;
 }
 
-static int read_versions(struct ch_db *db, const char *name, uint64_t ret_versions[3])
+static int read_versions(struct ch_db *db, const char *name, uint64_t ret_versions[CERTS])
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(db, &stmt,
-		"SELECT cert, prev_cert, second_cert FROM name WHERE name = ?", "t", name);
+		"SELECT cert, prev_cert, second_cert, standby_cert, second_standby_cert "
+		"FROM name WHERE name = ?",
+		"t", name);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
 	if (rc <= 0)
 		return rc ? rc : CH_ENOTFOUND;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < CERTS; i++)
 		ret_versions[i] = ch_db_u64(stmt, i);
 	return CH_OK;
 }
 
 int ch_sql_get_certs(struct ch_store *base, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
-	const struct ch_store_cert **ret_second)
+	struct ch_store_certs *ret_certs)
 {
 	struct ch_sql_store *store = ch_sql_of(base);
-	const struct ch_store_cert *current = NULL;
-	const struct ch_store_cert *previous = NULL;
-	const struct ch_store_cert *second = NULL;
-	uint64_t versions[3];
+	struct ch_store_certs certs = {0};
+	const struct ch_store_cert **const all[CERTS] = {&certs.current, &certs.previous,
+		&certs.second, &certs.standby, &certs.second_standby};
+	uint64_t versions[CERTS];
 	struct ch_db *db;
 	int rc = ch_sql_read_begin(store, &db);
 
 	if (rc)
 		return rc;
 	rc = read_versions(db, name, versions);
-	if (!rc)
-		rc = read_full(db, name, versions[0], arena, &current);
-	if (!rc)
-		rc = read_full(db, name, versions[1], arena, &previous);
-	if (!rc)
-		rc = read_full(db, name, versions[2], arena, &second);
+	for (int i = 0; !rc && i < CERTS; i++)
+		rc = read_full(db, name, versions[i], arena, all[i]);
 	ch_sql_read_end(store, db);
-	if (rc)
-		return rc;
-	*ret_current = current;
-	*ret_previous = previous;
-	*ret_second = second;
-	return CH_OK;
+	if (!rc)
+		*ret_certs = certs;
+	return rc;
 }

@@ -106,15 +106,11 @@ static int read_standby(struct ch_db *db, const char *name, bool second, const c
 {
 	static const char of_first[] =
 		"SELECT n.standby_code, n.standby_detail, n.standby_actor, "
-		"n.standby_at, n.standby_failures, (SELECT name FROM ca WHERE "
-		"host = c.ari_ca LIMIT 1), c.not_after FROM name n LEFT JOIN "
-		"cert c ON c.version = n.standby_cert WHERE n.name = ?";
+		"n.standby_at, n.standby_failures FROM name n WHERE n.name = ?";
 	static const char of_second[] =
 		"SELECT n.second_standby_code, n.second_standby_detail, "
-		"n.second_standby_actor, n.second_standby_at, n.second_standby_failures, "
-		"(SELECT name FROM ca WHERE host = c.ari_ca LIMIT 1), c.not_after "
-		"FROM name n LEFT JOIN cert c ON c.version = n.second_standby_cert "
-		"WHERE n.name = ?";
+		"n.second_standby_actor, n.second_standby_at, n.second_standby_failures "
+		"FROM name n WHERE n.name = ?";
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_store_standby *standby = ch_arena_alloc(arena, sizeof(*standby));
 	char actor[16];
@@ -127,8 +123,6 @@ static int read_standby(struct ch_db *db, const char *name, bool second, const c
 		return rc ? rc : CH_ENOTFOUND;
 	rc = CH_OK;
 	*standby = (struct ch_store_standby){.wanted = wanted,
-		.ca = ch_db_text(arena, stmt, 5, &rc),
-		.ready = version && ch_db_i64(stmt, 6) > ch_now_ms(),
 		.reason.code = ch_db_text(arena, stmt, 0, &rc),
 		.reason.detail = ch_db_text(arena, stmt, 1, &rc),
 		.next_at_ms = ch_db_i64(stmt, 3),
@@ -146,6 +140,10 @@ static int read_standby(struct ch_db *db, const char *name, bool second, const c
 			CH_ACTOR_NOBODY};
 	if (!rc && version)
 		rc = read_second_cert(db, version, arena, &standby->cert);
+	if (!rc && standby->cert) {
+		standby->ca = standby->cert->ca;
+		standby->ready = standby->cert->not_after_ms > ch_now_ms();
+	}
 	*ret_standby = standby;
 	return rc;
 }

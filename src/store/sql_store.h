@@ -91,8 +91,7 @@ int ch_sql_list_domains(struct ch_store *base, const struct ch_store_domain_filt
 int ch_sql_get_history(struct ch_store *base, const char *name, size_t limit,
 	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
 int ch_sql_get_certs(struct ch_store *base, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
-	const struct ch_store_cert **ret_second);
+	struct ch_store_certs *ret_certs);
 int ch_sql_get_order(struct ch_store *base, uint64_t id, struct ch_arena *arena,
 	struct ch_store_order *ret_order);
 int ch_sql_list_orders(struct ch_store *base, const struct ch_store_order_filter *filter,

@@ -99,11 +99,9 @@ int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
 }
 
 int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
-	const struct ch_store_cert **ret_second)
+	struct ch_store_certs *ret_certs)
 {
-	return store->backend->get_certs(
-		store, name, arena, ret_current, ret_previous, ret_second);
+	return store->backend->get_certs(store, name, arena, ret_certs);
 }
 
 int ch_store_get_order(struct ch_store *store, uint64_t id, struct ch_arena *arena,

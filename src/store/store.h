@@ -116,6 +116,7 @@ struct ch_store_cert {
 	uint64_t origin;  /* rolled back: the version that it is again; else 0 */
 	const char *serial;
 	const char *issuer;
+	const char *ca; /* that was asked for it, as issuers call it; NULL: not known */
 	int64_t not_before_ms;
 	int64_t not_after_ms;
 	int64_t renew_at_ms;
@@ -138,6 +139,15 @@ struct ch_store_cert {
 	size_t chain_len;
 	const uint8_t (*recipients)[CH_RECIPIENT_ID_B]; /* who can open this name's key */
 	size_t n_recipients;
+};
+
+/* Of one name; each may be NULL. */
+struct ch_store_certs {
+	const struct ch_store_cert *current;
+	const struct ch_store_cert *previous; /* live before it */
+	const struct ch_store_cert *second;   /* live */
+	const struct ch_store_cert *standby;
+	const struct ch_store_cert *second_standby;
 };
 
 struct ch_store_domain {
@@ -570,10 +580,9 @@ CH_MUST int ch_store_list_domains(struct ch_store *store,
 CH_MUST int ch_store_get_history(struct ch_store *store, const char *name, size_t limit,
 	struct ch_arena *arena, struct ch_store_event **ret_events, size_t *ret_n);
 
-/* Each may be NULL: the live one, the one before it, the live second one.  CH_ENOTFOUND. */
+/* CH_ENOTFOUND. */
 CH_MUST int ch_store_get_certs(struct ch_store *store, const char *name, struct ch_arena *arena,
-	const struct ch_store_cert **ret_current, const struct ch_store_cert **ret_previous,
-	const struct ch_store_cert **ret_second);
+	struct ch_store_certs *ret_certs);
 
 CH_MUST int ch_store_get_order(struct ch_store *store, uint64_t id, struct ch_arena *arena,
 	struct ch_store_order *ret_order);

@@ -34,7 +34,7 @@ struct ch_store_old {
 /* What is told of the standby certificate. */
 struct ch_store_standby {
 	const char *wanted; /* from which CA it is to be; NULL: none is wanted any more */
-	const char *ca;	    /* that it is from, as issuers call it; NULL: not known */
+	const char *ca;	    /* as of its certificate; NULL: not known */
 	bool ready;	    /* it can be put live */
 	struct ch_store_reason reason;
 	int64_t next_at_ms;
@@ -58,9 +58,9 @@ struct ch_store_second {
  * Of a name with two certificates both go, in one transaction; with a CA, those that are from
  * it.  When one of them has no standby that is ready, neither goes, unless `partly`.
  * One name: CH_ENOTFOUND "domain-not-found"; CH_ECONFLICT "standby-not-ready",
- * "standby-half-ready", "ca-needed" (its two are from different CAs, and none is given),
- * "order-open" (a roll-back), "domain-paused".  With a CA: CH_ENOTFOUND "ca-not-found": no
- * issuer has told of it. */
+ * "standby-half-ready", "ca-needed" (none is given, and its two are from different CAs, or what
+ * is live was put there by a command), "order-open" (a roll-back), "domain-paused".  With a CA:
+ * CH_ENOTFOUND "ca-not-found": no issuer has told of it. */
 struct ch_op_standby {
 	const char *name;  /* NULL: all */
 	const char *ca;	   /* that has failed; of one name NULL: whichever */

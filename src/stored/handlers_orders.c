@@ -7,19 +7,13 @@
 
 void ch_handle_certificate(struct ch_req *req)
 {
-	const struct ch_store_cert *current = NULL;
-	const struct ch_store_cert *previous = NULL;
-	const struct ch_store_cert *second = NULL;
+	struct ch_store_certs certs;
 	char name[CH_NAME_TEXT_B];
-	json_t *a;
-	json_t *b;
-	json_t *c;
 	int rc;
 
 	if (!ch_service_name(req, 0, name))
 		return;
-	rc = ch_store_get_certs(
-		req->service->store, name, req->arena, &current, &previous, &second);
+	rc = ch_store_get_certs(req->service->store, name, req->arena, &certs);
 	if (rc == CH_ENOTFOUND) {
 		ch_req_problem(req, rc, "domain-not-found", NULL,
 			"\"%s\" is not registered here.", name);
@@ -29,12 +23,13 @@ void ch_handle_certificate(struct ch_req *req)
 		ch_req_fail_rc(req, rc, "read certificates");
 		return;
 	}
-	a = ch_present_cert(current);
-	b = ch_present_cert(previous);
-	c = ch_present_cert(second);
 	ch_req_json(req, 200,
-		json_pack("{s:s, s:o, s:o, s:o}", "name", name, "current", a, "previous", b,
-			"second", c));
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", name, "current",
+			ch_present_cert(certs.current), "previous",
+			ch_present_cert(certs.previous), "second",
+			ch_present_cert(certs.second), "standby",
+			ch_present_cert(certs.standby), "second_standby",
+			ch_present_cert(certs.second_standby)));
 }
 
 struct rollback {

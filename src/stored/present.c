@@ -101,12 +101,12 @@ static json_t *cert_summary(const struct ch_store_cert *cert)
 {
 	if (!cert)
 		return json_null();
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 		(json_int_t)cert->version, "rolled_back_to",
 		cert->origin ? json_integer((json_int_t)cert->origin) : json_null(), "serial",
-		text_or_null(cert->serial), "issuer", text_or_null(cert->issuer), "not_before",
-		ch_present_time(cert->not_before_ms), "not_after",
-		ch_present_time(cert->not_after_ms), "renew_at",
+		text_or_null(cert->serial), "issuer", text_or_null(cert->issuer), "ca",
+		text_or_null(cert->ca), "not_before", ch_present_time(cert->not_before_ms),
+		"not_after", ch_present_time(cert->not_after_ms), "renew_at",
 		ch_present_time(cert->renew_at_ms), "renewal_info", renewal_info(cert), "names",
 		strings(cert->names, cert->n_names));
 }

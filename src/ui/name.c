@@ -144,6 +144,8 @@ static void add_certificate(struct ch_ui_page *page, const json_t *cert)
 	ch_html_code(html, ch_json_str(cert, "serial"));
 	ch_html_fact_end(html);
 	ch_html_fact(html, "Issuer", ch_json_str(cert, "issuer"));
+	if (*ch_json_str(cert, "ca"))
+		ch_html_fact(html, "CA", ch_json_str(cert, "ca"));
 	if (ch_json_int(cert, "rolled_back_to") > 0) {
 		ch_html_fact_begin(html, "Rolled back to");
 		CH_HTML(html, "version ");
@@ -187,8 +189,6 @@ static void add_standby(struct ch_ui_page *page, const json_t *standby, const ch
 		html, "Ready", json_is_true(json_object_get(standby, "ready")) ? "yes" : "no");
 	add_reason(page, json_object_get(standby, "reason"));
 	ch_html_fact(html, "Wanted from", ch_json_str(standby, "wanted"));
-	if (*ch_json_str(standby, "ca"))
-		ch_html_fact(html, "CA", ch_json_str(standby, "ca"));
 	ch_html_fact_moment(html, "Next", ch_json_time(standby, "next_at"));
 	add_failures(html, standby);
 	add_certificate(page, json_object_get(standby, "certificate"));

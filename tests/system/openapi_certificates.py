@@ -207,9 +207,15 @@ def test_a_standby_certificate(store, operator, issuer):
     assert issuer.patch(f"/v1/orders/{back['id']}", done).status == 200
     # Back to what was live, meanwhile there is a standby from the other CA.
     issue(lease(issuer, name, **accounts), "another")
+    assert operator.post(path).code == "ca-needed", "whoever repeats it does not go back"
+    shown = operator.get(f"/v1/domains/{name}").json
+    assert (shown["certificate"]["ca"], shown["standby"]["certificate"]["ca"]) == ("backup", "main")
+    certificates = operator.get(f"/v1/certificates/{name}").json
+    assert [certificates[which]["ca"] for which in ("current", "previous", "standby")] == ["backup", "main", "main"]
+    assert certificates["second_standby"] is None
     before = operator.get(f"/v1/certificates/{name}").json["previous"]["version"]
     assert operator.post(f"/v1/certificates/{name}/rollback", {"to": before}).json["order"]
-    assert operator.post(path).code == "order-open"
+    assert operator.post(path, {"ca": "backup"}).code == "order-open"
     events = {event["event"] for event in operator.get(f"/v1/domains/{name}").json["history"]}
     assert {"standby", "standby-ready", "standby-failed", "standby-live"} <= events
     operator.put(f"/v1/domains/{name}", {"standby": "none"})
@@ -258,6 +264,9 @@ def test_the_standbys_of_two_certificates(store, operator, issuer):
     assert operator.get(f"/v1/domains/{name}").json["second"]["standby"]["failures"] == 1
     issue(True, True)
     assert operator.get(f"/v1/domains/{name}").json["second"]["standby"]["ready"]
+    certificates = operator.get(f"/v1/certificates/{name}").json
+    assert certificates["second_standby"]["ca"] == "backup" and certificates["second_standby"]["pem"]
+    assert certificates["second"]["ca"] == "main" and certificates["standby"]["ca"] == "backup"
     assert operator.post(path, {"ca": "nonesuch"}).code == "ca-not-found"
     assert operator.post(path, {"ca": 1}).code == "bad-field"
     assert operator.post(path, {"ca": "main", "partly": False}).json["order"]
@@ -277,7 +286,8 @@ def test_the_standbys_of_two_certificates(store, operator, issuer):
     assert issuer.patch(f"/v1/orders/{order['id']}", done).status == 200
     issue(False, True)
     # Of one half, and then the two are from different CAs.
-    assert operator.post(path, {"partly": True}).json["order"]
+    assert operator.post(path, {"partly": True}).code == "ca-needed"
+    assert operator.post(path, {"ca": "backup", "partly": True}).json["order"]
     order = take(False, False)
     assert order["rollback"]["second"] is None
     assert publish(issuer, order, put_back(order, order["rollback"]["version"], order["id"], 2)).status == 200

@@ -56,6 +56,15 @@ def serial(cert):
     return cert["serial"].lower().lstrip("0")
 
 
+def ca_lines(text):
+    """The CA of each certificate that is shown."""
+    return [words[1] for words in map(str.split, text.splitlines()) if words[:1] == ["CA"] and len(words) == 2]
+
+
+def times_begun(site, name):
+    return [event["event"] for event in site.herd.domain(name)["history"]].count("standby")
+
+
 def ready(site, name):
     return wait.until(lambda: (d := site.herd.domain(name))["standby"]["ready"] and d, "the standby is ready", 60)
 
@@ -71,8 +80,12 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     assert shown(site, name) == serial(domain["certificate"]), "it is not live"
     text = site.herd.cli("domain", "show", name).stdout
     assert "Standby certificate" in text and standby["certificate"]["serial"] in text
+    assert ca_lines(text) == ["main", "pebble"]
     assert site.herd.cli("verify").stdout.startswith("The same: ")
-    done = site.herd.cli("cert", "standby", name)
+    asked = site.herd.cli("cert", "standby", name, check=False)
+    assert asked.returncode == 2 and "(live: main, standby: pebble)" in asked.stderr, asked
+    assert times_begun(site, name) == 0, "who does not say what has failed only looks"
+    done = site.herd.cli("cert", "standby", name, "--ca", "main")
     assert "being put live" in done.stdout
     wait.until(lambda: shown(site, name) == serial(standby["certificate"]), "the edge serves it", 30)
     site.herd.wait_state(name, "active", timeout=30)
@@ -80,6 +93,14 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     # The next one comes from the CA that failed, once that is back.
     domain = ready(site, name)
     assert domain["standby"]["ca"] == "main" and "Pebble" not in domain["standby"]["certificate"]["issuer"]
+    live = shown(site, name)
+    for again, code, why in ((["--ca", "main"], 1, "standby-not-ready"), (["--swap"], 1, "ca-needed"),
+                             ([], 2, "(live: pebble, standby: main)")):
+        done = site.herd.cli("cert", "standby", name, *again, check=False)
+        assert done.returncode == code and why in done.stderr, done
+    assert times_begun(site, name) == 1 and shown(site, name) == live, "nobody goes back by repeating it"
+    text = site.herd.cli("cert", "show", name).stdout
+    assert ca_lines(text) == ["pebble", "main", "main"] and "standby, not live: version" in text
     assert site.herd.cli("verify").stdout.startswith("The same: ")
 
 
@@ -109,7 +130,11 @@ def test_two_certificates_have_two_and_go_together(two):
     done = site.herd.cli("cert", "standby", name, "--ca", "pebble", check=False)
     assert done.returncode != 0 and "standby-not-ready" in done.stderr, done
     assert both_shown(site, name) == before, "nothing of it is from that CA"
-    site.herd.cli("cert", "standby", name)
+    asked = site.herd.cli("cert", "standby", name, check=False)
+    assert asked.returncode == 2 and "(live: main, second: main, standby: pebble)" in asked.stderr, asked
+    assert "standby of the second, not live: version" in site.herd.cli("cert", "show", name).stdout
+    # Of a CA that nobody knows it could not be said.
+    site.herd.cli("cert", "standby", name, "--swap")
     wait.until(lambda: both_shown(site, name) == kept, "the edge serves both", 30)
     domain = site.herd.wait_state(name, "active", timeout=30)
     assert both_serials(domain) == kept
@@ -129,9 +154,14 @@ def test_without_a_standby_it_says_so(two):
     assert site.herd.domain(name)["standby"] is None
     before = shown(site, name)
     done = site.herd.cli("cert", "standby", name, check=False)
-    assert done.returncode != 0 and "standby" in done.stderr, done
+    assert done.returncode == 2 and "(live: main, standby: none)" in done.stderr, done
+    assert "not live" not in site.herd.cli("cert", "show", name).stdout
+    for which in (["--ca", "main"], ["--swap"]):
+        done = site.herd.cli("cert", "standby", name, *which, check=False)
+        assert done.returncode == 1 and "standby-not-ready" in done.stderr, done
     assert shown(site, name) == before
-    for wrong in (["--all"], ["--ca", "main"], [name, "--all", "--ca", "main"], [name, "--dry-run"], ["--partly"], []):
+    for wrong in (["--all"], ["--ca", "main"], [name, "--all", "--ca", "main"], [name, "--dry-run"], ["--partly"], [],
+                  ["--swap"], [name, "--swap", "--ca", "main"], ["--all", "--swap", "--ca", "main"]):
         assert site.herd.cli("cert", "standby", *wrong, check=False).returncode == 2, wrong
     done = site.herd.cli("cert", "standby", "--all", "--ca", "nonesuch", check=False)
     assert done.returncode != 0 and "nonesuch" in done.stderr, done

@@ -340,7 +340,7 @@ def test_a_store_that_does_not_answer_is_given_up_and_holds_nobody_up_at_the_end
 def lying(path):
     """Every text is evil."""
     reason = {"code": EVIL, "detail": EVIL, "actor": EVIL}
-    certificate = {"serial": EVIL, "issuer": EVIL, "names": [EVIL], "not_after": EVIL,
+    certificate = {"serial": EVIL, "issuer": EVIL, "ca": EVIL, "names": [EVIL], "not_after": EVIL,
                    "renewal_info": {"explanation": "javascript:window.evil = 1"}}
     domain = {"name": "javascript:window.evil=1", "display": EVIL, "state": EVIL, "reason": reason, "tenant": EVIL,
               "pool": EVIL, "keys": EVIL, "cas": [EVIL], "certificate": certificate, "www_of": EVIL,

@@ -65,10 +65,8 @@ void assert_no(struct fixture *fx, const char *name, uint64_t version, const cha
 
 uint64_t live_version(struct fixture *fx, const char *name)
 {
-	const struct ch_store_cert *current;
-	const struct ch_store_cert *previous;
-	const struct ch_store_cert *second;
+	struct ch_store_certs certs;
 
-	assert_ok(ch_store_get_certs(fx->store, name, fx->arena, &current, &previous, &second));
-	return current ? current->version : 0;
+	assert_ok(ch_store_get_certs(fx->store, name, fx->arena, &certs));
+	return certs.current ? certs.current->version : 0;
 }

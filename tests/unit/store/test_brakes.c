@@ -610,7 +610,7 @@ static void a_name_that_is_back_after_a_thaw_brings_its_own_policy(void **state)
 static void the_certificate_before_is_kept_although_it_waited(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 
 	assert_ok(fx_ack(fx, "default", "e1", 0));
 	assert_ok(canary(fx, "e1"));
@@ -618,10 +618,9 @@ static void the_certificate_before_is_kept_although_it_waited(void **state)
 	fx_issue(fx, fx_lease_one(fx));
 	test_now_ms += RENEW_MS;
 	fx_issue(fx, fx_lease_one(fx));
-	assert_ok(ch_store_get_certs(
-		fx->store, "a.example", fx->arena, &current, &previous, &second));
-	assert_int_equal(current->n_recipients, 1);
-	assert_int_equal(previous->n_recipients, 1);
+	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &certs));
+	assert_int_equal(certs.current->n_recipients, 1);
+	assert_int_equal(certs.previous->n_recipients, 1);
 	assert_int_equal(look(fx).held, 1);
 }
 

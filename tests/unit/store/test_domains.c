@@ -28,15 +28,13 @@ static void a_new_name_is_pending_and_due_now(void **state)
 static void an_unknown_name_is_not_found(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous;
-	const struct ch_store_cert *second;
+	struct ch_store_certs certs;
 	struct ch_store_domain domain;
 
 	assert_int_equal(
 		ch_store_get_domain(fx->store, "x.example", fx->arena, &domain), CH_ENOTFOUND);
-	assert_int_equal(ch_store_get_certs(fx->store, "x.example", fx->arena, &current,
-				 &previous, &second),
-		CH_ENOTFOUND);
+	assert_int_equal(
+		ch_store_get_certs(fx->store, "x.example", fx->arena, &certs), CH_ENOTFOUND);
 	for (int type = CH_OP_DELETE; type <= CH_OP_RESUME; type++)
 		assert_refused(fx, fx_name_op(fx, (enum ch_store_op_type)type, "x.example"),
 			CH_ENOTFOUND, "domain-not-found");

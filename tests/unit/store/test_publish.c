@@ -15,8 +15,7 @@ static void a_publication_is_live_at_once(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_order *order = sealed_order(fx, "a.example");
-	const struct ch_store_cert *current, *previous;
-	const struct ch_store_cert *second;
+	struct ch_store_certs certs;
 	struct ch_store_domain domain;
 
 	assert_ok(fx_publish(fx, fx_publication(fx, order, 1)));
@@ -31,16 +30,15 @@ static void a_publication_is_live_at_once(void **state)
 	assert_int_equal(domain.cert->n_names, 2);
 	assert_string_equal(domain.cert->names[0], "a.example");
 	assert_string_equal(domain.cert->names[1], "www.a.example");
-	assert_ok(ch_store_get_certs(
-		fx->store, "www.a.example", fx->arena, &current, &previous, &second));
-	assert_int_equal(current->version, order->id);
-	assert_int_equal(current->leaf_len, 100);
-	assert_int_equal(current->leaf[99], 1);
-	assert_int_equal(current->chain_len, 7);
-	assert_int_equal(current->n_recipients, 1);
-	assert_memory_equal(current->recipients[0], "recipien", CH_RECIPIENT_ID_B);
-	assert_int_equal(current->published_at_ms, START_MS);
-	assert_null(previous);
+	assert_ok(ch_store_get_certs(fx->store, "www.a.example", fx->arena, &certs));
+	assert_int_equal(certs.current->version, order->id);
+	assert_int_equal(certs.current->leaf_len, 100);
+	assert_int_equal(certs.current->leaf[99], 1);
+	assert_int_equal(certs.current->chain_len, 7);
+	assert_int_equal(certs.current->n_recipients, 1);
+	assert_memory_equal(certs.current->recipients[0], "recipien", CH_RECIPIENT_ID_B);
+	assert_int_equal(certs.current->published_at_ms, START_MS);
+	assert_null(certs.previous);
 	assert_int_equal(fx_get_order(fx, order->id).state, CH_ORDER_CONFIRMING);
 	/* The lease was given back. */
 	order = fx_lease_one(fx);
@@ -148,8 +146,7 @@ static void bad_records_are_refused_and_change_nothing(void **state)
 static void the_certificate_before_is_kept_and_no_older_one(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous;
-	const struct ch_store_cert *second;
+	struct ch_store_certs certs;
 	uint64_t ids[3];
 
 	fx_add(fx, "a.example");
@@ -160,13 +157,12 @@ static void the_certificate_before_is_kept_and_no_older_one(void **state)
 		fx_issue(fx, order);
 		test_now_ms += RENEW_MS;
 	}
-	assert_ok(ch_store_get_certs(
-		fx->store, "a.example", fx->arena, &current, &previous, &second));
-	assert_int_equal(current->version, ids[2]);
-	assert_int_equal(previous->version, ids[1]);
-	assert_int_equal(previous->leaf[0], (uint8_t)ids[1]);
-	assert_int_equal(previous->n_recipients, 1);
-	assert_int_equal(current->n_recipients, 1);
+	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &certs));
+	assert_int_equal(certs.current->version, ids[2]);
+	assert_int_equal(certs.previous->version, ids[1]);
+	assert_int_equal(certs.previous->leaf[0], (uint8_t)ids[1]);
+	assert_int_equal(certs.previous->n_recipients, 1);
+	assert_int_equal(certs.current->n_recipients, 1);
 }
 
 struct seen {

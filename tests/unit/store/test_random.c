@@ -65,7 +65,9 @@ static void walk_standby(struct walk *walk)
 
 	if (roll(walk, 3))
 		op.u.standby = (struct ch_op_standby){.name = name_of(roll(walk, 2 * DOMAINS)),
-			.ca = roll(walk, 2) ? NULL : "main",
+			.ca = roll(walk, 2)   ? NULL
+			      : roll(walk, 2) ? "main"
+					      : "backup",
 			.partly = roll(walk, 2)};
 	else
 		op.u.standby = (struct ch_op_standby){.ca = roll(walk, 2) ? "main" : "backup",
@@ -246,7 +248,10 @@ static void walk_switch(struct walk *walk)
 
 		for (size_t i = 0; i < n; i++)
 			issue(walk, &orders[i]);
-		op = (struct ch_store_op){.type = CH_OP_STANDBY, .u.standby.name = item.name};
+		op = (struct ch_store_op){.type = CH_OP_STANDBY,
+			.u.standby = {.name = item.name,
+				.ca = turn % 2 ? "main" : "backup",
+				.partly = true}};
 		rc = turn < 10 ? CH_OK : fx_run(walk->fx, &op);
 		assert_true(rc == CH_OK || rc == CH_ECONFLICT);
 	}

@@ -42,7 +42,7 @@ static uint64_t carry_out(struct fixture *fx)
 static void the_one_before_is_live_again_under_a_new_version(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	struct ch_store_order *order;
 	struct ch_record record;
 	uint64_t v[2];
@@ -66,14 +66,13 @@ static void the_one_before_is_live_again_under_a_new_version(void **state)
 	order = fx_lease_one(fx);
 	assert_null(order->old.records[0]);
 	fx_finish(fx, order);
-	assert_ok(ch_store_get_certs(
-		fx->store, "www.a.example", fx->arena, &current, &previous, &second));
-	assert_int_equal(current->version, id);
-	assert_int_equal(current->origin, v[0]);
-	assert_int_equal(current->leaf[0], (uint8_t)v[0]);
-	assert_int_equal(current->n_recipients, 1);
-	assert_int_equal(previous->version, v[1]);
-	assert_int_equal(previous->origin, 0);
+	assert_ok(ch_store_get_certs(fx->store, "www.a.example", fx->arena, &certs));
+	assert_int_equal(certs.current->version, id);
+	assert_int_equal(certs.current->origin, v[0]);
+	assert_int_equal(certs.current->leaf[0], (uint8_t)v[0]);
+	assert_int_equal(certs.current->n_recipients, 1);
+	assert_int_equal(certs.previous->version, v[1]);
+	assert_int_equal(certs.previous->origin, 0);
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
 	assert_int_equal(fx_get(fx, "a.example").version, id);
 	assert_int_equal(fx_get(fx, "a.example").cert->origin, v[0]);
@@ -266,22 +265,20 @@ static void the_second_certificate_stays_as_it_is(void **state)
 static void a_second_that_is_to_go_later_stays_too(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	uint64_t version = renewed_both(fx);
 
 	version = issue(fx, true);
 	assert_ok(fx_put_keys(fx, "a.example", CH_TRI_KEEP, CH_KEYS_RSA, NULL));
 	assert_ok(roll_back(fx, "a.example", 0));
 	carry_out(fx);
-	assert_ok(ch_store_get_certs(
-		fx->store, "a.example", fx->arena, &current, &previous, &second));
-	assert_int_equal(second->version, version);
+	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &certs));
+	assert_int_equal(certs.second->version, version);
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
 	test_now_ms += RENEW_MS;
 	issue(fx, false);
-	assert_ok(ch_store_get_certs(
-		fx->store, "a.example", fx->arena, &current, &previous, &second));
-	assert_null(second);
+	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &certs));
+	assert_null(certs.second);
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
 }
 

@@ -124,6 +124,7 @@ static const struct ch_store_standby *standby_of(struct fixture *fx, const char 
 static void it_comes_last_from_the_same_ca_and_goes_to_no_edge(void **state)
 {
 	struct fixture *fx = *state;
+	struct ch_store_certs certs;
 	struct ch_store_order *order;
 	uint64_t head;
 	int64_t due;
@@ -147,6 +148,11 @@ static void it_comes_last_from_the_same_ca_and_goes_to_no_edge(void **state)
 	assert_true(standby_of(fx, NAME)->ready);
 	assert_string_equal(standby_of(fx, NAME)->ca, "backup");
 	assert_int_equal(standby_of(fx, NAME)->cert->version, order->id);
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_int_equal(certs.second_standby->version, order->id);
+	assert_string_equal(certs.second_standby->ca, "backup");
+	assert_int_equal(certs.second_standby->n_recipients, 1);
+	assert_string_equal(certs.second->ca, "main");
 	assert_int_equal(standby_of(fx, NAME)->next_at_ms, test_now_ms + RENEW_MS);
 	/* The first one's is there beside it. */
 	assert_true(fx_get(fx, NAME).standby->ready);
@@ -261,7 +267,8 @@ static void both_go_live_in_one_transaction(void **state)
 	issue(fx, &usual, false, true, MAIN);
 	issue(fx, &usual, true, true, MAIN);
 	assert_string_equal(standby_of(fx, NAME)->ca, "main");
-	/* And there and back. */
+	/* And there and back, but not by saying the same twice. */
+	assert_refused(fx, put_live(fx, NAME, NULL, false), CH_ECONFLICT, "ca-needed");
 	assert_ok(put_live(fx, NAME, "backup", false));
 	carry_out(fx, lease_one(fx, &usual));
 	issue(fx, &usual, false, true, BACKUP);
@@ -354,7 +361,7 @@ static void a_pair_goes_along(void **state)
 	fx_issue(fx, lease_one(fx, &usual));
 	fx_issue(fx, lease_one(fx, &usual));
 	assert_ok(fx_name_op(fx, CH_OP_DELETE, WWW));
-	assert_ok(put_live(fx, NAME, NULL, false));
+	assert_ok(put_live(fx, NAME, "backup", false));
 	order = lease_one(fx, &usual);
 	assert_int_equal(order->n_names, 1);
 	assert_true(order->old_second.version != 0);

@@ -109,7 +109,7 @@ static void a_name_with_two_is_active_when_both_are_live(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_domain domain;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	uint64_t first_id, second_id;
 
 	add_both(fx, NAME, CH_TRI_KEEP);
@@ -133,9 +133,9 @@ static void a_name_with_two_is_active_when_both_are_live(void **state)
 	assert_int_equal(find(fx, NAME).version, first_id);
 	assert_int_equal(find(fx, KEY).version, second_id);
 	assert_true(find(fx, KEY).has_cert);
-	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
-	assert_int_equal(second->version, second_id);
-	assert_int_equal(second->n_recipients, 1);
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_int_equal(certs.second->version, second_id);
+	assert_int_equal(certs.second->n_recipients, 1);
 	fx_lease_none(fx);
 	assert_true(history_has(fx, "An order was opened."));
 	assert_true(history_has(fx, "An order for the second certificate was opened."));
@@ -169,7 +169,7 @@ static void p384_goes_alone_or_with_a_second(void **state)
 static void each_is_renewed_and_keeps_its_predecessor(void **state)
 {
 	struct fixture *fx = *state;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	uint64_t first_id, second_id;
 
 	issue_both(fx);
@@ -182,10 +182,10 @@ static void each_is_renewed_and_keeps_its_predecessor(void **state)
 	assert_true(find(fx, KEY).has_cert);
 	second_id = issue(fx, CH_KEY_RSA, true);
 	fx_lease_none(fx);
-	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
-	assert_int_equal(previous->version, first_id);
-	assert_int_equal(previous->n_recipients, 1);
-	assert_int_equal(second->version, second_id);
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_int_equal(certs.previous->version, first_id);
+	assert_int_equal(certs.previous->n_recipients, 1);
+	assert_int_equal(certs.second->version, second_id);
 	assert_int_equal(find(fx, KEY).version, second_id);
 }
 

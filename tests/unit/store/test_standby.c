@@ -71,13 +71,19 @@ static void put(struct fixture *fx, const char *name, const char *cas, const cha
 	assert_int_not_equal(item.result, CH_PUT_REJECTED);
 }
 
-static int put_live(struct fixture *fx, const char *name)
+/* ca: that has failed; NULL: it is not said. */
+static int put_live_from(struct fixture *fx, const char *name, const char *ca)
 {
 	struct ch_store_op op = {.type = CH_OP_STANDBY,
 		.who = "operator/default/admin",
-		.u.standby = {.name = name}};
+		.u.standby = {.name = name, .ca = ca}};
 
 	return fx_run(fx, &op);
+}
+
+static int put_live(struct fixture *fx, const char *name)
+{
+	return put_live_from(fx, name, NULL);
 }
 
 static int put_all(struct fixture *fx, const char *ca, const char *after, size_t max,
@@ -117,7 +123,7 @@ static void it_is_kept_and_goes_to_no_edge(void **state)
 	struct cas cas = all_cas(NULL);
 	struct ch_store_order *order;
 	struct ch_store_domain domain;
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	uint64_t head, live;
 
 	put(fx, NAME, NULL, "backup");
@@ -150,9 +156,15 @@ static void it_is_kept_and_goes_to_no_edge(void **state)
 	assert_string_equal(domain.standby->ca, "backup");
 	assert_int_equal(domain.standby->cert->version, order->id);
 	assert_int_equal(domain.standby->next_at_ms, test_now_ms + RENEW_MS);
-	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
-	assert_null(previous);
-	assert_null(second);
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_null(certs.previous);
+	assert_null(certs.second);
+	assert_null(certs.second_standby);
+	assert_int_equal(certs.current->version, live);
+	assert_string_equal(certs.current->ca, "main");
+	assert_int_equal(certs.standby->version, order->id);
+	assert_string_equal(certs.standby->ca, "backup");
+	assert_int_equal(certs.standby->n_recipients, 1);
 	lease_none(fx, &cas);
 }
 
@@ -219,7 +231,7 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 {
 	struct fixture *fx = *state;
 	struct cas cas = all_cas(NULL);
-	const struct ch_store_cert *current, *previous, *second;
+	struct ch_store_certs certs;
 	struct ch_store_domain domain;
 	struct ch_store_order *order;
 	uint64_t live, standby, head, id;
@@ -242,10 +254,14 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_null(domain.standby->cert);
 	assert_false(domain.standby->ready);
 	assert_string_equal(domain.standby->reason.code, "queued");
-	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &current, &previous, &second));
-	assert_int_equal(current->leaf[0], (uint8_t)standby);
-	assert_int_equal(previous->version, live);
-	assert_refused(fx, put_live(fx, NAME), CH_ECONFLICT, "standby-not-ready");
+	assert_ok(ch_store_get_certs(fx->store, NAME, fx->arena, &certs));
+	assert_int_equal(certs.current->leaf[0], (uint8_t)standby);
+	assert_string_equal(certs.current->ca, "backup");
+	assert_int_equal(certs.previous->version, live);
+	assert_string_equal(certs.previous->ca, "main");
+	assert_null(certs.standby);
+	assert_refused(
+		fx, put_live_from(fx, NAME, "backup"), CH_ECONFLICT, "standby-not-ready");
 	/* backup is what is live now. */
 	order = lease_one(fx, &cas);
 	assert_true(order->standby);
@@ -255,10 +271,60 @@ static void one_command_puts_it_live_and_the_next_comes_from_the_other(void **st
 	assert_string_equal(fx_get(fx, NAME).standby->ca, "main");
 	assert_string_equal(fx_get(fx, NAME).standby->wanted, "backup");
 	/* And there and back. */
-	assert_ok(put_live(fx, NAME));
+	assert_ok(put_live_from(fx, NAME, "backup"));
 	carry_out(fx, lease_one(fx, &cas));
 	order = lease_one(fx, &cas);
 	assert_string_equal(order->account, BACKUP);
+}
+
+static void who_repeats_it_does_not_go_back(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas(NULL);
+	uint64_t live;
+
+	ready(fx, &cas, NAME);
+	assert_ok(put_live(fx, NAME));
+	carry_out(fx, lease_one(fx, &cas));
+	live = fx_get(fx, NAME).cert->version;
+	assert_refused(fx, put_live(fx, NAME), CH_ECONFLICT, "ca-needed");
+	fx_issue(fx, lease_one(fx, &cas));
+	assert_string_equal(fx_get(fx, NAME).standby->ca, "main");
+	assert_refused(fx, put_live(fx, NAME), CH_ECONFLICT, "ca-needed");
+	assert_non_null(strstr(fx->err.detail, "--ca"));
+	assert_refused(fx, put_live_from(fx, NAME, "main"), CH_ECONFLICT, "standby-not-ready");
+	lease_none(fx, &cas);
+	assert_int_equal(fx_get(fx, NAME).cert->version, live);
+	/* What a CA was asked for since was put there by no command. */
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, NAME));
+	fx_issue(fx, lease_one(fx, &cas));
+	fx_issue(fx, lease_one(fx, &cas));
+	assert_string_equal(fx_get(fx, NAME).standby->ca, "backup");
+	assert_ok(put_live(fx, NAME));
+}
+
+/* Nobody could say which has failed. */
+static void what_is_of_a_ca_without_a_name_can_be_left(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas(NULL);
+	struct ch_store_op back = {.type = CH_OP_ROLLBACK, .u.rollback = {.name = NAME}};
+	struct ch_store_order *order;
+
+	fx_add(fx, NAME);
+	fx_issue(fx, fx_lease_one(fx));
+	test_now_ms += RENEW_MS;
+	fx_issue(fx, fx_lease_one(fx));
+	assert_ok(fx_run(fx, &back));
+	carry_out(fx, fx_lease_one(fx));
+	assert_true(fx_get(fx, NAME).cert->origin != 0);
+	assert_null(fx_get(fx, NAME).cert->ca);
+	put(fx, NAME, NULL, "backup");
+	order = lease_one(fx, &cas);
+	assert_true(order->standby);
+	fx_issue(fx, order);
+	assert_refused(fx, put_live_from(fx, NAME, "main"), CH_ECONFLICT, "standby-not-ready");
+	assert_ok(put_live(fx, NAME));
 }
 
 static size_t asked_of(struct fixture *fx, const char *ca, struct ch_store_ask **asks)
@@ -600,6 +666,8 @@ int main(void)
 		T(it_is_renewed_after_what_is_live),
 		T(its_failure_is_its_own),
 		T(one_command_puts_it_live_and_the_next_comes_from_the_other),
+		T(who_repeats_it_does_not_go_back),
+		T(what_is_of_a_ca_without_a_name_can_be_left),
 		T(its_ca_is_asked_about_it_before_and_when_it_is_live),
 		T(when_the_live_one_comes_from_its_ca_another_is_made),
 		T(a_pair_goes_along),

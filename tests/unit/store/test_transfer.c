@@ -123,17 +123,14 @@ static void ticket_keys_stay_out(void **state)
 static void check_restored(struct fixture *fx, const char *database, uint64_t order_id,
 	const struct ch_store_feed_info *before)
 {
-	const struct ch_store_cert *current;
-	const struct ch_store_cert *previous;
-	const struct ch_store_cert *second;
+	struct ch_store_certs certs;
 	struct ch_store_feed_info info;
 	struct ch_store_order *order;
 
 	go_on_with(fx, database);
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
-	assert_ok(ch_store_get_certs(
-		fx->store, "a.example", fx->arena, &current, &previous, &second));
-	assert_non_null(current);
+	assert_ok(ch_store_get_certs(fx->store, "a.example", fx->arena, &certs));
+	assert_non_null(certs.current);
 	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &info));
 	assert_int_equal(info.head, before->head);
 	assert_memory_not_equal(info.epoch, before->epoch, sizeof(info.epoch));

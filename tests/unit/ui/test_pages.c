@@ -311,7 +311,8 @@ static const char domain[] =
 	"\"failed\",\"reason\":{\"code\":\"dns-points-elsewhere\",\"detail\":\"It leads to "
 	"192.0.2.1.\",\"actor\":\"customer\"},\"next_at\":\"2027-01-15T08:00:00.000Z\","
 	"\"failures\":3,\"expected\":{\"at\":null,\"limit\":\"domain\",\"ahead\":5},"
-	"\"certificate\":{\"serial\":\"0a0b\",\"issuer\":\"CN=X\",\"names\":[\"a.example.com\"]"
+	"\"certificate\":{\"serial\":\"0a0b\",\"issuer\":\"CN=X\",\"ca\":\"of-live\","
+	"\"names\":[\"a.example.com\"]"
 	","
 	"\"not_before\":\"2026-12-01T00:00:00.000Z\",\"not_after\":\"2027-02-15T08:00:00."
 	"000Z\","
@@ -350,6 +351,7 @@ static void a_name_has_what_domain_show_has(void **state)
 	has("3 in a row");
 	has("<code>0a0b</code>");
 	has("https://ca.example/why");
+	has("of-live");
 	has("Second certificate");
 	has("Standby certificate");
 	has("Standby of the second certificate");
