@@ -232,16 +232,17 @@ static json_t *describe(const struct ch_adopt_material *m, const struct ch_adopt
 		spki, "records", records);
 }
 
-/* Who is asked when to renew it.  Whether that CA says so at all the issuer finds out. */
+/* Which CA it is from, and what that is asked by when to renew it.  Whether the CA says so at
+ * all the issuer finds out. */
 static void add_ca(const struct ch_issuer *issuer, int ca, const uint8_t *leaf, size_t leaf_len,
 	json_t *item)
 {
+	const char *account = issuer->cas[ca].pace_account;
 	char id[CH_ACME_CERT_ID_B];
 
-	if (!issuer->config->ari || ch_acme_cert_id(leaf, leaf_len, id, NULL))
-		return;
-	(void)json_object_set_new(item, "ari_id", json_string(id));
-	(void)json_object_set_new(item, "ca", json_string(issuer->cas[ca].config->name));
+	(void)json_object_set_new(item, "ca", json_stringn(account, strcspn(account, "/")));
+	if (issuer->config->ari && !ch_acme_cert_id(leaf, leaf_len, id, NULL))
+		(void)json_object_set_new(item, "ari_id", json_string(id));
 }
 
 int ch_adopt_item_publish(struct ch_issuer *issuer, const struct ch_recipients *recipients,

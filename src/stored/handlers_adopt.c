@@ -66,9 +66,10 @@ static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value
 		ch_json_in_fail(&in, "key", "The key must be ecdsa, p384 or rsa.");
 	item->second = ch_json_in_bool(&in, "second", false);
 	item->other = ch_json_in_bool(&in, "other", false);
-	item->ca = ch_json_in_str(&in, "ca", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
-	if (item->ca && !ch_domain_in_is_ca(item->ca))
-		ch_json_in_fail(&in, "ca", "\"ca\" must be what the issuer calls the CA.");
+	item->ca = ch_json_in_str(&in, "ca", CH_JSON_OPTIONAL, CH_STORE_ACCOUNT_MAX);
+	if (item->ca && (!*item->ca || strchr(item->ca, '/')))
+		ch_json_in_fail(&in, "ca",
+			"\"ca\" must be the CA's host, as in the account of a lease.");
 	a->publish.id =
 		(uint64_t)ch_json_in_int(&in, "version", CH_JSON_OPTIONAL, 0, CH_JSON_INT_MAX);
 	if (ch_json_in_has(&in, "records"))

@@ -245,7 +245,15 @@ def test_of_which_ca_they_are(site, ca, folder):
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         (asked,), = db.execute("SELECT ari_ca FROM cert c JOIN cert_name n ON n.version = c.version "
                                "WHERE n.name = 'ari.folder.example' AND c.ari_id LIKE '%.%'")
-    assert asked == "main"
+    assert asked == f"127.0.0.1:{site.pebble.port}", "the host by which the issuer asks for what is due"
+    # Which CA has that host the store hears from an issuer that asks for work.
+    wait.until(lambda: site.herd.domain("ari.folder.example")["certificate"]["ca"] == "main", "the CA is known")
+    (folder / "unsaid").mkdir()
+    (folder / "unsaid/one.pem").write_bytes(b"".join(ca.pair("unsaid.folder.example")))
+    adopt(site, "--folder", folder / "unsaid")
+    assert site.herd.domain("unsaid.folder.example")["certificate"]["ca"] is None
+    done = site.herd.cli("cert", "standby", "unsaid.folder.example", check=False)
+    assert done.returncode == 2 and "live: unknown" in done.stderr and "--swap" in done.stderr, done
 
 
 def test_a_source_without_certificates(site, folder):

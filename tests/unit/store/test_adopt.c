@@ -87,19 +87,35 @@ static size_t n_asked(struct fixture *fx, const char *ca)
 	return op.u.ask_lease.n_asks;
 }
 
+/* As issuers do when they ask for work. */
+static void tell_of_cas(struct fixture *fx)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE,
+		.u.lease = {.issuer = "issuer/default/i1",
+			.max = 1,
+			.lease_ms = LEASE_MS,
+			.pace = {.account = "one.test/thumb", .ca = "main"},
+			.fallback = {{.account = "two.test/thumb", .ca = "backup"}},
+			.n_fallback = 1}};
+
+	assert_ok(fx_run(fx, &op));
+}
+
 static void the_ca_that_it_is_from_is_asked_when_to_renew_it(void **state)
 {
 	struct fixture *fx = *state;
 	const struct ch_store_order *order;
 	struct ch_store_adopt_item item = ask(fx, item_for("a.example"), NO_SETTINGS);
 
+	tell_of_cas(fx);
 	fill(fx, &item);
 	item.publish->ari_id = "a2V5.c2VyaWFs";
-	item.ca = "backup";
+	item.ca = "two.test";
 	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
 	assert_int_equal(item.result, CH_ADOPT_DONE);
-	assert_int_equal(n_asked(fx, "main"), 0);
-	assert_int_equal(n_asked(fx, "backup"), 1);
+	assert_string_equal(fx_get(fx, "a.example").cert->ca, "backup");
+	assert_int_equal(n_asked(fx, "one.test"), 0);
+	assert_int_equal(n_asked(fx, "two.test"), 1);
 	/* It is not our account's: an order that named it would be refused. */
 	test_now_ms = fx_get(fx, "a.example").next_at_ms;
 	order = fx_lease_one(fx);
@@ -112,10 +128,13 @@ static void where_no_ca_is_given_none_is_asked(void **state)
 	struct fixture *fx = *state;
 	struct ch_store_adopt_item item = ask(fx, item_for("a.example"), NO_SETTINGS);
 
+	tell_of_cas(fx);
 	fill(fx, &item);
 	item.publish->ari_id = "a2V5.c2VyaWFs";
 	assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
-	assert_int_equal(n_asked(fx, "main"), 0);
+	assert_null(fx_get(fx, "a.example").cert->ca);
+	assert_int_equal(n_asked(fx, "one.test"), 0);
+	assert_int_equal(n_asked(fx, "two.test"), 0);
 	assert_int_equal(n_asked(fx, "adopted"), 0);
 }
 
