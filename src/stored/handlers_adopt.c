@@ -52,6 +52,9 @@ static void read_names(struct ch_req *req, struct ch_json_in *in,
 		ch_json_in_fail(in, "names", "\"names\" must have a name.");
 }
 
+/* Of a host and a port, as they stand in a URL. */
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:[]_-"
+
 static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value,
 	struct ch_store_adopt_item *item, struct adoption *a)
 {
@@ -67,7 +70,7 @@ static void read_item(struct ch_req *req, struct ch_json_in *from, json_t *value
 	item->second = ch_json_in_bool(&in, "second", false);
 	item->other = ch_json_in_bool(&in, "other", false);
 	item->ca = ch_json_in_str(&in, "ca", CH_JSON_OPTIONAL, CH_STORE_ACCOUNT_MAX);
-	if (item->ca && (!*item->ca || strchr(item->ca, '/')))
+	if (item->ca && (!*item->ca || item->ca[strspn(item->ca, HOST_LETTERS)]))
 		ch_json_in_fail(&in, "ca",
 			"\"ca\" must be the CA's host, as in the account of a lease.");
 	a->publish.id =
