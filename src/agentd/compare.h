@@ -34,7 +34,8 @@ struct ch_difference {
 struct ch_compare {
 	struct ch_api *api;		  /* borrowed */
 	struct ch_replica_reader *reader; /* borrowed; it may be closed yet */
-	int64_t wait_ms;		  /* for the replica to reach the store's head */
+	int64_t wait_ms;		  /* for the replica to reach the store's head, and
+					   * for names to stand still */
 	/* For each name that differs, in order; NULL: only count. */
 	void (*found)(const struct ch_difference *difference, void *arg);
 	void *found_arg;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agentd/compare_priv.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define LOOKS 5
@@ -190,13 +191,15 @@ int ch_compare_names(
 {
 	CH_AUTO_FREE struct suspects *s = malloc(sizeof(*s));
 	struct ch_compare_range part = *range;
+	int64_t until_ms = ch_mono_ms() + compare->wait_ms;
 
 	if (!s)
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	do {
 		uint64_t unsettled = 1;
 
-		for (int i = 0; i < LOOKS && unsettled; i++) {
+		/* While many names go live some are always on their way: others each time. */
+		for (int i = 0; unsettled && (i < LOOKS || ch_mono_ms() < until_ms); i++) {
 			int rc;
 
 			if (i)

@@ -106,8 +106,7 @@ int ch_ui_main(int argc, char **argv)
 	const struct ch_opts opts = {.command = "ui",
 		.usage = "[--listen ADDRESS:PORT]",
 		.help = "Serves a web interface on this machine that shows names, alerts, "
-			"limits "
-			"and edges, and changes nothing.",
+			"limits and edges,\nand changes nothing.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list)};
 	size_t n_args;
