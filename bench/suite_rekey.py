@@ -1,5 +1,5 @@
 """`certherd rekey --all` over BENCH_NAMES names (100,000) with a certificate each, on SQLite and on PostgreSQL: how long
-it takes, a thousand certificates a request as the command does, and how long others wait for the store meanwhile."""
+it takes, as the command does it, and how long others wait for the store meanwhile."""
 
 import json
 import os
