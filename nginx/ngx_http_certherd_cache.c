@@ -540,7 +540,6 @@ ngx_http_certherd_pair_t *
 ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
 {
     uint64_t                    hash;
-    struct ch_record            second;
     ngx_http_certherd_entry_t  *entry;
 
     hash = ngx_http_certherd_entry_hash(record);
@@ -554,10 +553,8 @@ ngx_http_certherd_cache_get(struct ch_record *record, const char **reason)
 
     ngx_http_certherd_count(NGX_HTTP_CERTHERD_MISSES);
 
-    second = *record;
-
     if (record->kind == CH_RECORD_CERT) {
-        (void) ngx_http_certherd_acquire_second(&second, ngx_cycle->log);
+        ngx_http_certherd_tidy_second(record, ngx_cycle->log);
     }
 
     entry = ngx_http_certherd_entry_open(record, hash, reason);

@@ -242,6 +242,11 @@ ngx_int_t ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
  */
 ngx_int_t ngx_http_certherd_acquire_second(struct ch_record *record,
     ngx_log_t *log);
+/*
+ * The same for its end only, when the first one is opened, as it is after a
+ * change: clients that ask for the second one may be too few to find it gone.
+ */
+void ngx_http_certherd_tidy_second(struct ch_record *record, ngx_log_t *log);
 /* The same for the record of the pool's ticket keys. */
 ngx_int_t ngx_http_certherd_acquire_tickets(struct ch_record *record,
     ngx_log_t *log);

@@ -197,13 +197,20 @@ ngx_http_certherd_redirect_to(ngx_http_request_t *r,
 }
 
 
+static ngx_uint_t
+ngx_http_certherd_is_none(ngx_str_t *redirect)
+{
+    return redirect->len == 4 && ngx_memcmp(redirect->data, "none", 4) == 0;
+}
+
+
 /* Whether that is where the visitors of another host are sent on from there. */
 
 static ngx_uint_t
 ngx_http_certherd_redirects(ngx_str_t *redirect, ngx_str_t *host)
 {
     return redirect->len
-           && !(redirect->len == 4 && ngx_memcmp(redirect->data, "none", 4) == 0)
+           && !ngx_http_certherd_is_none(redirect)
            && !ngx_http_certherd_same(redirect, host);
 }
 
@@ -295,7 +302,7 @@ ngx_http_certherd_variable_redirect(ngx_http_request_t *r,
     host.data = host_data;
 
     if (!ctx->found.registered
-        || (redirect->len == 4 && ngx_memcmp(redirect->data, "none", 4) == 0)
+        || ngx_http_certherd_is_none(redirect)
         || ngx_http_certherd_normalize(&r->headers_in.server, host.data,
                                        &host.len)
            != NGX_OK)

@@ -581,6 +581,16 @@ ngx_http_certherd_acquire_second(struct ch_record *record, ngx_log_t *log)
 }
 
 
+void
+ngx_http_certherd_tidy_second(struct ch_record *record, ngx_log_t *log)
+{
+    struct ch_record  second;
+
+    second = *record;
+    (void) ngx_http_certherd_acquire_second(&second, log);
+}
+
+
 int
 ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
     size_t *len)

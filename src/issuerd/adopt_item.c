@@ -237,10 +237,11 @@ static json_t *describe(const struct ch_adopt_material *m, const struct ch_adopt
 static void add_ca(const struct ch_issuer *issuer, int ca, const uint8_t *leaf, size_t leaf_len,
 	json_t *item)
 {
-	const char *account = issuer->cas[ca].pace_account;
+	const struct ch_ca *from = &issuer->cas[ca];
 	char id[CH_ACME_CERT_ID_B];
 
-	(void)json_object_set_new(item, "ca", json_stringn(account, strcspn(account, "/")));
+	(void)json_object_set_new(
+		item, "ca", json_stringn(from->pace_account, ch_ca_host_len(from)));
 	if (issuer->config->ari && !ch_acme_cert_id(leaf, leaf_len, id, NULL))
 		(void)json_object_set_new(item, "ari_id", json_string(id));
 }

@@ -57,6 +57,11 @@ static int check_directory_ca(const struct ch_ca_config *config, struct ch_err *
 	return rc;
 }
 
+size_t ch_ca_host_len(const struct ch_ca *ca)
+{
+	return strcspn(ca->pace_account, "/");
+}
+
 int ch_ca_open(const struct ch_ca_config *config, struct ch_ca *ret_ca, struct ch_err *err)
 {
 	struct ch_ca *ca = ret_ca;

@@ -68,6 +68,8 @@ struct ch_ca {
 CH_MUST int ch_ca_open(
 	const struct ch_ca_config *config, struct ch_ca *ret_ca, struct ch_err *err);
 void ch_ca_close(struct ch_ca *ca);
+/* So many bytes of pace_account are the CA's host. */
+size_t ch_ca_host_len(const struct ch_ca *ca);
 /* Whether an order begun now has a chance: the CA answers, as far as is known, and does not
  * refuse the account. */
 bool ch_ca_is_usable(struct ch_ca *ca);

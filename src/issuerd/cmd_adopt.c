@@ -11,10 +11,10 @@
 #include "issuerd/adopt.h"
 #include "issuerd/issuerd.h"
 #include "wire/name.h"
+#include "wire/policy.h"
 #include "wire/state.h"
 
 #define EXIT_USAGE 2
-#define LABEL_MAX 63
 #define ONLY_MAX_B (64u * 1024u * 1024u)
 
 struct options {
@@ -91,9 +91,7 @@ static int set_text(json_t *settings, const char *key, const char *text)
 /* What the store would say after all has been read. */
 static bool is_label(const char *text)
 {
-	size_t len = text ? strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-") : 1;
-
-	return len > 0 && len <= LABEL_MAX && (!text || !text[len]);
+	return !text || (*text && ch_policy_is_normal(CH_POLICY_TENANT, text, strlen(text)));
 }
 
 static int read_threads(const char *text, unsigned *ret_threads)
@@ -129,8 +127,7 @@ static int read_settings(struct ch_adopt *a, const struct options *o, struct ch_
 			err, CH_EINVAL, "usage", "--threads must be 1 to %d", CH_CREW_MAX);
 	if (!is_label(o->tenant) || !is_label(o->pool))
 		return ch_err_set(err, CH_EINVAL, "usage",
-			"--tenant and --pool must be 1 to %d of a-z, 0-9, '.', '_', '-'",
-			LABEL_MAX);
+			"--tenant and --pool must be 1 to 63 of a-z, 0-9, '.', '_', '-'");
 	a->both = ch_keys_both(keys);
 	a->least_left_s = days * (CH_DAY_MS / CH_SECOND_MS);
 	if (set_text(a->settings, "tenant", o->tenant) ||

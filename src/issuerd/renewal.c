@@ -319,9 +319,9 @@ static int64_t next_look(const json_t *answer)
 
 static int lease(struct ch_asker *asker, size_t at, json_t **ret_answer, struct ch_err *err)
 {
-	const char *account = asker->asking->issuer->cas[at].pace_account;
-	json_auto_t *body = json_pack("{ss%sIsI}", "ca", account, strcspn(account, "/"), "max",
-		(json_int_t)CH_ASK_BATCH, "lease_ms", (json_int_t)LEASE_MS);
+	const struct ch_ca *ca = &asker->asking->issuer->cas[at];
+	json_auto_t *body = json_pack("{ss%sIsI}", "ca", ca->pace_account, ch_ca_host_len(ca),
+		"max", (json_int_t)CH_ASK_BATCH, "lease_ms", (json_int_t)LEASE_MS);
 	struct ch_api_call call = {
 		.method = "POST", .path = "/v1/renewal-info/leases", .body = body};
 	int rc = ch_api_call(asker->api, &call, err);

@@ -159,19 +159,28 @@ static void add_exact(struct ch_html *html, const char *rfc3339)
 	ch_html_textf(html, "%.10s %.8s UTC", rfc3339, rfc3339 + 11);
 }
 
+/* "<time datetime="…"", or a dash for what is no time: then false. */
+static bool begin_time(struct ch_html *html, int64_t at_ms, char ret_text[CH_TIME_STR_B])
+{
+	if (at_ms == 0) {
+		CH_HTML(html, "\u2013");
+		return false;
+	}
+	ch_time_str(at_ms, ret_text);
+	CH_HTML(html, "<time datetime=\"");
+	ch_html_text(html, ret_text);
+	CH_HTML(html, "\"");
+	return true;
+}
+
 void ch_html_when(struct ch_html *html, int64_t at_ms)
 {
 	char text[CH_TIME_STR_B];
 	char when[64];
 
-	if (at_ms == 0) {
-		CH_HTML(html, "\u2013");
+	if (!begin_time(html, at_ms, text))
 		return;
-	}
-	ch_time_str(at_ms, text);
-	CH_HTML(html, "<time datetime=\"");
-	ch_html_text(html, text);
-	CH_HTML(html, "\" title=\"");
+	CH_HTML(html, " title=\"");
 	add_exact(html, text);
 	CH_HTML(html, "\">");
 	ch_html_text(html, ch_when_str(at_ms, when));
@@ -183,14 +192,9 @@ void ch_html_moment(struct ch_html *html, int64_t at_ms)
 	char text[CH_TIME_STR_B];
 	char when[64];
 
-	if (at_ms == 0) {
-		CH_HTML(html, "\u2013");
+	if (!begin_time(html, at_ms, text))
 		return;
-	}
-	ch_time_str(at_ms, text);
-	CH_HTML(html, "<time datetime=\"");
-	ch_html_text(html, text);
-	CH_HTML(html, "\">");
+	CH_HTML(html, ">");
 	add_exact(html, text);
 	CH_HTML(html, "</time> <span class=\"rel\">(");
 	ch_html_text(html, ch_when_str(at_ms, when));

@@ -18,12 +18,13 @@ import struct
 import subprocess
 import tempfile
 import threading
-import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from lab import wait
 
 DAY = datetime.timedelta(days=1)
 
@@ -295,11 +296,10 @@ class Store:
         self.process = subprocess.Popen(
             [binary(), "store", "--config", str(config)], stderr=self.log
         )
-        deadline = time.monotonic() + 30
-        while not port_file.exists() or not port_file.read_text().strip():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the store did not start: " + self.log_text())
-            time.sleep(0.02)
+        wait.until(lambda: self.process.poll() is not None or (port_file.exists() and port_file.read_text().strip()),
+                   lambda: "the store did not start: " + self.log_text(), 30, interval=0.02)
+        if self.process.poll() is not None:
+            raise RuntimeError("the store did not start: " + self.log_text())
         self.port = int(port_file.read_text())
         return self
 
@@ -364,10 +364,7 @@ class Later:
 
 
 def until(condition, what, seconds=15):
-    deadline = time.monotonic() + seconds * SLOWNESS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
+    wait.until(condition, what, seconds * SLOWNESS, interval=0.01)
 
 
 def b64u(data):

@@ -4,9 +4,8 @@ import os
 import random
 import signal
 import threading
-import time
 
-from lab import process, tls
+from lab import process, tls, wait
 
 VICTIMS = ("store", "issuer", "agent", "supervisor", "worker")
 
@@ -57,20 +56,19 @@ class Killer:
     def along(self, progress, kills, timeout):
         """Kills at random points of the way until progress() is 1; it is 0 at the beginning."""
         points = sorted(self.rng.random() for _ in range(kills))
-        deadline = time.monotonic() + timeout
-        while (reached := progress()) < 1:
-            while points and points[0] <= reached:
+
+        def is_there():
+            reached = progress()
+            while points and reached < 1 and points[0] <= reached:
                 self.kill_one()
                 points.pop(0)
-            assert time.monotonic() < deadline, f"{reached:.0%} of the way after {timeout} s"
-            time.sleep(0.01)
+            return reached >= 1
+
+        wait.until(is_there, lambda: f"{progress():.0%} of the way", timeout, interval=0.01)
 
     def wait_whole(self, timeout=20.0):
         """Until nobody is missing."""
-        deadline = time.monotonic() + timeout
-        while any(self._pid_of(victim) is None for victim in VICTIMS):
-            assert time.monotonic() < deadline, "a role or worker did not come back"
-            time.sleep(0.05)
+        wait.until(lambda: None not in map(self._pid_of, VICTIMS), "a role or worker did not come back", timeout)
 
 
 class Visitors:
