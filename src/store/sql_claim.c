@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 
 #include "base/codec.h"
-#include "store/sql_work.h"
+#include "store/sql_ahead.h"
 
 #define SALT_B 32
 
@@ -44,13 +44,13 @@ static int load_holder(
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_name_row row;
-	int rc = ch_name_row_load(w->db, name, &row);
+	int rc = ch_ahead_row(w, name, &row);
 
 	if (!rc) {
 		memcpy(ret_tenant, row.tenant, sizeof(row.tenant));
 		return strcmp(row.tenant, CH_STORE_LABEL_DEFAULT) == 0 ? CH_ENOTFOUND : CH_OK;
 	}
-	if (rc != CH_ENOTFOUND)
+	if (rc != CH_ENOTFOUND || ch_ahead_lacks(w, CH_AHEAD_HOLDER, name))
 		return rc;
 	rc = ch_db_query(w->db, &stmt, "SELECT tenant FROM holder WHERE name = ?", "t", name);
 	if (!rc)
@@ -83,7 +83,7 @@ static int check_neighbours(
 	const char *dot = strchr(name, '.');
 	char other[CH_NAME_MAX + 3];
 	struct ch_name_row row;
-	int rc = ch_name_row_load(w->db, name, &row);
+	int rc = ch_ahead_row(w, name, &row);
 
 	if (rc == CH_OK && strcmp(row.tenant, tenant) == 0)
 		return CH_OK;
@@ -147,6 +147,8 @@ int ch_work_note_holder(struct ch_work *w, const char *name, const char *tenant)
 
 int ch_work_forget_holder(struct ch_work *w, const char *name)
 {
+	if (ch_ahead_lacks(w, CH_AHEAD_HOLDER, name))
+		return CH_OK;
 	return ch_db_run(w->db, "DELETE FROM holder WHERE name = ?", "t", name);
 }
 

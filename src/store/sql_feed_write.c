@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "store/sql_work.h"
+#include "store/sql_ahead.h"
 
 /* What goes with a name beside its record. */
 static const enum ch_record_kind extras[] = {
@@ -28,10 +28,14 @@ static int put(struct ch_work *w, const char *pool, const char *name, uint64_t v
 	enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id)
 {
-	int rc = ch_db_run(
-		w->db, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", name, pool);
+	bool is_first = ch_ahead_lacks(w, CH_AHEAD_RECORD, name);
+	int rc = CH_OK;
 
-	if (!rc)
+	ch_ahead_changed(w, CH_AHEAD_RECORD, name);
+	if (!is_first)
+		rc = ch_db_run(w->db, "DELETE FROM held WHERE name = ? AND pool = ?", "tt",
+			name, pool);
+	if (!rc && !is_first)
 		rc = ch_db_run(w->db, "DELETE FROM edge_record WHERE name = ? AND pool = ?",
 			"tt", name, pool);
 	return rc ? rc
@@ -47,7 +51,7 @@ static int emit(struct ch_work *w, const char *pool, const char *name, uint64_t 
 	const uint8_t *chain_id, bool may_wait)
 {
 	struct ch_hold_rules rules;
-	int rc = ch_hold_rules_load(w->db, pool, &rules);
+	int rc = ch_work_hold_rules(w, pool, &rules);
 
 	if (rc)
 		return rc;
@@ -69,7 +73,7 @@ int ch_work_drop_extras(struct ch_work *w, const char *pool, const char *name)
 {
 	struct ch_hold_rules rules;
 	char key[CH_RECORD_KEY_B];
-	int rc = ch_hold_rules_load(w->db, pool, &rules);
+	int rc = ch_work_hold_rules(w, pool, &rules);
 
 	for (size_t i = 0; !rc && i < CH_ARRAY_LEN(extras); i++) {
 		ch_record_key(extras[i], name, strlen(name), key);
@@ -114,22 +118,25 @@ static int reset_extras(struct ch_work *w, const char *pool, const char *name)
 	return rc;
 }
 
-static int was_here(struct ch_work *w, const char *pool, const char *name, bool *ret_was)
+int ch_work_has_record(struct ch_work *w, const char *pool, const char *key, bool *ret_has)
 {
 	int64_t one;
-	int rc = ch_db_get_i64(w->db, &one,
-		"SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 "
-		"UNION ALL SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 LIMIT 1",
-		"tt", name, pool);
+	int rc = ch_ahead_lacks(w, CH_AHEAD_RECORD, key)
+			 ? CH_ENOTFOUND
+			 : ch_db_get_i64(w->db, &one,
+				   "SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 "
+				   "UNION ALL SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 "
+				   "LIMIT 1",
+				   "tt", key, pool);
 
-	*ret_was = rc == CH_OK;
+	*ret_has = rc == CH_OK;
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
 int ch_work_come_back(struct ch_work *w, const char *pool, const char *name)
 {
 	bool was = false;
-	int rc = was_here(w, pool, name, &was);
+	int rc = ch_work_has_record(w, pool, name, &was);
 
 	return rc || !was ? rc : reset_extras(w, pool, name);
 }
@@ -141,7 +148,7 @@ int ch_work_emit_plain(struct ch_work *w, const char *pool, const char *name,
 		.kind = kind, .version = ch_work_id(w), .name = name, .name_len = strlen(name)};
 	CH_CLEANUP(ch_buf_done) struct ch_buf buf;
 	bool was = false;
-	int rc = was_here(w, pool, name, &was);
+	int rc = ch_work_has_record(w, pool, name, &was);
 
 	ch_buf_init(&buf, CH_RECORD_MAX_B);
 	if (!rc)

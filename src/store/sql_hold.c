@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "store/sql_work.h"
+#include "store/sql_ahead.h"
 
 /* More marks than so many in one soak say nothing more. */
 #define MARKS_PER_SOAK 1000
@@ -31,6 +31,21 @@ int ch_hold_rules_load(struct ch_db *db, const char *pool, struct ch_hold_rules 
 	}
 	if (!rc)
 		*ret_rules = rules;
+	return rc;
+}
+
+int ch_work_hold_rules(struct ch_work *w, const char *pool, struct ch_hold_rules *ret_rules)
+{
+	int rc = CH_OK;
+
+	if (!w->ruled || strcmp(w->ruled, pool) != 0) {
+		w->ruled = NULL;
+		rc = ch_hold_rules_load(w->db, pool, &w->rules);
+		if (!rc)
+			w->ruled = ch_arena_str(w->op->arena, pool);
+	}
+	if (!rc)
+		*ret_rules = w->rules;
 	return rc;
 }
 
@@ -83,9 +98,12 @@ int ch_work_hold(struct ch_work *w, const char *pool, const char *name, uint64_t
 	enum ch_record_kind kind, const uint8_t *record, size_t record_len,
 	const uint8_t *chain_id)
 {
-	int rc = ch_db_run(
-		w->db, "DELETE FROM held WHERE name = ? AND pool = ?", "tt", name, pool);
+	int rc = ch_ahead_lacks(w, CH_AHEAD_RECORD, name)
+			 ? CH_OK
+			 : ch_db_run(w->db, "DELETE FROM held WHERE name = ? AND pool = ?",
+				   "tt", name, pool);
 
+	ch_ahead_changed(w, CH_AHEAD_RECORD, name);
 	w->tx.change.held = true;
 	return rc ? rc
 		  : ch_db_run(w->db,

@@ -24,44 +24,36 @@ static bool fill(const struct ch_name_row *row, struct ch_text_view policy[CH_PO
 	return given_b == 0;
 }
 
-static int has_policy(struct ch_work *w, const char *key, const char *pool, bool *ret_has)
-{
-	int64_t one;
-	int rc = ch_db_get_i64(w->db, &one,
-		"SELECT 1 FROM edge_record WHERE name = ?1 AND pool = ?2 "
-		"UNION ALL SELECT 1 FROM held WHERE name = ?1 AND pool = ?2 LIMIT 1",
-		"tt", key, pool);
-
-	*ret_has = rc == CH_OK;
-	return rc == CH_ENOTFOUND ? CH_OK : rc;
-}
-
-int ch_work_emit_policy(struct ch_work *w, const char *name)
+int ch_work_emit_policy_of(struct ch_work *w, const struct ch_name_row *row)
 {
 	struct ch_record record = {.kind = CH_RECORD_POLICY};
 	CH_CLEANUP(ch_buf_done) struct ch_buf buf;
+	bool is_default = fill(row, record.policy);
 	char key[CH_RECORD_KEY_B];
-	struct ch_name_row row;
-	bool is_default;
 	bool has;
-	int rc = ch_name_row_load(w->db, name, &row);
+	int rc;
 
 	ch_buf_init(&buf, CH_RECORD_MAX_B);
-	if (rc)
-		return rc;
-	ch_record_key(record.kind, row.name, strlen(row.name), key);
-	is_default = fill(&row, record.policy);
-	rc = has_policy(w, key, row.pool, &has);
+	ch_record_key(record.kind, row->name, strlen(row->name), key);
+	rc = ch_work_has_record(w, row->pool, key, &has);
 	/* Edges that know of none need not hear that there is none. */
 	if (rc || (is_default && !has))
 		return rc;
 	record.version = ch_work_id(w);
-	record.name = row.name;
-	record.name_len = strlen(row.name);
+	record.name = row->name;
+	record.name_len = strlen(row->name);
 	rc = ch_record_encode(&record, &buf);
 	return rc ? rc
-		  : ch_work_emit(w, row.pool, key, record.version, record.kind, buf.data,
+		  : ch_work_emit(w, row->pool, key, record.version, record.kind, buf.data,
 			    buf.len, NULL);
+}
+
+int ch_work_emit_policy(struct ch_work *w, const char *name)
+{
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->db, name, &row);
+
+	return rc ? rc : ch_work_emit_policy_of(w, &row);
 }
 
 int ch_work_emit_tenants(struct ch_work *w)

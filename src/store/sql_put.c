@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/sql_ahead.h"
 #include "store/sql_pace.h"
 
 #define QUEUED "Waits for its first order."
@@ -70,9 +71,22 @@ static struct occasion usual(const struct ch_work *w)
 	return (struct occasion){.imported = w->op->u.put.n_items > 1};
 }
 
+static struct ch_name_row fresh_row(const char *name, const struct settings *s)
+{
+	struct ch_name_row row = {.keys = s->keys};
+
+	snprintf(row.name, sizeof(row.name), "%s", name);
+	snprintf(row.tenant, sizeof(row.tenant), "%s", s->tenant);
+	snprintf(row.pool, sizeof(row.pool), "%s", s->pool);
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++)
+		snprintf(row.policy[tag], sizeof(row.policy[tag]), "%s", s->policy[tag]);
+	return row;
+}
+
 static int insert_name(struct ch_work *w, const char *name, const struct settings *s, bool www,
 	const char *www_of, struct occasion at)
 {
+	struct ch_name_row row = fresh_row(name, s);
 	uint64_t version = at.version;
 	int rc = version ? ch_work_come_back(w, s->pool, name)
 			 : ch_work_emit_plain(w, s->pool, name, CH_RECORD_NAME, &version);
@@ -91,10 +105,11 @@ static int insert_name(struct ch_work *w, const char *name, const struct setting
 			ch_keys_str(s->keys), (int64_t)ch_keys_both(s->keys),
 			(int64_t)at.imported, s->cas, s->standby,
 			version == at.version ? w->now + SECOND_WAIT_MS : w->now);
+	ch_ahead_changed(w, CH_AHEAD_NAME, name);
 	if (!rc)
 		rc = ch_work_forget_holder(w, name);
 	if (!rc)
-		rc = ch_work_emit_policy(w, name);
+		rc = ch_work_emit_policy_of(w, &row);
 	if (!rc)
 		rc = ch_work_history(w, name, "created", "Registered.", CH_ACTOR_NOBODY);
 	ch_work_due(w, w->now);
@@ -202,9 +217,10 @@ static int join_www(
 	int rc;
 
 	snprintf(www, sizeof(www), "www.%s", name);
-	rc = ch_name_row_load(w->db, www, &row);
+	rc = ch_ahead_row(w, www, &row);
 	if (rc == CH_ENOTFOUND)
 		return insert_name(w, www, &share, false, name, at);
+	ch_ahead_changed(w, CH_AHEAD_NAME, www);
 	if (!rc)
 		rc = ch_db_run(w->db,
 			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
@@ -244,6 +260,8 @@ static int change_name(
 		strcmp(s.standby, row->standby) == 0)
 		return CH_OK;
 	ch_name_row_mate(row, mate);
+	ch_ahead_changed(w, CH_AHEAD_NAME, row->name);
+	ch_ahead_changed(w, CH_AHEAD_NAME, mate);
 	rc = follow(w, row, &s);
 	if (!rc && www != row->www)
 		rc = change_www(w, row, www, &s);
@@ -345,7 +363,7 @@ static int put_item(
 	item->detail = NULL;
 	if (item->www == CH_TRI_YES && !may_have_www(item))
 		return CH_OK;
-	rc = ch_name_row_load(w->db, item->name, &row);
+	rc = ch_ahead_row(w, item->name, &row);
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
 	is_new = rc == CH_ENOTFOUND;
@@ -376,14 +394,13 @@ static int put_item(
 
 int ch_work_put(struct ch_work *w, struct ch_op_put *put)
 {
+	int rc;
+
 	if (!put->n_items || put->n_items > CH_STORE_PUT_MAX)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "batch-too-large",
 			"1 to %d names at a time", CH_STORE_PUT_MAX);
-	for (size_t i = 0; i < put->n_items; i++) {
-		int rc = put_item(w, &put->items[i], put);
-
-		if (rc)
-			return rc;
-	}
-	return CH_OK;
+	rc = ch_ahead_ask(w, put->items, put->n_items);
+	for (size_t i = 0; !rc && i < put->n_items; i++)
+		rc = put_item(w, &put->items[i], put);
+	return rc;
 }

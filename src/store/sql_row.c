@@ -3,7 +3,7 @@
 
 #include "store/sql_work.h"
 
-static void read_name_row(struct ch_stmt *stmt, struct ch_name_row *row, int *rc)
+void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *row, int *rc)
 {
 	char word[16];
 
@@ -53,20 +53,15 @@ int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_name_row row;
-	int rc = ch_db_query(db, &stmt,
-		"SELECT name, tenant, pool, www, www_of, state, next_at, failures, version, "
-		"order_id, solo, cert, prev_cert, keys, cert_key, second_cert, second_prev, "
-		"second_at, second_failures, upstream, hsts, redirect, imported, cas, standby, "
-		"standby_cert, standby_at, standby_failures, second_standby_cert "
-		"FROM name WHERE name = ?",
-		"t", name);
+	int rc = ch_db_query(
+		db, &stmt, "SELECT " CH_NAME_ROW " FROM name WHERE name = ?", "t", name);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
 	if (rc <= 0)
 		return rc ? rc : CH_ENOTFOUND;
 	rc = CH_OK;
-	read_name_row(stmt, &row, &rc);
+	ch_name_row_read(stmt, &row, &rc);
 	if (!rc)
 		*ret_row = row;
 	return rc;

@@ -17,7 +17,9 @@ struct ch_work_tx {
 
 struct ch_slots;
 struct ch_order_names;
+struct ch_name_row;
 struct ch_work_edges; /* the edges of one pool, read once per operation */
+struct ch_ahead;      /* what was asked ahead: sql_ahead.h */
 
 struct ch_work {
 	struct ch_db *db;
@@ -29,6 +31,9 @@ struct ch_work {
 	struct ch_work_tx tx;
 	struct ch_slots *slots;	     /* the store's; sql_calendar.h */
 	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
+	struct ch_ahead *ahead;	     /* the same */
+	const char *ruled;	     /* the pool of the rules below; NULL: none yet */
+	struct ch_hold_rules rules;
 };
 
 /* ---- sql_writer.c: the row that holds ids and feed numbers, read after a transaction was
@@ -88,7 +93,14 @@ CH_MUST int ch_work_come_back(struct ch_work *w, const char *pool, const char *n
 /* With a name go its policy and its second certificate. */
 CH_MUST int ch_work_drop_extras(struct ch_work *w, const char *pool, const char *name);
 
+/* Whether the pool has a record under this key, held back or not. */
+CH_MUST int ch_work_has_record(
+	struct ch_work *w, const char *pool, const char *key, bool *ret_has);
+
 /* ---- sql_hold.c ---- */
+/* The pool's, read once per operation: those that change them emit nothing. */
+CH_MUST int ch_work_hold_rules(
+	struct ch_work *w, const char *pool, struct ch_hold_rules *ret_rules);
 /* Instead of ch_work_emit's own: numbered, but held back. */
 CH_MUST int ch_work_hold(struct ch_work *w, const char *pool, const char *name,
 	uint64_t version, enum ch_record_kind kind, const uint8_t *record, size_t record_len,
@@ -104,6 +116,8 @@ CH_MUST int ch_work_canary_ack(struct ch_work *w, const struct ch_op_edge_ack *a
 /* A POLICY record of what the name's row says now.  Nothing when all is as by default and the
  * pool was never told otherwise. */
 CH_MUST int ch_work_emit_policy(struct ch_work *w, const char *name);
+/* The same of a name whose row is to be so. */
+CH_MUST int ch_work_emit_policy_of(struct ch_work *w, const struct ch_name_row *row);
 /* The same for every name that has a tenant: what names from before there were policies lack.
  */
 CH_MUST int ch_work_emit_tenants(struct ch_work *w);
@@ -187,6 +201,14 @@ struct ch_name_row {
 	uint64_t standby_failures;
 	uint64_t second_standby_cert; /* 0: none */
 };
+/* What is selected of the table `name` for ch_name_row_read. */
+#define CH_NAME_ROW                                                                            \
+	"name, tenant, pool, www, www_of, state, next_at, failures, version, order_id, solo, " \
+	"cert, prev_cert, keys, cert_key, second_cert, second_prev, second_at, "               \
+	"second_failures, upstream, hsts, redirect, imported, cas, standby, standby_cert, "    \
+	"standby_at, standby_failures, second_standby_cert"
+/* An error is latched in *rc. */
+void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *ret_row, int *rc);
 /* CH_ENOTFOUND. */
 CH_MUST int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row);
 /* The other name of its group: "" when it has none. */
