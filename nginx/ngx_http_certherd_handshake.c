@@ -149,7 +149,7 @@ ngx_http_certherd_conn_init(ngx_connection_t *c, ngx_str_t *name)
     ngx_memcpy(cx->sni.data, name->data, name->len);
 
     if (name->len) {
-        if (ngx_http_certherd_lookup(&cx->sni, &found, c->log) != NGX_OK) {
+        if (ngx_http_certherd_lookup_keep(&cx->sni, &found, c->log) != NGX_OK) {
             cx->failed = 1;
         }
 

@@ -6,6 +6,7 @@
  *   module.c       directives, start, stop
  *   placeholder.c  the certificate that nginx insists on and that is never served
  *   replica.c      the replica of this worker: opened, followed, looked up
+ *   kept.c         what a handshake has looked up, for the rest of it
  *   cache.c        opened keys and parsed certificates of this worker, bounded;
  *                  edge/hotset.h decides what stays
  *   keys.c         private keys opened; the second level of the cache, edge/keytable.h
@@ -23,8 +24,8 @@
  *   policy.c       $certherd_tenant, _upstream, _hsts, _redirect
  *
  * Configuration is in pools and read-only after the fork; everything of a
- * worker's own is in replica.c, cache.c, keys.c and warm.c and lives as long as the worker; what
- * is shared between workers is counters.c's.
+ * worker's own is in replica.c, kept.c, cache.c, keys.c and warm.c and lives as long as the worker;
+ * what is shared between workers is counters.c's.
  */
 
 
@@ -225,6 +226,9 @@ ngx_int_t ngx_http_certherd_normalize(ngx_str_t *src, u_char *dst,
 /* NGX_OK (see found), NGX_ERROR: the replica cannot be read (logged). */
 ngx_int_t ngx_http_certherd_lookup(ngx_str_t *name,
     ngx_http_certherd_found_t *found, ngx_log_t *log);
+/* The same, with what was found kept for an acquire of the name: kept.c. */
+ngx_int_t ngx_http_certherd_lookup_keep(ngx_str_t *name,
+    ngx_http_certherd_found_t *found, ngx_log_t *log);
 /* Under which account, and with a token of tls-alpn-01 while one is open. */
 void ngx_http_certherd_pending(ngx_str_t *name,
     ngx_http_certherd_pending_t *pending, ngx_log_t *log);
@@ -254,6 +258,13 @@ ngx_int_t ngx_http_certherd_acquire_tickets(struct ch_record *record,
 int ngx_http_certherd_chain_block(const u_char *id, const u_char **block,
     size_t *len);
 void ngx_http_certherd_release(void);
+
+/* Instead of the end of a lookup: it ends with a take, a drop, or by itself. */
+void ngx_http_certherd_keep(ngx_str_t *name, struct ch_record *cert);
+/* 1: this is what was kept of the name, as after an acquire. */
+ngx_uint_t ngx_http_certherd_take_kept(ngx_str_t *name, struct ch_record *cert);
+/* Before another lookup begins, or the replica is closed. */
+void ngx_http_certherd_drop_kept(void);
 void ngx_http_certherd_replica_state(ngx_http_certherd_state_t *state);
 
 /*

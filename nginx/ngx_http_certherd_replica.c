@@ -62,6 +62,8 @@ ngx_http_certherd_poll(ngx_log_t *log)
     int            rc;
     struct ch_err  err;
 
+    ngx_http_certherd_drop_kept();
+
     err.detail[0] = '\0';
     ngx_http_certherd_worker.polled = ngx_current_msec;
     ngx_http_certherd_count(NGX_HTTP_CERTHERD_LOOKS);
@@ -137,6 +139,7 @@ ngx_http_certherd_replica_stop(void)
         ngx_del_timer(&ngx_http_certherd_worker.timer);
     }
 
+    ngx_http_certherd_drop_kept();
     ch_replica_reader_free(ngx_http_certherd_worker.reader);
     ngx_http_certherd_worker.reader = NULL;
 }
@@ -253,6 +256,8 @@ ngx_http_certherd_begin(ngx_log_t *log)
     if (ngx_http_certherd_worker.reader == NULL) {
         return CH_ENOTFOUND;
     }
+
+    ngx_http_certherd_drop_kept();
 
     rc = ch_replica_begin(ngx_http_certherd_worker.reader);
 
@@ -380,9 +385,9 @@ ngx_http_certherd_fill(ngx_http_certherd_found_t *found, struct ch_record *own,
 }
 
 
-ngx_int_t
-ngx_http_certherd_lookup(ngx_str_t *name, ngx_http_certherd_found_t *found,
-    ngx_log_t *log)
+static ngx_int_t
+ngx_http_certherd_look_up(ngx_str_t *name, ngx_http_certherd_found_t *found,
+    ngx_uint_t keep, ngx_log_t *log)
 {
     int               rc, has_own, has_cert;
     struct ch_record  own, cert;
@@ -398,9 +403,30 @@ ngx_http_certherd_lookup(ngx_str_t *name, ngx_http_certherd_found_t *found,
     }
 
     ngx_http_certherd_fill(found, &own, has_own, &cert, has_cert);
-    ngx_http_certherd_release();
+
+    if (keep && has_cert) {
+        ngx_http_certherd_keep(name, &cert);
+    } else {
+        ngx_http_certherd_release();
+    }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_certherd_lookup(ngx_str_t *name, ngx_http_certherd_found_t *found,
+    ngx_log_t *log)
+{
+    return ngx_http_certherd_look_up(name, found, 0, log);
+}
+
+
+ngx_int_t
+ngx_http_certherd_lookup_keep(ngx_str_t *name,
+    ngx_http_certherd_found_t *found, ngx_log_t *log)
+{
+    return ngx_http_certherd_look_up(name, found, 1, log);
 }
 
 
@@ -516,6 +542,10 @@ ngx_http_certherd_acquire(ngx_str_t *name, struct ch_record *record,
 {
     int               rc, has_own, has_cert;
     struct ch_record  own;
+
+    if (ngx_http_certherd_take_kept(name, record)) {
+        return NGX_OK;
+    }
 
     rc = ngx_http_certherd_search(name, &own, &has_own, record, &has_cert, log);
     if (rc != CH_OK) {
@@ -641,6 +671,8 @@ ngx_http_certherd_replica_state(ngx_http_certherd_state_t *state)
 
     rc = ch_replica_heard_at(reader, &at);
     state->feed_age = ngx_http_certherd_age(rc, at);
+
+    ngx_http_certherd_drop_kept();
 
     if (ch_replica_begin(reader) != CH_OK) {
         return;

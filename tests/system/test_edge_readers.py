@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from lab import herd, sanitizer, tls, wait
-from edge_fixture import mkreplica_binary, new_edge  # noqa: F401
+from edge_fixture import TLS12, mkreplica_binary, new_edge  # noqa: F401
 
 WORKERS = 64
 # What LMDB says when there is no place left.
@@ -30,12 +30,16 @@ SERVERS = """
 """
 
 
-def readers(edge):
-    """The processes in the table, one for each place."""
+def places(edge):
+    """Those that are taken in the table: process, and what it reads just now or "-"."""
     tool = mkreplica_binary().with_name("readers")
     done = subprocess.run([tool, edge.folder / "replica"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return sorted(int(line) for line in done.stdout.split())
+    return [(int(pid), txn) for pid, txn in map(str.split, done.stdout.splitlines())]
+
+
+def readers(edge):
+    return sorted(pid for pid, _ in places(edge))
 
 
 def wait_opened(edge, times):
@@ -127,3 +131,26 @@ def test_64_workers_and_two_reloads_find_a_place_each(new_edge):
     for upload in last:
         upload.finish()
     check_log(edge)
+
+
+def test_no_visitor_holds_up_what_the_agent_may_reuse(new_edge):
+    """Neither one that stays, nor one that is resumed, who is asked for no certificate, nor one that goes in
+    the middle of his handshake."""
+    edge = new_edge(workers=1)
+    edge.apply("cert:held.test:1").start()
+    ctx = tls.context(edge.root)
+
+    def is_idle():
+        return [txn for _, txn in places(edge)] == ["-"]
+
+    with edge.connect("held.test", ctx=ctx) as first:
+        assert first.get("held.test")[0] == 200
+        wait.until(is_idle, lambda: places(edge))
+        with edge.connect("held.test", ctx=ctx, session=first.sock.session) as second:
+            assert second.sock.session_reused
+            wait.until(is_idle, lambda: places(edge))
+    other = tls.context(edge.root, TLS12)
+    other.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    with pytest.raises(tls.Refused):
+        edge.connect("held.test", ctx=other)
+    wait.until(is_idle, lambda: places(edge))

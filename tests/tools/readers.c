@@ -1,5 +1,5 @@
 /* Who stands in the table of readers of a replica's live generation: readers REPLICA prints the
- * process of each place that is taken, one a line.  Looks only: what the dead have left behind
+ * process of each place that is taken and the transaction that it reads, or -, one a line.  Looks only: what the dead have left behind
  * stays. */
 #include <stdio.h>
 
@@ -7,12 +7,13 @@
 
 static int print_process(const char *line, void *arg)
 {
+	char txn[32];
 	long pid;
 
 	(void)arg;
 	/* The first line is a heading. */
-	if (sscanf(line, "%ld", &pid) == 1)
-		printf("%ld\n", pid);
+	if (sscanf(line, "%ld %*s %31s", &pid, txn) == 2)
+		printf("%ld %s\n", pid, txn);
 	return 0;
 }
 
