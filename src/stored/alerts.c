@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "wire/edge_error.h"
 
 /* Fewer, or a smaller part, fail every day: customers' DNS. */
 #define FAILING_LEAST 10
@@ -152,6 +153,27 @@ static int look_at_limits(struct ch_troubles *t, struct ch_store *store, struct 
 	return rc;
 }
 
+/* One that serves nothing, or takes nothing of what it is sent, is as bad as one that is
+ * silent.
+ */
+static void look_at_error(struct ch_troubles *t, const struct ch_store_edge *edge)
+{
+	size_t prefix = strlen(CH_EDGE_CRITICAL);
+	bool critical = edge->error && strncmp(edge->error, CH_EDGE_CRITICAL, prefix) == 0;
+	const char *error = critical ? edge->error + prefix : edge->error;
+
+	if (edge->empty)
+		add(t, "edge-in-trouble", edge->id, true,
+			"The edge has none of the names of its pool, and refuses every "
+			"visitor: "
+			"take it out of the load balancer until it is mended. It reports: %s",
+			error ? error
+			      : "no error. Its agent's log, and `certherd verify` there, say "
+				"more.");
+	else if (error)
+		add(t, "edge-in-trouble", edge->id, critical, "The edge reports: %s", error);
+}
+
 static void look_at_edge(struct ch_troubles *t, const struct ch_store_edge *edge)
 {
 	char when[CH_TIME_STR_B];
@@ -165,8 +187,7 @@ static void look_at_edge(struct ch_troubles *t, const struct ch_store_edge *edge
 				ch_time_str(edge->seen_at_ms, when));
 		return;
 	}
-	if (edge->error)
-		add(t, "edge-in-trouble", edge->id, false, "The edge reports: %s", edge->error);
+	look_at_error(t, edge);
 	if (edge->lag >= BEHIND_RECORDS)
 		add(t, "edge-behind", edge->id, false,
 			"The edge is %" PRIu64 " records or more behind the store.", edge->lag);
