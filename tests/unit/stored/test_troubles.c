@@ -1,4 +1,4 @@
-/* What the store sees of edges, and how bad it finds it. */
+/* What the store sees of edges, frozen feeds and names that wait, and how bad it finds it. */
 #include "../store/fixture.h"
 
 #include "stored/alerts.h"
@@ -114,6 +114,84 @@ static void one_that_fills_its_replica_or_is_silent_is_not(void **state)
 	assert_true(look(fx, "edge-silent", EDGE)->critical);
 }
 
+static void freeze(struct fixture *fx, enum ch_pool_action action)
+{
+	struct ch_store_op op = {.type = CH_OP_POOL, .who = "operator/default/admin"};
+
+	op.u.pool = (struct ch_op_pool){.pool = "default", .action = action, .why = "a test"};
+	assert_ok(fx_run(fx, &op));
+}
+
+/* The order of the name stands as it does when the issuer has looked. */
+static void wait_for(struct fixture *fx, const char *code, enum ch_actor actor)
+{
+	struct ch_store_order *order = fx_lease_one(fx);
+	struct ch_op_patch patch = {.id = order->id, .fence = order->fence};
+
+	patch.next_at_ms = test_now_ms + CH_DAY_MS;
+	patch.has_reason = true;
+	patch.reason = (struct ch_store_reason){code, "It waits.", actor};
+	assert_ok(fx_patch(fx, &patch));
+}
+
+static void names_that_wait_for_a_freeze_are_none_each(void **state)
+{
+	struct fixture *fx = *state;
+
+	freeze(fx, CH_POOL_FREEZE);
+	fx_add(fx, "a.example");
+	wait_for(fx, "feed-frozen", CH_ACTOR_OPERATOR);
+	assert_int_equal(fx_get(fx, "a.example").reason.actor, CH_ACTOR_OPERATOR);
+	assert_null(look(fx, "platform-must-act", ""));
+	/* What else waits does count. */
+	fx_add(fx, "b.example");
+	wait_for(fx, "ca-unknown", CH_ACTOR_OPERATOR);
+	assert_string_equal(look(fx, "platform-must-act", "")->detail,
+		"1 name waits for the operator: `certherd domain list --actor operator` says "
+		"why.");
+}
+
+/* Nobody has told it since, so that is trouble. */
+static void a_name_that_still_waits_after_the_thaw_counts(void **state)
+{
+	struct fixture *fx = *state;
+
+	freeze(fx, CH_POOL_FREEZE);
+	fx_add(fx, "a.example");
+	wait_for(fx, "feed-frozen", CH_ACTOR_OPERATOR);
+	freeze(fx, CH_POOL_THAW);
+	assert_non_null(look(fx, "platform-must-act", ""));
+}
+
+static void a_freeze_is_told_when_it_lasts(void **state)
+{
+	struct fixture *fx = *state;
+
+	freeze(fx, CH_POOL_FREEZE);
+	test_now_ms += CH_DAY_MS;
+	assert_null(look(fx, "feed-frozen", "default"));
+	test_now_ms++;
+	assert_non_null(look(fx, "feed-frozen", "default"));
+	freeze(fx, CH_POOL_THAW);
+	assert_null(look(fx, "feed-frozen", "default"));
+}
+
+static void a_freeze_that_somebody_waits_for_is_told_sooner(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	freeze(fx, CH_POOL_FREEZE);
+	fx_add(fx, "a.example");
+	test_now_ms += 4 * CH_HOUR_MS;
+	assert_null(look(fx, "feed-frozen", "default"));
+	test_now_ms++;
+	found = look(fx, "feed-frozen", "default");
+	assert_false(found->critical);
+	assert_non_null(strstr(found->detail, "1 change"));
+	assert_non_null(strstr(found->detail, "thaw --pool default"));
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 
 int main(void)
@@ -124,6 +202,10 @@ int main(void)
 		T(an_edge_that_says_so_is_critical),
 		T(an_edge_without_any_name_is_critical),
 		T(one_that_fills_its_replica_or_is_silent_is_not),
+		T(names_that_wait_for_a_freeze_are_none_each),
+		T(a_name_that_still_waits_after_the_thaw_counts),
+		T(a_freeze_is_told_when_it_lasts),
+		T(a_freeze_that_somebody_waits_for_is_told_sooner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
