@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/opts.h"
 #include "cli/cli.h"
+#include "cli/kinds.h"
 #include "cli/setup.h"
 #include "issuerd/issuerd.h"
 #include "stored/stored.h"
@@ -174,6 +175,7 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return 2;
 	}
+	ch_opts_set_kinds(ch_cli_kinds, ch_cli_n_kinds);
 	command = find(command_name(argv[1]));
 	if (!command)
 		return unknown(argv[1]);

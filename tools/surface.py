@@ -11,14 +11,6 @@ class Option:
         self.value = value  # "TEXT"; "" for a switch
         self.text = text
 
-    def words(self):
-        """The values there are, when the help lists them all."""
-        choices = self.value.split("|")
-        if len(choices) > 1:
-            return [choice for choice in choices if choice == choice.lower()]
-        listed = re.fullmatch(r"(?:[a-z ]+: )?([a-z0-9-]+(?:, [a-z0-9-]+){2,})", self.text)
-        return listed[1].split(", ") if listed else []
-
 
 class Command:
     def __init__(self, path, usage, text, options, children):

@@ -70,6 +70,15 @@ struct ch_acme_signup {
 	struct ch_secret *eab_hmac; /* base64url text as the CA handed it out */
 };
 
+/* RFC 5280 section 5.3.1: those that are for a leaf. */
+#define CH_REVOKE_REASONS(X)                                                                   \
+	X(0, "unspecified")                                                                    \
+	X(1, "keyCompromise")                                                                  \
+	X(3, "affiliationChanged")                                                             \
+	X(4, "superseded")                                                                     \
+	X(5, "cessationOfOperation")                                                           \
+	X(9, "privilegeWithdrawn")
+
 /* Everything is borrowed for the time of the call. */
 struct ch_acme_request {
 	enum ch_acme_kind kind;

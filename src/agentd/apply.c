@@ -51,6 +51,8 @@ static int refuse(struct ch_apply *a, const struct ch_record *record, uint64_t s
 
 	counts->refused++;
 	ch_refused_add(a->refused, key, key_len, why);
+	if (ch_record_has_cert(record))
+		ch_refused_count(a->refused, seq);
 	ch_log_debug("record refused name=%.*s seq=%" PRIu64 " why=%s", (int)record->name_len,
 		record->name, seq, why);
 	if (record->kind != CH_RECORD_CERT || !ch_replica_writer_is_rebuilding(a->writer))
@@ -67,6 +69,8 @@ static void settle(struct ch_apply *a, const struct ch_record *record)
 	char key[CH_RECORD_KEY_B];
 
 	ch_refused_drop(a->refused, key, refused_key(a, record, key));
+	if (ch_record_has_cert(record))
+		ch_refused_taken(a->refused);
 	if (record->kind != CH_RECORD_TOMBSTONE)
 		return;
 	ch_refused_drop(a->refused, key,

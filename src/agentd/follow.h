@@ -10,6 +10,7 @@
 #include "agentd/refused.h"
 #include "edge/replica.h"
 #include "net/api.h"
+#include "wire/edge_error.h"
 
 #define CH_HEARTBEAT_MS 15000	  /* acknowledge at least so often, news or not */
 #define CH_POLL_WAIT_MAX_MS 15000 /* so that a long poll does not delay the heartbeat */
@@ -62,7 +63,7 @@ struct ch_follow {
 	int64_t ack_ms;
 	uint64_t ack_seq;
 	uint8_t ack_epoch[CH_EPOCH_B];
-	char ack_error[2 * CH_TROUBLE_B];
+	char ack_error[CH_EDGE_ERROR_MAX_B + 1];
 	struct ch_agent_figures figures;
 };
 

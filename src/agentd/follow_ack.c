@@ -21,12 +21,30 @@ static void describe_clock(struct ch_buf *buf)
 			"apart: set both by NTP. ");
 }
 
-/* What the store's operators should know of this edge; "" when all is well. */
+/* While a first generation is filled there is no certificate in any case, and a refusal may be
+ * one of very few. */
+static void describe_all_refused(const struct ch_follow *f, struct ch_buf *buf)
+{
+	uint64_t certs = 1;
+
+	if (!ch_replica_writer_is_rebuilding(f->writer) &&
+		ch_replica_writer_live_certs(f->writer, &certs))
+		return;
+	if (ch_refused_is_all(&f->refused, certs))
+		ch_buf_add_str(buf, CH_EDGE_CRITICAL
+			"this edge takes none of the certificates that it is sent: new names "
+			"are not served here, and renewals do not arrive. Has its file of "
+			"`signers` the public half of each issuer's signing key? ");
+}
+
+/* What the store's operators should know of this edge; "" when all is well.  What is critical
+ * comes first: the store looks there. */
 static void describe(const struct ch_follow *f, char *ret_text, size_t text_b)
 {
 	CH_AUTO_BUF struct ch_buf buf;
 
 	ch_buf_init(&buf, 8192);
+	describe_all_refused(f, &buf);
 	if (ch_brake_is_on(&f->brake))
 		ch_buf_addf(&buf,
 			"Removing %" PRIu64 " of %" PRIu64

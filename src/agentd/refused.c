@@ -42,6 +42,25 @@ void ch_refused_drop(struct ch_refused *refused, const char *key, size_t key_len
 		refused->list[i] = refused->list[--refused->n];
 }
 
+void ch_refused_count(struct ch_refused *refused, uint64_t seq)
+{
+	if (seq && seq <= refused->in_row_seq)
+		return;
+	refused->in_row++;
+	if (seq)
+		refused->in_row_seq = seq;
+}
+
+void ch_refused_taken(struct ch_refused *refused)
+{
+	refused->in_row = 0;
+}
+
+bool ch_refused_is_all(const struct ch_refused *refused, uint64_t certs)
+{
+	return refused->in_row >= CH_REFUSED_ALL || (refused->in_row && !certs);
+}
+
 void ch_refused_describe(const struct ch_refused *refused, struct ch_buf *out)
 {
 	uint64_t total = refused->n + refused->more;

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/opts_words.h"
+
 #define WORD_MAX 32
 
 /* Levenshtein distance of two words, cut at WORD_MAX characters. */
@@ -120,11 +123,21 @@ static const struct ch_opt *find(const struct ch_opts *opts, const char *name, s
 	return NULL;
 }
 
+static int refuse(const struct ch_opts *opts, const struct ch_opt *o, const char *value)
+{
+	CH_AUTO_BUF struct ch_buf words = {.max_b = 1024};
+
+	ch_opts_list_words(o->arg, &words);
+	return complain(
+		opts, "--%s must be %s, and not \"%s\"", o->name, ch_buf_str(&words), value);
+}
+
 /* Takes the option at argv[*at] and its value. */
 static int take(const struct ch_opts *opts, int argc, char **argv, int *at)
 {
 	const char *given = argv[*at];
 	size_t len = strcspn(given, "=");
+	const char *value;
 	const struct ch_opt *o =
 		len > 2 && given[1] == '-' ? find(opts, given + 2, len - 2) : NULL;
 
@@ -136,14 +149,26 @@ static int take(const struct ch_opts *opts, int argc, char **argv, int *at)
 		*o->ret_set = true;
 		return CH_OK;
 	}
-	if (given[len]) {
-		*o->ret_s = given + len + 1;
-		return CH_OK;
-	}
-	if (*at + 1 >= argc)
+	if (!given[len] && *at + 1 >= argc)
 		return complain(opts, "--%s needs a value: %s", o->name, o->arg);
-	*o->ret_s = argv[++*at];
+	value = given[len] ? given + len + 1 : argv[++*at];
+	if (!ch_opts_allow(o->arg, value))
+		return refuse(opts, o, value);
+	*o->ret_s = value;
 	return CH_OK;
+}
+
+/* --help=OPTION: what the option takes; --help=: what the command does. */
+static void print_words(const struct ch_opts *opts, const char *name)
+{
+	const struct ch_opt *config = find(opts, "config", strlen("config"));
+	const struct ch_opt *o = find(opts, name, strlen(name));
+	char first[32];
+
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(opts->usage, " .["), opts->usage);
+	if (!*name || (o && o->arg))
+		ch_opts_print_words(o ? o->arg : first,
+			ch_opts_config(config ? *config->ret_s : NULL), stdout);
 }
 
 int ch_opts_parse(const struct ch_opts *opts, int argc, char **argv, size_t *ret_n_args)
@@ -165,6 +190,10 @@ int ch_opts_parse(const struct ch_opts *opts, int argc, char **argv, size_t *ret
 		}
 		if (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0) {
 			ch_opts_print_help(opts, stdout);
+			return CH_ECANCELED;
+		}
+		if (strncmp(a, "--help=", 7) == 0) {
+			print_words(opts, a + 7);
 			return CH_ECANCELED;
 		}
 		rc = take(opts, argc, argv, &i);

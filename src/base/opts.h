@@ -10,7 +10,8 @@
 
 struct ch_opt {
 	const char *name;   /* "tenant": given as --tenant TEXT or --tenant=TEXT */
-	const char *arg;    /* what the help calls the value, e.g. "TEXT"; NULL: a switch */
+	const char *arg;    /* what the help calls the value, e.g. "TEXT": names which there are
+			     * (base/opts_words.h); NULL: a switch */
 	const char *help;   /* one sentence; NULL: hidden, for tests and tools */
 	bool *ret_set;	    /* for a switch */
 	const char **ret_s; /* for a value: borrowed from argv; the last one counts */
@@ -36,9 +37,10 @@ struct ch_opts {
 	size_t args_max;
 };
 
-/* argv[0] is the command itself.  Options may come after arguments; `--` ends them.  The
- * arguments are moved to argv[1 …] and counted.  CH_ECANCELED: --help was given and printed
- * (exit 0); CH_EINVAL: what is wrong was printed on stderr (exit 2). */
+/* argv[0] is the command itself.  --help=OPTION prints the values that can be told, one a line,
+ * for completion, and --help= those of the first argument.  Options may come after arguments;
+ * `--` ends them.  The arguments are moved to argv[1 …] and counted.  CH_ECANCELED: --help was
+ * given and printed (exit 0); CH_EINVAL: what is wrong was printed on stderr (exit 2). */
 CH_MUST int ch_opts_parse(
 	const struct ch_opts *opts, int argc, char **argv, size_t *ret_n_args);
 /* What --help prints. */

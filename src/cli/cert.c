@@ -7,6 +7,7 @@
 #include "cli/cert_standby.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/recipients.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 
@@ -30,7 +31,31 @@ static void print_list(const char *label, const json_t *list)
 	}
 }
 
-static void print_cert(const char *title, const json_t *cert)
+/* Whose each is: the store does not know it, a file of the issuer does. */
+static void print_recipients(const struct ch_known_recipients *known, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		CH_AUTO_BUF struct ch_buf text = {.max_b = 1024};
+		const char *id = json_string_value(item);
+
+		ch_buf_addf(&text, "%s", id ? id : "");
+		if (known && id) {
+			ch_buf_add_str(&text, "  ");
+			ch_known_recipients_find(known, id, &text);
+		}
+		print_line(i ? "" : "sealed to", ch_buf_str(&text));
+	}
+	if (!known && json_array_size(list))
+		print_line("", "whose: `certherd key recipients` where the issuer is, "
+			       "`certherd key pub --id FILE` on an edge");
+}
+
+static void print_cert(
+	const char *title, const json_t *cert, const struct ch_known_recipients *known)
 {
 	char when[64];
 
@@ -53,7 +78,7 @@ static void print_cert(const char *title, const json_t *cert)
 	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
 	print_line("published", ch_json_str(cert, "published_at"));
 	print_line("SPKI", ch_json_str(cert, "spki_sha256"));
-	print_list("sealed to", json_object_get(cert, "recipients"));
+	print_recipients(known, json_object_get(cert, "recipients"));
 }
 
 /* PEM is letters, digits and line ends; anything else from the store is not shown. */
@@ -72,6 +97,19 @@ static int print_pem(const struct ch_client *client, const char *name, const jso
 	return CH_EXIT_OK;
 }
 
+/* NULL: not on this host, or not for who asks. */
+static const struct ch_known_recipients *load_recipients(
+	const struct ch_client *client, struct ch_known_recipients *known)
+{
+	struct ch_err err;
+
+	return ch_known_recipients_load(
+		       ch_conf_path(client->conf, "issuer", "recipients", "issuer/recipients"),
+		       known, &err)
+		       ? NULL
+		       : known;
+}
+
 static int show_main(int argc, char **argv)
 {
 	static const struct {
@@ -81,6 +119,8 @@ static int show_main(int argc, char **argv)
 		{"second_standby", "standby of the second, not live"}};
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	CH_AUTO_JSON json_t *answer = NULL;
+	struct ch_known_recipients recipients;
+	const struct ch_known_recipients *known;
 	bool pem = false;
 	const struct ch_opt list[] = {
 		{"pem", NULL, "prints certificate and intermediates in PEM", &pem, NULL},
@@ -111,11 +151,13 @@ static int show_main(int argc, char **argv)
 	}
 	ch_text_print(stdout, ch_json_str(answer, "name"));
 	putchar('\n');
-	print_cert("current", json_object_get(answer, "current"));
-	print_cert("previous", json_object_get(answer, "previous"));
+	known = load_recipients(&client, &recipients);
+	print_cert("current", json_object_get(answer, "current"), known);
+	print_cert("previous", json_object_get(answer, "previous"), known);
 	for (size_t i = 0; i < CH_ARRAY_LEN(others); i++)
 		if (json_is_object(json_object_get(answer, others[i].key)))
-			print_cert(others[i].title, json_object_get(answer, others[i].key));
+			print_cert(
+				others[i].title, json_object_get(answer, others[i].key), known);
 	return CH_EXIT_OK;
 }
 

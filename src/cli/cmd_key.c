@@ -1,9 +1,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/mem.h"
 #include "base/opts.h"
 #include "base/secret.h"
+#include "cli/recipients.h"
 #include "cli/setup.h"
 #include "cli/verbs.h"
 #include "crypto/jws.h"
@@ -23,6 +25,14 @@ static int print_public(const struct ch_recipient_key *key)
 
 	ch_recipient_print(&key->pub, text);
 	return puts(text) < 0 || fflush(stdout) ? 1 : 0;
+}
+
+static int print_id(const struct ch_recipient_key *key)
+{
+	char hex[2 * sizeof(key->pub.id) + 1];
+
+	ch_hex_encode(key->pub.id, sizeof(key->pub.id), hex);
+	return puts(hex) < 0 || fflush(stdout) ? 1 : 0;
 }
 
 static int parse_type(const char *text, enum ch_kem *ret_kem, struct ch_err *err)
@@ -81,8 +91,12 @@ static int key_new(int argc, char **argv)
 static int key_pub(int argc, char **argv)
 {
 	CH_CLEANUP(ch_recipient_key_free_p) struct ch_recipient_key *key = NULL;
-	const struct ch_opts opts = {"key pub", "FILE",
-		"Prints the public half of the private key in FILE.", NULL, 0, 1, 1};
+	bool id = false;
+	const struct ch_opt list[] = {{"id", NULL,
+		"its id instead, as `certherd cert show` has it in \"sealed to\"", &id, NULL}};
+	const struct ch_opts opts = {"key pub", "FILE [--id]",
+		"Prints the public half of the private key in FILE.", list, CH_ARRAY_LEN(list),
+		1, 1};
 	struct ch_err err;
 	size_t n;
 	int rc = ch_opts_parse(&opts, argc, argv, &n);
@@ -91,7 +105,7 @@ static int key_pub(int argc, char **argv)
 		return rc == CH_ECANCELED ? 0 : 2;
 	if (ch_recipient_key_load(argv[1], &key, &err))
 		return complain(&err);
-	return print_public(key);
+	return id ? print_id(key) : print_public(key);
 }
 
 static int print_thumbprint(EVP_PKEY *key)
@@ -150,6 +164,8 @@ int ch_key_main(int argc, char **argv)
 		{"new", "FILE", "make a key pair: private half into FILE, public half printed",
 			key_new},
 		{"pub", "FILE", "print the public half of the private key in FILE", key_pub},
+		{"recipients", "[FILE]", "list the issuer's recipients, with their ids",
+			ch_key_recipients_main},
 		{"account", "FILE", "make a CA's account key, and print its thumbprint",
 			key_account},
 		{"thumbprint", "FILE", "print the thumbprint of the account key in FILE",

@@ -141,12 +141,12 @@ int ch_domain_add_main(int argc, char **argv)
 			"the "
 			"store's)",
 			NULL, &add.settings.keys},
-		{"cas", "LIST",
+		{"cas", "CAS",
 			"the CAs that it may use, in order, such as main,backup (default: the "
 			"issuer's)",
 			NULL, &add.settings.cas},
-		{"standby", "CA", "from which CA it has a standby certificate, or none", NULL,
-			&add.settings.standby},
+		{"standby", "CA|none", "from which CA it has a standby certificate, or none",
+			NULL, &add.settings.standby},
 		{"upstream", "TEXT", "what the edges' configuration maps to addresses", NULL,
 			&add.settings.upstream},
 		{"hsts", "TEXT", "value of Strict-Transport-Security, such as max-age=300",
@@ -160,7 +160,7 @@ int ch_domain_add_main(int argc, char **argv)
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "domain add",
 		.usage = "NAME... [--www] [--tenant TEXT] [--pool TEXT] [--keys KEYS]\n"
-			 "[--cas LIST] [--standby CA] [--upstream TEXT] [--hsts TEXT] "
+			 "[--cas CAS] [--standby CA] [--upstream TEXT] [--hsts TEXT] "
 			 "[--redirect TEXT]\n[--wait] [--timeout SPAN] [--json]",
 		.help = "Registers names; certherd then gets and renews their certificates. "
 			"Names may be given\nin any script. A name that is registered already "

@@ -149,8 +149,9 @@ static int make_recipient(struct ch_init *init, struct ch_err *err)
 	ch_recipient_print(&key->pub, init->recipient);
 	snprintf(text, sizeof(text),
 		"# Who can open the leaf keys: one certherd-pub-... a line, at most %d.\n"
-		"# Each edge's public half, as `certherd key pub` prints it.\n%s\n",
-		CH_RECIPIENTS_MAX, init->recipient);
+		"# Each edge's public half, as `certherd key pub` prints it, and whose it is "
+		"above.\n\n# edge %s\n%s\n",
+		CH_RECIPIENTS_MAX, init->edge, init->recipient);
 	return write_text(init, "issuer/recipients", text, 0644, err);
 }
 

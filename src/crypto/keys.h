@@ -79,6 +79,7 @@ void ch_recipient_print(const struct ch_recipient *recipient, char *ret_text);
 #define CH_RECIPIENTS_MAX 8
 struct ch_recipients {
 	struct ch_recipient list[CH_RECIPIENTS_MAX];
+	unsigned line[CH_RECIPIENTS_MAX]; /* of the file, from 1 */
 	size_t n;
 };
 /* One recipient a line; empty lines and '#' comments.  Errors name the line.  Refuses a file

@@ -111,6 +111,7 @@ static int add_line(const char *line, unsigned number, void *arg, struct ch_err 
 	if (a->list.n == CH_RECIPIENTS_MAX)
 		return ch_err_set(err, CH_ETOOBIG, "recipients-many",
 			"%s:%u: more than %d recipients", a->path, number, CH_RECIPIENTS_MAX);
+	a->list.line[a->list.n] = number;
 	a->list.list[a->list.n++] = r;
 	return CH_OK;
 }

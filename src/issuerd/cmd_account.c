@@ -23,7 +23,7 @@
 #define PEM_MAX_B (160u * 1024u)
 #define CA_OPTION                                                                              \
 	{                                                                                      \
-		"ca", "NAME", "which CA: a name of `fallback` (default: main)", NULL, &c.name  \
+		"ca", "CA", "which CA: a name of `fallback` (default: main)", NULL, &c.name    \
 	}
 
 struct desk {
@@ -276,14 +276,16 @@ int ch_account_main(int argc, char **argv)
 	return rc ? complain("account", &err) : EXIT_SUCCESS;
 }
 
-/* RFC 5280 section 5.3.1: those that are for a leaf. */
 static int parse_reason(const char *text, int *ret_reason, struct ch_err *err)
 {
 	static const struct {
 		const char *word;
 		int code;
-	} reasons[] = {{"unspecified", 0}, {"keyCompromise", 1}, {"affiliationChanged", 3},
-		{"superseded", 4}, {"cessationOfOperation", 5}, {"privilegeWithdrawn", 9}};
+	} reasons[] = {
+#define X(id, name) {name, id},
+		CH_REVOKE_REASONS(X)
+#undef X
+	};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(reasons); i++) {
 		if (strcmp(text, reasons[i].word) == 0) {
@@ -363,7 +365,7 @@ int ch_revoke_main(int argc, char **argv)
 	const char *word = "unspecified";
 	struct ch_err err = {0};
 	const struct ch_opt list[] = {
-		{"reason", "WORD",
+		{"reason", "REASON",
 			"unspecified, keyCompromise, affiliationChanged, superseded, "
 			"cessationOfOperation or privilegeWithdrawn",
 			NULL, &word},

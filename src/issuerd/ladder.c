@@ -8,6 +8,8 @@
 #define MOVED_MOST_MS (30 * CH_DAY_MS)
 #define EDGES_LEAST_MS INT64_C(250)
 #define EDGES_MOST_MS (5 * CH_SECOND_MS)
+/* A broken long poll is begun again within seconds. */
+#define EDGES_ORDINARY_MS (10 * CH_SECOND_MS)
 /* Fewer do not level anything. */
 #define HOURS_LEAST 12
 
@@ -60,6 +62,12 @@ int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls)
 int64_t ch_edges_wait_ms(unsigned waits)
 {
 	return ch_doubling_ms(EDGES_LEAST_MS, waits, EDGES_MOST_MS);
+}
+
+int64_t ch_edges_ordinary_ms(const struct ch_issuer_config *config)
+{
+	return config->edge_wait_ms < EDGES_ORDINARY_MS ? config->edge_wait_ms
+							: EDGES_ORDINARY_MS;
 }
 
 int64_t ch_held_wait_ms(unsigned waits)

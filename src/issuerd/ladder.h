@@ -35,6 +35,9 @@ int64_t ch_moved_wait_ms(const struct ch_issuer_config *config, const char *name
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);
 /* The wait for edges that are behind: 250 ms growing to 5 s. */
 int64_t ch_edges_wait_ms(unsigned waits);
+/* How long edges ordinarily need at most until they have said that they have a record: 10 s, or
+ * edge_wait if that is less.  Only one that needs longer is behind. */
+int64_t ch_edges_ordinary_ms(const struct ch_issuer_config *config);
 /* The wait while the store holds back what the edges are to have: 5 s growing to 10 min;
  * the store ends it when it lets that go. */
 int64_t ch_held_wait_ms(unsigned waits);

@@ -218,6 +218,29 @@ static void wait_for_release(struct ch_step *step)
 	step->out->notes.waits++;
 }
 
+/* Of edges that are waited for, or are not (any longer).  Within the time that an edge
+ * ordinarily needs none is behind, and nobody has to act: not even of one that is not waited
+ * for is anything said then. */
+static void say_edges(struct ch_step *step, int64_t since_ms, bool waits)
+{
+	const struct ch_edges *edges = &step->work->edges;
+	int64_t waited_ms = ch_now_ms() - since_ms;
+
+	if (edges->known == 0)
+		ch_step_reason(step, "no-edge", CH_ACTOR_PLATFORM,
+			"No edge of the name's pool has reported to the store.");
+	else if (waited_ms >= ch_edges_ordinary_ms(step->issuer->config))
+		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
+			waits ? "Not all edges have the name's newest record yet: %s."
+			      : "Not waiting any longer for edges that report but do not have "
+				"the name's newest record: %s.",
+			edges->behind);
+	else if (waits)
+		ch_step_reason(step, "in-progress", CH_ACTOR_NOBODY,
+			"An order is under way; its next step comes when the edges say that "
+			"they have the name's newest record.");
+}
+
 bool ch_step_wait_for_edges(struct ch_step *step)
 {
 	const struct ch_work *work = step->work;
@@ -234,19 +257,10 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 		notes.waits = 0;
 	}
 	if (goes_on_without(step, notes.edges_since_ms)) {
-		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
-			"Not waiting any longer for edges that report but do not have the "
-			"name's newest record: %s.",
-			work->edges.behind);
+		say_edges(step, notes.edges_since_ms, false);
 		return false;
 	}
-	if (work->edges.known == 0)
-		ch_step_reason(step, "no-edge", CH_ACTOR_PLATFORM,
-			"No edge of the name's pool has reported to the store.");
-	else
-		ch_step_reason(step, "edges-behind", CH_ACTOR_PLATFORM,
-			"Not all edges have the name's newest record yet: %s.",
-			work->edges.behind);
+	say_edges(step, notes.edges_since_ms, true);
 	ch_step_wait(step, ch_now_ms() + ch_edges_wait_ms(notes.waits), &notes);
 	step->out->notes.waits++;
 	return true;

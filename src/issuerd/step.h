@@ -73,8 +73,10 @@ void ch_verdict_preflight(const struct ch_issuer_config *config, const struct ch
 void ch_step_acquit(struct ch_step *step, size_t i, const char *because_of);
 /* The order fails with the verdicts that were filled in. */
 void ch_step_failed(struct ch_step *step);
-/* Sets and writes reason and wait "edges are behind", or returns false when they are not, or
- * when they are not waited for (any longer): then the reason is set nevertheless. */
+/* Sets the wait for edges that do not have the names' newest records, and what is said of it:
+ * that they are behind only after the time that an edge ordinarily needs.  False when there is
+ * nothing to wait for, or when they are not waited for (any longer): of those that are behind
+ * is said so nevertheless. */
 bool ch_step_wait_for_edges(struct ch_step *step);
 /* The CA is asked again later, for the notes->polls-th time: when it wishes (retry_at_ms not
  * 0), or after ch_poll_wait_ms. */

@@ -33,6 +33,9 @@ static int read_alert(
 	return rc;
 }
 
+/* What looks less bad is believed when it has for as long as what looks over: so one that
+ * changes between the two, or that stores of two versions judge each in its way, is told once.
+ */
 static int see(struct ch_work *w, const struct ch_store_trouble *trouble)
 {
 	return ch_db_run(w->db,
@@ -44,9 +47,11 @@ static int see(struct ch_work *w, const struct ch_store_trouble *trouble)
 		/* What has become worse is told again. */
 		"tell_at = iif(alert.severity = 'warning' AND ?4 = 'critical', ?6, "
 		"alert.tell_at), "
-		"tries = iif(alert.severity = 'warning' AND ?4 = 'critical', 0, alert.tries)",
-		"ttttti", trouble->kind, trouble->subject, trouble->source,
-		trouble->critical ? "critical" : "warning", trouble->detail, w->now);
+		"tries = iif(alert.severity = 'warning' AND ?4 = 'critical', 0, alert.tries) "
+		"WHERE alert.severity = 'warning' OR ?4 = 'critical' OR alert.seen_at < ?7",
+		"tttttii", trouble->kind, trouble->subject, trouble->source,
+		trouble->critical ? "critical" : "warning", trouble->detail, w->now,
+		w->now - CH_STORE_ALERT_HOLD_MS);
 }
 
 static int close_unseen(struct ch_work *w, const char *source)
@@ -60,7 +65,8 @@ static int close_unseen(struct ch_work *w, const char *source)
 		w->now - (source ? CH_STORE_ALERT_HOLD_MS : CH_STORE_ALERT_STALE_MS));
 }
 
-/* What has changed since then is told all the same. */
+/* What has changed since then is told all the same, but for what has become less bad: who heard
+ * the worse need not hear of that. */
 static int note_told(struct ch_work *w, const struct ch_store_told *told)
 {
 	const char *severity = told->critical ? "critical" : "warning";
@@ -71,7 +77,7 @@ static int note_told(struct ch_work *w, const struct ch_store_told *told)
 	if (!told->failed)
 		return ch_db_run(w->db,
 			"UPDATE alert SET tell_at = NULL WHERE id = ? "
-			"AND (closed_at IS NOT NULL) = ? AND severity = ?",
+			"AND (closed_at IS NOT NULL) = ? AND severity IN ('warning', ?)",
 			"ilt", told->id, (int64_t)told->closed, severity);
 	rc = ch_db_get_i64(
 		w->db, &tries, "SELECT tries FROM alert WHERE id = ?", "i", told->id);
@@ -83,7 +89,7 @@ static int note_told(struct ch_work *w, const struct ch_store_told *told)
 			w->now + ch_doubling_ms(RETRY_LEAST_MS, (uint64_t)tries, RETRY_MOST_MS);
 	return ch_db_run(w->db,
 		"UPDATE alert SET tell_at = ?, tries = tries + 1 WHERE id = ? "
-		"AND (closed_at IS NOT NULL) = ? AND severity = ?",
+		"AND (closed_at IS NOT NULL) = ? AND severity IN ('warning', ?)",
 		"zilt", again_ms, told->id, (int64_t)told->closed, severity);
 }
 

@@ -5,6 +5,8 @@
 #include "store/sql_work.h"
 
 #define STILL_TO_COME "Served; a certificate that is asked for is still to come."
+#define COMES_IN_TIME                                                                          \
+	"Served by the edges; its next renewal brings the key that its \"keys\" want."
 
 static bool wants_second(const struct ch_name_row *row)
 {
@@ -23,6 +25,16 @@ static bool is_complete(const struct ch_name_row *row)
 	       (!wants_second(row) || row->second_cert);
 }
 
+/* What is adopted, handed back or put back is served as it is, and what takes its place comes
+ * when it would be renewed anyhow: nothing is on its way until then.  Looked at it may have
+ * been a moment ago. */
+static bool waits_for_renewal(const struct ch_work *w, const struct ch_name_row *row)
+{
+	return row->cert_key != ch_keys_first(row->keys) &&
+	       (!wants_second(row) || row->second_cert) &&
+	       row->next_at > w->now + CH_STORE_LOOK_MS;
+}
+
 int ch_work_settle(struct ch_work *w, const char *name)
 {
 	struct ch_name_row row;
@@ -37,6 +49,10 @@ int ch_work_settle(struct ch_work *w, const char *name)
 			"t", name);
 	if (is_complete(&row))
 		return CH_OK;
+	if (waits_for_renewal(w, &row))
+		return ch_db_run(w->db,
+			"UPDATE name SET detail = ? WHERE name = ? AND code = 'ok'", "tt",
+			COMES_IN_TIME, name);
 	return ch_db_run(w->db,
 		"UPDATE name SET state = 'renewing', code = 'queued', detail = ?, "
 		"actor = 'nobody' WHERE name = ?",

@@ -6,6 +6,7 @@
 #include "store/counters.h"
 #include "store/sql_pace.h"
 #include "store/sql_read.h"
+#include "wire/record.h"
 
 #define EDGES_MAX 100000
 /* Names that wait for somebody and have not failed are passed over. */
@@ -301,7 +302,21 @@ static int read_edge(struct ch_stmt *stmt, struct ch_arena *arena, struct ch_sto
 	return rc;
 }
 
-/* Sets lag and live of edges that are sorted by pool. */
+/* Among the newest that it has acknowledged: behind so many removals it may be as it says. */
+static int read_empty(struct ch_db *db, struct ch_store_edge *edge)
+{
+	int64_t one;
+	int rc = ch_db_get_i64(db, &one,
+		"SELECT 1 FROM (SELECT kind FROM edge_record WHERE pool = ? AND seq <= ? "
+		"ORDER BY seq DESC LIMIT ?) AS newest WHERE kind IN (?, ?) LIMIT 1",
+		"tiiii", edge->pool, edge->seq, (int64_t)CH_STORE_LAG_MAX,
+		(int64_t)CH_RECORD_NAME, (int64_t)CH_RECORD_CERT);
+
+	edge->empty = rc == CH_OK;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
+/* Sets lag, live and empty of edges that are sorted by pool. */
 static int judge_edges(struct ch_db *db, struct ch_arena *arena, int64_t live_since,
 	struct ch_store_edge *edges, size_t n)
 {
@@ -316,6 +331,8 @@ static int judge_edges(struct ch_db *db, struct ch_arena *arena, int64_t live_si
 
 		edge->live = edge->seen_at_ms >= live_since;
 		rc = lag_count(db, &lag, edge->pool, same_epoch ? edge->seq : 0, &edge->lag);
+		if (!rc && same_epoch && edge->live && !edge->names)
+			rc = read_empty(db, edge);
 	}
 	return rc;
 }

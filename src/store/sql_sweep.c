@@ -4,7 +4,9 @@
  *
  * History: the last entries of names that are there stay.  A mark moves over the table, so that
  * each entry is looked at once and a turn costs what it passes.  What it passes and leaves
- * stands below the mark: it goes when a later entry of the same name is passed. */
+ * stands below the mark: it goes when a later entry of the same name is passed.  Of a name that
+ * is gone there may be none, so what stands below the mark is looked at again and
+ * again, a small part in each turn. */
 #include "base/clock.h"
 #include "store/sql_work.h"
 
@@ -12,6 +14,9 @@
 /* So many rows a turn looks at for each that it may remove: of housekeeping's 250 some
  * milliseconds. */
 #define LOOK_EACH 200
+/* … and so many of those below the mark, most of which are the last of names that are there. */
+#define AGAIN_EACH 20
+#define AGAIN "history-again"
 
 /* Where a turn begins to look, when more rows are dated ahead than one looks at: so a later
  * turn gets past them, and the one after the last begins at the front again, as they are due
@@ -133,6 +138,42 @@ static int remove_passed(
 		"iiiii", from, to, sweep->least, sweep->before_ms, sweep->max_rows);
 }
 
+#define BELOW                                                                                  \
+	"(SELECT id, name, at FROM history WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3) "  \
+	"AS below "
+
+/* Of names that are gone, what was dated ahead when the mark passed it and is too old by now.
+ * What has a later entry above the mark goes with that. */
+static int remove_left(struct ch_work *w, struct ch_sweep *sweep, int64_t mark)
+{
+	int64_t rows = AGAIN_EACH * sweep->max_rows;
+	int64_t from;
+	int64_t last;
+	int rc = load_mark(w, AGAIN, &from);
+
+	if (rc)
+		return rc;
+	/* Where the part ends; there is none behind the last one, and the next is the first. */
+	rc = ch_db_get_i64(w->db, &last,
+		"SELECT id FROM " BELOW "ORDER BY id LIMIT 1 OFFSET ?4", "iiii", from, mark,
+		rows, rows - 1);
+	if (rc == CH_ENOTFOUND)
+		last = 0;
+	else if (rc)
+		return rc;
+	rc = ch_db_run(w->db,
+		"DELETE FROM history WHERE id IN (SELECT id FROM " BELOW
+		"WHERE at < ?4 AND NOT EXISTS (SELECT 1 FROM name n WHERE n.name = below.name) "
+		"AND NOT EXISTS (SELECT 1 FROM history k WHERE k.name = below.name "
+		"AND k.id > ?2) ORDER BY id LIMIT ?5) AND id < (SELECT max(id) FROM history)",
+		"iiiii", from, mark, rows, sweep->before_ms, sweep->max_rows);
+	if (rc)
+		return rc;
+	sweep->removed = ch_db_changes(w->db);
+	sweep->more = sweep->removed == sweep->max_rows;
+	return sweep->more || last == from ? CH_OK : set_mark(w, AGAIN, last);
+}
+
 int ch_work_sweep_history(struct ch_work *w, struct ch_sweep *sweep)
 {
 	int64_t mark;
@@ -150,6 +191,8 @@ int ch_work_sweep_history(struct ch_work *w, struct ch_sweep *sweep)
 	rc = find_window(w, sweep, from, &to, &n);
 	if (!rc && !n)
 		rc = look_on(w, &look_history, from, sweep);
+	if (!rc && !n && !sweep->more)
+		return remove_left(w, sweep, mark);
 	if (rc || !n)
 		return rc;
 	rc = remove_passed(w, sweep, from, to);

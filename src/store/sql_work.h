@@ -328,7 +328,7 @@ CH_MUST int ch_work_prune_holders(
 
 /* ---- sql_second.c ---- */
 /* After a name without an open order was made `active`: takes that back as long as a
- * certificate that it is to have is missing or fails. */
+ * certificate that it is to have fails, or is missing and on its way. */
 CH_MUST int ch_work_settle(struct ch_work *w, const char *name);
 /* Brings a name to these keys: what is no longer wanted is stopped or withdrawn, what is
  * missing is due. */

@@ -252,7 +252,8 @@ struct ch_store_edge {
 	const char *software;
 	const char *error; /* NULL: none */
 	int64_t seen_at_ms;
-	bool live; /* seen within edge_timeout */
+	bool live;  /* seen within edge_timeout */
+	bool empty; /* it has no name, though it has acknowledged records of some */
 };
 
 struct ch_store_audit {

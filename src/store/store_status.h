@@ -43,6 +43,10 @@ CH_MUST int ch_store_get_status(
 
 struct ch_store_figures {
 	uint64_t actors[CH_STORE_ACTORS]; /* names by who must act; that of `nobody` is 0 */
+	/* Names that an operator must act for one by one: not those that wait for what is known
+	 * of their pool, a feed that he has frozen or a canary, among the first 100,000 that
+	 * wait for him. */
+	uint64_t operators_own;
 	/* Live certificates that end within ch_store_ending_ms, those that ended in the last
 	 * seven days included; not those of names that are paused or moved. */
 	uint64_t ending[CH_STORE_ENDING_N];

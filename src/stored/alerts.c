@@ -7,13 +7,16 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "wire/edge_error.h"
 
 /* Fewer, or a smaller part, fail every day: customers' DNS. */
 #define FAILING_LEAST 10
 #define FAILING_PERCENT 5
 #define WAITS_MS (15 * CH_MINUTE_MS)
 #define BEHIND_RECORDS 1000
+/* A freeze that was meant is no trouble for so long, and for less long where somebody waits. */
 #define FROZEN_MS CH_DAY_MS
+#define FROZEN_HOLDS_MS (4 * CH_HOUR_MS)
 #define SHORT_MS CH_DAY_MS
 /* Edges are forgotten by hand only: one that is gone for so long is not mended any more. */
 #define SILENT_MOST_MS (30 * CH_DAY_MS)
@@ -66,6 +69,8 @@ static void add(struct ch_troubles *troubles, const char *kind, const char *subj
 		.critical = critical};
 }
 
+/* Not of what has an alert of its own, which tells of it once and not for each name: a feed
+ * that was frozen, or a canary that is stuck. */
 static void add_waiting(struct ch_troubles *t, uint64_t platform, uint64_t operator_)
 {
 	uint64_t n = platform + operator_;
@@ -126,7 +131,7 @@ static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct c
 			"runs, "
 			"and gets on?",
 			ch_time_str(status.next_due_ms, when));
-	add_waiting(t, figures.actors[CH_ACTOR_PLATFORM], figures.actors[CH_ACTOR_OPERATOR]);
+	add_waiting(t, figures.actors[CH_ACTOR_PLATFORM], figures.operators_own);
 	return CH_OK;
 }
 
@@ -152,6 +157,27 @@ static int look_at_limits(struct ch_troubles *t, struct ch_store *store, struct 
 	return rc;
 }
 
+/* One that serves nothing, or takes nothing of what it is sent, is as bad as one that is
+ * silent.
+ */
+static void look_at_error(struct ch_troubles *t, const struct ch_store_edge *edge)
+{
+	size_t prefix = strlen(CH_EDGE_CRITICAL);
+	bool critical = edge->error && strncmp(edge->error, CH_EDGE_CRITICAL, prefix) == 0;
+	const char *error = critical ? edge->error + prefix : edge->error;
+
+	if (edge->empty)
+		add(t, "edge-in-trouble", edge->id, true,
+			"The edge has none of the names of its pool, and refuses every "
+			"visitor: "
+			"take it out of the load balancer until it is mended. It reports: %s",
+			error ? error
+			      : "no error. Its agent's log, and `certherd verify` there, say "
+				"more.");
+	else if (error)
+		add(t, "edge-in-trouble", edge->id, critical, "The edge reports: %s", error);
+}
+
 static void look_at_edge(struct ch_troubles *t, const struct ch_store_edge *edge)
 {
 	char when[CH_TIME_STR_B];
@@ -165,8 +191,7 @@ static void look_at_edge(struct ch_troubles *t, const struct ch_store_edge *edge
 				ch_time_str(edge->seen_at_ms, when));
 		return;
 	}
-	if (edge->error)
-		add(t, "edge-in-trouble", edge->id, false, "The edge reports: %s", edge->error);
+	look_at_error(t, edge);
 	if (edge->lag >= BEHIND_RECORDS)
 		add(t, "edge-behind", edge->id, false,
 			"The edge is %" PRIu64 " records or more behind the store.", edge->lag);
@@ -174,11 +199,19 @@ static void look_at_edge(struct ch_troubles *t, const struct ch_store_edge *edge
 
 static void look_at_pool(struct ch_troubles *t, const struct ch_store_pool *pool)
 {
-	if (pool->frozen_at_ms && pool->frozen_at_ms < ch_now_ms() - FROZEN_MS)
+	int64_t long_ago_ms = ch_now_ms() - (pool->held ? FROZEN_HOLDS_MS : FROZEN_MS);
+	char since[CH_TIME_STR_B];
+	char waits[80] = "";
+
+	if (pool->held)
+		snprintf(waits, sizeof(waits), ", and %" PRIu64 "%s change%s for its edges",
+			pool->held, pool->held == CH_STORE_LAG_MAX ? " or more" : "",
+			pool->held == 1 ? " waits" : "s wait");
+	if (pool->frozen_at_ms && pool->frozen_at_ms < long_ago_ms)
 		add(t, "feed-frozen", pool->pool, false,
-			"The feed of the pool has been frozen for over a day: was it "
-			"forgotten? "
-			"`certherd feed thaw`.");
+			"The feed of the pool has been frozen since %s%s: was it forgotten? "
+			"`certherd feed thaw --pool %s`.",
+			ch_time_str(pool->frozen_at_ms, since), waits, pool->pool);
 	if (pool->canary &&
 		(pool->state == CH_CANARY_SILENT || pool->state == CH_CANARY_TROUBLE))
 		add(t, "canary-stuck", pool->pool, false,

@@ -4,9 +4,9 @@
 #include "stored/domain_in.h"
 #include "stored/handlers.h"
 #include "stored/service.h"
+#include "wire/edge_error.h"
 
 #define SOFTWARE_MAX_B 200
-#define ERROR_MAX_B 1000
 
 static void edge_done(struct ch_req *req)
 {
@@ -34,7 +34,7 @@ void ch_handle_edge_ack(struct ch_req *req)
 	ack->names =
 		(uint64_t)ch_json_in_int(&in, "names", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
 	ack->software = ch_json_in_str(&in, "software", CH_JSON_REQUIRED, SOFTWARE_MAX_B);
-	ack->error = ch_json_in_str(&in, "error", CH_JSON_OPTIONAL, ERROR_MAX_B);
+	ack->error = ch_json_in_str(&in, "error", CH_JSON_OPTIONAL, CH_EDGE_ERROR_MAX_B);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	req->own = op;

@@ -65,6 +65,11 @@ def test_certbot_with_a_www_name(site, ca, folder):
     for name in ("a.certbot.example", "www.a.certbot.example", "b.certbot.example"):
         wait_served(site, name)
     assert site.herd.cli("verify").stdout.startswith("The same: ")
+    # RSA, and `ecdsa` is wanted: served as it is, and nothing is under way before its renewal.
+    domain = site.herd.domain("b.certbot.example")
+    assert (domain["keys"], domain["state"], domain["reason"]["code"]) == ("ecdsa", "active", "ok"), domain
+    assert "its next renewal brings the key" in domain["reason"]["detail"]
+    assert domain["next_at"] > site.herd.api().get("/v1/status").json["now"]
     # Again: nothing changes.
     before = [site.herd.domain(name) for name in ("a.certbot.example", "b.certbot.example")]
     told, _ = adopt(site, "--certbot", folder, code=1)

@@ -112,15 +112,6 @@ def test_a_silent_edge_is_told_once_and_signed(told):
     assert len({a["id"] for a in receiver.alerts("edge-silent")}) == 1
 
 
-def test_whom_names_wait_for_is_told_without_those_that_have_nothing_to_do(told):
-    site, receiver, _ = told()
-    site.herd.cli("feed", "freeze", "--reason", "a test")
-    site.add("alert.example.com")
-    wait.until(lambda: receiver.alerts("platform-must-act"), "the webhook is told", 60)
-    assert receiver.alerts("platform-must-act")[0]["detail"] == \
-        "1 name waits for the operator: `certherd domain list --actor operator` says why."
-
-
 def test_an_edge_whose_nginx_cannot_open_keys_is_told(make_site):
     port = ports.free_port()
     site = make_site(nginx_options={"http_extra":
@@ -220,3 +211,52 @@ def test_that_a_person_must_act_for_the_account_is_told_with_the_page(told_by_ca
     assert alert["severity"] == "critical" and "https://casim.example/terms" in alert["detail"]
     assert not receiver.alerts("account-refused")
     assert site.herd.domain("terms.example.com")["state"] != "failed"
+
+
+def test_whom_names_wait_for_is_told_without_those_that_wait_for_a_freeze(told_by_casim):
+    site, receiver, ca = told_by_casim()
+    ca.ask("/names", {"paused.example.com": {"paused": True}})
+    site.go_live("good.example.com")
+    site.add("paused.example.com")
+    site.herd.wait_state("paused.example.com", "paused")
+    wait.until(lambda: receiver.alerts("platform-must-act"), "the webhook is told", 60)
+    detail = "1 name waits for the platform: `certherd domain list --actor platform` says why."
+    assert receiver.alerts("platform-must-act")[0]["detail"] == detail
+    site.herd.cli("feed", "freeze", "--reason", "a test")
+    site.add("frozen.example.com")
+    reason = wait.until(lambda: (lambda found: found["code"] == "feed-frozen" and found)(
+        site.herd.domain("frozen.example.com")["reason"]), "it waits for the freeze", 30)
+    assert reason["actor"] == "operator"
+    since = site.herd.api().get("/v1/status").json["now"]
+
+    def looked_again():
+        return [alert for alert in site.herd.api().get("/v1/alerts").json["alerts"]
+                if alert["kind"] == "platform-must-act" and alert["seen_at"] > since]
+
+    found = wait.until(looked_again, "the store has looked since", 30)
+    assert [alert["detail"] for alert in found] == [detail]
+    assert "a test" in site.herd.cli("status").stdout, "the freeze has a line of its own"
+
+
+def test_an_edge_that_takes_nothing_is_critical(told, tmp_path):
+    site, receiver, _ = told()
+    site.go_live("before.example.com")
+    signers = site.herd.folder / "edge/signers"
+    kept = signers.read_text()
+    # Of another installation: nothing that this issuer signs is taken.
+    other = herd.Herd(tmp_path / "other").init()
+    signers.write_text((other.folder / "edge/signers").read_text())
+    site.herd.stop()
+    site.herd.start("up")
+    for n in range(3):
+        site.add(f"refused{n}.example.com")
+    wait.until(lambda: [a for a in receiver.alerts("edge-in-trouble") if a["severity"] == "critical"],
+               "somebody is told", 90)
+    alert = [a for a in receiver.alerts("edge-in-trouble") if a["severity"] == "critical"][0]
+    assert "takes none of the certificates" in alert["detail"] and "signers" in alert["detail"]
+    assert "Critical: " in site.herd.cli("status").stdout
+    signers.write_text(kept)
+    site.herd.stop()
+    site.herd.start("up")
+    site.go_live("after.example.com")
+    wait.until(lambda: site.herd.api().get("/v1/edges").json["edges"][0]["error"] is None, "it is well again", 30)

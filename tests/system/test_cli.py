@@ -104,6 +104,36 @@ def test_a_wrong_state_is_told_with_those_that_there_are(site):
     assert site.herd.cli("domain", "list", "--state", "moved").returncode == 0
 
 
+def test_whom_a_certificate_is_sealed_to(site, tmp_path):
+    site.go_live("sealed.example.com")
+    path = site.herd.folder / "issuer/recipients"
+    made, = site.herd.api().get("/v1/certificates/sealed.example.com").json["current"]["recipients"]
+    row = next(line for line in site.herd.cli("key", "recipients").stdout.splitlines() if made in line)
+    number = path.read_text().splitlines().index(row.split()[2]) + 1
+    assert row.split()[:2] == [made, str(number)] and row.endswith("edge e1"), row
+    assert f"sealed to   {made}  {path}:{number} (edge e1)" in site.herd.cli("cert", "show", "sealed.example.com").stdout
+    key = site.herd.folder / "edge/recipient.key"
+    assert site.herd.cli("key", "pub", key, "--id").stdout == made + "\n"
+    assert site.herd.cli("key", "pub", key).stdout.split() == [row.split()[2]]
+    # Another file, a private one, and none at all.
+    other = tmp_path / "other.key"
+    public = site.herd.cli("key", "new", other).stdout
+    kept, text = path, path.read_text()
+    try:
+        path.write_text(public)
+        shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
+        assert f"{made}  not in {path} (any more)" in shown
+        path.rename(tmp_path / "away")
+        shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
+        assert f"sealed to   {made}\n" in shown and "whose: `certherd key recipients`" in shown
+        assert site.herd.cli("key", "recipients", check=False).returncode == 1
+    finally:
+        kept.write_text(text)
+        kept.chmod(0o644)
+    done = site.herd.cli("key", "recipients", other, check=False)
+    assert done.returncode == 2 and "SECRET" not in done.stdout + done.stderr, done
+
+
 def test_a_refusal_begins_with_the_name(site):
     site.herd.cli("domain", "add", "to.example.com", "--redirect", "from.example.com")
     done = site.herd.cli("domain", "add", "from.example.com", "--redirect", "to.example.com", check=False)

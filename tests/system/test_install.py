@@ -250,9 +250,11 @@ def complete(installed, tmp_path_factory):
     program = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _certherd; '
                'printf "%s\\n" "${COMPREPLY[@]}"')
 
-    def offered(*words):
+    def offered(*words, config=None):
+        environment = {**os.environ, "PATH": f"{installed / 'bin'}:{os.environ['PATH']}",
+                       "CERTHERD_CONFIG": str(config or folder / "none.conf")}
         done = run("bash", "--norc", "-uc", program, "bash", script, "certherd", *words,
-                   cwd=folder)
+                   cwd=folder, env=environment)
         assert (done.returncode, done.stderr) == (0, ""), (words, done)
         return done.stdout.split("\n")[:-1]
 
@@ -295,6 +297,49 @@ def test_values_are_completed(complete):
     assert complete("init", "") == ["folder"]
     assert complete("store", "--config", "a") == ["a file.csv"]
     assert complete("help", "vers") == ["version"]
+    for command in (("domain", "add"), ("adopt",)):
+        assert complete(*command, "--keys", "") == ["ecdsa", "rsa", "ecdsa+rsa", "p384", "p384+rsa"]
+    assert complete("domain", "add", "--keys", "=", "p") == ["p384", "p384+rsa"]
+    assert complete("revoke", "x.pem", "--reason", "key") == ["keyCompromise"]
+    assert complete("identity", "new", "") == ["store", "issuer", "edge", "operator", "platform", "viewer"]
+    assert complete("identity", "new", "op") == ["operator"]
+    assert complete("domain", "add", "--timeout", "") == [""]
+
+
+def test_names_of_cas_are_completed_from_the_configuration(complete, tmp_path):
+    config = tmp_path / "certherd.conf"
+    config.write_text("[issuer]\nfallback = backup, bigger\n")
+    for command in (("cert", "standby"), ("adopt",), ("account",), ("revoke",)):
+        assert complete(*command, "--ca", "", config=config) == ["main", "backup", "bigger"], command
+    assert complete("domain", "add", "--standby", "", config=config) == ["main", "none", "backup", "bigger"]
+    assert complete("domain", "add", "--cas", "b", config=config) == ["backup", "bigger"]
+    # As the command itself would read it.
+    assert complete("adopt", "--config", config, "--ca", "b") == ["backup", "bigger"]
+    assert complete("adopt", "--config", "=", config, "--ca", "=", "b") == ["backup", "bigger"]
+    # One that is not there, or is none, has no more than there is always.
+    assert complete("adopt", "--ca", "") == ["main"]
+    config.write_text("[issuer\n")
+    assert complete("adopt", "--ca", "", config=config) == ["main"]
+
+
+def test_what_is_completed_is_what_is_taken(commands, installed):
+    """Of every option that has a closed set of values the help names each, and no other is taken."""
+    closed = 0
+    for path, options in commands.items():
+        for option, _, value in (given.partition(" ") for given in options if " " in given):
+            words = run(installed / "bin/certherd", *path, f"--help={option[2:]}",
+                        env={"CERTHERD_CONFIG": "/nonexistent"}).stdout.split()
+            other = run(installed / "bin/certherd", *path, option, "no-such-value", "--help")
+            if not words or other.returncode == 0:
+                continue
+            closed += 1
+            assert other.returncode == 2 and f"{option} must be {words[0]}" in other.stderr, other
+            for word in words:
+                assert word in other.stderr and re.search(rf"(?<![a-z+]){re.escape(word)}(?![a-z+])",
+                    help_of(installed / "bin/certherd", *path)), (path, option, word)
+                done = run(installed / "bin/certherd", *path, option, word, "--help")
+                assert done.returncode == 0, (path, option, word)
+    assert closed >= 5
 
 
 # ---- units and configuration

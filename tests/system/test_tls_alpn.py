@@ -58,7 +58,7 @@ class Straggler:
             domain = self.site.herd.domain(name)
             return domain["reason"]["code"] == "edges-behind" and shown(self.site, name) is True
 
-        wait.until(is_open, lambda: f"{self.site.herd.domain(name)}, {shown(self.site, name)}", 30)
+        wait.until(is_open, lambda: f"{self.site.herd.domain(name)}, {shown(self.site, name)}", 60)
 
     def forget(self):
         assert self.site.herd.api().delete("/v1/edges/default/stuck").status == 204

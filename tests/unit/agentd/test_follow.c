@@ -131,6 +131,61 @@ static void a_wrong_signature_is_refused_and_blocks_nobody(void **state)
 	assert_int_equal(world_version_of(w, "a.example.com"), 3);
 }
 
+/* As after a change of the issuer's signing key that this edge was not told of. */
+static void that_nothing_is_taken_is_critical_until_something_is(void **state)
+{
+	struct world *w = *state;
+
+	fake_store_put_cert(&w->store, "a.example.com", 1);
+	world_steps(w, 1);
+	fake_store_put_forged(&w->store, "a.example.com", 2);
+	fake_store_put_forged(&w->store, "b.example.com", 2);
+	world_steps(w, 1);
+	assert_null(strstr(w->store.last_ack, CH_EDGE_CRITICAL));
+	/* A name that is registered is no certificate. */
+	fake_store_put_name(&w->store, "plain.example.com", 2);
+	fake_store_put_forged(&w->store, "c.example.com", 2);
+	world_steps(w, 1);
+	assert_non_null(strstr(
+		w->store.last_ack, "\"error\":\"" CH_EDGE_CRITICAL "this edge takes none"));
+	assert_non_null(strstr(w->store.last_ack, "3 records refused"));
+	fake_store_put_cert(&w->store, "d.example.com", 3);
+	world_steps(w, 1);
+	assert_null(strstr(w->store.last_ack, CH_EDGE_CRITICAL));
+	assert_non_null(strstr(w->store.last_ack, "3 records refused"));
+}
+
+static void the_only_certificate_refused_is_critical(void **state)
+{
+	struct world *w = *state;
+
+	fake_store_put_forged(&w->store, "a.example.com", 1);
+	world_steps(w, 2);
+	assert_non_null(strstr(w->store.last_ack, CH_EDGE_CRITICAL));
+	fake_store_put_cert(&w->store, "a.example.com", 2);
+	world_steps(w, 1);
+	assert_non_null(strstr(w->store.last_ack, "\"error\":null"));
+}
+
+static void what_the_feed_brings_again_counts_once(void **state)
+{
+	struct ch_refused refused = {0};
+
+	for (int i = 0; i < 10; i++)
+		ch_refused_count(&refused, 7);
+	assert_false(ch_refused_is_all(&refused, 1));
+	assert_true(ch_refused_is_all(&refused, 0));
+	ch_refused_count(&refused, 8);
+	ch_refused_count(&refused, 9);
+	assert_true(ch_refused_is_all(&refused, 1));
+	ch_refused_taken(&refused);
+	assert_false(ch_refused_is_all(&refused, 0));
+	/* A snapshot numbers nothing. */
+	for (int i = 0; i < CH_REFUSED_ALL; i++)
+		ch_refused_count(&refused, 0);
+	assert_true(ch_refused_is_all(&refused, 1));
+}
+
 static void an_altered_record_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -565,6 +620,9 @@ int main(void)
 		TEST(numbers_of_other_pools_are_passed_over),
 		TEST(an_older_version_is_not_applied),
 		TEST(a_wrong_signature_is_refused_and_blocks_nobody),
+		TEST(that_nothing_is_taken_is_critical_until_something_is),
+		TEST(the_only_certificate_refused_is_critical),
+		TEST(what_the_feed_brings_again_counts_once),
 		TEST(an_altered_record_is_refused),
 		TEST(a_policy_out_of_form_is_refused_and_the_old_one_stays),
 		TEST(chains_come_before_their_record_and_must_match_it),

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/opts.h"
+#include "base/opts_words.h"
 
 static bool www;
 static const char *tenant;
@@ -121,12 +122,63 @@ static void the_configuration_is_given_or_from_the_environment_or_the_default(vo
 	unsetenv("CERTHERD_CONFIG");
 }
 
+static const char *const colours[] = {"red", "green", NULL};
+static const struct ch_opt_kind kinds[] = {{.name = "COLOUR", .words = colours},
+	{.name = "PLACE", .words = colours, .open = true, .section = "s", .key = "places"}};
+
+static void a_closed_kind_has_no_other_values(void **state)
+{
+	CH_AUTO_BUF struct ch_buf text = {.max_b = 100};
+
+	ch_opts_set_kinds(kinds, CH_ARRAY_LEN(kinds));
+	assert_true(ch_opts_allow("COLOUR", "red"));
+	assert_false(ch_opts_allow("COLOUR", "re"));
+	assert_false(ch_opts_allow("COLOUR", ""));
+	assert_false(ch_opts_allow("COLOUR|none", "blue"));
+	assert_true(ch_opts_allow("COLOUR|none", "none"));
+	assert_true(ch_opts_allow("COLOUR|FILE", "blue"));
+	assert_true(ch_opts_allow("PLACE", "anywhere"));
+	assert_true(ch_opts_allow("TEXT", ""));
+	assert_true(ch_opts_allow("mailto:ADDRESS", "mailto:a@b.example"));
+	ch_opts_list_words("COLOUR|none", &text);
+	assert_string_equal(ch_buf_str(&text), "red, green or none");
+	ch_buf_reset(&text);
+	ch_opts_list_words("one|two", &text);
+	assert_string_equal(ch_buf_str(&text), "one or two");
+	ch_opts_set_kinds(NULL, 0);
+	assert_true(ch_opts_allow("COLOUR", "blue"));
+}
+
+static void a_value_that_is_none_is_refused_when_it_is_read(void **state)
+{
+	const char *colour = NULL;
+	const struct ch_opt one = {"colour", "COLOUR", "which", NULL, &colour};
+	const struct ch_opts some = {
+		.command = "x", .usage = "", .help = "", .list = &one, .n = 1};
+	char *good[] = {"x", "--colour", "green", NULL};
+	char *bad[] = {"x", "--colour=blue", NULL};
+	char *words[] = {"x", "--help=colour", "--colour=blue", NULL};
+	char *nothing[] = {"x", "--help=nothing", NULL};
+	size_t n;
+
+	ch_opts_set_kinds(kinds, CH_ARRAY_LEN(kinds));
+	assert_int_equal(ch_opts_parse(&some, 3, good, &n), CH_OK);
+	assert_string_equal(colour, "green");
+	assert_int_equal(ch_opts_parse(&some, 2, bad, &n), CH_EINVAL);
+	assert_string_equal(colour, "green");
+	assert_int_equal(ch_opts_parse(&some, 3, words, &n), CH_ECANCELED);
+	assert_int_equal(ch_opts_parse(&some, 2, nothing, &n), CH_ECANCELED);
+	ch_opts_set_kinds(NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_and_arguments_mix),
 		cmocka_unit_test(what_is_not_in_the_table_is_refused),
 		cmocka_unit_test(help_ends_the_parse),
+		cmocka_unit_test(a_closed_kind_has_no_other_values),
+		cmocka_unit_test(a_value_that_is_none_is_refused_when_it_is_read),
 		cmocka_unit_test(a_hidden_option_works_and_is_not_in_the_help),
 		cmocka_unit_test(a_misspelling_is_recognized_and_nonsense_is_not),
 		cmocka_unit_test(

@@ -73,6 +73,10 @@ static void edges_are_told_before_the_ca_is_asked(void **state)
 	b->row.edges.caught_up = 0;
 	bench_step(b, true);
 	assert_int_equal(b->other.count[FAKE_NEW_ORDER], 0);
+	assert_string_equal(b->last.reason.code, "in-progress");
+	bench_now_ms += CH_MINUTE_MS;
+	bench_step(b, true);
+	assert_int_equal(b->other.count[FAKE_NEW_ORDER], 0);
 	assert_string_equal(b->last.reason.code, "edges-behind");
 	b->row.edges.ready = true;
 	bench_step(b, true);

@@ -111,6 +111,9 @@ static void edges_are_waited_for_before_the_probe(void **state)
 	bench_run_to(b, CH_ORDER_CONFIRMING);
 	b->row.edges.ready = false;
 	bench_step(b, true);
+	assert_string_equal(b->last.reason.code, "in-progress");
+	bench_now_ms += CH_MINUTE_MS;
+	bench_step(b, true);
 	assert_string_equal(b->last.reason.code, "edges-behind");
 	assert_int_equal(b->probes, 0);
 	b->row.edges.ready = true;

@@ -260,7 +260,7 @@ static void the_stores_view_of_the_edges_counts(void **state)
 	assert_int_equal(store.calls, 2);
 	assert_string_equal(json_string_value(json_object_get(
 				    json_object_get(store.sent[1], "reason"), "code")),
-		"edges-behind");
+		"in-progress");
 	assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
 }
 

@@ -396,6 +396,49 @@ static void a_second_one_goes_beside_the_first(void **state)
 		ask(fx, second_for("b.example"), NO_SETTINGS).code, "second-not-wanted");
 }
 
+/* Served as it is, and nothing is on its way before its renewal. */
+static void another_key_than_is_wanted_stays_until_the_renewal(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = item_for("a.example");
+	struct ch_store_put_item change = {
+		.name = "b.example", .has_keys = true, .keys = CH_KEYS_P384};
+	struct ch_store_op op = {.type = CH_OP_PUT};
+	struct ch_store_domain domain;
+	struct ch_store_order *order;
+
+	item.key = CH_KEY_RSA;
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.keys, CH_KEYS_ECDSA);
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_string_equal(domain.reason.code, "ok");
+	assert_int_equal(domain.reason.actor, CH_ACTOR_NOBODY);
+	assert_non_null(strstr(domain.reason.detail, "renewal"));
+	assert_true(domain.next_at_ms >= test_now_ms + CH_DAY_MS);
+	fx_lease_none(fx);
+	test_now_ms = domain.next_at_ms - 1;
+	fx_lease_none(fx);
+	test_now_ms++;
+	order = fx_lease_one(fx);
+	assert_int_equal(order->key, CH_KEY_ECDSA);
+	assert_true(order->renewal);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
+	fx_issue(fx, order);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_null(strstr(domain.reason.detail, "renewal"));
+	/* What somebody asks for afterwards comes now, and is on its way. */
+	item = item_for("b.example");
+	item.key = CH_KEY_RSA;
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	op.u.put.items = &change;
+	op.u.put.n_items = 1;
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(fx_get(fx, "b.example").state, CH_NAME_RENEWING);
+	assert_int_equal(fx_lease_one(fx)->key, CH_KEY_P384);
+}
+
 static void the_calendar_is_level(void **state)
 {
 	struct fixture *fx = *state;
@@ -408,6 +451,7 @@ static void the_calendar_is_level(void **state)
 
 		snprintf(name, sizeof(name), "n%d.example", i);
 		item = item_for(ch_arena_str(fx->arena, name));
+		item.key = i % 2 ? CH_KEY_RSA : CH_KEY_ECDSA;
 		item = ask(fx, item, NO_SETTINGS);
 		fill(fx, &item);
 		item.publish->renew_at_ms = test_now_ms + 11 * CH_DAY_MS;
@@ -456,6 +500,9 @@ int main(void)
 			a_www_name_has_none_of_its_own, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_one_goes_beside_the_first, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			another_key_than_is_wanted_stays_until_the_renewal, fx_setup,
+			fx_teardown),
 		cmocka_unit_test_setup_teardown(the_calendar_is_level, fx_setup, fx_teardown),
 	};
 

@@ -226,6 +226,80 @@ static void what_became_worse_while_the_warning_could_not_be_told_is_told_at_onc
 	assert_int_equal(see(fx, "i1", true, true)->n_tell, 1);
 }
 
+/* ---- it becomes less bad while it lasts ---- */
+
+static void see_for(struct fixture *fx, int64_t span_ms, bool critical)
+{
+	for (int64_t end_ms = test_now_ms + span_ms; test_now_ms < end_ms;) {
+		test_now_ms += LOOK_MS;
+		see(fx, "i1", critical, false);
+	}
+}
+
+static void what_looks_less_bad_is_so_when_it_lasts(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t id;
+
+	see(fx, "i1", true, false);
+	id = list(fx, false, 1)[0].id;
+	see_for(fx, CH_STORE_ALERT_HOLD_MS, false);
+	assert_string_equal(list(fx, false, 1)[0].severity, "critical");
+	see_for(fx, LOOK_MS, false);
+	assert_string_equal(list(fx, false, 1)[0].severity, "warning");
+	/* It is the same, and not over. */
+	assert_int_equal(list(fx, true, 1)[0].id, id);
+	see_for(fx, CH_HOUR_MS, false);
+	assert_int_equal(list(fx, true, 1)[0].id, id);
+	/* Over is what nobody sees, as bad or less. */
+	test_now_ms += CH_STORE_ALERT_HOLD_MS + 1;
+	see_nothing(fx, "i1", false);
+	list(fx, false, 0);
+}
+
+/* Stores of two versions see it, each in its way; or it is so now, and now so. */
+static void what_changes_to_and_fro_is_told_once(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *out = see(fx, "i1", true, true);
+
+	assert_int_equal(out->n_tell, 1);
+	assert_int_equal(say_told(fx, &out->tell[0], false, true, true)->n_tell, 0);
+	for (int i = 0; i < 100; i++) {
+		test_now_ms += LOOK_MS;
+		assert_int_equal(see(fx, "i1", i % 3 == 0, true)->n_tell, 0);
+		assert_string_equal(list(fx, false, 1)[0].severity, "critical");
+	}
+}
+
+static void what_became_less_bad_is_not_told_and_worse_again_is(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *out = see(fx, "i1", true, true);
+
+	say_told(fx, &out->tell[0], false, true, false);
+	see_for(fx, 2 * CH_STORE_ALERT_HOLD_MS, false);
+	assert_string_equal(list(fx, false, 1)[0].severity, "warning");
+	assert_int_equal(see(fx, "i1", false, true)->n_tell, 0);
+	out = see(fx, "i1", true, true);
+	assert_int_equal(out->n_tell, 1);
+	assert_string_equal(out->tell[0].severity, "critical");
+	assert_int_equal(out->tell[0].tries, 0);
+}
+
+static void who_heard_the_worse_is_not_told_again_that_it_is_less_bad(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_op_alerts *worse = see(fx, "i1", true, true);
+
+	/* So long telling takes. */
+	see_for(fx, CH_STORE_ALERT_HOLD_MS + LOOK_MS, false);
+	assert_string_equal(list(fx, false, 1)[0].severity, "warning");
+	say_told(fx, &worse->tell[0], false, false, false);
+	see_for(fx, CH_HOUR_MS, false);
+	assert_int_equal(see(fx, "i1", false, true)->n_tell, 0);
+}
+
 /* ---- nobody is told while neither hook nor webhook is configured ---- */
 
 static void what_was_over_before_anybody_was_to_be_told_is_not_told(void **state)
@@ -334,6 +408,10 @@ int main(void)
 		ALERT_TEST(
 			what_became_worse_while_the_warning_could_not_be_told_is_told_at_once),
 		ALERT_TEST(what_became_worse_in_the_same_report_is_told),
+		ALERT_TEST(what_looks_less_bad_is_so_when_it_lasts),
+		ALERT_TEST(what_changes_to_and_fro_is_told_once),
+		ALERT_TEST(what_became_less_bad_is_not_told_and_worse_again_is),
+		ALERT_TEST(who_heard_the_worse_is_not_told_again_that_it_is_less_bad),
 		ALERT_TEST(a_certificate_is_in_danger_in_the_last_tenth_of_its_own_lifetime),
 		ALERT_TEST(names_that_the_ca_has_paused_are_found),
 		ALERT_TEST(what_was_over_before_anybody_was_to_be_told_is_not_told),

@@ -375,6 +375,56 @@ static void ids_of_alerts_do_not_come_again(void **state)
 	assert_int_equal(n, 1);
 }
 
+/* The clock was ahead while it was there, right again when it was removed: nothing of it comes
+ * after what the sweep has passed over. */
+static void of_a_removed_name_goes_what_a_clock_ahead_has_dated(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "here.example");
+	test_now_ms += 5 * KEEP_MS;
+	for (int i = 0; i < 30; i++)
+		live(fx, "here.example", 1);
+	fx_add(fx, "gone.example");
+	live(fx, "gone.example", 3);
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "gone.example"));
+	test_now_ms = START_MS + 1;
+	live(fx, "here.example", 2);
+	test_now_ms += KEEP_MS + 1;
+	live(fx, "here.example", 1);
+	prune_all(fx, 100, 0);
+	/* It is young by its own time, and stays until that is over. */
+	assert_int_equal(entries(fx, "gone.example"), 8);
+	test_now_ms = START_MS + 6 * KEEP_MS;
+	prune_all(fx, 100, 0);
+	assert_int_equal(entries(fx, "gone.example"), 8);
+	test_now_ms += 1;
+	/* In shares of 20 rows, of which there are more. */
+	for (int i = 0; i < 5; i++)
+		prune_all(fx, 100, 1);
+	assert_int_equal(entries(fx, "gone.example"), 0);
+	assert_int_equal(entries(fx, "here.example"), 67);
+}
+
+/* What is dated ahead of a name that is there, and its last entries, are none of that. */
+static void of_a_name_that_is_there_nothing_goes_by_that(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "here.example");
+	test_now_ms += 5 * KEEP_MS;
+	live(fx, "here.example", 3);
+	test_now_ms = START_MS + 1;
+	live(fx, "here.example", 1);
+	test_now_ms += KEEP_MS + 1;
+	live(fx, "here.example", 1);
+	prune_all(fx, 100, 0);
+	test_now_ms = START_MS + 7 * KEEP_MS;
+	for (int i = 0; i < 3; i++)
+		prune_all(fx, 100, 2);
+	assert_int_equal(entries(fx, "here.example"), 11);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -387,6 +437,8 @@ int main(void)
 		T(ids_of_the_audit_log_do_not_come_again),
 		T(what_a_clock_ahead_has_dated_keeps_nothing_else),
 		T(more_that_is_dated_ahead_than_a_turn_looks_at_keeps_nothing_else),
+		T(of_a_removed_name_goes_what_a_clock_ahead_has_dated),
+		T(of_a_name_that_is_there_nothing_goes_by_that),
 		T(ids_of_alerts_do_not_come_again),
 		T(small_shares_come_to_the_same),
 		T(what_comes_after_everything_has_gone_goes_in_its_time),

@@ -1,0 +1,212 @@
+/* What the store sees of edges, frozen feeds and names that wait, and how bad it finds it. */
+#include "../store/fixture.h"
+
+#include "stored/alerts.h"
+#include "wire/edge_error.h"
+
+#define EDGE "edge/default/e1"
+
+/* NULL: there is none. */
+static const struct ch_store_trouble *look(
+	struct fixture *fx, const char *kind, const char *subject)
+{
+	const struct ch_store_trouble *found = NULL;
+	struct ch_troubles troubles;
+
+	assert_ok(ch_troubles_look(fx->store, fx->arena, &troubles));
+	for (size_t i = 0; i < troubles.n; i++)
+		if (strcmp(troubles.list[i].kind, kind) == 0 &&
+			strcmp(troubles.list[i].subject, subject) == 0) {
+			assert_null(found);
+			found = &troubles.list[i];
+		}
+	return found;
+}
+
+static void ack(struct fixture *fx, uint64_t seq, uint64_t names, const char *error)
+{
+	struct ch_store_op op = {.type = CH_OP_EDGE_ACK};
+	struct ch_store_feed_info info = fx_feed_info(fx);
+
+	op.u.edge_ack = (struct ch_op_edge_ack){.pool = "default",
+		.id = "e1",
+		.seq = seq,
+		.names = names,
+		.software = "t",
+		.error = error};
+	memcpy(op.u.edge_ack.epoch, info.epoch, sizeof(info.epoch));
+	assert_ok(fx_run(fx, &op));
+}
+
+static void an_edge_that_is_well_is_none(void **state)
+{
+	struct fixture *fx = *state;
+
+	ack(fx, 0, 0, NULL);
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+	fx_add(fx, "a.example");
+	/* It has not heard of it yet. */
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+	ack(fx, fx_feed_info(fx).head, 1, NULL);
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+}
+
+static void what_an_edge_reports_is_a_warning(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	ack(fx, 0, 0, "1 record refused: a.example.");
+	found = look(fx, "edge-in-trouble", EDGE);
+	assert_non_null(found);
+	assert_false(found->critical);
+	assert_string_equal(found->detail, "The edge reports: 1 record refused: a.example.");
+	/* The word must stand in front. */
+	ack(fx, 0, 0, "No space left. " CH_EDGE_CRITICAL "no.");
+	assert_false(look(fx, "edge-in-trouble", EDGE)->critical);
+}
+
+static void an_edge_that_says_so_is_critical(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	ack(fx, 0, 0, CH_EDGE_CRITICAL "this edge takes nothing.");
+	found = look(fx, "edge-in-trouble", EDGE);
+	assert_true(found->critical);
+	assert_string_equal(found->detail, "The edge reports: this edge takes nothing.");
+	ack(fx, 0, 0, NULL);
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+}
+
+static void an_edge_without_any_name_is_critical(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	fx_add(fx, "a.example");
+	ack(fx, fx_feed_info(fx).head, 0, NULL);
+	found = look(fx, "edge-in-trouble", EDGE);
+	assert_true(found->critical);
+	assert_non_null(strstr(found->detail, "none of the names"));
+	ack(fx, fx_feed_info(fx).head, 0, "1 record refused.");
+	found = look(fx, "edge-in-trouble", EDGE);
+	assert_true(found->critical);
+	assert_non_null(strstr(found->detail, "1 record refused."));
+	/* Names of other pools are none of its. */
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "a.example"));
+	assert_ok(fx_put(fx, "b.example", CH_TRI_KEEP, NULL, "other", NULL));
+	ack(fx, fx_feed_info(fx).head, 0, NULL);
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+}
+
+static void one_that_fills_its_replica_or_is_silent_is_not(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "a.example");
+	/* As while a first generation is filled. */
+	ack(fx, 0, 0, NULL);
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+	ack(fx, fx_feed_info(fx).head, 0, NULL);
+	test_now_ms += EDGE_TIMEOUT_MS + 1;
+	assert_null(look(fx, "edge-in-trouble", EDGE));
+	assert_true(look(fx, "edge-silent", EDGE)->critical);
+}
+
+static void freeze(struct fixture *fx, enum ch_pool_action action)
+{
+	struct ch_store_op op = {.type = CH_OP_POOL, .who = "operator/default/admin"};
+
+	op.u.pool = (struct ch_op_pool){.pool = "default", .action = action, .why = "a test"};
+	assert_ok(fx_run(fx, &op));
+}
+
+/* The order of the name stands as it does when the issuer has looked. */
+static void wait_for(struct fixture *fx, const char *code, enum ch_actor actor)
+{
+	struct ch_store_order *order = fx_lease_one(fx);
+	struct ch_op_patch patch = {.id = order->id, .fence = order->fence};
+
+	patch.next_at_ms = test_now_ms + CH_DAY_MS;
+	patch.has_reason = true;
+	patch.reason = (struct ch_store_reason){code, "It waits.", actor};
+	assert_ok(fx_patch(fx, &patch));
+}
+
+static void names_that_wait_for_a_freeze_are_none_each(void **state)
+{
+	struct fixture *fx = *state;
+
+	freeze(fx, CH_POOL_FREEZE);
+	fx_add(fx, "a.example");
+	wait_for(fx, "feed-frozen", CH_ACTOR_OPERATOR);
+	assert_int_equal(fx_get(fx, "a.example").reason.actor, CH_ACTOR_OPERATOR);
+	assert_null(look(fx, "platform-must-act", ""));
+	/* What else waits does count. */
+	fx_add(fx, "b.example");
+	wait_for(fx, "ca-unknown", CH_ACTOR_OPERATOR);
+	assert_string_equal(look(fx, "platform-must-act", "")->detail,
+		"1 name waits for the operator: `certherd domain list --actor operator` says "
+		"why.");
+}
+
+/* Nobody has told it since, so that is trouble. */
+static void a_name_that_still_waits_after_the_thaw_counts(void **state)
+{
+	struct fixture *fx = *state;
+
+	freeze(fx, CH_POOL_FREEZE);
+	fx_add(fx, "a.example");
+	wait_for(fx, "feed-frozen", CH_ACTOR_OPERATOR);
+	freeze(fx, CH_POOL_THAW);
+	assert_non_null(look(fx, "platform-must-act", ""));
+}
+
+static void a_freeze_is_told_when_it_lasts(void **state)
+{
+	struct fixture *fx = *state;
+
+	freeze(fx, CH_POOL_FREEZE);
+	test_now_ms += CH_DAY_MS;
+	assert_null(look(fx, "feed-frozen", "default"));
+	test_now_ms++;
+	assert_non_null(look(fx, "feed-frozen", "default"));
+	freeze(fx, CH_POOL_THAW);
+	assert_null(look(fx, "feed-frozen", "default"));
+}
+
+static void a_freeze_that_somebody_waits_for_is_told_sooner(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	freeze(fx, CH_POOL_FREEZE);
+	fx_add(fx, "a.example");
+	test_now_ms += 4 * CH_HOUR_MS;
+	assert_null(look(fx, "feed-frozen", "default"));
+	test_now_ms++;
+	found = look(fx, "feed-frozen", "default");
+	assert_false(found->critical);
+	assert_non_null(strstr(found->detail, "1 change"));
+	assert_non_null(strstr(found->detail, "thaw --pool default"));
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(an_edge_that_is_well_is_none),
+		T(what_an_edge_reports_is_a_warning),
+		T(an_edge_that_says_so_is_critical),
+		T(an_edge_without_any_name_is_critical),
+		T(one_that_fills_its_replica_or_is_silent_is_not),
+		T(names_that_wait_for_a_freeze_are_none_each),
+		T(a_name_that_still_waits_after_the_thaw_counts),
+		T(a_freeze_is_told_when_it_lasts),
+		T(a_freeze_that_somebody_waits_for_is_told_sooner),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
