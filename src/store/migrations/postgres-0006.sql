@@ -1,0 +1,4 @@
+-- compatible from 3
+-- As sqlite-0016.sql, where the columns are explained.
+ALTER TABLE issuer ADD COLUMN software text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE issuer ADD COLUMN software_at bigint NOT NULL DEFAULT 0;

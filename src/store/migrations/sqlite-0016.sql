@@ -1,0 +1,5 @@
+-- compatible from 13
+-- Which program an issuer is, and of when that is known: stores that do not know these columns
+-- leave them alone.  What one of those confirmed last may be another program's.
+ALTER TABLE issuer ADD COLUMN software TEXT NOT NULL DEFAULT '';   -- 'certherd/0.2.0'
+ALTER TABLE issuer ADD COLUMN software_at INTEGER NOT NULL DEFAULT 0; -- holds while it is confirmed_at
