@@ -157,23 +157,23 @@ def test_a_crowd_does_not_take_the_operators_place(alone, scratch):
         assert crowd.taken > CROWD
 
 
-def test_a_connection_of_a_browser_outlives_the_crowd(alone, scratch):
-    alone.start("store")
-    request = "GET {0}/help/reason/ok HTTP/1.1\r\nHost: {1}\r\nCookie: {2}\r\n\r\n"
-    with ui_fixture.running(alone, scratch / "ui.log") as ui, \
-            socket.create_connection((ui.host, ui.port), timeout=60) as mine:
-        request = request.format(ui.root, f"{ui.host}:{ui.port}", ui.cookie).encode()
-        mine.sendall(request)
-        assert mine.recv(12) == b"HTTP/1.1 200"
-        with Crowd(ui, CROWD) as crowd:
-            wait.until(lambda: crowd.taken > 2 * CROWD, "the crowd comes again")
-            mine.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while mine.recv(65536):
-                    pass
-            mine.setblocking(True)
-            mine.sendall(request)
-            assert mine.recv(12) == b"HTTP/1.1 200"
+def test_a_page_that_is_being_made_outlives_the_crowd(alone, scratch):
+    answering = threading.Event()
+
+    def late(path):
+        answering.wait()
+        return {}
+
+    with ui_fixture.LyingStore(alone, late), ui_fixture.running(alone, scratch / "ui.log") as ui:
+        try:
+            with asking(ui, "/names") as mine, Crowd(ui, CROWD) as crowd:
+                wait.until(lambda: crowd.taken > 2 * CROWD, "the crowd comes again")
+                assert is_open(mine)
+                answering.set()
+                mine.settimeout(60)
+                assert mine.recv(12) == b"HTTP/1.1 200"
+        finally:
+            answering.set()
 
 
 def is_open(connection):
