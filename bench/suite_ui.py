@@ -19,7 +19,7 @@ NAMES = int(os.environ.get("BENCH_NAMES", "100000"))
 RUNS = int(os.environ.get("BENCH_RUNS", "15"))
 DAY_MS = 86_400_000
 STORE_MS = 300  # of the store's CPU, at most
-TENANTS = 1000
+TENANTS = max(8, NAMES // 1000)
 
 # Of a thousand names, from: state, code, who must act, failures.  The certificate is missing where there was none yet.
 KINDS = (
@@ -95,7 +95,7 @@ def fill(path, now):
     run("UPDATE cert SET live = 1 WHERE version IN (SELECT i FROM k WHERE i % 1000 < 990 AND has_cert)")
     run("INSERT INTO edge_record (seq, pool, name, version, kind, record, at) SELECT i, 'default', name, i, 1, "
         f"randomblob(700), {now} - {DAY_MS} FROM k ORDER BY i")
-    run("INSERT INTO waiting (name, class, tenant, since) SELECT name, i % 2, tenant, "
+    run("INSERT INTO waiting (name, class, tenant, cas, since) SELECT name, 3 + i % 2, tenant, '', "
         f"{now} - i % 86400000 FROM k WHERE i % 1000 >= 970 AND i % 1000 < 985 ORDER BY i")
     run("INSERT INTO orders (id, state, pool, fence, attempts, renewal, created_at, updated_at, ended_at) SELECT i, 'done', "
         f"'default', 3, 1, 0, {now} - 60 * {DAY_MS}, {now} - 60 * {DAY_MS}, {now} - 60 * {DAY_MS} FROM k "
