@@ -3,3 +3,7 @@
 -- leave them alone.  What one of those confirmed last may be another program's.
 ALTER TABLE issuer ADD COLUMN software TEXT NOT NULL DEFAULT '';   -- 'certherd/0.2.0'
 ALTER TABLE issuer ADD COLUMN software_at INTEGER NOT NULL DEFAULT 0; -- holds while it is confirmed_at
+
+-- How many have failed for whom, of those that somebody must act on: most of these may be names that
+-- have not failed.
+CREATE INDEX name_failed ON name (actor, name) WHERE state = 'failed';

@@ -285,7 +285,7 @@ static void as_version_14(struct fixture *fx)
 		run(db, "ALTER TABLE name DROP COLUMN second_standby_%s", columns[i]);
 	run(db, "ALTER TABLE orders DROP COLUMN rollback_second; "
 		"ALTER TABLE standby_default DROP COLUMN second_hold; "
-		"ALTER TABLE issuer DROP COLUMN software; "
+		"DROP INDEX name_failed; ALTER TABLE issuer DROP COLUMN software; "
 		"ALTER TABLE issuer DROP COLUMN software_at; "
 		"CREATE TRIGGER name_certs AFTER UPDATE OF cert ON name BEGIN SELECT 1; END; "
 		"CREATE TRIGGER name_certs_gone AFTER DELETE ON name BEGIN SELECT 1; END; "
