@@ -3,4 +3,4 @@
 ALTER TABLE issuer ADD COLUMN software text COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE issuer ADD COLUMN software_at bigint NOT NULL DEFAULT 0;
 
-CREATE INDEX name_failed ON name (actor, name) WHERE state = 'failed';
+CREATE INDEX name_failed ON name (actor, state) WHERE state = 'failed';
