@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 import report as reports
 
 SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres",
-          "backup", "prune", "rekey", "adopt"]
+          "backup", "prune", "rekey", "adopt", "ui"]
 # They take long, and the first needs the packages of the section "peers".
 ASKED_FOR = ["issue_peers", "ari"]
 

@@ -170,6 +170,7 @@ static const char *take_line(const char **text, size_t *len, char *buffer, size_
 
 static void ask(const struct ch_ui_app *app, const char *text, size_t len)
 {
+	const struct ch_ui_store store = {.get = get};
 	char address[CH_UI_URI_MAX_B];
 	char uri[CH_UI_URI_MAX_B + CH_UI_SECRET_TEXT_B + 2];
 	char cookie[100];
@@ -191,7 +192,10 @@ static void ask(const struct ch_ui_app *app, const char *text, size_t len)
 		request.host = "localhost:8420";
 	request.fetch_site = take_line(&text, &len, site, sizeof(site));
 	ch_ui_reply_init(&reply);
-	ch_ui_app_answer(app, &request, &reply);
+	if (!ch_ui_app_answer(app, &request, &reply)) {
+		CH_FUZZ_CHECK(!stranger && reply.known);
+		ch_ui_app_show(app, &store, uri, &reply);
+	}
 	check_reply(&reply, app);
 	CH_FUZZ_CHECK(!stranger || !asked);
 	ch_ui_reply_done(&reply);
@@ -199,7 +203,6 @@ static void ask(const struct ch_ui_app *app, const char *text, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct ch_ui_store store = {.get = get};
 	struct ch_ui_app app;
 	struct ch_err err;
 	const char *text;
@@ -210,7 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ch_fuzz_parts_init(&answers, data, size);
 	if (!ch_fuzz_parts_next(&answers, &text, &len))
 		return 0;
-	CH_FUZZ_CHECK(ch_ui_app_init(&app, "127.0.0.1:8420", 8420, &store, &err) == CH_OK);
+	CH_FUZZ_CHECK(ch_ui_app_init(&app, "127.0.0.1:8420", 8420, &err) == CH_OK);
 	ask(&app, text, len);
 	ch_ui_app_done(&app);
 	return 0;

@@ -9,9 +9,21 @@
 #define SECTION "cli"
 #define PATH_MAX_B 2048
 
-static int open_client(struct ch_client *client, struct ch_err *err)
+int ch_client_another(struct ch_client *client, int (*canceled)(void *arg), void *canceled_arg,
+	struct ch_api **ret_api, struct ch_err *err)
 {
 	struct ch_api_options options;
+	int rc = ch_api_options_from_conf(client->conf, SECTION, "operator", &options);
+
+	if (rc == CH_OK || rc == CH_EINVAL)
+		rc = ch_conf_finish(client->conf, SECTION, err);
+	options.http.canceled = canceled;
+	options.http.canceled_arg = canceled_arg;
+	return rc ? rc : ch_api_new(&options, ret_api, err);
+}
+
+static int open_client(struct ch_client *client, struct ch_err *err)
+{
 	int rc = ch_conf_load(ch_opts_config(client->config), &client->conf, err);
 
 	/* Without a configuration nothing can be asked: that is bad input, not a bad store. */
@@ -19,13 +31,8 @@ static int open_client(struct ch_client *client, struct ch_err *err)
 		(void)ch_client_fail(client, NULL, err);
 		return CH_EXIT_USAGE;
 	}
-	rc = ch_api_options_from_conf(client->conf, SECTION, "operator", &options);
-	if (rc == CH_OK || rc == CH_EINVAL)
-		rc = ch_conf_finish(client->conf, SECTION, err);
-	options.http.canceled = client->canceled;
-	options.http.canceled_arg = client->canceled_arg;
-	if (rc == CH_OK)
-		rc = ch_api_new(&options, &client->api, err);
+	rc = ch_client_another(
+		client, client->canceled, client->canceled_arg, &client->api, err);
 	return rc ? ch_client_fail(client, NULL, err) : -1;
 }
 

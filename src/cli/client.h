@@ -41,6 +41,9 @@ struct ch_client {
 int ch_client_begin(struct ch_client *client, const struct ch_opts *opts, int argc, char **argv,
 	size_t *ret_n_args);
 void ch_client_done(struct ch_client *client);
+/* One more, for another thread; the caller frees it.  canceled: as in struct ch_client. */
+CH_MUST int ch_client_another(struct ch_client *client, int (*canceled)(void *arg),
+	void *canceled_arg, struct ch_api **ret_api, struct ch_err *err);
 
 /* One call; the answer is owned by the caller (NULL when there is none). */
 CH_MUST int ch_client_call(struct ch_client *client, const char *method, const char *path,

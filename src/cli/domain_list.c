@@ -115,7 +115,8 @@ static int print_pages(struct list *list, bool *ret_more)
 			return ch_client_fail(&list->client, NULL, &err);
 		domains = json_object_get(answer, "domains");
 		next = ch_json_str(answer, "next_cursor");
-		more = *next && json_array_size(domains);
+		/* A part of the list in which no name fits the filters ends nothing. */
+		more = *next && strcmp(next, ch_buf_str(&cursor)) != 0;
 		list->left -= json_array_size(domains) < list->left ? json_array_size(domains)
 								    : list->left;
 		print_page(list, domains);

@@ -101,11 +101,22 @@ static void print_summary(const json_t *status)
 	print_pruned(json_object_get(status, "pruned"));
 }
 
-static void print_edges(const json_t *edges)
+/* "certherd/0.2.0, older than the store" */
+static void add_software(struct ch_table *table, const json_t *of, const json_t *status)
+{
+	const char *software = ch_json_str(of, "software");
+	const char *beside = ch_answer_beside_store(software, ch_json_str(status, "version"));
+
+	ch_table_addf(table, "%s%s%s", *software ? software : "-", beside ? ", " : "",
+		beside ? beside : "");
+}
+
+static void print_edges(const json_t *status)
 {
 	static const char *const heads[] = {
 		"EDGE", "STATE", ">BEHIND", ">NAMES", "SEEN", "SOFTWARE", "TROUBLE"};
 	CH_CLEANUP(ch_table_done) struct ch_table table = {.n_cols = 0};
+	const json_t *edges = json_object_get(status, "edges");
 	const json_t *edge;
 	size_t i;
 	char when[64];
@@ -126,7 +137,7 @@ static void print_edges(const json_t *edges)
 			ch_json_int(edge, "lag"));
 		ch_table_addf(&table, "%" PRId64, ch_json_int(edge, "names"));
 		ch_table_add(&table, ch_when_str(ch_json_time(edge, "seen_at"), when));
-		ch_table_add(&table, ch_json_str(edge, "software"));
+		add_software(&table, edge, status);
 		ch_table_add(&table, ch_json_str(edge, "error"));
 	}
 	ch_table_print(&table, stdout);
@@ -134,7 +145,7 @@ static void print_edges(const json_t *edges)
 
 static void print_issuers(const json_t *status)
 {
-	static const char *const heads[] = {"ISSUER", "STATE", "HEARD", "CAS"};
+	static const char *const heads[] = {"ISSUER", "STATE", "HEARD", "SOFTWARE", "CAS"};
 	CH_CLEANUP(ch_table_done) struct ch_table table = {.n_cols = 0};
 	const json_t *issuers = json_object_get(status, "issuers");
 	const json_t *issuer;
@@ -162,6 +173,7 @@ static void print_issuers(const json_t *status)
 					? "silent"
 					: "live");
 		ch_table_add(&table, ch_when_str(heard_ms, when));
+		add_software(&table, issuer, status);
 		ch_table_add(&table, ch_buf_str(&text));
 	}
 	ch_table_print(&table, stdout);
@@ -182,7 +194,7 @@ static int show_once(struct ch_client *client, bool clear)
 		print_summary(status);
 		ch_feed_print_brakes(json_object_get(status, "pools"));
 		print_issuers(status);
-		print_edges(json_object_get(status, "edges"));
+		print_edges(status);
 	}
 	return fflush(stdout) ? CH_EXIT_FAILED : CH_EXIT_OK;
 }

@@ -59,6 +59,32 @@ bool ch_answer_issuer_silent(int64_t heard_ms, int64_t now_ms)
 	return heard_ms < now_ms - 15 * CH_MINUTE_MS;
 }
 
+/* The numbers of "1.20.3"; those that are missing are 0.  False: it begins with none. */
+static bool read_version(const char *text, unsigned ret_numbers[3])
+{
+	memset(ret_numbers, 0, 3 * sizeof(*ret_numbers));
+	return sscanf(text, "%4u.%4u.%4u", &ret_numbers[0], &ret_numbers[1], &ret_numbers[2]) >
+	       0;
+}
+
+const char *ch_answer_beside_store(const char *software, const char *store_version)
+{
+	static const char program[] = "certherd/";
+	unsigned ours[3];
+	unsigned stores[3];
+
+	if (strncmp(software, program, sizeof(program) - 1) != 0 || !*store_version ||
+		strcmp(software + sizeof(program) - 1, store_version) == 0)
+		return NULL;
+	if (read_version(software + sizeof(program) - 1, ours) &&
+		read_version(store_version, stores))
+		for (size_t i = 0; i < 3; i++)
+			if (ours[i] != stores[i])
+				return ours[i] < stores[i] ? "older than the store"
+							   : "newer than the store";
+	return "not the store's version";
+}
+
 const char *ch_answer_caa_owner(const char *name)
 {
 	return strncmp(name, "*.", 2) == 0 ? name + 2 : name;

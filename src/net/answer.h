@@ -29,6 +29,9 @@ const char *ch_answer_canary_stuck(const char *state);
 /* Whether an issuer that was heard of at that time should have been heard of since.  Stores
  * tell each other after ten minutes. */
 bool ch_answer_issuer_silent(int64_t heard_ms, int64_t now_ms);
+/* What a program's version ("certherd/0.2.0") is beside its store's ("0.2.1"), for people:
+ * "older than the store", …; NULL: the same, or one of them is not known. */
+const char *ch_answer_beside_store(const char *software, const char *store_version);
 /* The owner of the CAA records of a name, which has none for a wildcard. */
 const char *ch_answer_caa_owner(const char *name);
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,4 +96,12 @@ int ch_listen_open(const char *address, int *ret_fd, unsigned *ret_port, char *r
 	*ret_fd = fd;
 	fd = -1;
 	return CH_OK;
+}
+
+bool ch_listen_is_gone(int fd)
+{
+	struct pollfd client = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&client, 1, 0) > 0 &&
+	       (client.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }

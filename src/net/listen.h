@@ -15,5 +15,7 @@ CH_MUST int ch_listen_open(const char *address, int *ret_fd, unsigned *ret_port,
 	struct ch_err *err);
 /* Whether the text is such an address of this host's loopback. */
 bool ch_listen_is_loopback(const char *address);
+/* Whether the client of an accepted connection has closed its side of it. */
+CH_MUST bool ch_listen_is_gone(int fd);
 
 #endif

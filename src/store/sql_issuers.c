@@ -9,19 +9,26 @@
 
 int ch_work_issuer(struct ch_work *w, const struct ch_op_issuer *issuer)
 {
-	if (strlen(issuer->says) > CH_STORE_SAYS_MAX_B)
+	const char *software = issuer->software ? issuer->software : "";
+
+	if (strlen(issuer->says) > CH_STORE_SAYS_MAX_B ||
+		strlen(software) > CH_STORE_SOFTWARE_MAX)
 		return ch_err_set(&w->op->err, CH_ETOOBIG, "bad-field",
-			"what an issuer says of itself has at most %u bytes",
-			CH_STORE_SAYS_MAX_B);
+			"what an issuer says of itself has at most %u bytes, its version %d",
+			CH_STORE_SAYS_MAX_B, CH_STORE_SOFTWARE_MAX);
 	/* What another store has confirmed meanwhile is left alone; what a wrong clock has
-	 * confirmed for the time to come is not. */
+	 * confirmed for the time to come is not, nor what a store did that knows no versions.
+	 */
 	return ch_db_run(w->db,
-		"INSERT INTO issuer (id, says, changed_at, confirmed_at) "
-		"VALUES (?1, ?2, ?3, ?3) ON CONFLICT (id) DO UPDATE SET "
+		"INSERT INTO issuer (id, says, changed_at, confirmed_at, software, "
+		"software_at) "
+		"VALUES (?1, ?2, ?3, ?3, ?5, ?3) ON CONFLICT (id) DO UPDATE SET "
 		"changed_at = iif(issuer.says = ?2, issuer.changed_at, ?3), says = ?2, "
-		"confirmed_at = ?3 WHERE issuer.says <> ?2 OR issuer.confirmed_at <= ?4 "
-		"OR issuer.confirmed_at > ?3",
-		"ttii", issuer->id, issuer->says, w->now, w->now - CH_STORE_ISSUER_CONFIRM_MS);
+		"confirmed_at = ?3, software = ?5, software_at = ?3 WHERE issuer.says <> ?2 "
+		"OR issuer.confirmed_at <= ?4 OR issuer.confirmed_at > ?3 "
+		"OR issuer.software <> ?5 OR issuer.software_at <> issuer.confirmed_at",
+		"ttiit", issuer->id, issuer->says, w->now, w->now - CH_STORE_ISSUER_CONFIRM_MS,
+		software);
 }
 
 int ch_work_prune_issuers(
@@ -42,7 +49,8 @@ static int read_issuers(
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	size_t n = 0;
 	int rc = ch_db_query(db, &stmt,
-		"SELECT id, says, changed_at, confirmed_at FROM issuer "
+		"SELECT id, says, changed_at, confirmed_at, "
+		"iif(software_at = confirmed_at, software, '') FROM issuer "
 		"WHERE confirmed_at >= ? ORDER BY confirmed_at DESC, id LIMIT ?",
 		"ii", ch_now_ms() - CH_STORE_ISSUER_KEEP_MS, (int64_t)CH_STORE_ISSUERS_MAX);
 
@@ -53,6 +61,7 @@ static int read_issuers(
 			.says = ch_db_text(arena, stmt, 1, &rc),
 			.changed_at_ms = ch_db_i64(stmt, 2),
 			.confirmed_at_ms = ch_db_i64(stmt, 3),
+			.software = ch_db_text(arena, stmt, 4, &rc),
 		};
 	}
 	*ret_n = n;

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -227,34 +228,47 @@ static bool is_rest(const struct ch_store_domain_filter *filter)
 	       (filter->tenant != NULL) + by_actor + filter->has_state > 1;
 }
 
+/* Where the list begins, as one bound: of two SQLite seeks by either, and reads over the rest.
+ * No character of a name is below the one that follows what it comes after. */
+static void begin_of(
+	const struct ch_store_domain_filter *filter, char ret_from[CH_NAME_MAX + 2])
+{
+	const char *prefix = filter->prefix ? filter->prefix : "";
+
+	snprintf(ret_from, CH_NAME_MAX + 2, "%s%s", filter->after ? filter->after : "",
+		filter->after ? "\x01" : "");
+	if (strcmp(prefix, ret_from) > 0)
+		snprintf(ret_from, CH_NAME_MAX + 2, "%s", prefix);
+}
+
 /* The index that leaves the fewest rows for the rest of the filter. */
 static int query_names(struct ch_db *db, const struct ch_store_domain_filter *filter,
 	struct ch_stmt **ret_stmt)
 {
-	const char *after = filter->after ? filter->after : "";
-	const char *from = filter->prefix ? filter->prefix : "";
 	int64_t most = is_rest(filter) ? SCAN_MAX + 1 : (int64_t)filter->limit + 1;
+	char from[CH_NAME_MAX + 2];
 
+	begin_of(filter, from);
 	if (filter->tenant)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_tenant "
-			"WHERE tenant = ? AND name > ? AND name >= ? ORDER BY name LIMIT ?",
-			"ttti", filter->tenant, after, from, most);
+			"WHERE tenant = ? AND name >= ? ORDER BY name LIMIT ?",
+			"tti", filter->tenant, from, most);
 	if (filter->has_actor && filter->actor != CH_ACTOR_NOBODY)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_actor "
-			"WHERE actor = ? AND actor <> 'nobody' AND name > ? AND name >= ? "
+			"WHERE actor = ? AND actor <> 'nobody' AND name >= ? "
 			"ORDER BY name LIMIT ?",
-			"ttti", ch_actor_str(filter->actor), after, from, most);
+			"tti", ch_actor_str(filter->actor), from, most);
 	if (filter->has_state)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_state "
-			"WHERE state = ? AND name > ? AND name >= ? ORDER BY name LIMIT ?",
-			"ttti", ch_name_state_str(filter->state), after, from, most);
+			"WHERE state = ? AND name >= ? ORDER BY name LIMIT ?",
+			"tti", ch_name_state_str(filter->state), from, most);
 	return ch_db_query(db, ret_stmt,
-		"SELECT name, state, actor, pool FROM name WHERE name > ? AND name >= ? "
+		"SELECT name, state, actor, pool FROM name WHERE name >= ? "
 		"ORDER BY name LIMIT ?",
-		"tti", after, from, most);
+		"ti", from, most);
 }
 
 static bool equals(struct ch_stmt *stmt, int col, const char *text)

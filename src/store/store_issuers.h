@@ -17,15 +17,17 @@ struct ch_store;
 
 #define CH_STORE_SAYS_MAX_B 32768u
 #define CH_STORE_ISSUERS_MAX 256 /* of one list */
+#define CH_STORE_SOFTWARE_MAX 64
 /* What was confirmed within this is not written again. */
 #define CH_STORE_ISSUER_CONFIRM_MS (10 * CH_MINUTE_MS)
 /* Forgotten after this: long enough for the outage of an issuer over some days. */
 #define CH_STORE_ISSUER_KEEP_MS (7 * CH_DAY_MS)
 
 struct ch_store_issuer {
-	const char *id;	  /* "issuer/default/i1" */
-	const char *says; /* text of the caller's, of JSON */
-	int64_t changed_at_ms;
+	const char *id;	       /* "issuer/default/i1" */
+	const char *says;      /* text of the caller's, of JSON */
+	const char *software;  /* "certherd/0.2.0"; "": not known */
+	int64_t changed_at_ms; /* what it says */
 	int64_t confirmed_at_ms;
 };
 
@@ -33,6 +35,7 @@ struct ch_store_issuer {
 struct ch_op_issuer {
 	const char *id;
 	const char *says;
+	const char *software; /* up to CH_STORE_SOFTWARE_MAX bytes; NULL or "": not known */
 };
 
 /* Those that are not forgotten, the last confirmed first. */

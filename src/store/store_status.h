@@ -19,8 +19,8 @@ struct ch_store;
 struct ch_store_status {
 	uint64_t names[CH_NAME_STATE_COUNT];
 	uint64_t names_total;
-	/* The failed ones by who must act, up to CH_STORE_FIGURE_MAX each and among the first
-	 * 20,000 that wait for him; that of `nobody` is 0. */
+	/* The failed ones by who must act, up to CH_STORE_FIGURE_MAX each; that of `nobody`
+	 * is 0. */
 	uint64_t failed[CH_STORE_ACTORS];
 	int64_t next_due_ms;	 /* 0: nothing */
 	const char *expiry_name; /* the live certificate that ends first; NULL: none is live */

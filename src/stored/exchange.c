@@ -1,6 +1,5 @@
 /* One request's way through the server: headers, authentication, body, handler, answer. */
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/listen.h"
 #include "stored/httpd_private.h"
 
 #define URI_MAX_B 6144u
@@ -334,14 +334,15 @@ enum MHD_Result ch_httpd_on_request(void *cls, struct MHD_Connection *conn, cons
 	return req->parked ? MHD_YES : send_answer(req, false);
 }
 
+const char *ch_req_user_agent(const struct ch_req *req)
+{
+	return header(req, MHD_HTTP_HEADER_USER_AGENT);
+}
+
 bool ch_req_is_gone(const struct ch_req *req)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(req->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct pollfd fd = {.events = POLLRDHUP};
 
-	if (!info)
-		return true;
-	fd.fd = info->connect_fd;
-	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+	return !info || ch_listen_is_gone(info->connect_fd);
 }

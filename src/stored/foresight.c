@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sync.h"
 #include "stored/says.h"
-#include "stored/sync.h"
 
 #define EVERY_MS CH_MINUTE_MS
 #define LEAST_MS (2 * CH_SECOND_MS)

@@ -227,7 +227,8 @@ void ch_handle_leases(struct ch_req *req)
 		ch_req_fail_rc(req, CH_ENOMEM, "lease");
 		return;
 	}
-	l->news = ch_issuers_hear(req->service->issuers, l->issuer, req->json);
+	l->news = ch_issuers_hear(
+		req->service->issuers, l->issuer, req->json, ch_req_user_agent(req));
 	if (!l->news) {
 		lease_look(req);
 		return;

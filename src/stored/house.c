@@ -7,8 +7,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sync.h"
 #include "stored/alerts.h"
-#include "stored/sync.h"
 
 #define EVERY_MAX_MS (10 * CH_MINUTE_MS)
 /* A part of a large cleaning holds other writes up for some milliseconds, and between two of

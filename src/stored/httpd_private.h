@@ -8,11 +8,11 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
+#include "base/sync.h"
+#include "net/strangers.h"
 #include "stored/crowd.h"
 #include "stored/httpd.h"
 #include "stored/request.h"
-#include "stored/strangers.h"
-#include "stored/sync.h"
 
 struct ch_httpd {
 	struct ch_auth *auth;

@@ -1,6 +1,7 @@
 #include "stored/issuers.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 struct row {
 	char *id;
 	char *says;
+	char software[CH_STORE_SOFTWARE_MAX + 1]; /* "": not known */
 	int64_t changed_ms;
 	int64_t confirmed_ms;
 	int64_t heard_ms; /* by this store; 0: never */
@@ -44,6 +46,7 @@ struct sent {
 	struct ch_issuers *issuers;
 	char *id;
 	char *says;
+	char software[CH_STORE_SOFTWARE_MAX + 1];
 };
 
 static struct row *find(struct ch_issuers *issuers, const char *id)
@@ -88,6 +91,11 @@ static bool set_says(struct row *row, const char *says)
 	free(row->says);
 	row->says = copy;
 	return true;
+}
+
+static void set_software(struct row *row, const char *software)
+{
+	snprintf(row->software, sizeof(row->software), "%s", software);
 }
 
 /* Those that are said to have been confirmed in the time to come were confirmed by a clock that
@@ -185,6 +193,7 @@ static void take_list(
 		if (!row || row->settled)
 			continue;
 		row->settled = set_says(row, list[i].says);
+		set_software(row, list[i].software);
 		row->changed_ms = list[i].changed_at_ms;
 		row->confirmed_ms = list[i].confirmed_at_ms;
 	}
@@ -276,7 +285,8 @@ static void written(struct ch_store_op *op, void *user)
 	row = find(sent->issuers, sent->id);
 	if (row) {
 		row->in_flight = false;
-		if (!op->rc && strcmp(row->says, sent->says) == 0)
+		if (!op->rc && strcmp(row->says, sent->says) == 0 &&
+			strcmp(row->software, sent->software) == 0)
 			row->unwritten = false;
 	}
 	pthread_mutex_unlock(&sent->issuers->lock);
@@ -297,7 +307,9 @@ static struct sent *sent_new(struct ch_issuers *issuers, const struct row *row)
 		sent_free(sent);
 		return NULL;
 	}
-	sent->op.u.issuer = (struct ch_op_issuer){.id = sent->id, .says = sent->says};
+	strcpy(sent->software, row->software);
+	sent->op.u.issuer = (struct ch_op_issuer){
+		.id = sent->id, .says = sent->says, .software = sent->software};
 	return sent;
 }
 
@@ -309,19 +321,22 @@ static bool is_stale(const struct row *row, int64_t now_ms)
 
 /* With the lock held.  *ret_sent: to be submitted without it; NULL: there is nothing to write,
  * or not yet. */
-static bool hear(
-	struct ch_issuers *issuers, const char *id, const char *says, struct sent **ret_sent)
+static bool hear(struct ch_issuers *issuers, const char *id, const char *says,
+	const char *software, struct sent **ret_sent)
 {
 	struct row *row = find_or_add(issuers, id);
 	int64_t now_ms = ch_now_ms();
 	bool is_news = row && strcmp(row->says, says) != 0;
+	bool is_other = row && strcmp(row->software, software) != 0;
 
 	if (!row || (is_news && !set_says(row, says)))
 		return false;
 	row->heard_ms = now_ms;
 	if (is_news)
 		row->changed_ms = now_ms;
-	if (is_news || is_stale(row, now_ms)) {
+	/* It is shown, and nothing depends on it: no news. */
+	set_software(row, software);
+	if (is_news || is_other || is_stale(row, now_ms)) {
 		row->confirmed_ms = now_ms;
 		row->unwritten = true;
 		conclude(issuers);
@@ -357,7 +372,19 @@ static bool take_unheard(struct ch_issuers *issuers, const char *id)
 	return unheard;
 }
 
-bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *lease)
+/* Of a stranger's header, or a database's. */
+static bool is_software(const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return len > 0 && len <= CH_STORE_SOFTWARE_MAX;
+}
+
+bool ch_issuers_hear(
+	struct ch_issuers *issuers, const char *id, const json_t *lease, const char *software)
 {
 	json_t *says = issuers ? ch_says_from_lease(lease) : NULL;
 	char *text = says ? json_dumps(says, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
@@ -368,7 +395,7 @@ bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *l
 	if (text && strlen(text) <= CH_STORE_SAYS_MAX_B) {
 		pthread_mutex_lock(&issuers->lock);
 		refresh(issuers);
-		is_news = hear(issuers, id, text, &sent);
+		is_news = hear(issuers, id, text, is_software(software) ? software : "", &sent);
 		is_news |= take_unheard(issuers, id);
 		pthread_mutex_unlock(&issuers->lock);
 	}
@@ -429,7 +456,8 @@ static json_t *row_json(const struct row *row, int64_t now_ms)
 	for (size_t i = 0; i < n; i++)
 		(void)json_array_append_new(cas, json_string(names[i]));
 	json_decref(says);
-	return json_pack("{s:s, s:o, s:o}", "id", row->id, "cas", cas, "heard_at",
+	return json_pack("{s:s, s:o, s:s?, s:o}", "id", row->id, "cas", cas, "software",
+		row->software[0] ? row->software : NULL, "heard_at",
 		ch_present_time(at_ms < now_ms ? at_ms : now_ms));
 }
 

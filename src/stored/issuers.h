@@ -26,9 +26,12 @@ CH_MUST int ch_issuers_new(
 /* When the store is closed.  NULL allowed, as everywhere here. */
 void ch_issuers_free(struct ch_issuers *issuers);
 
-/* The issuer has sent this lease, which was read without an error.  True: it has said something
- * new. */
-bool ch_issuers_hear(struct ch_issuers *issuers, const char *id, const json_t *lease);
+/* The issuer has sent this lease, which was read without an error.  software: the User-Agent
+ * that came with it, "certherd/0.2.0": every version has sent one, and no store refuses it;
+ * NULL, or one of no use: not known.  True: it has said something new, another version is not.
+ */
+bool ch_issuers_hear(
+	struct ch_issuers *issuers, const char *id, const json_t *lease, const char *software);
 /* The lease that said something new was not written: the issuer's next one says it anew. */
 void ch_issuers_unheard(struct ch_issuers *issuers, const char *id);
 /* By what the store goes: what was said anew last, of those issuers that still say something.
@@ -37,8 +40,9 @@ json_t *ch_issuers_says(struct ch_issuers *issuers);
 /* What issuers call their CAs, "main,backup", also those that have been silent for a while; in
  * the arena.  NULL: not known. */
 const char *ch_issuers_cas(struct ch_issuers *issuers, struct ch_arena *arena);
-/* For people: an array of {"id", "cas", "heard_at"}, each issuer that is not forgotten.  What
- * other stores hear is known as it is written, up to CH_STORE_ISSUER_CONFIRM_MS later. */
+/* For people: an array of {"id", "cas", "software", "heard_at"}, each issuer that is not
+ * forgotten.  What other stores hear is known as it is written, up to
+ * CH_STORE_ISSUER_CONFIRM_MS later. */
 json_t *ch_issuers_list(struct ch_issuers *issuers);
 
 #endif

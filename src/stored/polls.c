@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "stored/sync.h"
+#include "base/sync.h"
 
 /* Commits that follow one another closely wake the edges once. */
 #define COALESCE_MS 25

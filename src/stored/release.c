@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "stored/sync.h"
+#include "base/sync.h"
 
 /* After a failure, such as a full disk. */
 #define AGAIN_MS (10 * CH_SECOND_MS)

@@ -88,6 +88,8 @@ CH_MUST bool ch_req_body_ok(struct ch_req *req, struct ch_json_in *in);
 CH_MUST bool ch_req_park(struct ch_req *req, ch_req_fn *next);
 void ch_req_wake(struct ch_req *req);
 
+/* What the client calls itself; borrowed, NULL when it does not. */
+const char *ch_req_user_agent(const struct ch_req *req);
 /* True when the client has closed its side of the connection meanwhile. */
 CH_MUST bool ch_req_is_gone(const struct ch_req *req);
 

@@ -26,10 +26,10 @@ static int draw(size_t len, char ret_text[CH_UI_SECRET_TEXT_B])
 	return CH_OK;
 }
 
-int ch_ui_app_init(struct ch_ui_app *app, const char *address, unsigned port,
-	const struct ch_ui_store *store, struct ch_err *err)
+int ch_ui_app_init(
+	struct ch_ui_app *app, const char *address, unsigned port, struct ch_err *err)
 {
-	*app = (struct ch_ui_app){.port = port, .store = store};
+	*app = (struct ch_ui_app){.port = port};
 	snprintf(app->address, sizeof(app->address), "%s", address);
 	app->root[0] = '/';
 	if (draw(32, app->token) || draw(32, app->session) || draw(16, app->root + 1))
@@ -123,6 +123,7 @@ static void sign_in(const struct ch_ui_app *app, const char *query, struct ch_ui
 		return;
 	}
 	reply->status = 303;
+	reply->known = true;
 	snprintf(reply->location, sizeof(reply->location), "%s/", app->root);
 	snprintf(reply->set_cookie, sizeof(reply->set_cookie),
 		CH_UI_COOKIE "=%s; Path=%s/; HttpOnly; SameSite=Strict", app->session,
@@ -171,12 +172,18 @@ static int help(struct ch_ui_page *page, const char *rest, size_t len, struct ch
 	return ch_ui_help(page, kind, code, err);
 }
 
+static const char helps[] = "/help/";
+
+static bool is_help(const char *path, size_t len)
+{
+	return len >= sizeof(helps) && strncmp(path, helps, sizeof(helps) - 1) == 0;
+}
+
 /* path: below the root, len bytes long; query: what comes after the question mark, or NULL. */
 static int show(struct ch_ui_page *page, const char *path, size_t len, const char *query,
 	struct ch_err *err)
 {
 	static const char names[] = "/names/";
-	static const char helps[] = "/help/";
 	struct ch_query parsed;
 	bool overview = len == 1 && path[0] == '/';
 	bool list = len == sizeof(names) - 2 && strncmp(path, names, len) == 0;
@@ -200,21 +207,20 @@ static int show(struct ch_ui_page *page, const char *path, size_t len, const cha
 			return bad_path(err);
 		return ch_ui_name(page, name, err);
 	}
-	if (len >= sizeof(helps) && strncmp(path, helps, sizeof(helps) - 1) == 0)
+	if (is_help(path, len))
 		return help(page, path + sizeof(helps) - 1, len - (sizeof(helps) - 1), err);
 	return ch_err_set(err, CH_ENOTFOUND, "no-such-page", "There is no such page.");
 }
 
-/* Of somebody who may see everything. */
-static void show_or_say_why(struct ch_ui_page *page, const char *path, size_t len,
-	const char *query, struct ch_ui_reply *reply)
+/* Of somebody who may see everything.  uri: with the root. */
+static void show_or_say_why(struct ch_ui_page *page, const char *uri, struct ch_ui_reply *reply)
 {
+	size_t root_b = strlen(page->html.root);
+	size_t len = strcspn(uri, "?");
 	struct ch_err err = {0};
 
-	if (page->store->begin)
-		page->store->begin(page->store->arg);
 	reply->status = 200;
-	if (show(page, path, len, query, &err))
+	if (show(page, uri + root_b, len - root_b, uri[len] ? uri + len + 1 : NULL, &err))
 		problem(page, reply, status_of(&err), &err);
 	else if (page->html.buf.rc == CH_ETOOBIG) {
 		(void)ch_err_set(&err, CH_ETOOBIG, "page-too-big",
@@ -223,13 +229,15 @@ static void show_or_say_why(struct ch_ui_page *page, const char *path, size_t le
 	}
 }
 
-static void answer(const struct ch_ui_app *app, const struct ch_ui_request *request,
+/* False: the store has to be asked. */
+static bool answer(const struct ch_ui_app *app, const struct ch_ui_request *request,
 	struct ch_ui_page *page, struct ch_ui_reply *reply)
 {
 	const char *uri = request->uri;
 	size_t root_b = strlen(app->root);
 	size_t len = strcspn(uri, "?");
 
+	reply->known = has_cookie(app, request->cookie);
 	if (strcmp(uri, "/style.css") == 0) {
 		reply->status = 200;
 		reply->type = "text/css; charset=utf-8";
@@ -237,19 +245,28 @@ static void answer(const struct ch_ui_app *app, const struct ch_ui_request *requ
 	} else if (uri[0] == '/' && uri[1] == '?') {
 		sign_in(app, uri + 2, page, reply);
 	} else if (len <= root_b || !is_secret(uri, root_b, app->root) || uri[root_b] != '/' ||
-		   !has_cookie(app, request->cookie) || is_from_elsewhere(request)) {
+		   !reply->known || is_from_elsewhere(request)) {
 		stranger(page, reply);
+	} else if (is_help(uri + root_b, len - root_b)) {
+		show_or_say_why(page, uri, reply);
 	} else {
-		show_or_say_why(page, uri + root_b, len - root_b,
-			uri[len] ? uri + len + 1 : NULL, reply);
+		return false;
 	}
+	return true;
 }
 
-void ch_ui_app_answer(const struct ch_ui_app *app, const struct ch_ui_request *request,
+static void replace_html(struct ch_ui_reply *reply, const struct ch_html *html)
+{
+	ch_html_done(&reply->html);
+	reply->html = *html;
+}
+
+bool ch_ui_app_answer(const struct ch_ui_app *app, const struct ch_ui_request *request,
 	struct ch_ui_reply *reply)
 {
-	struct ch_ui_page page = {.store = app->store};
+	struct ch_ui_page page = {.store = NULL};
 	struct ch_err err = {0};
+	bool done = true;
 
 	ch_html_init(&page.html, app->root);
 	if (!is_our_host(app, request->host)) {
@@ -268,10 +285,20 @@ void ch_ui_app_answer(const struct ch_ui_app *app, const struct ch_ui_request *r
 		(void)ch_err_set(&err, CH_ETOOBIG, "uri-too-long",
 			"An address may have %u bytes.", CH_UI_URI_MAX_B);
 	} else {
-		answer(app, request, &page, reply);
+		done = answer(app, request, &page, reply);
 	}
 	if (err.rc)
 		ch_ui_problem_bare(&page, reply->status, &err);
-	ch_html_done(&reply->html);
-	reply->html = page.html;
+	replace_html(reply, &page.html);
+	return done;
+}
+
+void ch_ui_app_show(const struct ch_ui_app *app, const struct ch_ui_store *store,
+	const char *uri, struct ch_ui_reply *reply)
+{
+	struct ch_ui_page page = {.store = store};
+
+	ch_html_init(&page.html, app->root);
+	show_or_say_why(&page, uri, reply);
+	replace_html(reply, &page.html);
 }

@@ -20,12 +20,11 @@ struct ch_ui_app {
 	char root[CH_UI_SECRET_TEXT_B + 1];
 	char address[64]; /* that it listens on: "127.0.0.1:8420" */
 	unsigned port;
-	const struct ch_ui_store *store;
 };
 
 /* Draws the secrets. */
-CH_MUST int ch_ui_app_init(struct ch_ui_app *app, const char *address, unsigned port,
-	const struct ch_ui_store *store, struct ch_err *err);
+CH_MUST int ch_ui_app_init(
+	struct ch_ui_app *app, const char *address, unsigned port, struct ch_err *err);
 /* Wipes them. */
 void ch_ui_app_done(struct ch_ui_app *app);
 
@@ -43,7 +42,8 @@ struct ch_ui_request { /* all borrowed; headers that are not there: NULL */
 
 struct ch_ui_reply {
 	int status;
-	const char *type;			       /* of the body */
+	bool known;	  /* who asks has shown the cookie, or the token */
+	const char *type; /* of the body */
 	char location[CH_UI_SECRET_TEXT_B + 2];	       /* "" for none */
 	char set_cookie[2 * CH_UI_SECRET_TEXT_B + 80]; /* "" for none */
 	struct ch_html html;			       /* the body */
@@ -51,8 +51,13 @@ struct ch_ui_reply {
 
 void ch_ui_reply_init(struct ch_ui_reply *reply);
 void ch_ui_reply_done(struct ch_ui_reply *reply);
-/* Fills the reply in whatever comes; when memory is out, reply->html.buf.rc says so. */
-void ch_ui_app_answer(const struct ch_ui_app *app, const struct ch_ui_request *request,
+/* Fills the reply in whatever comes, and asks no store; when memory is out, reply->html.buf.rc
+ * says so.  False: it is a page that the store must be asked for, and who asks may see it:
+ * ch_ui_app_show makes it. */
+CH_MUST bool ch_ui_app_answer(const struct ch_ui_app *app, const struct ch_ui_request *request,
 	struct ch_ui_reply *reply);
+/* uri: of that request. */
+void ch_ui_app_show(const struct ch_ui_app *app, const struct ch_ui_store *store,
+	const char *uri, struct ch_ui_reply *reply);
 
 #endif

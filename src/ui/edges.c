@@ -7,6 +7,20 @@
 
 #define CAS_SHOWN 8
 
+/* Its version, and what that is beside the store's. */
+static void add_software(struct ch_html_table *table, const json_t *of, const json_t *status)
+{
+	const char *software = ch_json_str(of, "software");
+	const char *beside = ch_answer_beside_store(software, ch_json_str(status, "version"));
+
+	ch_html_cell(table);
+	ch_html_text_cut(table->html, *software ? software : "\u2013", 100);
+	if (beside) {
+		CH_HTML(table->html, " ");
+		ch_ui_badge(table->html, beside);
+	}
+}
+
 void ch_ui_edges(struct ch_ui_page *page, const json_t *status)
 {
 	static const char *const heads[] = {
@@ -38,7 +52,7 @@ void ch_ui_edges(struct ch_ui_page *page, const json_t *status)
 		ch_html_counted(html, ch_json_int(edge, "lag"));
 		ch_html_cell_count(&table, ch_json_int(edge, "names"));
 		ch_html_cell_when(&table, ch_json_time(edge, "seen_at"));
-		ch_html_cell_text(&table, ch_json_str(edge, "software"));
+		add_software(&table, edge, status);
 		ch_html_cell(&table);
 		ch_html_text_cut(html, ch_json_str(edge, "error"), 500);
 	}
@@ -61,7 +75,8 @@ static void add_cas(struct ch_html *html, const json_t *cas)
 
 void ch_ui_issuers(struct ch_ui_page *page, const json_t *status)
 {
-	static const char *const heads[] = {"~Issuer", "State", "Heard of", "~CAs"};
+	static const char *const heads[] = {
+		"~Issuer", "State", "Heard of", "~Software", "~CAs"};
 	const json_t *issuers = json_object_get(status, "issuers");
 	struct ch_html *html = &page->html;
 	struct ch_html_table table;
@@ -93,6 +108,7 @@ void ch_ui_issuers(struct ch_ui_page *page, const json_t *status)
 					  ? "silent"
 					  : "live");
 		ch_html_cell_when(&table, heard_ms);
+		add_software(&table, issuer, status);
 		ch_html_cell(&table);
 		add_cas(html, json_object_get(issuer, "cas"));
 	}

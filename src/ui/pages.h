@@ -12,9 +12,9 @@
 struct ch_ui_store {
 	/* As ch_api_call, for GET; the answer is owned by the caller. */
 	int (*get)(void *arg, const char *path, json_t **ret_answer, struct ch_err *err);
-	/* A page begins: whatever it asks must be answered within a time.  NULL: it need not.
-	 */
-	void (*begin)(void *arg);
+	/* A page begins: what it asks is given up at that time (monotonic), and when the client
+	 * of this connection is gone.  NULL: it is not. */
+	void (*begin)(void *arg, int64_t give_up_ms, int client_fd);
 	void *arg;
 };
 

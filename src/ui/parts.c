@@ -110,7 +110,8 @@ void ch_ui_badge(struct ch_html *html, const char *word)
 {
 	static const char *const good[] = {"active", "live", "idle", "ready", "done"};
 	static const char *const bad[] = {"failed", "critical", "silent", "trouble", "frozen"};
-	static const char *const warns[] = {"warning", "moved", "behind"};
+	static const char *const warns[] = {"warning", "moved", "behind",
+		"older than the store", "newer than the store", "not the store's version"};
 	const struct {
 		const char *const *words;
 		size_t n;

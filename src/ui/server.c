@@ -1,29 +1,53 @@
 #include "ui/server.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/sync.h"
 #include "net/listen.h"
+#include "net/strangers.h"
 
-#define CONNECTIONS_MAX 32u
-/* Longer than a page takes: a connection is not idle while the store is asked. */
+#define CONNECTIONS_MAX 512u
+/* The rest is for those who are known; some strangers are still on their way out, too.  So
+ * many, that he who asks at once has been heard before as many others have come after him. */
+#define STRANGERS_MAX 384u
+#define PATIENCE_MS (5 * CH_SECOND_MS)
+#define KNOWN_MS (2 * CH_MINUTE_MS)
+/* Of silence; a connection whose page is being made does not count as silent. */
 #define TIMEOUT_S 45u
 #define CONNECTION_MEMORY_B (32u * 1024u)
+
+/* One request. */
+struct job {
+	STAILQ_ENTRY(job) link;
+	struct MHD_Connection *conn;
+	struct ch_ui_reply reply;
+	int64_t until_ms; /* monotonic */
+	atomic_bool made; /* the reply; what follows is not written while it is being made */
+	bool begun;
+	bool too_long;
+	char uri[CH_UI_URI_MAX_B + 1];
+};
 
 struct ch_ui_server {
 	struct ch_ui_app app;
 	struct MHD_Daemon *daemon;
-};
-
-struct uri {
-	bool too_long;
-	char text[CH_UI_URI_MAX_B + 1];
+	struct ch_strangers *strangers;
+	pthread_t threads[CH_UI_STORES_MAX];
+	size_t n_threads;
+	struct ch_sync sync;	    /* guards what follows */
+	STAILQ_HEAD(, job) waiting; /* for a thread */
+	struct ch_ui_store idle[CH_UI_STORES_MAX];
+	size_t n_idle;
+	bool stopping;
 };
 
 /* Paths and queries are decoded by net/query.h, strictly. */
@@ -35,22 +59,50 @@ static size_t no_unescape(void *cls, struct MHD_Connection *conn, char *text)
 /* The address as it was sent, with its query. */
 static void *on_uri(void *cls, const char *text, struct MHD_Connection *conn)
 {
-	struct uri *uri = calloc(1, sizeof(*uri));
+	struct job *job = calloc(1, sizeof(*job));
 	size_t len = strlen(text);
 
-	if (!uri)
+	if (!job)
 		return NULL;
-	uri->too_long = len > CH_UI_URI_MAX_B;
-	if (!uri->too_long)
-		memcpy(uri->text, text, len);
-	return uri;
+	job->conn = conn;
+	job->too_long = len > CH_UI_URI_MAX_B;
+	if (!job->too_long)
+		memcpy(job->uri, text, len);
+	ch_ui_reply_init(&job->reply);
+	return job;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	enum MHD_RequestTerminationCode code)
 {
-	free(*con_cls);
+	struct job *job = *con_cls;
+
+	if (!job)
+		return;
+	ch_ui_reply_done(&job->reply);
+	free(job);
 	*con_cls = NULL;
+}
+
+static int fd_of(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *conn, void **socket_context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct ch_ui_server *server = cls;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		ch_strangers_leave(server->strangers, *socket_context);
+		*socket_context = NULL;
+	} else {
+		*socket_context = ch_strangers_enter(server->strangers, fd_of(conn));
+	}
 }
 
 static bool add_headers(struct MHD_Response *response, const struct ch_ui_reply *reply)
@@ -97,43 +149,142 @@ static const char *header(struct MHD_Connection *conn, const char *name)
 	return MHD_lookup_connection_value(conn, MHD_HEADER_KIND, name);
 }
 
+/* False: it is not listed, for want of memory, so that nothing would end its time. */
+static bool know(struct ch_ui_server *server, struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	if (!info || !info->socket_context)
+		return false;
+	ch_strangers_know(server->strangers, info->socket_context);
+	return true;
+}
+
+/* Once it is listed, it is the other thread's until it has been resumed. */
+static enum MHD_Result hand_over(struct ch_ui_server *server, struct job *job)
+{
+	enum MHD_Result done = MHD_NO;
+
+	pthread_mutex_lock(&server->sync.lock);
+	if (!server->stopping) {
+		MHD_suspend_connection(job->conn);
+		STAILQ_INSERT_TAIL(&server->waiting, job, link);
+		pthread_cond_signal(&server->sync.changed);
+		done = MHD_YES;
+	}
+	pthread_mutex_unlock(&server->sync.lock);
+	return done;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_b,
 	void **con_cls)
 {
-	const struct ch_ui_server *server = cls;
-	const struct uri *uri = *con_cls;
+	struct ch_ui_server *server = cls;
+	struct job *job = *con_cls;
 	struct ch_ui_request request = {.method = method,
 		.host = header(conn, "Host"),
 		.cookie = header(conn, "Cookie"),
 		.fetch_site = header(conn, "Sec-Fetch-Site")};
-	struct ch_ui_reply reply;
-	enum MHD_Result done;
+	bool done;
 
-	if (!uri)
+	if (!job)
 		return MHD_NO;
-	request.uri = uri->too_long ? NULL : uri->text;
-	ch_ui_reply_init(&reply);
-	ch_ui_app_answer(&server->app, &request, &reply);
-	done = send_reply(conn, &reply);
-	ch_ui_reply_done(&reply);
-	return done;
+	if (job->begun)
+		return atomic_load(&job->made) ? send_reply(conn, &job->reply) : MHD_YES;
+	job->begun = true;
+	job->until_ms = ch_mono_ms() + CH_UI_PAGE_MS;
+	request.uri = job->too_long ? NULL : job->uri;
+	done = ch_ui_app_answer(&server->app, &request, &job->reply);
+	if (job->reply.known && !know(server, conn))
+		return MHD_NO;
+	return done ? send_reply(conn, &job->reply) : hand_over(server, job);
+}
+
+static void resume(struct job *job)
+{
+	/* The job may be gone as soon as this is set and the connection runs. */
+	struct MHD_Connection *conn = job->conn;
+
+	atomic_store(&job->made, true);
+	MHD_resume_connection(conn);
+}
+
+static void make_page(
+	const struct ch_ui_app *app, const struct ch_ui_store *store, struct job *job)
+{
+	if (store->begin)
+		store->begin(store->arg, job->until_ms, fd_of(job->conn));
+	ch_ui_app_show(app, store, job->uri, &job->reply);
+	resume(job);
+}
+
+static void *run(void *arg)
+{
+	struct ch_ui_server *server = arg;
+	struct ch_ui_store store;
+	struct job *job;
+
+	pthread_mutex_lock(&server->sync.lock);
+	for (;;) {
+		while (!server->stopping && STAILQ_EMPTY(&server->waiting))
+			pthread_cond_wait(&server->sync.changed, &server->sync.lock);
+		if (server->stopping)
+			break;
+		job = STAILQ_FIRST(&server->waiting);
+		STAILQ_REMOVE_HEAD(&server->waiting, link);
+		/* As many as threads; its connection to the store is the warmest. */
+		store = server->idle[--server->n_idle];
+		pthread_mutex_unlock(&server->sync.lock);
+		make_page(&server->app, &store, job);
+		pthread_mutex_lock(&server->sync.lock);
+		server->idle[server->n_idle++] = store;
+	}
+	pthread_mutex_unlock(&server->sync.lock);
+	return NULL;
 }
 
 static int start_daemon(struct ch_ui_server *server, int fd, struct ch_err *err)
 {
-	server->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0,
+	server->daemon = MHD_start_daemon(
+		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_ALLOW_SUSPEND_RESUME, 0,
 		NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
-		no_unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_B,
+		no_unescape, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_B,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
 		MHD_OPTION_END);
 	if (!server->daemon)
 		return ch_err_set(err, CH_EIO, "ui-listen", "cannot serve on %s: %s",
 			server->app.address, strerror(errno));
 	return CH_OK;
+}
+
+static int start_threads(struct ch_ui_server *server,
+	const struct ch_ui_server_options *options, struct ch_err *err)
+{
+	for (size_t i = 0; i < options->n_stores; i++)
+		server->idle[server->n_idle++] = options->stores[i];
+	while (server->n_threads < options->n_stores) {
+		if (pthread_create(&server->threads[server->n_threads], NULL, run, server) != 0)
+			return ch_err_set(err, CH_EAGAIN, "threads", "cannot start a thread");
+		server->n_threads++;
+	}
+	return CH_OK;
+}
+
+static int start(struct ch_ui_server *server, const struct ch_ui_server_options *options,
+	int fd, struct ch_err *err)
+{
+	int rc =
+		ch_strangers_new(PATIENCE_MS, KNOWN_MS, STRANGERS_MAX, &server->strangers, err);
+
+	if (!rc)
+		rc = start_threads(server, options, err);
+	return rc ? rc : start_daemon(server, fd, err);
 }
 
 int ch_ui_server_start(const struct ch_ui_server_options *options,
@@ -154,11 +305,14 @@ int ch_ui_server_start(const struct ch_ui_server_options *options,
 	if (rc)
 		return rc;
 	server = calloc(1, sizeof(*server));
-	if (!server)
+	if (!server || ch_sync_init(&server->sync)) {
+		free(server);
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
-	rc = ch_ui_app_init(&server->app, text, port, options->store, err);
+	}
+	STAILQ_INIT(&server->waiting);
+	rc = ch_ui_app_init(&server->app, text, port, err);
 	if (!rc)
-		rc = start_daemon(server, fd, err);
+		rc = start(server, options, fd, err);
 	if (rc) {
 		ch_ui_server_stop(server);
 		return rc;
@@ -169,12 +323,32 @@ int ch_ui_server_start(const struct ch_ui_server_options *options,
 	return CH_OK;
 }
 
+/* From now on no request waits; those that did are closed without a page. */
+static void stop_threads(struct ch_ui_server *server)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&server->sync.lock);
+	server->stopping = true;
+	pthread_cond_broadcast(&server->sync.changed);
+	pthread_mutex_unlock(&server->sync.lock);
+	for (size_t i = 0; i < server->n_threads; i++)
+		pthread_join(server->threads[i], NULL);
+	while ((job = STAILQ_FIRST(&server->waiting))) {
+		STAILQ_REMOVE_HEAD(&server->waiting, link);
+		resume(job);
+	}
+}
+
 void ch_ui_server_stop(struct ch_ui_server *server)
 {
 	if (!server)
 		return;
+	stop_threads(server);
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
+	ch_strangers_free(server->strangers);
+	ch_sync_done(&server->sync);
 	ch_ui_app_done(&server->app);
 	free(server);
 }

@@ -67,6 +67,34 @@ static void it_is_written_when_it_is_news_and_else_now_and_then(void **state)
 	assert_int_equal(only(fx).changed_at_ms, test_now_ms);
 }
 
+static void say_as(struct fixture *fx, const char *software)
+{
+	struct ch_store_op op = {.type = CH_OP_ISSUER};
+
+	op.u.issuer = (struct ch_op_issuer){.id = FIRST, .says = "one", .software = software};
+	assert_ok(fx_run(fx, &op));
+}
+
+static void another_version_is_written_and_does_not_make_it_say_anything_new(void **state)
+{
+	struct fixture *fx = *state;
+	int64_t began_ms = test_now_ms;
+
+	say(fx, FIRST, "one");
+	assert_string_equal(only(fx).software, "");
+	test_now_ms++;
+	say_as(fx, "certherd/1.0.0");
+	assert_string_equal(only(fx).software, "certherd/1.0.0");
+	assert_int_equal(only(fx).confirmed_at_ms, test_now_ms);
+	assert_int_equal(only(fx).changed_at_ms, began_ms);
+	test_now_ms++;
+	say_as(fx, "certherd/1.0.0");
+	assert_int_equal(only(fx).confirmed_at_ms, test_now_ms - 1);
+	say_as(fx, "certherd/1.1.0");
+	assert_string_equal(only(fx).software, "certherd/1.1.0");
+	assert_int_equal(only(fx).changed_at_ms, began_ms);
+}
+
 static size_t rows(struct fixture *fx)
 {
 	struct ch_store_issuer *issuers;
@@ -140,6 +168,8 @@ static void too_much_is_refused(void **state)
 	assert_refused(fx, fx_run(fx, &op), CH_ETOOBIG, "bad-field");
 	assert_int_equal(list(fx, &issuers), 0);
 	says[CH_STORE_SAYS_MAX_B] = 0;
+	op.u.issuer.software = says;
+	assert_refused(fx, fx_run(fx, &op), CH_ETOOBIG, "bad-field");
 	say(fx, FIRST, says);
 	assert_string_equal(only(fx).says, says);
 }
@@ -295,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_said_is_there_for_every_store),
 		T(it_is_written_when_it_is_news_and_else_now_and_then),
+		T(another_version_is_written_and_does_not_make_it_say_anything_new),
 		T(who_is_silent_for_long_is_forgotten),
 		T(what_a_wrong_clock_confirmed_does_not_last),
 		T(too_much_is_refused),

@@ -285,10 +285,53 @@ static void as_version_14(struct fixture *fx)
 		run(db, "ALTER TABLE name DROP COLUMN second_standby_%s", columns[i]);
 	run(db, "ALTER TABLE orders DROP COLUMN rollback_second; "
 		"ALTER TABLE standby_default DROP COLUMN second_hold; "
+		"DROP INDEX name_failed; ALTER TABLE issuer DROP COLUMN software; "
+		"ALTER TABLE issuer DROP COLUMN software_at; "
 		"CREATE TRIGGER name_certs AFTER UPDATE OF cert ON name BEGIN SELECT 1; END; "
 		"CREATE TRIGGER name_certs_gone AFTER DELETE ON name BEGIN SELECT 1; END; "
 		"PRAGMA user_version = 14");
 	sqlite3_close(db);
+}
+
+static void issuer_says(struct fixture *fx, const char *software)
+{
+	struct ch_store_op op = {.type = CH_OP_ISSUER};
+
+	op.u.issuer = (struct ch_op_issuer){
+		.id = "issuer/default/i1", .says = "{}", .software = software};
+	assert_ok(fx_run(fx, &op));
+}
+
+static const char *software_of_issuer(struct fixture *fx)
+{
+	struct ch_store_issuer *issuers;
+	size_t n;
+
+	assert_ok(ch_store_list_issuers(fx->store, fx->arena, &issuers, &n));
+	assert_int_equal(n, 1);
+	return issuers[0].software;
+}
+
+/* A store of version 15 confirms what the issuer says, and knows nothing of its version. */
+static void what_stores_of_version_15_confirm_is_of_no_version(void **state)
+{
+	struct fixture *fx = *state;
+	sqlite3 *db;
+
+	issuer_says(fx, "certherd/1.0.0");
+	assert_string_equal(software_of_issuer(fx), "certherd/1.0.0");
+	db = open_file(file_of(fx));
+	run(db, "UPDATE issuer SET confirmed_at = confirmed_at + 1");
+	assert_string_equal(software_of_issuer(fx), "");
+	run(db,
+		"DELETE FROM issuer; INSERT INTO issuer (id, says, changed_at, confirmed_at) "
+		"VALUES ('issuer/default/i1', '{}', %lld, %lld)",
+		(long long)test_now_ms, (long long)test_now_ms);
+	sqlite3_close(db);
+	assert_string_equal(software_of_issuer(fx), "");
+	/* The next lease from a store that knows it tells. */
+	issuer_says(fx, "certherd/1.0.0");
+	assert_string_equal(software_of_issuer(fx), "certherd/1.0.0");
 }
 
 static void what_came_with_version_15_reaches_names_that_are_there(void **state)
@@ -403,6 +446,7 @@ int main(void)
 		T(what_came_with_version_5_works_afterwards),
 		T(what_came_with_version_15_reaches_names_that_are_there),
 		T(what_stores_of_version_14_do_is_carried_over),
+		T(what_stores_of_version_15_confirm_is_of_no_version),
 		T(with_a_name_goes_its_second_standby),
 		T(a_migration_that_fails_changes_nothing),
 	};

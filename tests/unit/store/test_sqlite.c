@@ -320,11 +320,14 @@ static void no_frequent_query_scans_a_table(void **state)
 		"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
 		"AND next_at <= 1 ORDER BY next_at LIMIT 5",
 		"SELECT name, state, actor, pool FROM name INDEXED BY name_state "
-		"WHERE state = 'x' AND name > 'a' AND name >= 'b' ORDER BY name",
+		"WHERE state = 'x' AND name >= 'b' ORDER BY name",
 		"SELECT name, state, actor, pool FROM name INDEXED BY name_tenant "
-		"WHERE tenant = 'x' AND name > 'a' AND name >= 'b' ORDER BY name",
+		"WHERE tenant = 'x' AND name >= 'b' ORDER BY name",
 		"SELECT name, state, actor, pool FROM name INDEXED BY name_actor "
-		"WHERE actor = ? AND actor <> 'nobody' AND name > 'a' ORDER BY name",
+		"WHERE actor = ? AND actor <> 'nobody' AND name >= 'b' ORDER BY name",
+		"SELECT 1 FROM name INDEXED BY name_failed WHERE actor = 'x' AND state = "
+		"'failed' "
+		"LIMIT 9",
 		"SELECT seq, record, chain_id FROM edge_record INDEXED BY edge_record_pool "
 		"WHERE pool = 'x' AND seq > 1 ORDER BY seq",
 		"SELECT max(seq) FROM edge_record WHERE pool = 'x'",

@@ -21,6 +21,7 @@
 #define OTHER "issuer/default/i2"
 
 static int64_t now_ms;
+static const char *software; /* of issuers that are heard */
 
 static int64_t standing(void *arg)
 {
@@ -43,6 +44,7 @@ static int setup(void **state)
 	char database[96];
 
 	now_ms = START_MS;
+	software = "certherd/1.0.0";
 	ch_clock_set(standing, NULL);
 	strcpy(fx->dir, "/tmp/certherd-issuers-XXXXXX");
 	assert_non_null(mkdtemp(fx->dir));
@@ -81,7 +83,7 @@ static bool hear(struct ch_issuers *issuers, const char *id, const char *lease)
 	json_auto_t *json = json_loads(lease, 0, NULL);
 
 	assert_non_null(json);
-	return ch_issuers_hear(issuers, id, json);
+	return ch_issuers_hear(issuers, id, json, software);
 }
 
 /* What was submitted before is written. */
@@ -170,7 +172,8 @@ static void what_one_store_hears_the_other_knows(void **state)
 		text(ch_says_persist(says, "a.example")), "\"_validation-persist.a.example\""));
 	assert_string_equal(ch_issuers_cas(fx->there, fx->arena), "main,backup");
 	snprintf(heard, sizeof(heard),
-		"[{\"id\":\"" FIRST "\",\"cas\":[\"main\",\"backup\"],\"heard_at\":\"%s\"}]",
+		"[{\"id\":\"" FIRST "\",\"cas\":[\"main\",\"backup\"],\"software\":"
+		"\"certherd/1.0.0\",\"heard_at\":\"%s\"}]",
 		ch_time_str(START_MS, time));
 	assert_string_equal(text(ch_issuers_list(fx->there)), heard);
 	/* What is of the one lease alone is no matter of it. */
@@ -192,6 +195,47 @@ static void the_store_that_hears_an_issuer_knows_it_at_once(void **state)
 	assert_non_null(strstr(text(ch_issuers_list(fx->there)), ch_time_str(START_MS, time)));
 }
 
+static bool is_listed(struct ch_issuers *issuers, const char *as)
+{
+	char member[100];
+
+	snprintf(member, sizeof(member), "\"software\":%s,", as);
+	return strstr(text(ch_issuers_list(issuers)), member) != NULL;
+}
+
+static void another_version_is_shown_and_is_no_news(void **state)
+{
+	struct fixture *fx = *state;
+	int64_t changed_ms;
+
+	assert_true(hear(fx->here, FIRST, "{}"));
+	changed_ms = row(fx, FIRST).changed_at_ms;
+	pass(fx, CH_ISSUERS_WRITE_MS);
+	software = "certherd/1.1.0";
+	assert_false(hear(fx->there, FIRST, "{}"));
+	assert_true(is_listed(fx->there, "\"certherd/1.1.0\""));
+	pass(fx, CH_ISSUERS_REFRESH_MS);
+	assert_string_equal(row(fx, FIRST).software, "certherd/1.1.0");
+	assert_int_equal(row(fx, FIRST).changed_at_ms, changed_ms);
+	assert_false(hear(fx->there, FIRST, "{}"));
+}
+
+static void what_is_no_version_is_not_shown(void **state)
+{
+	static const char *const bad[] = {NULL, "", "a\nb", "\x1b[2J", "\xc3\xa4",
+		"12345678901234567890123456789012345678901234567890123456789012345"};
+	struct fixture *fx = *state;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
+		software = "certherd/1.0.0";
+		hear(fx->here, FIRST, "{}");
+		assert_true(is_listed(fx->here, "\"certherd/1.0.0\""));
+		software = bad[i];
+		assert_false(hear(fx->here, FIRST, "{}"));
+		assert_true(is_listed(fx->here, "null"));
+	}
+}
+
 static void where_nobody_has_said_anything_there_is_nothing(void **state)
 {
 	(void)state;
@@ -200,7 +244,7 @@ static void where_nobody_has_said_anything_there_is_nothing(void **state)
 	assert_null(ch_issuers_says(NULL));
 	assert_null(ch_issuers_cas(NULL, NULL));
 	assert_string_equal(text(ch_issuers_list(NULL)), "[]");
-	assert_false(ch_issuers_hear(NULL, FIRST, NULL));
+	assert_false(ch_issuers_hear(NULL, FIRST, NULL, NULL));
 	ch_issuers_free(NULL);
 }
 
@@ -377,6 +421,8 @@ int main(void)
 		T(what_one_store_hears_the_other_knows),
 		T(where_nobody_has_said_anything_there_is_nothing),
 		T(the_store_that_hears_an_issuer_knows_it_at_once),
+		T(another_version_is_shown_and_is_no_news),
+		T(what_is_no_version_is_not_shown),
 		T(what_is_no_news_is_written_now_and_then),
 		T(news_hold_at_once_and_are_written_at_a_pace),
 		T(what_was_not_written_is_news_again),

@@ -16,6 +16,7 @@ static struct ch_ui_store store;
 static struct ch_ui_app app;
 static struct ch_ui_reply reply;
 static char cookie[200];
+static bool needs_store;
 
 static int setup(void **state)
 {
@@ -23,7 +24,7 @@ static int setup(void **state)
 
 	script = (struct script){.lines = NULL};
 	store = script_store(&script);
-	assert_int_equal(ch_ui_app_init(&app, "127.0.0.1:8420", 8420, &store, &err), CH_OK);
+	assert_int_equal(ch_ui_app_init(&app, "127.0.0.1:8420", 8420, &err), CH_OK);
 	snprintf(cookie, sizeof(cookie), "other=1; " CH_UI_COOKIE "=%s", app.session);
 	ch_ui_reply_init(&reply);
 	return 0;
@@ -41,7 +42,9 @@ static int ask(const struct ch_ui_request *request)
 	ch_ui_reply_done(&reply);
 	ch_ui_reply_init(&reply);
 	script.asked[0] = 0;
-	ch_ui_app_answer(&app, request, &reply);
+	needs_store = !ch_ui_app_answer(&app, request, &reply);
+	if (needs_store)
+		ch_ui_app_show(&app, &store, request->uri, &reply);
 	assert_int_equal(reply.html.buf.rc, CH_OK);
 	return reply.status;
 }
@@ -114,7 +117,7 @@ static void every_start_has_secrets_of_its_own(void **state)
 	struct ch_ui_app other;
 	struct ch_err err;
 
-	assert_int_equal(ch_ui_app_init(&other, "127.0.0.1:1", 1, &store, &err), CH_OK);
+	assert_int_equal(ch_ui_app_init(&other, "127.0.0.1:1", 1, &err), CH_OK);
 	assert_string_not_equal(other.token, app.token);
 	assert_string_not_equal(other.session, app.session);
 	assert_string_not_equal(other.root, app.root);
@@ -318,6 +321,49 @@ static void what_the_store_says_becomes_a_status(void **state)
 	}
 }
 
+static void only_pages_that_show_what_the_store_knows_need_it(void **state)
+{
+	static const char *const without[] = {"/help/reason/ok", "/help/reason/nonsense"};
+	static const char *const with[] = {"/", "/?still=1", "/names", "/names/a.example"};
+	struct ch_ui_request style = good("/style.css");
+	struct ch_ui_request stranger = good("/");
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(without); i++) {
+		get(without[i]);
+		assert_false(needs_store);
+	}
+	for (size_t i = 0; i < CH_ARRAY_LEN(with); i++) {
+		assert_int_equal(get(with[i]), 200);
+		assert_true(needs_store);
+	}
+	ask(&style);
+	assert_false(needs_store);
+	ask(&stranger);
+	assert_false(needs_store);
+}
+
+static void who_has_shown_a_secret_is_known(void **state)
+{
+	char uri[100];
+	struct ch_ui_request request = good(uri);
+
+	snprintf(uri, sizeof(uri), "%s/names", app.root);
+	ask(&request);
+	assert_true(reply.known);
+	request.cookie = NULL;
+	ask(&request);
+	assert_false(reply.known);
+	snprintf(uri, sizeof(uri), "/?token=%s", app.token);
+	ask(&request);
+	assert_true(reply.known);
+	snprintf(uri, sizeof(uri), "/?token=%sx", app.token);
+	ask(&request);
+	assert_false(reply.known);
+	snprintf(uri, sizeof(uri), "/style.css");
+	ask(&request);
+	assert_false(reply.known);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -336,6 +382,8 @@ int main(void)
 		T(what_is_refused_is_quoted_harmlessly),
 		T(the_style_is_for_everybody_and_holds_nothing),
 		T(what_the_store_says_becomes_a_status),
+		T(only_pages_that_show_what_the_store_knows_need_it),
+		T(who_has_shown_a_secret_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,8 +85,8 @@ static const char status[] =
 	"\"pool\":\"p1\",\"frozen\":{\"since\":null,\"who\":null,\"reason\":\"" BAD "\"},"
 	"\"canary\":{\"edge\":\"edge/p1/"
 	"c\",\"soak_ms\":1,\"state\":\"silent\",\"trouble\":null},"
-	"\"held\":12}],\"issuers\":[{\"id\":\"issuer/default/i1\",\"cas\":[\"main\",\"" BAD
-	"\"],"
+	"\"held\":12}],\"issuers\":[{\"id\":\"issuer/default/i1\",\"software\":\"certherd/"
+	"0.0.9\",\"cas\":[\"main\",\"" BAD "\"],"
 	"\"heard_at\":\"2026-12-31T23:59:00.000Z\"},{\"id\":\"issuer/default/i2\",\"cas\":7,"
 	"\"heard_at\":\"2026-12-31T23:44:00.000Z\"}],\"schema\":15,\"version\":\"0.1.0\","
 	"\"now\":\"2027-01-01T00:00:00."
@@ -132,6 +132,8 @@ static void the_overview_has_what_the_commands_have(void **state)
 	    "good\">live<");
 	has("issuer/default/i2</td><td role=\"cell\" data-label=\"State\"><span class=\"badge "
 	    "bad\">silent<");
+	has("certherd/0.0.9 <span class=\"badge warn\">older than the store<");
+	has("certherd/9 <span class=\"badge warn\">newer than the store<");
 	has("href=\"/r/help/alert/edge-silent\"");
 	has("An edge has not reported within");
 	has("width=\"90.0\""); /* of 300, 30 are left */

@@ -3,8 +3,8 @@
  * show it again before long, with another request: a right that was taken away ends, even for
  * who sends or reads slowly, or asks only for what everybody may have.  libmicrohttpd's own
  * timeout only counts silence. */
-#ifndef CH_STORED_STRANGERS_H
-#define CH_STORED_STRANGERS_H
+#ifndef CH_NET_STRANGERS_H
+#define CH_NET_STRANGERS_H
 
 #include <stddef.h>
 #include <stdint.h>

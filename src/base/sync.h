@@ -1,6 +1,6 @@
 /* A mutex with a condition variable on the monotonic clock. */
-#ifndef CH_STORED_SYNC_H
-#define CH_STORED_SYNC_H
+#ifndef CH_BASE_SYNC_H
+#define CH_BASE_SYNC_H
 
 #include <pthread.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "stored/strangers.h"
+#include "net/strangers.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "stored/sync.h"
+#include "base/sync.h"
 
 TAILQ_HEAD(waiting, ch_stranger);
 

@@ -1,4 +1,4 @@
-#include "stored/sync.h"
+#include "base/sync.h"
 
 #include <time.h>
 
