@@ -18,6 +18,7 @@ python=/usr/bin/python3
 meson=${MESON:-meson}
 jobs=${JOBS:-$(nproc)}
 failed=()
+took=()
 # What was compiled in another copy of the tree is not compiled again; meson finds ccache by
 # itself where it is not told which compiler to take.
 export CCACHE_NOHASHDIR=1
@@ -76,9 +77,19 @@ system_tests() {
 		--junitxml="$1/system.xml" ${PYTEST_ARGS:-}
 }
 
+# Seconds that processors have worked on what has ended: cutime and cstime of proc_pid_stat(5).
+worked() {
+	local stat
+	read -ra stat <"/proc/$$/stat"
+	echo $(((stat[15] + stat[16]) / $(getconf CLK_TCK)))
+}
+
 step() {
+	local began=$SECONDS before
+	before=$(worked)
 	note "$*"
 	"$@" || failed+=("$*")
+	took+=("$(printf '%4d s, %4d s of processors: %.60s' $((SECONDS - began)) $(($(worked) - before)) "$*")")
 }
 
 plain() {
@@ -128,6 +139,8 @@ for kind in "${@:-plain}"; do
 	esac
 done
 
+note "what took how long:"
+printf '   %s\n' "${took[@]}"
 status=0
 if [ ${#failed[@]} -gt 0 ]; then
 	note "failed:"
