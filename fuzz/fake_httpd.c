@@ -177,6 +177,11 @@ uint64_t ch_polls_seen(struct ch_polls *polls, enum ch_poll_kind kind)
 	return 1;
 }
 
+size_t ch_polls_waiting(struct ch_polls *polls, enum ch_poll_kind kind)
+{
+	return 0;
+}
+
 /* Nothing happens meanwhile but that the time comes. */
 int ch_polls_wait(struct ch_polls *polls, struct ch_req *req, struct ch_poll *poll,
 	uint64_t seen, ch_req_fn *next)

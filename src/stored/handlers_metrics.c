@@ -112,6 +112,16 @@ static void add_alerts(struct ch_buf *out, const struct ch_store_alert *alerts, 
 		(uint64_t)n - critical);
 }
 
+static void add_polls(struct ch_buf *out, struct ch_polls *polls)
+{
+	ch_metrics_head(out, NAME("polls_waiting"), "gauge",
+		"Requests that wait here until there is something for them.");
+	ch_buf_addf(out, "certherd_store_polls_waiting{kind=\"feed\"} %zu\n",
+		ch_polls_waiting(polls, CH_POLL_FEED));
+	ch_buf_addf(out, "certherd_store_polls_waiting{kind=\"leases\"} %zu\n",
+		ch_polls_waiting(polls, CH_POLL_LEASES));
+}
+
 static void add_edges(struct ch_buf *out, const struct pool_sum *sums, size_t n)
 {
 	ch_metrics_head(out, NAME("edges"), "gauge",
@@ -217,6 +227,7 @@ void ch_handle_metrics(struct ch_req *req)
 	add_status(&out, &status);
 	add_figures(&out, &figures);
 	add_alerts(&out, alerts, n_alerts);
+	add_polls(&out, req->service->polls);
 	add_edges(&out, sums, n);
 	add_brakes(&out, sums, n);
 	ch_req_bytes(req, 200, CONTENT_TYPE, &out);

@@ -36,6 +36,17 @@ uint64_t ch_polls_seen(struct ch_polls *polls, enum ch_poll_kind kind)
 	return seen;
 }
 
+size_t ch_polls_waiting(struct ch_polls *polls, enum ch_poll_kind kind)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&polls->sync.lock);
+	for (const struct ch_poll *p = polls->waiting; p; p = p->next)
+		n += p->kind == kind;
+	pthread_mutex_unlock(&polls->sync.lock);
+	return n;
+}
+
 void ch_polls_on_commit(const struct ch_store_change *change, void *arg)
 {
 	struct ch_polls *polls = arg;

@@ -46,6 +46,8 @@ void ch_polls_stop(struct ch_polls *polls);
 void ch_polls_free(struct ch_polls *polls); /* stopped; NULL allowed */
 
 uint64_t ch_polls_seen(struct ch_polls *polls, enum ch_poll_kind kind);
+/* How many wait now. */
+size_t ch_polls_waiting(struct ch_polls *polls, enum ch_poll_kind kind);
 /* On CH_OK the request is parked and next runs, after a new authentication, when something
  * happened or the deadline passed; the handler returns.  poll lives as long as the request.
  * CH_ECONFLICT: something was committed since seen: look again.  CH_EAGAIN: the limits are

@@ -102,9 +102,11 @@ def _end_site(made):
 
 
 @pytest.fixture(scope="module")
-def site():
-    """A whole platform shared by the tests of a file: everything runs."""
-    made = _new_site(pebble_options={"nonce_reject": 50})
+def site(request):
+    """A whole platform shared by the tests of a file: everything runs.  The file's SITE_SETTINGS
+    are set besides lab.site.QUICK."""
+    made = _new_site(pebble_options={"nonce_reject": 50},
+                     settings=getattr(request.module, "SITE_SETTINGS", None))
     try:
         yield made.start()
     finally:

@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from lab import wait
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CERTHERD_BIN", str(ROOT / "build/src/certherd"))
 
@@ -404,6 +406,11 @@ def test_up_ends_when_a_role_calls_its_configuration_wrong(made):
     assert "no_such_key" in done.stderr and time.monotonic() - began < 20
 
 
+def wait_said(up, log, text, times=1):
+    wait.until(lambda: up.poll() is not None or log.read_text().count(text) >= times, log.read_text, 30)
+    assert up.poll() is None, log.read_text()
+
+
 @pytest.fixture
 def stuck_up(made, tmp_path):
     """A supervisor whose store cannot react."""
@@ -411,10 +418,7 @@ def stuck_up(made, tmp_path):
     with open(tmp_path / "log", "w") as log:
         up = subprocess.Popen([BINARY, "up", "--config", made / "certherd.conf"], stderr=log)
     try:
-        deadline = time.monotonic() + 30
-        while "store  ready" not in (tmp_path / "log").read_text():
-            assert up.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.05)
+        wait_said(up, tmp_path / "log", "store  ready")
         store = int(re.search(r"store started pid=(\d+)", (tmp_path / "log").read_text())[1])
         os.kill(store, signal.SIGSTOP)
         yield up, store, tmp_path / "log"
@@ -442,7 +446,7 @@ def test_a_second_signal_after_a_while_ends_the_wait(stuck_up):
     up, store, log = stuck_up
     up.send_signal(signal.SIGTERM)
     up.send_signal(signal.SIGTERM)
-    time.sleep(2.5)
+    time.sleep(2.5)  # PATIENCE_MS of src/up/supervisor.c must be over
     assert up.poll() is None, "two signals at once are one"
     up.send_signal(signal.SIGTERM)
     assert up.wait(5) == 0
@@ -453,10 +457,7 @@ def test_a_stopped_role_dies_with_a_killed_supervisor(stuck_up):
     up, store, _ = stuck_up
     up.kill()
     up.wait()
-    deadline = time.monotonic() + 10
-    while is_running(store):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait.until(lambda: not is_running(store), "the store is gone")
 
 
 def test_up_starts_a_role_again_that_keeps_ending(made, tmp_path):
@@ -469,10 +470,7 @@ def test_up_starts_a_role_again_that_keeps_ending(made, tmp_path):
         with open(tmp_path / "log", "w+") as log:
             up = subprocess.Popen([BINARY, "up", "--config", made / "certherd.conf"], stderr=log)
             try:
-                deadline = time.monotonic() + 30
-                while (tmp_path / "log").read_text().count("store started") < 3:
-                    assert up.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-                    time.sleep(0.05)
+                wait_said(up, tmp_path / "log", "store started", 3)
             finally:
                 up.send_signal(signal.SIGTERM)
                 assert up.wait(20) == 0

@@ -10,7 +10,7 @@ import time
 import pytest
 import yaml
 
-from api_fixture import ROOT, Client, running_store, until
+from api_fixture import ROOT, Client, Later, running_store, until
 from openapi import described
 from test_api_orders import lease, publish, sealed_order
 
@@ -98,6 +98,20 @@ def test_the_next_expiry_is_the_first_certificates(store):
     told = datetime.datetime.fromisoformat(
         status["next_expiry"]["not_after"].replace("Z", "+00:00")).timestamp()
     assert abs(read(store)["next_expiry_timestamp_seconds"] - told) < 0.002
+
+
+def test_requests_that_wait(store):
+    def waiting():
+        found = read(store)
+        return [found[f'polls_waiting{{kind="{kind}"}}'] for kind in ("feed", "leases")]
+
+    assert waiting() == [0, 0]
+    later = Later(store, store.identity("issuer"), "POST", "/v1/leases",
+                  {"max": 1, "lease_ms": 60000, "wait_ms": 60000})
+    until(lambda: waiting() == [0, 1], "it waits")
+    store.client("operator").put("/v1/domains/due.example.com")
+    assert later.result().status == 200
+    assert waiting() == [0, 0]
 
 
 def test_what_was_pruned():

@@ -14,6 +14,8 @@ from lab import browser, herd as lab_herd, ports, process, wait
 
 EVIL = "<script>window.evil = 1</script>\"><img src=x onerror=\"window.evil = 1\">\u202e"
 BROKEN = "broken.example.com"
+# What has failed stays so while it is looked at.
+SITE_SETTINGS = {"issuer": {"retry_ladder": "1d"}}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
                                "base-uri 'none'; frame-ancestors 'none'",
