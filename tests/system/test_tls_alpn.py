@@ -59,14 +59,10 @@ class Straggler:
             self.report()
             domain = self.site.herd.domain(name)
             seen.update(domain=domain, shown=shown(self.site, name))
-            return domain["reason"]["code"] == "edges-behind" and seen["shown"] is True
+            return domain["reason"]["code"] in ("in-progress", "edges-behind") and seen["shown"] is True
 
-<<<<<<< HEAD
-        wait.until(is_open, lambda: f"{self.site.herd.domain(name)}, {shown(self.site, name)}", 60)
-=======
         wait.until(lambda: is_open() or unless(seen["domain"]), lambda: str(seen), 30)
         return seen["shown"] is True
->>>>>>> ci
 
     def forget(self):
         assert self.site.herd.api().delete("/v1/edges/default/stuck").status == 204
