@@ -1,5 +1,6 @@
 #include "store/sql_hold.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -38,11 +39,11 @@ int ch_work_hold_rules(struct ch_work *w, const char *pool, struct ch_hold_rules
 {
 	int rc = CH_OK;
 
-	if (!w->ruled || strcmp(w->ruled, pool) != 0) {
-		w->ruled = NULL;
+	if (strcmp(w->ruled, pool) != 0) {
+		w->ruled[0] = '\0';
 		rc = ch_hold_rules_load(w->db, pool, &w->rules);
 		if (!rc)
-			w->ruled = ch_arena_str(w->op->arena, pool);
+			snprintf(w->ruled, sizeof(w->ruled), "%s", pool);
 	}
 	if (!rc)
 		*ret_rules = w->rules;

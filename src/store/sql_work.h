@@ -29,10 +29,10 @@ struct ch_work {
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t compatible_from; /* store/schema.h */
 	struct ch_work_tx tx;
-	struct ch_slots *slots;	     /* the store's; sql_calendar.h */
-	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
-	struct ch_ahead *ahead;	     /* the same */
-	const char *ruled;	     /* the pool of the rules below; NULL: none yet */
+	struct ch_slots *slots;		    /* the store's; sql_calendar.h */
+	struct ch_work_edges *edges;	    /* in op->arena; NULL: not read yet */
+	struct ch_ahead *ahead;		    /* the same */
+	char ruled[CH_STORE_LABEL_MAX + 1]; /* the pool of the rules below; "": none yet */
 	struct ch_hold_rules rules;
 };
 

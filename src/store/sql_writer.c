@@ -105,7 +105,7 @@ static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
 	w->op = op;
 	w->edges = NULL;
 	w->ahead = NULL;
-	w->ruled = NULL;
+	w->ruled[0] = '\0';
 	w->now = ch_now_ms();
 	ch_slots_begin(w->slots);
 	if (!rc)
