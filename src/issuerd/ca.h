@@ -9,6 +9,7 @@
 #include "crypto/jws.h"
 #include "crypto/x509.h"
 #include "issuerd/config.h"
+#include "issuerd/habit.h"
 #include "pace/bucket.h"
 
 /* The ACME account: found or made at the CA by the first step that needs it, so that a CA that
@@ -61,6 +62,8 @@ struct ch_ca {
 	struct ch_account account;
 	struct ch_gate gate;
 	struct ch_rate rate;
+	struct ch_habit validating;
+	struct ch_habit issuing;
 };
 
 /* Opens every secret and checks every file; asks nobody.  ret_ca is zeroed by the caller, and

@@ -47,6 +47,7 @@ int ch_issuer_open(const struct ch_issuer_config *config, struct ch_issuer **ret
 	issuer->probe = ch_issuer_probe;
 	issuer->may_ask = ch_probe_is_global;
 	pthread_mutex_init(&issuer->recipients_lock, NULL);
+	ch_scribe_init(&issuer->scribe);
 	rc = open_files(issuer, err);
 	if (rc) {
 		ch_issuer_free(issuer);
@@ -66,6 +67,7 @@ void ch_issuer_free(struct ch_issuer *issuer)
 		ch_ca_close(&issuer->cas[i]);
 	ch_sign_key_free(issuer->signer);
 	pthread_mutex_destroy(&issuer->recipients_lock);
+	ch_scribe_done(&issuer->scribe);
 	free(issuer);
 }
 

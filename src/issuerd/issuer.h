@@ -14,6 +14,7 @@
 #include "issuerd/dns_desk.h"
 #include "issuerd/figures.h"
 #include "issuerd/preflight.h"
+#include "issuerd/scribe.h"
 #include "issuerd/write.h"
 
 struct ch_issuer {
@@ -40,6 +41,7 @@ struct ch_issuer {
 	void *wake_arg;
 	_Atomic int64_t resolver_warned_ms;
 	struct ch_figures figures;
+	struct ch_scribe scribe; /* of all that workers write */
 	/* Probes under way: dead addresses take time, and must not take all workers. */
 	atomic_int probing;
 	/* 1: begin nothing new; from stop_by_ms (monotonic) on, requests are canceled. */

@@ -30,8 +30,9 @@ int64_t ch_preflight_wait_ms(
 int64_t ch_moved_wait_ms(const struct ch_issuer_config *config, const char *name,
 	int64_t away_ms, uint64_t salt);
 
-/* The wait before poll number polls: before the first (0) a fifth of poll_interval, before the
- * second all of it, and then doubling up to 30 s. */
+/* The wait before poll number polls: before the first (0), where nothing is known of the CA's
+ * habit (habit.h), a fifth of poll_interval, before the second all of it, and then doubling up
+ * to 30 s. */
 int64_t ch_poll_wait_ms(const struct ch_issuer_config *config, unsigned polls);
 /* The wait for edges that are behind: 250 ms growing to 5 s. */
 int64_t ch_edges_wait_ms(unsigned waits);

@@ -37,13 +37,14 @@ json_t *ch_notes_json(const struct ch_notes *notes)
 			return NULL;
 	dns = dns_json(notes);
 	tokens = tokens_json(notes);
-	return json_pack("{sssssOsIsIsIsIsIsIsIsbso*so*sI}", "order", notes->order, "finalize",
-		notes->finalize, "authz", authz, "expires", (json_int_t)notes->expires_ms,
-		"since", (json_int_t)notes->since_ms, "polls", (json_int_t)notes->polls,
-		"waits", (json_int_t)notes->waits, "probes", (json_int_t)notes->probes,
-		"errors_before", (json_int_t)notes->errors_before, "edges_since",
-		(json_int_t)notes->edges_since_ms, "told", notes->told, "dns", dns, "tokens",
-		tokens, "tokens_until", (json_int_t)notes->tokens_until_ms);
+	return json_pack("{sssssOsIsIsIsIsIsIsIsbso*so*so*sI}", "order", notes->order,
+		"finalize", notes->finalize, "authz", authz, "expires",
+		(json_int_t)notes->expires_ms, "since", (json_int_t)notes->since_ms, "polls",
+		(json_int_t)notes->polls, "waits", (json_int_t)notes->waits, "probes",
+		(json_int_t)notes->probes, "errors_before", (json_int_t)notes->errors_before,
+		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told,
+		"presumed", notes->presumed ? json_true() : NULL, "dns", dns, "tokens", tokens,
+		"tokens_until", (json_int_t)notes->tokens_until_ms);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -128,6 +129,7 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));
 	notes.probes = (unsigned)json_integer_value(json_object_get(doc, "probes"));
 	notes.errors_before = (uint64_t)errors_before;
+	notes.presumed = json_is_true(json_object_get(doc, "presumed"));
 	notes.told = json_is_true(json_object_get(doc, "told"));
 	*ret_notes = notes;
 	return CH_OK;

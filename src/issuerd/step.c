@@ -78,6 +78,23 @@ void ch_step_poll(struct ch_step *step, int64_t retry_at_ms, const struct ch_not
 	step->out->only_poll = true;
 }
 
+void ch_step_look_soon(struct ch_step *step, const struct ch_habit *habit, int64_t retry_at_ms,
+	const struct ch_notes *notes)
+{
+	int64_t wait_ms = ch_habit_wait_ms(habit, step->issuer->config->poll_interval_ms);
+
+	ch_step_poll(step, retry_at_ms > 0 ? retry_at_ms : ch_now_ms() + wait_ms, notes);
+}
+
+/* That it was done after the time that the CA has asked for says nothing about its habit. */
+void ch_step_learn(struct ch_step *step, struct ch_habit *habit, bool done)
+{
+	const struct ch_notes *notes = &step->work->notes;
+
+	if (notes->polls == 0 && (!done || ch_now_ms() - notes->since_ms < CH_SECOND_MS))
+		ch_habit_note(habit, step->issuer->config->poll_interval_ms, done);
+}
+
 /* Counts a passing error; false (and the order failed) when there were too many. */
 static bool count_attempt(struct ch_step *step, const struct ch_err *err)
 {

@@ -32,6 +32,9 @@ bool ch_step_preflight(struct ch_step *step);
 void ch_step_ordered(struct ch_step *step);  /* ordered: answer the challenges */
 void ch_step_validate(struct ch_step *step); /* validating: poll the authorizations */
 void ch_step_key(struct ch_step *step);	     /* valid: key, CSR, sealing */
+/* sealed, of an order whose names are presumed to be validated: whether they are; else it fills
+ * *step->out. */
+bool ch_step_is_validated(struct ch_step *step);
 void ch_step_finalize(struct ch_step *step); /* sealed, finalizing */
 void ch_step_confirm(struct ch_step *step);  /* confirming */
 
@@ -81,6 +84,11 @@ bool ch_step_wait_for_edges(struct ch_step *step);
 /* The CA is asked again later, for the notes->polls-th time: when it wishes (retry_at_ms not
  * 0), or after ch_poll_wait_ms. */
 void ch_step_poll(struct ch_step *step, int64_t retry_at_ms, const struct ch_notes *notes);
+/* The same for the first time: when the CA will have done it, by its habit. */
+void ch_step_look_soon(struct ch_step *step, const struct ch_habit *habit, int64_t retry_at_ms,
+	const struct ch_notes *notes);
+/* Whether it had, if this is the first look. */
+void ch_step_learn(struct ch_step *step, struct ch_habit *habit, bool done);
 /* The notes for a new state, counted from now on. */
 struct ch_notes ch_step_notes_for_next(const struct ch_step *step);
 

@@ -324,7 +324,7 @@ void ch_step_ordered(struct ch_step *step)
 		notes = ch_step_notes_for_next(step);
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_VALIDATING;
-		ch_step_poll(step, set.retry_at_ms, &notes);
+		ch_step_look_soon(step, &step->ca->validating, set.retry_at_ms, &notes);
 		/* That it went on without some edges is for people: it is written. */
 		step->out->only_poll = !step->out->has_reason;
 	}
@@ -342,19 +342,48 @@ static void poll_again(struct ch_step *step, const struct authz_set *set)
 	ch_step_poll(step, set->retry_at_ms, &notes);
 }
 
-void ch_step_validate(struct ch_step *step)
+/* RFC 8555 section 7.4: an order is finalized once the client believes that it has done what
+ * the CA asks for; if it has not, the CA refuses with orderNotReady, and nothing is lost.  Not
+ * where something has to be there until the CA has come. */
+static bool may_presume(struct ch_step *step)
+{
+	return step->work->notes.polls == 0 && ch_habit_is_sure(&step->ca->validating) &&
+	       !ch_step_uses(step, CH_ACME_DNS_01) && !ch_step_uses(step, CH_ACME_TLS_ALPN_01);
+}
+
+/* Whether all names are validated; else step->out says what now.  habit: of which
+ * something is to be learned, NULL: none. */
+static bool look(struct ch_step *step, struct ch_habit *habit)
 {
 	CH_CLEANUP(set_done) struct authz_set set;
 
 	set_init(&set);
 	if (has_expired(step) || !fetch(step, &set))
-		return;
+		return false;
+	if (habit)
+		ch_step_learn(step, habit, count_open(&set) == 0);
 	if (count(&set, CH_ACME_VALID) == set.n)
-		validated(step);
-	else if (count_open(&set) > 0)
+		return true;
+	if (count_open(&set) > 0)
 		poll_again(step, &set); /* the others' verdicts are worth waiting for */
 	else if (count(&set, CH_ACME_INVALID) > 0)
 		fail_invalid(step, &set);
 	else
 		begin_again(step);
+	return false;
+}
+
+bool ch_step_is_validated(struct ch_step *step)
+{
+	return look(step, NULL);
+}
+
+void ch_step_validate(struct ch_step *step)
+{
+	bool presumed = may_presume(step);
+
+	if (!presumed && !look(step, &step->ca->validating))
+		return;
+	validated(step);
+	step->out->notes.presumed = presumed;
 }

@@ -78,8 +78,9 @@ static void give_up(struct ch_step *step, const struct ch_acme_answer *ans)
 static void poll_again(struct ch_step *step, const struct ch_acme_answer *ans)
 {
 	struct ch_notes notes = step->work->notes;
+	bool is_first = step->work->state == CH_ORDER_SEALED;
 
-	if (step->work->state == CH_ORDER_SEALED) {
+	if (is_first) {
 		step->out->has_state = true;
 		step->out->state = CH_ORDER_FINALIZING;
 		notes = ch_step_notes_for_next(step);
@@ -93,7 +94,10 @@ static void poll_again(struct ch_step *step, const struct ch_acme_answer *ans)
 	ch_step_reason(step, "ca-processing", CH_ACTOR_CA,
 		"The CA is working on the certificate (the order is %s there).",
 		ch_acme_status_str(ans->order.status));
-	ch_step_poll(step, ans->retry_at_ms, &notes);
+	if (is_first)
+		ch_step_look_soon(step, &step->ca->issuing, ans->retry_at_ms, &notes);
+	else
+		ch_step_poll(step, ans->retry_at_ms, &notes);
 }
 
 static void order_invalid(struct ch_step *step, const struct ch_acme_order *order)
@@ -161,7 +165,14 @@ static bool look(struct ch_step *step)
 		ch_step_begin_again(step, &err);
 		return false;
 	}
+	if (step->work->state == CH_ORDER_FINALIZING)
+		ch_step_learn(step, &step->ca->issuing, ans.order.status != CH_ACME_PROCESSING);
 	return follow(step, &ans);
+}
+
+static bool is_presumed(const struct ch_step *step)
+{
+	return step->work->state == CH_ORDER_SEALED && step->work->notes.presumed;
 }
 
 static void finalize(struct ch_step *step)
@@ -171,13 +182,21 @@ static void finalize(struct ch_step *step)
 		.csr = step->work->csr,
 		.csr_len = step->work->csr_len};
 	CH_AUTO_ANSWER struct ch_acme_answer ans;
+	bool went_ahead = is_presumed(step) && step->work->fresh;
 
 	ch_acme_answer_init(&ans);
 	ch_step_ask(step, &req, &ans);
 	if (ans.fate == CH_ACME_OK) {
+		if (went_ahead)
+			ch_step_learn(step, &step->ca->validating, true);
 		/* Still "ready" or "pending" after a finalize that was taken: look later. */
 		if (follow(step, &ans))
 			poll_again(step, &ans);
+		return;
+	}
+	if (ans.fate == CH_ACME_NOT_READY && went_ahead) {
+		ch_step_learn(step, &step->ca->validating, false);
+		ch_step_poll(step, ans.retry_at_ms, &step->work->notes);
 		return;
 	}
 	/* Refused: perhaps because it was finalized before, by a process that died then. */
@@ -214,9 +233,16 @@ static bool is_ours(struct ch_step *step)
 
 void ch_step_finalize(struct ch_step *step)
 {
+	/* Else somebody may have sent the CSR already: then the order is past "ready". */
+	bool is_first = step->work->fresh;
+
 	if (!is_ours(step))
 		return;
-	/* Somebody else may have sent the CSR already: then the order is past "ready". */
-	if (step->work->fresh || look(step))
+	if (is_presumed(step) && !step->work->fresh) {
+		if (!ch_step_is_validated(step))
+			return;
+		is_first = step->work->made_here; /* the CA has refused it, or was not asked */
+	}
+	if (is_first || look(step))
 		finalize(step);
 }

@@ -39,6 +39,8 @@ struct ch_notes {
 	uint64_t errors_before; /* passing errors of the order before its present state */
 	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
 				 */
+	/* That the names are validated: the CA has not said so. */
+	bool presumed;
 	bool told; /* the edges were told under which account to answer for this order */
 	/* TXT records that are, or may be, in the DNS for the order. */
 	struct ch_notes_dns dns[CH_WORK_NAMES_MAX];

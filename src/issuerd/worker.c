@@ -66,26 +66,23 @@ static bool is_away(int rc)
 static int write_once(
 	struct ch_worker *worker, struct ch_write *w, struct ch_work *work, struct ch_err *err)
 {
-	char path[64];
 	json_auto_t *body = ch_write_json(w, work);
-	struct ch_api_call call = {.method = w->publish ? "POST" : "PATCH", .path = path};
+	struct ch_scribe_item item = {
+		.order_id = work->id, .publish = w->publish != NULL, .body = body};
 	const json_t *fence;
-	int rc;
 
 	if (!body)
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
-	snprintf(path, sizeof(path), "/v1/orders/%" PRIu64 "%s", work->id,
-		w->publish ? "/publish" : "");
-	call.body = body;
-	rc = ch_api_call(worker->api, &call, err);
-	if (rc == CH_OK) {
-		fence = json_object_get(call.answer, "fence");
-		if (json_is_integer(fence))
-			work->fence = (uint64_t)json_integer_value(fence);
-		ch_edges_read(json_object_get(call.answer, "edges"), &work->edges);
+	if (ch_scribe_write(&worker->issuer->scribe, worker->api, &item)) {
+		*err = item.err;
+		return item.rc;
 	}
-	json_decref(call.answer);
-	return rc;
+	fence = json_object_get(item.answer, "fence");
+	if (json_is_integer(fence))
+		work->fence = (uint64_t)json_integer_value(fence);
+	ch_edges_read(json_object_get(item.answer, "edges"), &work->edges);
+	json_decref(item.answer);
+	return CH_OK;
 }
 
 int ch_worker_write(

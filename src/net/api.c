@@ -198,24 +198,34 @@ static int rc_of_status(int status)
 }
 
 /* RFC 9457 section 3 */
-static int map_problem(const char *url, const struct ch_http_resp *resp, struct ch_err *err)
+static int read_problem(const char *url, int status, const json_t *doc, struct ch_err *err)
 {
-	int rc = rc_of_status(resp->status);
-	const char *retry = ch_http_resp_header(resp, "retry-after");
-	json_t *doc = has_type(resp, "application/problem+json") ? parse_json(resp) : NULL;
+	int rc = rc_of_status(status);
 	const char *code = json_string_value(json_object_get(doc, "code"));
 	const char *detail = json_string_value(json_object_get(doc, "detail"));
 	char fallback[32];
 
-	snprintf(fallback, sizeof(fallback), "http-%d", resp->status);
+	snprintf(fallback, sizeof(fallback), "http-%d", status);
 	if (code && !*code)
 		code = NULL;
 	if (code && detail && *detail)
-		(void)ch_err_set(err, rc, code, "%s", detail);
-	else
-		(void)ch_err_set(err, rc, code ? code : fallback,
-			"%s answered %d without saying why", url, resp->status);
-	json_decref(doc);
+		return ch_err_set(err, rc, code, "%s", detail);
+	return ch_err_set(err, rc, code ? code : fallback, "%s answered %d without saying why",
+		url, status);
+}
+
+int ch_api_problem(const struct ch_api *api, const json_t *doc, struct ch_err *err)
+{
+	return read_problem(ch_api_url(api),
+		(int)json_integer_value(json_object_get(doc, "status")), doc, err);
+}
+
+static int map_problem(const char *url, const struct ch_http_resp *resp, struct ch_err *err)
+{
+	const char *retry = ch_http_resp_header(resp, "retry-after");
+	json_auto_t *doc = has_type(resp, "application/problem+json") ? parse_json(resp) : NULL;
+	int rc = read_problem(url, resp->status, doc, err);
+
 	if (err && retry && ch_http_retry_after(retry, ch_now_ms(), &err->retry_at_ms) != CH_OK)
 		err->retry_at_ms = 0;
 	return rc;

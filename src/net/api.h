@@ -59,6 +59,9 @@ struct ch_api_call {
  * deeper than CH_API_DEPTH_MAX is CH_EPROTO.  Strings in it come from the network: they may
  * have control characters. */
 CH_MUST int ch_api_call(struct ch_api *api, struct ch_api_call *call, struct ch_err *err);
+/* A problem document that is a part of an answer: fills in *err and returns its rc, as above.
+ */
+CH_MUST int ch_api_problem(const struct ch_api *api, const json_t *doc, struct ch_err *err);
 /* For answers that are not JSON (the feed): CH_OK only with status 200. */
 CH_MUST int ch_api_get_raw(struct ch_api *api, const char *path, size_t max_b,
 	int64_t timeout_ms, struct ch_http_resp *resp, struct ch_err *err);

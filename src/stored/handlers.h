@@ -33,6 +33,8 @@ ch_req_fn ch_handle_leases;
 ch_req_fn ch_handle_order_patch;
 /* handlers_publish.c */
 ch_req_fn ch_handle_order_publish;
+/* handlers_steps.c */
+ch_req_fn ch_handle_steps;
 /* handlers_adopt.c */
 ch_req_fn ch_handle_adoptions;
 /* handlers_limits.c */

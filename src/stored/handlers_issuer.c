@@ -9,6 +9,7 @@
 #include "stored/handlers.h"
 #include "stored/look_in.h"
 #include "stored/present.h"
+#include "stored/publish_in.h"
 #include "stored/says.h"
 #include "stored/service.h"
 
@@ -387,44 +388,45 @@ static bool move_bytes(
 
 static void patch_done(struct ch_req *req)
 {
-	struct patch *w = req->own;
+	struct ch_store_op *op = req->own;
 
-	if (ch_service_written(req, &w->op))
-		ch_service_order_answer(req, &w->op.u.patch.answer);
+	if (ch_service_written(req, op))
+		ch_service_order_answer(req, &op->u.patch.answer);
 }
 
-static bool take_patch(struct ch_req *req, struct patch *w)
+struct ch_store_op *ch_patch_in_read(struct ch_req *req, struct ch_json_in *in, uint64_t id)
 {
-	struct ch_op_patch *p = &w->op.u.patch;
-	struct ch_json_in in;
+	struct patch *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_op_patch *p = w ? &w->op.u.patch : NULL;
 	bool ok;
 
+	if (!w) {
+		ch_json_in_fail(in, "fence", "Out of memory.");
+		return NULL;
+	}
+	w->op.type = CH_OP_PATCH;
+	p->id = id;
 	ch_buf_init(&w->csr, CH_STORE_CSR_MAX_B);
 	ch_buf_init(&w->sealed, CH_STORE_SEALED_MAX_B);
-	ch_json_in_init(&in, req->json, "");
-	read_patch(req, &in, w);
-	ok = ch_req_body_ok(req, &in);
-	if (ok && !(move_bytes(req, &w->csr, &p->csr, &p->csr_len) &&
-			  move_bytes(req, &w->sealed, &p->sealed, &p->sealed_len))) {
-		ch_req_fail_rc(req, CH_ENOMEM, "patch an order");
-		ok = false;
-	}
+	read_patch(req, in, w);
+	ok = move_bytes(req, &w->csr, &p->csr, &p->csr_len) &&
+	     move_bytes(req, &w->sealed, &p->sealed, &p->sealed_len);
+	if (!ok)
+		ch_json_in_fail(in, "csr", "Out of memory.");
 	ch_buf_done(&w->csr);
 	ch_buf_done(&w->sealed);
-	return ok;
+	return &w->op;
 }
 
 void ch_handle_order_patch(struct ch_req *req)
 {
-	struct patch *w = ch_arena_alloc(req->arena, sizeof(*w));
+	struct ch_json_in in;
+	uint64_t id;
 
-	if (!w) {
-		ch_req_fail_rc(req, CH_ENOMEM, "patch an order");
+	if (!ch_service_order_id(req, &id))
 		return;
-	}
-	w->op.type = CH_OP_PATCH;
-	if (!ch_service_order_id(req, &w->op.u.patch.id) || !take_patch(req, w))
-		return;
-	req->own = w;
-	ch_service_write(req, &w->op, patch_done);
+	ch_json_in_init(&in, req->json, "");
+	req->own = ch_patch_in_read(req, &in, id);
+	if (ch_req_body_ok(req, &in))
+		ch_service_write(req, req->own, patch_done);
 }

@@ -106,10 +106,10 @@ int ch_publish_in_check(const struct ch_op_publish *p, struct ch_err *err)
 
 static void publish_done(struct ch_req *req)
 {
-	struct publish *w = req->own;
+	struct ch_store_op *op = req->own;
 
-	if (ch_service_written(req, &w->op))
-		ch_service_order_answer(req, &w->op.u.publish.answer);
+	if (ch_service_written(req, op))
+		ch_service_order_answer(req, &op->u.publish.answer);
 }
 
 /* Its records have the version that follows the order's. */
@@ -128,32 +128,48 @@ static void read_second(struct ch_req *req, struct ch_json_in *from, struct publ
 		ch_json_in_adopt(from, &in);
 }
 
-void ch_handle_order_publish(struct ch_req *req)
+struct ch_store_op *ch_publish_in_op(struct ch_req *req, struct ch_json_in *in, uint64_t id)
 {
 	struct publish *w = ch_arena_alloc(req->arena, sizeof(*w));
-	struct ch_err err = {0};
-	struct ch_json_in in;
 
 	if (!w) {
-		ch_req_fail_rc(req, CH_ENOMEM, "publish");
-		return;
+		ch_json_in_fail(in, "fence", "Out of memory.");
+		return NULL;
 	}
 	w->op.type = CH_OP_PUBLISH;
-	if (!ch_service_order_id(req, &w->op.u.publish.id))
+	w->op.u.publish.id = id;
+	w->op.u.publish.fence =
+		(uint64_t)ch_json_in_int(in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
+	ch_publish_in_read(req, in, CH_JSON_REQUIRED, &w->op.u.publish, w->records);
+	w->op.u.publish.next_at_ms = ch_json_in_time(in, "next_at", CH_JSON_OPTIONAL);
+	read_second(req, in, w);
+	return &w->op;
+}
+
+int ch_publish_in_check_all(const struct ch_op_publish *p, struct ch_err *err)
+{
+	int rc = ch_publish_in_check(p, err);
+
+	return rc || !p->second ? rc : ch_publish_in_check(p->second, err);
+}
+
+void ch_handle_order_publish(struct ch_req *req)
+{
+	struct ch_store_op *op;
+	struct ch_err err = {0};
+	struct ch_json_in in;
+	uint64_t id;
+
+	if (!ch_service_order_id(req, &id))
 		return;
 	ch_json_in_init(&in, req->json, "");
-	w->op.u.publish.fence =
-		(uint64_t)ch_json_in_int(&in, "fence", CH_JSON_REQUIRED, 0, CH_JSON_INT_MAX);
-	ch_publish_in_read(req, &in, CH_JSON_REQUIRED, &w->op.u.publish, w->records);
-	w->op.u.publish.next_at_ms = ch_json_in_time(&in, "next_at", CH_JSON_OPTIONAL);
-	read_second(req, &in, w);
+	op = ch_publish_in_op(req, &in, id);
 	if (!ch_req_body_ok(req, &in))
 		return;
-	if (ch_publish_in_check(&w->op.u.publish, &err) ||
-		(w->op.u.publish.second && ch_publish_in_check(&w->second, &err))) {
+	if (ch_publish_in_check_all(&op->u.publish, &err)) {
 		ch_req_fail(req, &err, NULL);
 		return;
 	}
-	req->own = w;
-	ch_service_write(req, &w->op, publish_done);
+	req->own = op;
+	ch_service_write(req, op, publish_done);
 }

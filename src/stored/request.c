@@ -89,27 +89,40 @@ void ch_req_bytes(struct ch_req *req, int status, const char *content_type, stru
 	ch_buf_done(body);
 }
 
+json_t *ch_req_problem_json(
+	const struct ch_req *req, const struct ch_err *err, const char *field)
+{
+	if (ch_problem_status(err) == 500)
+		ch_log_error("%s %s failed: %s: %s", req->method, req->uri, err->problem,
+			err->detail);
+	return ch_problem_json(err, field);
+}
+
 void ch_req_fail(struct ch_req *req, const struct ch_err *err, const char *field)
 {
 	int status = ch_problem_status(err);
 
-	if (status == 500)
-		ch_log_error("%s %s failed: %s: %s", req->method, req->uri, err->problem,
-			err->detail);
-	answer_text(req, status, "application/problem+json", ch_problem_json(err, field));
+	answer_text(
+		req, status, "application/problem+json", ch_req_problem_json(req, err, field));
 	if (status == 503 || status == 429)
 		req->answer.retry_after_s = RETRY_AFTER_S;
 }
 
-void ch_req_fail_rc(struct ch_req *req, int rc, const char *activity)
+void ch_req_err(int rc, const char *activity, struct ch_err *ret_err)
 {
-	struct ch_err err = {0};
-
-	(void)ch_err_set(&err, rc,
+	*ret_err = (struct ch_err){.rc = CH_OK};
+	(void)ch_err_set(ret_err, rc,
 		rc == CH_EAGAIN	 ? "store-busy"
 		: rc == CH_EFULL ? "store-full"
 				 : "internal",
 		"%s: %s", activity, ch_rc_str(rc));
+}
+
+void ch_req_fail_rc(struct ch_req *req, int rc, const char *activity)
+{
+	struct ch_err err;
+
+	ch_req_err(rc, activity, &err);
 	ch_req_fail(req, &err, NULL);
 }
 

@@ -79,6 +79,11 @@ void ch_req_bytes(
 void ch_req_fail(struct ch_req *req, const struct ch_err *err, const char *field);
 /* The same for an error of which only the code is known. */
 void ch_req_fail_rc(struct ch_req *req, int rc, const char *activity);
+/* … without being the answer. */
+void ch_req_err(int rc, const char *activity, struct ch_err *ret_err);
+/* The document alone, where the answer has several; NULL when out of memory. */
+json_t *ch_req_problem_json(
+	const struct ch_req *req, const struct ch_err *err, const char *field);
 void ch_req_problem(struct ch_req *req, int rc, const char *code, const char *field,
 	const char *fmt, ...) CH_PRINTF(5, 6);
 /* Ends reading of the body: true when it was good, else its error is the answer. */

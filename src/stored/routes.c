@@ -20,6 +20,8 @@
 #define LEASE_B (2u * 1024u * 1024u)
 /* The issuer's notes, a CSR and sealed keys; a certificate, its chain and two records. */
 #define ORDER_B (256u * 1024u)
+/* 64 of these are usually far below. */
+#define STEPS_B (1024u * 1024u)
 /* 500 windows, each with an explanation. */
 #define RENEWAL_B (1024u * 1024u)
 
@@ -66,6 +68,9 @@ const struct ch_route ch_routes[] = {
 		ch_handle_order_patch, "Write back the result of a step"},
 	{"POST", "/v1/orders/{id}/publish", ISSUER, CH_BODY_REQUIRED, ORDER_B, "",
 		ch_handle_order_publish, "Make a certificate live"},
+
+	{"POST", "/v1/steps", ISSUER, CH_BODY_REQUIRED, STEPS_B, "", ch_handle_steps,
+		"Write back the results of several steps"},
 
 	{"POST", "/v1/adoptions", ISSUER, CH_BODY_REQUIRED, BATCH_B, "", ch_handle_adoptions,
 		"Take over certificates that others have issued"},

@@ -46,6 +46,55 @@ static void on_done(struct ch_store_op *op, void *user)
 	ch_req_wake(user);
 }
 
+struct together {
+	struct ch_req *req;
+	atomic_size_t left;
+};
+
+/* The last one's is the request; who has it may free all of this. */
+static void one_less(struct together *together)
+{
+	struct ch_req *req = together->req;
+
+	if (atomic_fetch_sub(&together->left, 1) == 1)
+		ch_req_wake(req);
+}
+
+static void on_one_done(struct ch_store_op *op, void *user)
+{
+	one_less(user);
+}
+
+void ch_service_write_all(
+	struct ch_req *req, struct ch_store_op *const *ops, size_t n, ch_req_fn *next)
+{
+	struct together *together = ch_arena_alloc(req->arena, sizeof(*together));
+
+	if (!together) {
+		ch_req_fail_rc(req, CH_ENOMEM, "write");
+		return;
+	}
+	together->req = req;
+	atomic_init(&together->left, n + 1);
+	if (!ch_req_park(req, next))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		int rc;
+
+		ops[i]->arena = req->arena;
+		ops[i]->done = on_one_done;
+		ops[i]->user = together;
+		ops[i]->who = NULL;
+		ops[i]->rc = CH_OK;
+		rc = ch_store_submit(req->service->store, ops[i]);
+		if (!rc)
+			continue; /* the store's, and perhaps done */
+		ops[i]->rc = rc;
+		one_less(together);
+	}
+	one_less(together);
+}
+
 void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *next)
 {
 	enum ch_role role = req->who.role;
@@ -75,13 +124,20 @@ void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *nex
 
 bool ch_service_written(struct ch_req *req, const struct ch_store_op *op)
 {
+	struct ch_err err;
+
 	if (op->rc == CH_OK)
 		return true;
-	if (op->err.rc && op->err.problem[0])
-		ch_req_fail(req, &op->err, NULL);
-	else
-		ch_req_fail_rc(req, op->rc, "write to the store");
+	ch_service_why(op, &err);
+	ch_req_fail(req, &err, NULL);
 	return false;
+}
+
+void ch_service_why(const struct ch_store_op *op, struct ch_err *ret_err)
+{
+	*ret_err = op->err;
+	if (!op->err.rc || !op->err.problem[0])
+		ch_req_err(op->rc, "write to the store", ret_err);
 }
 
 const struct ch_name_rules ch_service_any_name = {.allow_wildcard = true};
@@ -179,10 +235,14 @@ json_t *ch_service_cursor(struct ch_req *req, uint64_t before)
 	return json_string(text);
 }
 
+json_t *ch_service_order_json(const struct ch_store_order_answer *answer)
+{
+	return json_pack("{s:I, s:I, s:s, s:o}", "id", (json_int_t)answer->id, "fence",
+		(json_int_t)answer->fence, "state", ch_order_state_str(answer->state), "edges",
+		ch_present_edges_state(&answer->edges));
+}
+
 void ch_service_order_answer(struct ch_req *req, const struct ch_store_order_answer *answer)
 {
-	ch_req_json(req, 200,
-		json_pack("{s:I, s:I, s:s, s:o}", "id", (json_int_t)answer->id, "fence",
-			(json_int_t)answer->fence, "state", ch_order_state_str(answer->state),
-			"edges", ch_present_edges_state(&answer->edges)));
+	ch_req_json(req, 200, ch_service_order_json(answer));
 }

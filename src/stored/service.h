@@ -27,8 +27,14 @@ struct ch_service {
  * only for people and the platform, whose changes are audited, and for CH_OP_ADOPT).  When it
  * cannot be submitted next runs all the same, with op->rc. */
 void ch_service_write(struct ch_req *req, struct ch_store_op *op, ch_req_fn *next);
+/* The same of several, none of which says who: next runs when all of them are committed or have
+ * failed, each by itself. */
+void ch_service_write_all(
+	struct ch_req *req, struct ch_store_op *const *ops, size_t n, ch_req_fn *next);
 /* Answers with op's error; true when there was none. */
 CH_MUST bool ch_service_written(struct ch_req *req, const struct ch_store_op *op);
+/* The error of one that has failed. */
+void ch_service_why(const struct ch_store_op *op, struct ch_err *ret_err);
 
 /* The same, and then 200 with the name as it is now. */
 void ch_service_answer_domain(
@@ -49,6 +55,8 @@ CH_MUST bool ch_service_name(struct ch_req *req, size_t param, char ret_name[CH_
 CH_MUST bool ch_service_order_id(struct ch_req *req, uint64_t *ret_id);
 /* 200 with the state of an order after a write of the issuer's. */
 void ch_service_order_answer(struct ch_req *req, const struct ch_store_order_answer *answer);
+/* … as a part of an answer; NULL when out of memory. */
+json_t *ch_service_order_json(const struct ch_store_order_answer *answer);
 /* An array of records in base64url, into the request's arena; at most CH_STORE_ORDER_NAMES_MAX.
  * Returns how many; what is wrong is told to in. */
 size_t ch_service_records(struct ch_req *req, struct ch_json_in *in, const char *key,

@@ -91,6 +91,64 @@ def publish(issuer, order, body=None, **more):
     return issuer.post(f"/v1/orders/{order['id']}/publish", body or publication(order, **more))
 
 
+def steps(issuer, patches=(), publications=()):
+    """Each: (order's id, body)."""
+    answer = issuer.post("/v1/steps", {
+        "patches": [{"id": order_id, "patch": body} for order_id, body in patches],
+        "publications": [{"id": order_id, "publication": body} for order_id, body in publications]})
+    assert answer.status == 200, answer.body
+    assert (len(answer.json["patches"]), len(answer.json["publications"])) == (len(patches), len(publications))
+    return answer.json["patches"], answer.json["publications"]
+
+
+def test_steps_of_several_orders_in_one_request(operator, issuer):
+    """Each as if it had come alone."""
+    one, two = (new_order(operator, issuer, f"steps{i}.example.com") for i in range(2))
+    sealed = {"state": "sealed", "keep_lease": True, "csr": b64u(b"csr"), "sealed": b64u(b"sealed")}
+    answers, _ = steps(issuer, [(o["id"], {"fence": o["fence"], **sealed}) for o in (one, two)])
+    assert [(a["id"], a["fence"], a["state"]) for a in answers] == \
+        [(o["id"], o["fence"], "sealed") for o in (one, two)]
+    assert answers[0]["edges"]["known"] == 0
+    patched, published = steps(issuer, [(two["id"], {"fence": two["fence"], "next_at": time_text(NOW + 60)})],
+                               [(one["id"], publication(one))])
+    assert [a["state"] for a in patched + published] == ["sealed", "confirming"]
+    confirming = lease(issuer, "steps0.example.com")
+    assert confirming["leaf_sha256"] == hashlib.sha256(LEAF).hexdigest()
+    done, _ = steps(issuer, [(one["id"], {"fence": confirming["fence"], "state": "done"})])
+    assert done[0]["state"] == "done"
+    assert operator.get("/v1/domains/steps0.example.com").json["state"] == "active"
+    assert steps(issuer) == ([], [])
+
+
+def test_a_step_that_is_refused_harms_no_other(operator, issuer):
+    good = sealed_order(operator, issuer, "refused-steps.example.com")
+    body = publication(good)
+    patched, published = steps(
+        issuer, [(good["id"], {"fence": good["fence"] + 1}), (2**53 - 1, {"fence": 1}),
+                 (good["id"], {"fence": good["fence"], "attempts": 3, "keep_lease": True})],
+        [(good["id"], {**body, "records": [b64u(b"no record")]}), (good["id"], body)])
+    assert [answer["problem"]["code"] for answer in patched[:2]] == ["fence-lost", "order-not-found"]
+    assert (patched[0]["problem"]["status"], patched[2]["state"]) == (409, "sealed")
+    assert published[0]["problem"]["code"] == "bad-record"
+    assert published[1]["state"] == "confirming"
+
+
+@pytest.mark.parametrize("change", [
+    {"odd": 1}, {"patches": {}}, {"patches": [7]}, {"patches": [{"id": 1}]}, {"publications": [{"id": 1}]},
+    {"patches": [{"id": 1, "patch": {"fence": 1}}] * 65}, {"patches": [{"id": "1", "patch": {"fence": 1}}]},
+    {"publications": [{"id": 1, "publication": {"fence": 1}}]},
+    {"patches": [{"id": 1, "patch": {"fence": 1, "odd": 1}}]}], ids=short)
+def test_what_is_no_step_refuses_all(operator, issuer, change):
+    name = f"no-step-{hashlib.sha256(repr(change).encode()).hexdigest()[:8]}.example.com"
+    order = new_order(operator, issuer, name)
+    good = {"id": order["id"], "patch": {"fence": order["fence"], "state": "ordered"}}
+    body = {"patches": [good], **change}
+    if isinstance(change.get("patches"), list):
+        body["patches"] = [good] + change["patches"]
+    assert issuer.post("/v1/steps", body).status == 400
+    assert operator.get(f"/v1/orders/{order['id']}").json["state"] == "new"
+
+
 def test_the_whole_way_of_one_order(store, operator, issuer):
     order = new_order(operator, issuer, "way.example.com", www=True)
     assert order["names"] == ["way.example.com", "www.way.example.com"]

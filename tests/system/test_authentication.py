@@ -29,6 +29,7 @@ ROUTES = [
     ("POST", "/v1/leases", {"max": 1, "lease_ms": 1000, "wait_ms": 0}, {"issuer"}),
     ("PATCH", "/v1/orders/1", {"fence": 1}, {"issuer"}),
     ("POST", "/v1/orders/1/publish", {"fence": 1}, {"issuer"}),
+    ("POST", "/v1/steps", {}, {"issuer"}),
     ("POST", "/v1/adoptions", {"items": []}, {"issuer"}),
     ("GET", "/v1/limits", None, {"operator", "viewer"}),
     ("GET", "/v1/forecast", None, {"operator", "viewer"}),

@@ -308,6 +308,8 @@ static void on_finalize(struct call *c, unsigned id, unsigned i)
 	X509_REQ *csr;
 	size_t len;
 
+	for (size_t k = 0; k < order->n; k++)
+		decide(c->ca, order, &order->authz[k]);
 	if (strcmp(order->status, "pending") == 0 && all_valid(order))
 		order->status = "ready";
 	if (strcmp(order->status, "ready") != 0) {

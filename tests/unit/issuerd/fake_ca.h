@@ -8,7 +8,7 @@
 
 #include "net/http.h"
 
-#define FAKE_ORDERS_MAX 32
+#define FAKE_ORDERS_MAX 64
 #define FAKE_URL "https://ca.test"
 
 enum fake_route {

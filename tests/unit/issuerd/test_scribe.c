@@ -1,0 +1,313 @@
+/* Steps that several threads write at once, and a store that takes them together. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "issuerd/scribe.h"
+#include "net/http_impl.h"
+
+#define WRITERS 4
+#define CALLS_MAX 32
+
+/* The first request waits until all others have something to write. */
+struct fake_store {
+	struct ch_http http[WRITERS];
+	pthread_mutex_t lock;
+	size_t calls;
+	char url[CALLS_MAX][80];
+	char method[CALLS_MAX][8];
+	/* What POST /v1/steps is answered with: */
+	int rc;
+	int status;
+	const char *body; /* NULL: each order is taken, but number 3 */
+};
+
+static struct fake_store store;
+static struct ch_scribe scribe;
+
+struct writer {
+	struct ch_api *api;
+	struct ch_scribe_item item;
+	struct ch_err err;
+	pthread_t thread;
+};
+
+static struct writer writers[WRITERS];
+
+static size_t waiting(void)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&scribe.lock);
+	for (const struct ch_scribe_item *item = scribe.first; item; item = item->next)
+		n++;
+	pthread_mutex_unlock(&scribe.lock);
+	return n;
+}
+
+static void taken(struct ch_buf *body, json_int_t id)
+{
+	ch_buf_addf(body,
+		"{\"id\":%lld,\"fence\":%lld,\"state\":\"sealed\",\"edges\":{\"ready\":true}}",
+		(long long)id, (long long)id + 100);
+}
+
+static void answer_list(const json_t *sent, const char *key, struct ch_buf *body)
+{
+	const json_t *list = json_object_get(sent, key);
+
+	ch_buf_addf(body, "\"%s\":[", key);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_int_t id =
+			json_integer_value(json_object_get(json_array_get(list, i), "id"));
+
+		ch_buf_add_str(body, i ? "," : "");
+		if (id == 3)
+			ch_buf_add_str(body, "{\"problem\":{\"status\":409,\"code\":\"fence-"
+					     "lost\",\"detail\":"
+					     "\"Somebody else has it.\"}}");
+		else
+			taken(body, id);
+	}
+	ch_buf_add_str(body, "]");
+}
+
+static void answer_steps(const json_t *sent, struct ch_buf *body)
+{
+	ch_buf_add_str(body, "{");
+	answer_list(sent, "patches", body);
+	ch_buf_add_str(body, ",");
+	answer_list(sent, "publications", body);
+	ch_buf_add_str(body, "}");
+}
+
+static bool note(const struct ch_http_req *req)
+{
+	bool first;
+
+	pthread_mutex_lock(&store.lock);
+	first = store.calls == 0;
+	if (store.calls < CALLS_MAX) {
+		snprintf(store.url[store.calls], 80, "%s", req->url);
+		snprintf(store.method[store.calls], 8, "%s", req->method);
+	}
+	store.calls++;
+	pthread_mutex_unlock(&store.lock);
+	return first;
+}
+
+static int store_send(struct ch_http *http, const struct ch_http_req *req,
+	struct ch_http_resp *resp, struct ch_err *err)
+{
+	json_t *sent = json_loadb(req->body, req->body_len, 0, NULL);
+	bool is_steps = strstr(req->url, "/steps") != NULL;
+	const char *type = "Content-Type: application/json";
+	unsigned id = 0;
+	int rc = CH_OK;
+
+	if (note(req))
+		while (waiting() < WRITERS - 1)
+			continue;
+	ch_http_resp_restart(resp, req->max_answer_b);
+	resp->status = is_steps && store.status ? store.status : 200;
+	if (resp->status >= 400)
+		type = "Content-Type: application/problem+json";
+	rc = ch_http_resp_add_line(resp, type, strlen(type));
+	if (is_steps && store.rc)
+		rc = ch_err_set(err, store.rc, "http-connect", "away");
+	else if (is_steps && store.body)
+		ch_buf_add_str(&resp->body, store.body);
+	else if (is_steps)
+		answer_steps(sent, &resp->body);
+	else if (sscanf(req->url, "https://store.test/v1/orders/%u", &id) == 1)
+		taken(&resp->body, id);
+	json_decref(sent);
+	return rc;
+}
+
+static void store_free(struct ch_http *http)
+{
+}
+
+static int set_up(void **state)
+{
+	struct ch_api_options options = {.urls = {"https://store.test"}, .n_urls = 1};
+	struct ch_err err;
+
+	memset(&store, 0, sizeof(store));
+	memset(writers, 0, sizeof(writers));
+	pthread_mutex_init(&store.lock, NULL);
+	ch_scribe_init(&scribe);
+	for (size_t i = 0; i < WRITERS; i++) {
+		store.http[i].send = store_send;
+		store.http[i].free = store_free;
+		assert_int_equal(
+			ch_api_new_over(&options, &store.http[i], &writers[i].api, &err),
+			CH_OK);
+		writers[i].item.order_id = i + 1;
+		writers[i].item.publish = i % 2;
+		writers[i].item.body = json_pack("{si}", "fence", 7);
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	for (size_t i = 0; i < WRITERS; i++) {
+		ch_api_free(writers[i].api);
+		json_decref(writers[i].item.body);
+		json_decref(writers[i].item.answer);
+	}
+	ch_scribe_done(&scribe);
+	pthread_mutex_destroy(&store.lock);
+	return 0;
+}
+
+static void *write_main(void *arg)
+{
+	struct writer *w = arg;
+
+	return ch_scribe_write(&scribe, w->api, &w->item) == w->item.rc ? NULL : w;
+}
+
+static void write_all(void)
+{
+	void *wrong;
+
+	for (size_t i = 0; i < WRITERS; i++) {
+		json_decref(writers[i].item.answer);
+		assert_int_equal(
+			pthread_create(&writers[i].thread, NULL, write_main, &writers[i]), 0);
+	}
+	for (size_t i = 0; i < WRITERS; i++) {
+		assert_int_equal(pthread_join(writers[i].thread, &wrong), 0);
+		assert_null(wrong);
+	}
+}
+
+static void assert_taken(size_t i)
+{
+	assert_int_equal(writers[i].item.rc, CH_OK);
+	assert_int_equal(
+		json_integer_value(json_object_get(writers[i].item.answer, "fence")), i + 101);
+}
+
+/* The one whose request held up the others went alone. */
+static bool went_alone(size_t i)
+{
+	return strstr(store.url[0], "/steps") == NULL &&
+	       store.url[0][strlen("https://store.test/v1/orders/")] == (char)('1' + i);
+}
+
+static void what_gathers_goes_together(void **state)
+{
+	write_all();
+	assert_int_equal(store.calls, 2);
+	assert_string_equal(store.url[1], "https://store.test/v1/steps");
+	assert_string_equal(store.method[1], "POST");
+	for (size_t i = 0; i < WRITERS; i++) {
+		if (i != 2 || went_alone(i)) {
+			assert_taken(i);
+			continue;
+		}
+		assert_int_equal(writers[i].item.rc, CH_ECONFLICT);
+		assert_string_equal(writers[i].item.err.problem, "fence-lost");
+		assert_null(writers[i].item.answer);
+	}
+}
+
+static void a_store_of_before_gets_one_by_one(void **state)
+{
+	store.status = 404;
+	store.body = "{\"code\":\"no-such-route\",\"detail\":\"No.\"}";
+	write_all();
+	assert_int_equal(store.calls, 2 + WRITERS - 1);
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_taken(i);
+	/* … and is not tried again with several. */
+	write_all();
+	assert_int_equal(store.calls, 2 + WRITERS - 1 + WRITERS);
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_taken(i);
+}
+
+static void a_request_that_is_refused_goes_one_by_one(void **state)
+{
+	store.status = 413;
+	store.body = "{\"code\":\"body-too-large\",\"detail\":\"No.\"}";
+	write_all();
+	assert_int_equal(store.calls, 2 + WRITERS - 1);
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_taken(i);
+	assert_int_equal(scribe.single_until_ms, 0);
+}
+
+static void each_hears_that_the_store_is_away(void **state)
+{
+	store.rc = CH_ENETWORK;
+	write_all();
+	assert_int_equal(store.calls, 2);
+	for (size_t i = 0; i < WRITERS; i++) {
+		if (went_alone(i)) {
+			assert_taken(i);
+			continue;
+		}
+		assert_int_equal(writers[i].item.rc, CH_ENETWORK);
+		assert_string_equal(writers[i].item.err.problem, "http-connect");
+	}
+}
+
+static void assert_not_believed(const char *body)
+{
+	store.body = body;
+	write_all();
+	for (size_t i = 0; i < WRITERS; i++)
+		if (!went_alone(i))
+			assert_int_equal(writers[i].item.rc, CH_EPROTO);
+}
+
+static void answers_that_lack_one_are_not_believed(void **state)
+{
+	assert_not_believed("{\"patches\":[],\"publications\":7}");
+}
+
+static void answers_for_others_are_not_believed(void **state)
+{
+	assert_not_believed("{\"patches\":[{\"id\":11},{}],\"publications\":[{\"id\":12},[]]}");
+}
+
+static void one_alone_goes_as_ever(void **state)
+{
+	store.calls = 1; /* nobody waits for others */
+	assert_int_equal(ch_scribe_write(&scribe, writers[1].api, &writers[1].item), CH_OK);
+	assert_taken(1);
+	assert_int_equal(store.calls, 2);
+	assert_string_equal(store.url[1], "https://store.test/v1/orders/2/publish");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_gathers_goes_together, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_store_of_before_gets_one_by_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_request_that_is_refused_goes_one_by_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			each_hears_that_the_store_is_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			answers_that_lack_one_are_not_believed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			answers_for_others_are_not_believed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_alone_goes_as_ever, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
