@@ -15,7 +15,7 @@ _certherd_words()
 _certherd()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local command="" words="" kind="" config="" i
+	local command="" words="" kind="" config="" word i
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -53,7 +53,10 @@ TAIL = """\
 		fi
 		;;
 	esac
-	[[ -z $words ]] || mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	# Not compgen -W, which runs what stands in $(): a configuration may be a stranger's.
+	while read -r word; do
+		[[ -n $word && $word == "$cur"* ]] && COMPREPLY+=("$word")
+	done <<<"${words// /$'\n'}"
 	if [[ $kind ]]; then
 		compopt -o filenames 2>/dev/null
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen "$kind" -- "$cur")

@@ -90,9 +90,14 @@ static void print(struct walk *walk, const char *word, size_t len)
 	fprintf(walk->out, "%.*s\n", (int)len, word);
 }
 
+/* Nothing that a shell would take for more than a word: the list was not checked. */
 static int print_item(const char *item, void *out)
 {
-	fprintf(out, "%s\n", item);
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._-";
+
+	if (item[strspn(item, plain)] == '\0')
+		fprintf(out, "%s\n", item);
 	return CH_OK;
 }
 

@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "store/sql_ahead.h"
 #include "store/sql_pace.h"
-#include "store/sql_work.h"
 
 /* The name that stays begins again: at once, or at its renewal when a certificate is live. */
 static int release(struct ch_work *w, const char *name, uint64_t order_id)
@@ -13,6 +13,7 @@ static int release(struct ch_work *w, const char *name, uint64_t order_id)
 		"next_at = iif(cert IS NULL, ?1, next_at) WHERE name = ?2 AND order_id = ?3",
 		"iti", w->now, name, order_id);
 
+	ch_ahead_changed(w, CH_AHEAD_NAME, name);
 	if (rc)
 		return rc;
 	rc = ch_db_get_i64(

@@ -322,6 +322,14 @@ def test_names_of_cas_are_completed_from_the_configuration(complete, tmp_path):
     assert complete("adopt", "--ca", "", config=config) == ["main"]
 
 
+def test_a_configuration_cannot_have_completion_run_anything(complete, tmp_path):
+    config = tmp_path / "certherd.conf"
+    for hostile in ("$(touch${IFS}ran)", "`touch${IFS}ran`", "x;touch", "*", "a b", "$HOME"):
+        config.write_text(f"[issuer]\nfallback = {hostile}, good\n")
+        assert complete("adopt", "--config", config, "--ca", "") == ["main", "good"], hostile
+    assert not list(tmp_path.rglob("ran"))
+
+
 def test_what_is_completed_is_what_is_taken(commands, installed):
     """Of every option that has a closed set of values the help names each, and no other is taken."""
     closed = 0
