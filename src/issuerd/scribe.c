@@ -7,7 +7,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define TOGETHER_MAX 32 /* far below what a store takes in one request */
+/* Both far below what a store takes in one request: 64 steps, 1 MiB. */
+#define TOGETHER_MAX 32
+#define TOGETHER_B (512u * 1024u)
+#define VALUE_B 20u /* of a number, or of what is around a text and its key */
 /* A store of before may be replaced by its next version. */
 #define SINGLE_MS (5 * CH_MINUTE_MS)
 
@@ -108,52 +111,101 @@ static bool is_refused(int rc)
 	return rc == CH_EINVAL || rc == CH_ENOTFOUND || rc == CH_ETOOBIG;
 }
 
-static void write_items(struct ch_scribe *scribe, struct ch_api *api,
-	struct ch_scribe_item *const *items, size_t n, bool single)
+/* False: each has to go alone.  *ret_status: what the store answered to all of them; 0: it was
+ * not asked. */
+static bool write_items(
+	struct ch_api *api, struct ch_scribe_item *const *items, size_t n, int *ret_status)
 {
 	struct ch_err err = {0};
-	int status = 0;
-	int rc = CH_EINVAL;
+	int rc;
 
-	if (n > 1 && !single)
-		rc = write_together(api, items, n, &status, &err);
-	if (is_refused(rc)) {
-		for (size_t i = 0; i < n; i++)
-			write_one(api, items[i]);
-	} else if (rc) {
-		for (size_t i = 0; i < n; i++) {
-			items[i]->rc = rc;
-			items[i]->err = err;
-		}
+	*ret_status = 0;
+	if (n == 1) {
+		write_one(api, items[0]);
+		return true;
 	}
-	if (status != 404 && status != 405)
-		return;
-	pthread_mutex_lock(&scribe->lock);
-	scribe->single_until_ms = ch_mono_ms() + SINGLE_MS;
-	pthread_mutex_unlock(&scribe->lock);
+	rc = write_together(api, items, n, ret_status, &err);
+	if (is_refused(rc))
+		return false;
+	for (size_t i = 0; rc && i < n; i++) {
+		items[i]->rc = rc;
+		items[i]->err = err;
+	}
+	return true;
 }
 
-/* With the lock held, which is given up meanwhile.  An item may be gone once it is done. */
-static void write_waiting(struct ch_scribe *scribe, struct ch_api *api)
+/* Of a body as JSON, roughly, and far quicker than making it: what is long in it is base64url,
+ * which is written as it is. */
+static size_t size_of(json_t *value)
 {
-	bool single = ch_mono_ms() < scribe->single_until_ms;
-	struct ch_scribe_item *items[TOGETHER_MAX];
+	size_t size_b = VALUE_B + json_string_length(value);
+	const char *key;
+	json_t *member;
+	size_t i;
+
+	json_object_foreach(value, key, member) size_b += strlen(key) + size_of(member);
+	json_array_foreach(value, i, member) size_b += size_of(member);
+	return size_b;
+}
+
+/* With the lock held.  What is too long for any company goes by itself. */
+static size_t take_waiting(struct ch_scribe *scribe, struct ch_scribe_item **items)
+{
+	size_t size_b = 0;
 	size_t n = 0;
 
-	while (scribe->first && n < (single ? 1 : TOGETHER_MAX)) {
-		items[n++] = scribe->first;
+	while (scribe->first && n < TOGETHER_MAX &&
+		(n == 0 || size_b + scribe->first->size_b <= TOGETHER_B)) {
+		items[n] = scribe->first;
+		size_b += items[n++]->size_b;
 		scribe->first = scribe->first->next;
 	}
 	if (!scribe->first)
 		scribe->last = &scribe->first;
-	scribe->writing = !single;
+	return n;
+}
+
+/* With the lock held, which is given up meanwhile.  An item may be gone once it is done, or its
+ * own thread's again. */
+static void write_waiting(struct ch_scribe *scribe, struct ch_api *api)
+{
+	struct ch_scribe_item *items[TOGETHER_MAX];
+	size_t n = take_waiting(scribe, items);
+	bool written;
+	int status;
+
+	scribe->writing = true;
 	pthread_mutex_unlock(&scribe->lock);
-	write_items(scribe, api, items, n, single);
+	written = write_items(api, items, n, &status);
 	pthread_mutex_lock(&scribe->lock);
 	scribe->writing = false;
-	for (size_t i = 0; i < n; i++)
-		items[i]->done = true;
+	if (status == 404 || status == 405)
+		scribe->single_until_ms = ch_mono_ms() + SINGLE_MS;
+	for (size_t i = 0; i < n; i++) {
+		items[i]->done = written;
+		items[i]->alone = !written;
+	}
 	pthread_cond_broadcast(&scribe->changed);
+}
+
+/* False: the item is still to be written, alone. */
+static bool write_in_company(
+	struct ch_scribe *scribe, struct ch_api *api, struct ch_scribe_item *item)
+{
+	pthread_mutex_lock(&scribe->lock);
+	item->alone = ch_mono_ms() < scribe->single_until_ms;
+	if (!item->alone) {
+		*scribe->last = item;
+		scribe->last = &item->next;
+	}
+	while (!item->done && !item->alone) {
+		if (scribe->writing || !scribe->first)
+			pthread_cond_wait(&scribe->changed, &scribe->lock);
+		else
+			write_waiting(scribe, api);
+	}
+	pthread_mutex_unlock(&scribe->lock);
+	return item->done;
 }
 
 int ch_scribe_write(struct ch_scribe *scribe, struct ch_api *api, struct ch_scribe_item *item)
@@ -162,15 +214,10 @@ int ch_scribe_write(struct ch_scribe *scribe, struct ch_api *api, struct ch_scri
 	item->done = false;
 	item->next = NULL;
 	item->err = (struct ch_err){.rc = CH_OK};
-	pthread_mutex_lock(&scribe->lock);
-	*scribe->last = item;
-	scribe->last = &item->next;
-	while (!item->done) {
-		if (scribe->writing || !scribe->first)
-			pthread_cond_wait(&scribe->changed, &scribe->lock);
-		else
-			write_waiting(scribe, api);
-	}
-	pthread_mutex_unlock(&scribe->lock);
+	item->size_b = size_of(item->body);
+	/* By its own thread: nobody waits for those whose requests the store does not take
+	 * together. */
+	if (!write_in_company(scribe, api, item))
+		write_one(api, item);
 	return item->rc;
 }

@@ -19,7 +19,9 @@ struct ch_scribe_item {
 	struct ch_err err;
 	json_t *answer; /* the caller's; NULL when there is none */
 	/* The scribe's: */
+	size_t size_b; /* of body as JSON, roughly */
 	bool done;
+	bool alone; /* not done: its own thread writes it, with a request of its own */
 	struct ch_scribe_item *next;
 };
 

@@ -101,6 +101,14 @@ static bool has_expired(struct ch_step *step)
 	return true;
 }
 
+/* Although the key is sealed: with the notes of an order that fails the store learns that it
+ * has never been more than presumed. */
+static void say_that_nothing_was_issued(struct ch_step *step)
+{
+	step->out->has_notes = true;
+	step->out->notes = step->work->notes;
+}
+
 /* A failed authorization cannot be mended: its order is over, and the next one is new. */
 static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 {
@@ -134,6 +142,8 @@ static void fail_invalid(struct ch_step *step, const struct authz_set *set)
 		if (!blamed[i])
 			ch_step_acquit(step, i, step->work->names[culprit]);
 	ch_step_failed(step);
+	if (step->work->notes.presumed)
+		say_that_nothing_was_issued(step);
 }
 
 /* Authorizations that are neither valid nor failed nor open: deactivated, expired, revoked. */

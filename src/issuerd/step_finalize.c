@@ -175,6 +175,25 @@ static bool is_presumed(const struct ch_step *step)
 	return step->work->state == CH_ORDER_SEALED && step->work->notes.presumed;
 }
 
+/* Whether the answer can be that of a CA that has not validated the names, or has called one of
+ * them invalid: there are many words for that. */
+static bool may_be_early(const struct ch_acme_answer *ans)
+{
+	switch (ans->fate) {
+	case CH_ACME_OK:
+		return ans->order.status == CH_ACME_INVALID;
+	case CH_ACME_NOT_READY:
+	case CH_ACME_REFUSED:
+	case CH_ACME_GONE:
+	case CH_ACME_ACCOUNT:
+		return true;
+	case CH_ACME_LATER:
+		return ans->status >= 400 && ans->status <= 499;
+	default:
+		return false;
+	}
+}
+
 static void finalize(struct ch_step *step)
 {
 	struct ch_acme_request req = {.kind = CH_ACME_FINALIZE,
@@ -186,17 +205,18 @@ static void finalize(struct ch_step *step)
 
 	ch_acme_answer_init(&ans);
 	ch_step_ask(step, &req, &ans);
+	/* The next step asks for the authorizations: they say it exactly. */
+	if (went_ahead && may_be_early(&ans)) {
+		ch_step_learn(step, &step->ca->validating, false);
+		ch_step_poll(step, ans.retry_at_ms, &step->work->notes);
+		return;
+	}
 	if (ans.fate == CH_ACME_OK) {
 		if (went_ahead)
 			ch_step_learn(step, &step->ca->validating, true);
 		/* Still "ready" or "pending" after a finalize that was taken: look later. */
 		if (follow(step, &ans))
 			poll_again(step, &ans);
-		return;
-	}
-	if (ans.fate == CH_ACME_NOT_READY && went_ahead) {
-		ch_step_learn(step, &step->ca->validating, false);
-		ch_step_poll(step, ans.retry_at_ms, &step->work->notes);
 		return;
 	}
 	/* Refused: perhaps because it was finalized before, by a process that died then. */

@@ -1,4 +1,5 @@
 /* CH_OP_PATCH: one step of an order is written back. */
+#include <jansson.h>
 #include <string.h>
 
 #include "store/sql_hold.h"
@@ -352,15 +353,30 @@ static bool never_asked(const struct ch_op_patch *patch, const struct ch_order_r
 	return checked;
 }
 
+/* The CA was only presumed to have validated the names, and has called one of them invalid: who
+ * fails the order for that, and for nothing else, says so with his notes. */
+static bool was_never_validated(const struct ch_op_patch *patch)
+{
+	json_auto_t *notes = patch->acme ? json_loads(patch->acme, 0, NULL) : NULL;
+
+	return json_is_true(json_object_get(notes, "presumed"));
+}
+
+/* From the sealed key on a certificate may have been issued, and lost. */
+static bool nothing_was_issued(
+	const struct ch_op_patch *patch, const struct ch_order_row *order)
+{
+	if (order->state == CH_ORDER_SEALED)
+		return !order->has_leaf && was_never_validated(patch);
+	return order->state > CH_ORDER_NEW && order->state < CH_ORDER_SEALED;
+}
+
 static int refund(
 	struct ch_work *w, const struct ch_op_patch *patch, const struct ch_order_row *order)
 {
 	if (never_asked(patch, order))
 		return ch_pace_refund(w, patch->id, false);
-	/* From the sealed key on a certificate may have been issued, and lost. */
-	return order->state > CH_ORDER_NEW && order->state < CH_ORDER_SEALED
-		       ? ch_pace_refund(w, patch->id, true)
-		       : CH_OK;
+	return nothing_was_issued(patch, order) ? ch_pace_refund(w, patch->id, true) : CH_OK;
 }
 
 static int tell_answerers(

@@ -424,7 +424,7 @@ struct ch_op_patch {
 	enum ch_order_state state;
 	int64_t next_at_ms; /* 0: now */
 	bool keep_lease;    /* then next_at_ms is not used */
-	const char *acme;   /* NULL: keep */
+	const char *acme;   /* NULL: keep; "presumed" in it: doc/api.md */
 	const uint8_t *csr; /* NULL: keep; as sealed */
 	size_t csr_len;
 	const uint8_t *sealed;

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -14,12 +15,15 @@
 #include "net/http_impl.h"
 
 #define WRITERS 4
+#define LATE WRITERS /* one more, who comes while others are being written */
 #define CALLS_MAX 32
+#define STEPS_B (1024u * 1024u) /* that a store takes */
 
 /* The first request waits until all others have something to write. */
 struct fake_store {
-	struct ch_http http[WRITERS];
+	struct ch_http http[WRITERS + 1];
 	pthread_mutex_t lock;
+	pthread_cond_t changed;
 	size_t calls;
 	char url[CALLS_MAX][80];
 	char method[CALLS_MAX][8];
@@ -27,6 +31,11 @@ struct fake_store {
 	int rc;
 	int status;
 	const char *body; /* NULL: each order is taken, but number 3 */
+	/* What goes alone after that waits until the late one is written. */
+	bool hold;
+	size_t held;
+	bool late_done;
+	size_t most_b; /* the longest request */
 };
 
 static struct fake_store store;
@@ -39,7 +48,7 @@ struct writer {
 	pthread_t thread;
 };
 
-static struct writer writers[WRITERS];
+static struct writer writers[WRITERS + 1];
 
 static size_t waiting(void)
 {
@@ -99,8 +108,29 @@ static bool note(const struct ch_http_req *req)
 		snprintf(store.method[store.calls], 8, "%s", req->method);
 	}
 	store.calls++;
+	if (req->body_len > store.most_b)
+		store.most_b = req->body_len;
 	pthread_mutex_unlock(&store.lock);
 	return first;
+}
+
+static size_t held(void)
+{
+	size_t n;
+
+	pthread_mutex_lock(&store.lock);
+	n = store.held;
+	pthread_mutex_unlock(&store.lock);
+	return n;
+}
+
+static void hold_until_late_is_done(void)
+{
+	pthread_mutex_lock(&store.lock);
+	store.held++;
+	while (!store.late_done)
+		pthread_cond_wait(&store.changed, &store.lock);
+	pthread_mutex_unlock(&store.lock);
 }
 
 static int store_send(struct ch_http *http, const struct ch_http_req *req,
@@ -111,10 +141,10 @@ static int store_send(struct ch_http *http, const struct ch_http_req *req,
 	const char *type = "Content-Type: application/json";
 	unsigned id = 0;
 	int rc = CH_OK;
+	bool first = note(req);
 
-	if (note(req))
-		while (waiting() < WRITERS - 1)
-			continue;
+	while (first && waiting() < WRITERS - 1)
+		continue;
 	ch_http_resp_restart(resp, req->max_answer_b);
 	resp->status = is_steps && store.status ? store.status : 200;
 	if (resp->status >= 400)
@@ -126,8 +156,11 @@ static int store_send(struct ch_http *http, const struct ch_http_req *req,
 		ch_buf_add_str(&resp->body, store.body);
 	else if (is_steps)
 		answer_steps(sent, &resp->body);
-	else if (sscanf(req->url, "https://store.test/v1/orders/%u", &id) == 1)
+	else if (sscanf(req->url, "https://store.test/v1/orders/%u", &id) == 1) {
+		if (store.hold && !first && id != LATE + 1)
+			hold_until_late_is_done();
 		taken(&resp->body, id);
+	}
 	json_decref(sent);
 	return rc;
 }
@@ -144,8 +177,9 @@ static int set_up(void **state)
 	memset(&store, 0, sizeof(store));
 	memset(writers, 0, sizeof(writers));
 	pthread_mutex_init(&store.lock, NULL);
+	pthread_cond_init(&store.changed, NULL);
 	ch_scribe_init(&scribe);
-	for (size_t i = 0; i < WRITERS; i++) {
+	for (size_t i = 0; i <= LATE; i++) {
 		store.http[i].send = store_send;
 		store.http[i].free = store_free;
 		assert_int_equal(
@@ -160,12 +194,13 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	for (size_t i = 0; i < WRITERS; i++) {
+	for (size_t i = 0; i <= LATE; i++) {
 		ch_api_free(writers[i].api);
 		json_decref(writers[i].item.body);
 		json_decref(writers[i].item.answer);
 	}
 	ch_scribe_done(&scribe);
+	pthread_cond_destroy(&store.changed);
 	pthread_mutex_destroy(&store.lock);
 	return 0;
 }
@@ -177,19 +212,29 @@ static void *write_main(void *arg)
 	return ch_scribe_write(&scribe, w->api, &w->item) == w->item.rc ? NULL : w;
 }
 
-static void write_all(void)
+static void begin_all(void)
 {
-	void *wrong;
-
 	for (size_t i = 0; i < WRITERS; i++) {
 		json_decref(writers[i].item.answer);
 		assert_int_equal(
 			pthread_create(&writers[i].thread, NULL, write_main, &writers[i]), 0);
 	}
+}
+
+static void end_all(void)
+{
+	void *wrong;
+
 	for (size_t i = 0; i < WRITERS; i++) {
 		assert_int_equal(pthread_join(writers[i].thread, &wrong), 0);
 		assert_null(wrong);
 	}
+}
+
+static void write_all(void)
+{
+	begin_all();
+	end_all();
 }
 
 static void assert_taken(size_t i)
@@ -249,6 +294,67 @@ static void a_request_that_is_refused_goes_one_by_one(void **state)
 	assert_int_equal(scribe.single_until_ms, 0);
 }
 
+/* Neither those that go one by one for each other, nor anybody else for them. */
+static void nobody_waits_for_what_goes_one_by_one(void **state)
+{
+	store.status = 400;
+	store.body = "{\"code\":\"unknown-field\",\"detail\":\"No.\"}";
+	store.hold = true;
+	begin_all();
+	while (held() < WRITERS - 1)
+		continue;
+	assert_int_equal(
+		ch_scribe_write(&scribe, writers[LATE].api, &writers[LATE].item), CH_OK);
+	assert_taken(LATE);
+	pthread_mutex_lock(&store.lock);
+	store.late_done = true;
+	pthread_cond_broadcast(&store.changed);
+	pthread_mutex_unlock(&store.lock);
+	end_all();
+	assert_int_equal(store.calls, 2 + WRITERS - 1 + 1);
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_taken(i);
+}
+
+static void set_length(size_t i, size_t len)
+{
+	char *text = malloc(len + 1);
+
+	assert_non_null(text);
+	memset(text, 'x', len);
+	text[len] = 0;
+	assert_int_equal(
+		json_object_set_new(writers[i].item.body, "leaf", json_string(text)), 0);
+	free(text);
+}
+
+static void what_is_long_goes_with_fewer(void **state)
+{
+	for (size_t i = 0; i < WRITERS; i++)
+		set_length(i, STEPS_B / 5);
+	write_all();
+	/* The first one, two of the others, and the last. */
+	assert_int_equal(store.calls, 3);
+	assert_string_equal(store.url[1], "https://store.test/v1/steps");
+	assert_true(store.most_b > STEPS_B * 2 / 5);
+	assert_true(store.most_b < STEPS_B * 3 / 5);
+	for (size_t i = 0; i < WRITERS; i++)
+		if (i != 2)
+			assert_taken(i);
+}
+
+static void what_is_too_long_for_company_goes_alone(void **state)
+{
+	for (size_t i = 0; i < WRITERS; i++)
+		set_length(i, STEPS_B * 3 / 5);
+	write_all();
+	assert_int_equal(store.calls, WRITERS);
+	for (size_t i = 0; i < WRITERS; i++) {
+		assert_null(strstr(store.url[i], "/steps"));
+		assert_taken(i);
+	}
+}
+
 static void each_hears_that_the_store_is_away(void **state)
 {
 	store.rc = CH_ENETWORK;
@@ -300,6 +406,12 @@ int main(void)
 			a_store_of_before_gets_one_by_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_request_that_is_refused_goes_one_by_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			nobody_waits_for_what_goes_one_by_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_long_goes_with_fewer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_too_long_for_company_goes_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			each_hears_that_the_store_is_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

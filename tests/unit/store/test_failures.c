@@ -350,6 +350,68 @@ static void a_canceled_renewal_of_the_other_name_waits_for_its_time(void **state
 	fx_lease_none(fx);
 }
 
+static struct ch_store_order *lease_paced(struct fixture *fx)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+
+	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+		.max = 10,
+		.lease_ms = CH_DAY_MS,
+		.pace = {.account = "ca.test/thumb"}};
+	for (int i = 0; i < CH_PACED_COUNT; i++)
+		assert_ok(ch_limit_parse("20/20d", &op.u.lease.pace.limits[i]));
+	assert_ok(fx_run(fx, &op));
+	assert_int_equal(op.u.lease.n_orders, 1);
+	return op.u.lease.orders;
+}
+
+/* An order of a new name, whose validation was presumed, gets to this state; then it fails,
+ * with these notes or without.  Returns how many buckets lack a token then. */
+static size_t fail_presumed(
+	struct fixture *fx, const char *name, enum ch_order_state state, const char *notes)
+{
+	struct ch_store_outcome outcome = OUTCOME(name, START_MS + CH_DAY_MS, true);
+	struct ch_store_limits limits;
+	struct ch_store_order *order;
+	struct ch_op_patch patch;
+
+	fx_add(fx, name);
+	order = lease_paced(fx);
+	patch = fx_step(order, CH_ORDER_SEALED);
+	patch.acme = "{\"order\":\"https://ca.test/1\",\"presumed\":true}";
+	patch.csr = patch.sealed = (const uint8_t *)"x";
+	patch.csr_len = patch.sealed_len = 1;
+	patch.keep_lease = true;
+	assert_ok(fx_patch(fx, &patch));
+	patch = fx_step(order, state);
+	patch.keep_lease = true;
+	assert_ok(fx_patch(fx, &patch));
+	patch = fx_step(order, CH_ORDER_FAILED);
+	patch.acme = notes;
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	return limits.n_buckets;
+}
+
+/* Each time the account's token is gone: the CA counts orders.  Those of domain and set count
+ * certificates. */
+static void what_was_sealed_but_never_validated_uses_up_no_certificate(void **state)
+{
+	struct fixture *fx = *state;
+	static const char presumed[] = "{\"order\":\"\",\"presumed\":true,\"polls\":1}";
+
+	assert_int_equal(fail_presumed(fx, "a.example", CH_ORDER_SEALED, presumed), 1);
+	assert_int_equal(fail_presumed(fx, "b.example", CH_ORDER_SEALED, presumed), 1);
+	/* It failed for something else, and a certificate may have been issued. */
+	assert_int_equal(fail_presumed(fx, "c.example", CH_ORDER_SEALED, NULL), 3);
+	assert_int_equal(fail_presumed(fx, "d.example", CH_ORDER_SEALED, "{\"polls\":1}"), 5);
+	assert_int_equal(
+		fail_presumed(fx, "e.example", CH_ORDER_SEALED, "{\"presumed\":\"true\"}"), 7);
+	assert_int_equal(fail_presumed(fx, "f.example", CH_ORDER_FINALIZING, presumed), 9);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -368,6 +430,7 @@ int main(void)
 		T(failed_names_are_counted_by_who_must_act),
 		T(pausing_cancels_an_order),
 		T(a_canceled_renewal_of_the_other_name_waits_for_its_time),
+		T(what_was_sealed_but_never_validated_uses_up_no_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
