@@ -88,6 +88,20 @@ static int key_new(int argc, char **argv)
 	return print_public(key);
 }
 
+/* Who takes the public halves for the key must not be told to hide them from the issuer. */
+static int complain_of_file(const char *path, struct ch_err *err)
+{
+	struct ch_recipients public_halves;
+	struct ch_err none;
+
+	if (ch_recipients_load(path, &public_halves, &none) == CH_OK)
+		(void)ch_err_set(err, CH_EINVAL, "key-file",
+			"%s has no private key but public halves: `certherd key recipients %s` "
+			"lists them, with their ids",
+			path, path);
+	return complain(err);
+}
+
 static int key_pub(int argc, char **argv)
 {
 	CH_CLEANUP(ch_recipient_key_free_p) struct ch_recipient_key *key = NULL;
@@ -104,7 +118,7 @@ static int key_pub(int argc, char **argv)
 	if (rc)
 		return rc == CH_ECANCELED ? 0 : 2;
 	if (ch_recipient_key_load(argv[1], &key, &err))
-		return complain(&err);
+		return complain_of_file(argv[1], &err);
 	return id ? print_id(key) : print_public(key);
 }
 

@@ -273,9 +273,8 @@ static int import_file(struct import *im, const char *path)
 	rc = ch_client_fail(&im->client, strcmp(err.problem, "file") == 0 ? path : NULL, &err);
 	if (im->answered)
 		fprintf(stderr,
-			"Stopped at line %" PRIu64
-			". Running it again does no harm: names that exist "
-			"are passed over.\n",
+			"Stopped at line %" PRIu64 ". Running it again does no harm: what is "
+			"done stays so.\n",
 			im->reader.line);
 	return rc;
 }
@@ -301,10 +300,13 @@ int ch_domain_import_main(int argc, char **argv)
 			"name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby. Lines "
 			"that are rejected\n"
 			"are told one by one; the others are registered, and the exit code is "
-			"then 3. Running\n"
-			"it again does no harm. With --json: one object a rejected line, then "
-			"one with the\n"
-			"counts.",
+			"then 3. A\n"
+			"name that is registered already gets what its line and the options "
+			"say, as by\n"
+			"`domain add`: another pool takes it from that of before. Running the "
+			"same again\n"
+			"changes nothing. With --json: one object a rejected line, then one "
+			"with the counts.",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_min = 1,

@@ -268,6 +268,13 @@ def test_a_recipient_key_is_made(tmp_path, kind):
     before = (tmp_path / "k").read_bytes()
     run("key", "new", tmp_path / "k", code=1)
     assert (tmp_path / "k").read_bytes() == before
+    # The file that the issuer reads, where the key was meant: nobody is told to hide it.
+    (tmp_path / "recipients").write_text(public)
+    for permissions in (0o644, 0o600):
+        os.chmod(tmp_path / "recipients", permissions)
+        for more in ([], ["--id"]):
+            said = run("key", "pub", tmp_path / "recipients", *more, code=2).stderr
+            assert "certherd key recipients" in said and "chmod" not in said, said
 
 
 def test_an_account_key_is_made(tmp_path):
