@@ -21,7 +21,6 @@ struct steps {
 static void read_line(struct ch_req *req, struct ch_json_in *from, json_t *value,
 	bool publishes, struct line *line)
 {
-	const char *key = publishes ? "publication" : "patch";
 	struct ch_json_in in;
 	struct ch_json_in body;
 	json_t *inner;
@@ -29,7 +28,8 @@ static void read_line(struct ch_req *req, struct ch_json_in *from, json_t *value
 
 	ch_json_in_init(&in, value, publishes ? "publications." : "patches.");
 	id = (uint64_t)ch_json_in_int(&in, "id", CH_JSON_REQUIRED, 1, CH_JSON_INT_MAX);
-	inner = ch_json_in_object(&in, key, CH_JSON_REQUIRED);
+	inner = publishes ? ch_json_in_object(&in, "publication", CH_JSON_REQUIRED)
+			  : ch_json_in_object(&in, "patch", CH_JSON_REQUIRED);
 	if (ch_json_in_finish(&in)) {
 		ch_json_in_adopt(from, &in);
 		return;
@@ -43,11 +43,9 @@ static void read_line(struct ch_req *req, struct ch_json_in *from, json_t *value
 		line->op = NULL;
 }
 
-static size_t read_lines(struct ch_req *req, struct ch_json_in *in, const char *key,
+static size_t read_lines(struct ch_req *req, struct ch_json_in *in, const json_t *list,
 	bool publishes, struct line *lines)
 {
-	json_t *list = ch_json_in_array(in, key, CH_JSON_OPTIONAL, STEPS_MAX);
-
 	for (size_t i = 0; i < json_array_size(list); i++)
 		read_line(req, in, json_array_get(list, i), publishes, &lines[i]);
 	return json_array_size(list);
@@ -98,9 +96,12 @@ void ch_handle_steps(struct ch_req *req)
 		return;
 	}
 	ch_json_in_init(&in, req->json, "");
-	s->n_patches = read_lines(req, &in, "patches", false, s->lines);
+	s->n_patches = read_lines(req, &in,
+		ch_json_in_array(&in, "patches", CH_JSON_OPTIONAL, STEPS_MAX), false, s->lines);
 	s->n = s->n_patches +
-	       read_lines(req, &in, "publications", true, s->lines + s->n_patches);
+	       read_lines(req, &in,
+		       ch_json_in_array(&in, "publications", CH_JSON_OPTIONAL, STEPS_MAX), true,
+		       s->lines + s->n_patches);
 	if (!ch_req_body_ok(req, &in))
 		return;
 	for (size_t i = 0; i < s->n; i++)
