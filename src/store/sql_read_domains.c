@@ -241,14 +241,13 @@ static void begin_of(
 		snprintf(ret_from, CH_NAME_MAX + 2, "%s", prefix);
 }
 
-/* The index that leaves the fewest rows for the rest of the filter. */
+/* The index that leaves the fewest rows for the rest of the filter.  from: borrowed by the
+ * statement. */
 static int query_names(struct ch_db *db, const struct ch_store_domain_filter *filter,
-	struct ch_stmt **ret_stmt)
+	const char *from, struct ch_stmt **ret_stmt)
 {
 	int64_t most = is_rest(filter) ? SCAN_MAX + 1 : (int64_t)filter->limit + 1;
-	char from[CH_NAME_MAX + 2];
 
-	begin_of(filter, from);
 	if (filter->tenant)
 		return ch_db_query(db, ret_stmt,
 			"SELECT name, state, actor, pool FROM name INDEXED BY name_tenant "
@@ -298,10 +297,13 @@ static int scan_names(struct ch_db *db, const struct ch_store_domain_filter *fil
 	struct ch_arena *arena, const char **names, size_t *ret_n, const char **ret_after)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	char from[CH_NAME_MAX + 2];
 	char last[CH_NAME_MAX + 1] = "";
 	size_t n = 0;
-	int rc = query_names(db, filter, &stmt);
+	int rc;
 
+	begin_of(filter, from);
+	rc = query_names(db, filter, from, &stmt);
 	for (size_t scanned = 0; !rc; scanned++) {
 		rc = ch_db_step(db, stmt);
 		if (rc <= 0 || past_prefix(stmt, filter))
