@@ -177,7 +177,9 @@ def test_a_page_that_is_being_made_outlives_the_crowd(alone, scratch):
 
 
 def is_open(connection):
-    return not select.select([connection], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return not poll.poll(0)
 
 
 def test_who_shows_nothing_is_shown_out(alone, scratch):

@@ -33,6 +33,8 @@ class Browser:
         self.events = []
         from_us, self.to = os.pipe()
         self.out, to_us = os.pipe()
+        self.ready = select.poll()
+        self.ready.register(self.out, select.POLLIN)
         words = [program or find(), "--headless", "--no-sandbox", "--remote-debugging-pipe",
                  "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
                  "--disable-background-networking", "--disable-component-update",
@@ -84,7 +86,7 @@ class Browser:
         """The next message."""
         while b"\0" not in self.unread:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.out], [], [], left)[0]:
+            if left <= 0 or not self.ready.poll(left * 1000):
                 raise AssertionError("the browser does not answer")
             piece = os.read(self.out, 1 << 16)
             if not piece:
