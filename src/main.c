@@ -1,6 +1,5 @@
 /* The one place that knows every program: a table of commands, which is also the help. */
 #include <errno.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/kinds.h"
 #include "cli/setup.h"
+#include "cli/text.h"
 #include "issuerd/issuerd.h"
 #include "stored/stored.h"
 #include "up/up.h"
@@ -169,8 +169,7 @@ int main(int argc, char **argv)
 
 	/* Every program here writes to sockets and pipes and looks at the result. */
 	signal(SIGPIPE, SIG_IGN);
-	/* Character widths of the terminal; numbers and dates stay as in C. */
-	setlocale(LC_CTYPE, "");
+	ch_text_init();
 	if (argc < 2) {
 		print_help(stderr);
 		return 2;

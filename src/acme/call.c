@@ -243,7 +243,8 @@ bool ch_acme_call_take(
 		ch_acme_nonces_put(call->session->nonces, nonce);
 		return true;
 	}
-	if (call->tries >= CH_ACME_TRIES_MAX) {
+	/* What is not signed has no nonce, and no try is counted. */
+	if (call->tries == 0 || call->tries >= CH_ACME_TRIES_MAX) {
 		ch_acme_nonces_put(call->session->nonces, nonce);
 		ans->fate = CH_ACME_LATER;
 		return true;

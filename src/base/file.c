@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,9 +109,14 @@ static int put(const char *path, const void *bytes, size_t len, mode_t mode,
 	int (*place)(const char *from, const char *to), struct ch_err *err)
 {
 	CH_AUTO_FREE char *tmp = NULL;
+	uint64_t random;
 	int rc;
 
-	if (asprintf(&tmp, "%s.tmp.%ld", path, (long)getpid()) < 0) {
+	/* Not by the number of the process, which the one that was killed here had, too, where
+	 * numbers begin anew: what it left would be in the way of every other. */
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return fail(err, "write", path);
+	if (asprintf(&tmp, "%s.tmp.%016" PRIx64, path, random) < 0) {
 		tmp = NULL;
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}

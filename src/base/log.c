@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static const char *log_role = "certherd";
 static enum ch_log_level log_level = CH_LOG_INFO;
@@ -28,6 +29,28 @@ int ch_log_level_parse(const char *text, enum ch_log_level *ret_level)
 	return CH_EINVAL;
 }
 
+/* What could act on a terminal, or make a line look like another one, becomes '?': some of the
+ * text is strangers'.  Returns the length. */
+static size_t clean(char *line)
+{
+	size_t len = 0;
+
+	for (const char *at = line; *at;) {
+		uint32_t c = 0;
+		size_t taken = ch_utf8_next(at, &c);
+
+		if (taken == 0 || ch_utf8_is_harmful(c)) {
+			line[len++] = '?';
+			at += taken ? taken : 1;
+			continue;
+		}
+		for (; taken > 0; taken--)
+			line[len++] = *at++;
+	}
+	line[len] = '\0';
+	return len;
+}
+
 void ch_log(enum ch_log_level level, const char *fmt, ...)
 {
 	char line[2048];
@@ -48,10 +71,7 @@ void ch_log(enum ch_log_level level, const char *fmt, ...)
 	va_end(args);
 	if (body < 0)
 		return;
-	len = strlen(line);
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	len = clean(line);
 	line[len++] = '\n';
 	/* One write, so that lines of several threads and processes do not mix. */
 	if (write(STDERR_FILENO, line, len) < 0)

@@ -1,12 +1,23 @@
 #include "cli/text.h"
 
 #include <langinfo.h>
+#include <locale.h>
 #include <string.h>
 #include <wchar.h>
 
 #include "base/utf8.h"
 
 #define TEXT_MAX_B (1u << 20)
+
+void ch_text_init(void)
+{
+	setlocale(LC_CTYPE, "");
+	/* Names, headers and words of protocols are compared as ASCII wherever we run: in
+	 * Turkish 'I' is no capital 'i', in Latin-1 there are more letters than DNS names have.
+	 */
+	if (!ch_text_is_utf8() || !setlocale(LC_CTYPE, "C.UTF-8"))
+		setlocale(LC_CTYPE, "C");
+}
 
 bool ch_text_is_utf8(void)
 {

@@ -9,6 +9,8 @@
 
 #include "base/buf.h"
 
+/* The character set is the locale's; what letters are, and which belong together, is not. */
+void ch_text_init(void);
 /* Whether the locale's character set is UTF-8; else everything beyond ASCII is shown as '?'. */
 bool ch_text_is_utf8(void);
 /* Appends text with '?' in place of every byte or character that must not reach a terminal. */

@@ -144,7 +144,7 @@ static int write_cert(struct ch_work *w, const struct publication *pub)
 		"ari_id, paced, ari_ca) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
 		"?12, ?13, "
 		"?14, coalesce(?15, o.ari_id), o.paced, "
-		"coalesce(?19, substr(o.paced, 1, instr(o.paced, '/') - 1)) "
+		"coalesce(?19, substr(o.paced, 1, instr(o.paced || '/', '/') - 1)) "
 		"FROM (SELECT coalesce((SELECT paced FROM cert WHERE version = ?18), "
 		"(SELECT paced FROM orders WHERE id = ?1 UNION ALL SELECT ?16 "
 		"WHERE ?17 LIMIT 1)) AS paced, (SELECT c.ari_id FROM cert c JOIN cert_name x "

@@ -77,10 +77,13 @@ static int hurry(struct ch_work *w, const char *key)
 	return rc;
 }
 
+/* What has gone along with its name already is not taken away again. */
 static int release_row(struct ch_work *w, const char *pool, const struct row *row)
 {
-	int rc = ch_db_run(w->db, "DELETE FROM edge_record WHERE name = ? AND pool = ?", "tt",
-		row->name, pool);
+	int rc = ch_db_run(w->db,
+		"DELETE FROM edge_record WHERE name = ? AND pool = ? "
+		"AND EXISTS (SELECT 1 FROM held WHERE seq = ?)",
+		"tti", row->name, pool, row->seq);
 
 	w->tx.head++;
 	w->tx.changed = true;

@@ -143,7 +143,8 @@ static int note_ca(struct ch_work *w, const struct ch_store_pace *pace)
 	if (!pace->ca || !pace->account)
 		return CH_OK;
 	return ch_db_run(w->db,
-		"INSERT INTO ca (name, host) SELECT ?1, substr(?2, 1, instr(?2, '/') - 1) "
+		"INSERT INTO ca (name, host) "
+		"SELECT ?1, substr(?2, 1, instr(?2 || '/', '/') - 1) "
 		"WHERE true ON CONFLICT (name) DO UPDATE SET host = excluded.host "
 		"WHERE ca.host <> excluded.host",
 		"tt", pace->ca, pace->account);

@@ -263,6 +263,22 @@ static bool read_prefix(struct ch_req *req, const char **ret_prefix)
 	return true;
 }
 
+/* What is no label has no names; what is no UTF-8 PostgreSQL would not take.  False: the answer
+ * is given. */
+static bool read_label(struct ch_req *req, const char *key, const char **ret_label)
+{
+	const char *label = ch_query_get(&req->query, key);
+
+	if (label && !ch_domain_in_is_label(label)) {
+		ch_req_problem(req, CH_EINVAL, "bad-query", key,
+			"The %s must be 1 to %d of a-z, 0-9, '.', '_', '-'.", key,
+			CH_STORE_LABEL_MAX);
+		return false;
+	}
+	*ret_label = label;
+	return true;
+}
+
 /* False: the answer is given. */
 static bool read_filter(struct ch_req *req, struct ch_store_domain_filter *filter)
 {
@@ -279,8 +295,6 @@ static bool read_filter(struct ch_req *req, struct ch_store_domain_filter *filte
 	filter->limit = (size_t)limit;
 	filter->has_state = state != NULL;
 	filter->has_actor = actor != NULL;
-	filter->tenant = ch_query_get(&req->query, "tenant");
-	filter->pool = ch_query_get(&req->query, "pool");
 	if (state && ch_name_state_parse(state, &filter->state)) {
 		ch_req_problem(req, CH_EINVAL, "bad-query", "state",
 			"\"%s\" is not a state of a domain: pending, validating, issuing, "
@@ -293,7 +307,9 @@ static bool read_filter(struct ch_req *req, struct ch_store_domain_filter *filte
 			"The actor must be nobody, customer, platform, operator or ca.");
 		return false;
 	}
-	return read_prefix(req, &filter->prefix) && read_cursor(req, &filter->after);
+	return read_label(req, "tenant", &filter->tenant) &&
+	       read_label(req, "pool", &filter->pool) && read_prefix(req, &filter->prefix) &&
+	       read_cursor(req, &filter->after);
 }
 
 void ch_handle_domains_list(struct ch_req *req)

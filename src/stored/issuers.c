@@ -426,7 +426,7 @@ json_t *ch_issuers_says(struct ch_issuers *issuers)
 		return NULL;
 	pthread_mutex_lock(&issuers->lock);
 	refresh(issuers);
-	says = json_incref(issuers->says);
+	says = json_deep_copy(issuers->says);
 	pthread_mutex_unlock(&issuers->lock);
 	return says;
 }

@@ -35,7 +35,8 @@ bool ch_issuers_hear(
 /* The lease that said something new was not written: the issuer's next one says it anew. */
 void ch_issuers_unheard(struct ch_issuers *issuers, const char *id);
 /* By what the store goes: what was said anew last, of those issuers that still say something.
- * A new reference, to be read only; NULL: no issuer has said anything. */
+ * A copy, since threads must not share values of jansson, which counts references to them while
+ * it reads; NULL: no issuer has said anything. */
 json_t *ch_issuers_says(struct ch_issuers *issuers);
 /* What issuers call their CAs, "main,backup", also those that have been silent for a while; in
  * the arena.  NULL: not known. */

@@ -151,7 +151,8 @@ def test_another_content_type_is_refused(store):
 @pytest.mark.parametrize("query", [
     "cursor=nonsense", "cursor=" + "A" * 3000, "cursor=%00", "limit=0", "limit=1001", "limit=-1",
     "limit=abc", "limit=1e3", "limit=99999999999999999999", "limit=", "state=nonsense",
-    "unknown=1", "limit=1&limit=2", "actor=somebody"], ids=short)
+    "unknown=1", "limit=1&limit=2", "actor=somebody", "tenant=%FF", "tenant=A", "tenant=",
+    "pool=%C3", "pool=" + "a" * 64, "prefix=%FF"], ids=short)
 def test_absurd_queries_are_refused(store, query):
     is_problem(store.api().get("/v1/domains?" + query), 400, "bad-query")
 

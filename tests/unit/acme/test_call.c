@@ -275,6 +275,17 @@ static void bad_nonces_are_given_up_after_ten(void **state)
 			assert_string_not_equal(script.sent[i], script.sent[k]);
 }
 
+/* There is no signature that another nonce could mend: asking again at once would never end. */
+static void bad_nonce_is_no_answer_to_what_is_not_signed(void **state)
+{
+	script_add(&script, (struct script_turn){.status = 400,
+				    .headers = {PROBLEM, "Replay-Nonce: n1"},
+				    .body = "{\"type\":\"" URN "badNonce\"}"});
+	assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_LATER);
+	assert_string_equal(ans.err.problem, "bad-nonce");
+	assert_int_equal(script.at, 1);
+}
+
 static void a_request_that_must_not_be_repeated_is_signed_again(void **state)
 {
 	add_directory();
@@ -440,6 +451,7 @@ int main(void)
 		T(bad_nonce_is_signed_again_with_the_nonce_of_the_error),
 		T(bad_nonce_without_a_nonce_fetches_one),
 		T(bad_nonces_are_given_up_after_ten),
+		T(bad_nonce_is_no_answer_to_what_is_not_signed),
 		T(a_request_that_must_not_be_repeated_is_signed_again),
 		T(signing_again_is_given_up_after_ten),
 		T(bad_nonces_and_broken_connections_count_together),

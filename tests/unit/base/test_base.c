@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -335,6 +336,31 @@ static void files_are_replaced_or_refused(void **state)
 	rmdir(dir);
 }
 
+/* Who is killed while writing leaves its file; in a container the next one has its number. */
+static void a_file_that_another_left_is_no_obstacle(void **state)
+{
+	char dir[] = "/tmp/certherd-file-XXXXXX";
+	char path[64];
+	char left[96];
+	char *text = NULL;
+	size_t len;
+	struct ch_err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/f", dir);
+	snprintf(left, sizeof(left), "%s.tmp.%ld", path, (long)getpid());
+	assert_int_equal(ch_file_create(left, "ha", 2, 0600, &err), CH_OK);
+	assert_int_equal(ch_file_write_atomic(path, "whole", 5, 0600, &err), CH_OK);
+	assert_int_equal(ch_file_read(path, 5, &text, &len, &err), CH_OK);
+	assert_string_equal(text, "whole");
+	free(text);
+	(void)unlink(left);
+	assert_int_equal(unlink(path), 0);
+	/* Of ours nothing is left. */
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void secrets_refuse_open_files(void **state)
 {
 	char path[] = "/tmp/certherd-secret-XXXXXX";
@@ -378,6 +404,7 @@ int main(void)
 		cmocka_unit_test(configuration_errors_name_the_line),
 		cmocka_unit_test(configuration_values_are_checked),
 		cmocka_unit_test(files_are_replaced_or_refused),
+		cmocka_unit_test(a_file_that_another_left_is_no_obstacle),
 		cmocka_unit_test(secrets_refuse_open_files),
 	};
 

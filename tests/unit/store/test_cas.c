@@ -233,6 +233,20 @@ static void a_www_name_has_no_list_of_its_own(void **state)
 	assert_string_equal(fx_get(fx, "www.a.example").cas, "main");
 }
 
+/* Issuers say HOST/KEY; what is written of another form must not depend on the database. */
+static void an_account_of_another_form_is_taken(void **state)
+{
+	struct fixture *fx = *state;
+	const struct cas cas = {{pace_of("main", "one", "none")}, 1};
+	struct ch_store_order *orders;
+
+	put(fx, "a.example", CH_TRI_NO, NULL);
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	assert_string_equal(orders[0].account, "one");
+	fx_issue(fx, &orders[0]);
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
 
 int main(void)
@@ -246,6 +260,7 @@ int main(void)
 		T(a_ca_that_is_not_configured_is_told),
 		T(an_order_says_what_its_names_may_use),
 		T(a_www_name_has_no_list_of_its_own),
+		T(an_account_of_another_form_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

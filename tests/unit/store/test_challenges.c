@@ -134,34 +134,66 @@ static void edges_get_it_under_a_new_version_and_are_waited_for(void **state)
 	assert_false(edges.ready);
 }
 
+static int pool_op(struct fixture *fx, struct ch_op_pool pool)
+{
+	struct ch_store_op op = {.type = CH_OP_POOL, .u.pool = pool};
+
+	op.u.pool.pool = "default";
+	return fx_run(fx, &op);
+}
+
+static void release(struct fixture *fx)
+{
+	struct ch_store_op op = {.type = CH_OP_RELEASE, .u.release = {.max_rows = 100}};
+
+	assert_ok(fx_run(fx, &op));
+}
+
 /* The edges of a frozen pool get nothing: the order is told why it has to wait. */
 static void in_a_frozen_pool_it_waits(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_record_bytes record =
 		record_of(fx, "a.example", "token", CH_RECORD_CHALLENGE);
-	struct ch_store_op op = {.type = CH_OP_POOL};
 	struct ch_store_edges_state edges;
 	struct ch_store_order *order;
 
 	fx_add(fx, "a.example");
 	order = fx_lease_one(fx);
-	op.u.pool = (struct ch_op_pool){
-		.pool = "default", .action = CH_POOL_FREEZE, .why = "a bad day"};
-	assert_ok(fx_run(fx, &op));
+	assert_ok(
+		pool_op(fx, (struct ch_op_pool){.action = CH_POOL_FREEZE, .why = "a bad day"}));
 	assert_ok(give_record(fx, order, CH_ORDER_ORDERED, &record, &edges));
 	assert_string_equal(edges.held.code, "feed-frozen");
 	assert_int_equal(look(fx, "a.example").records, 0);
 	/* Its end waits in its place. */
 	fail_order(fx, order);
 	assert_int_equal(look(fx, "a.example").records, 0);
-	op = (struct ch_store_op){.type = CH_OP_POOL};
-	op.u.pool = (struct ch_op_pool){.pool = "default", .action = CH_POOL_THAW};
-	assert_ok(fx_run(fx, &op));
-	op = (struct ch_store_op){.type = CH_OP_RELEASE, .u.release = {.max_rows = 100}};
-	assert_ok(fx_run(fx, &op));
+	assert_ok(pool_op(fx, (struct ch_op_pool){.action = CH_POOL_THAW}));
+	release(fx);
 	assert_int_equal(look(fx, "a.example").records, 1);
 	assert_int_equal(look(fx, "a.example").token_len, 0);
+}
+
+/* What is let through with its name is not let through, and lost, a second time. */
+static void behind_a_canary_it_comes_with_its_name_after_a_thaw(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_record_bytes record =
+		record_of(fx, "a.example", "token", CH_RECORD_CHALLENGE);
+	struct ch_store_edges_state edges;
+	struct ch_store_order *order;
+
+	assert_ok(fx_ack(fx, "default", "e1", fx_feed_info(fx).head));
+	assert_ok(pool_op(fx, (struct ch_op_pool){.action = CH_POOL_CANARY, .edge = "e1"}));
+	assert_ok(pool_op(fx, (struct ch_op_pool){.action = CH_POOL_FREEZE, .why = "x"}));
+	fx_add(fx, "a.example");
+	order = fx_lease_one(fx);
+	assert_ok(give_record(fx, order, CH_ORDER_ORDERED, &record, &edges));
+	assert_string_equal(edges.held.code, "feed-frozen");
+	assert_ok(pool_op(fx, (struct ch_op_pool){.action = CH_POOL_THAW}));
+	release(fx);
+	assert_int_equal(look(fx, "a.example").records, 1);
+	assert_int_equal(look(fx, "a.example").token_len, 5);
 }
 
 static void it_ends_when_the_order_gets_on(void **state)
@@ -300,6 +332,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(edges_get_it_under_a_new_version_and_are_waited_for),
 		T(in_a_frozen_pool_it_waits),
+		T(behind_a_canary_it_comes_with_its_name_after_a_thaw),
 		T(it_ends_when_the_order_gets_on),
 		T(it_ends_when_the_order_fails_or_begins_again),
 		T(it_ends_with_a_pause_and_a_removal),

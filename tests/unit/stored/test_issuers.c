@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 #define FIRST "issuer/default/i1"
 #define OTHER "issuer/default/i2"
 
-static int64_t now_ms;
+static _Atomic int64_t now_ms;
 static const char *software; /* of issuers that are heard */
 
 static int64_t standing(void *arg)
@@ -236,6 +237,46 @@ static void what_is_no_version_is_not_shown(void **state)
 	}
 }
 
+#define READINGS 2000
+
+static void *read_says(void *arg)
+{
+	struct fixture *fx = arg;
+
+	for (int i = 0; i < READINGS; i++) {
+		json_t *says = ch_issuers_says(fx->here);
+		json_t *caa = ch_says_caa(says, false);
+
+		json_decref(says);
+		json_decref(caa);
+	}
+	return NULL;
+}
+
+/* As the threads of the server and foresight's do: ThreadSanitizer looks on. */
+static void threads_do_not_share_what_they_read(void **state)
+{
+	struct fixture *fx = *state;
+	json_auto_t *one = NULL;
+	json_auto_t *other = NULL;
+	pthread_t threads[2];
+
+	assert_true(hear(fx->here, FIRST, LEASE("ca.test/1", "300/3h", "main")));
+	one = ch_issuers_says(fx->here);
+	other = ch_issuers_says(fx->here);
+	assert_true(json_equal(one, other));
+	assert_ptr_not_equal(one, other);
+	assert_ptr_not_equal(json_object_get(one, "pace"), json_object_get(other, "pace"));
+	for (size_t i = 0; i < CH_ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_says, fx), 0);
+	for (int i = 0; i < READINGS; i++)
+		hear(fx->here, FIRST,
+			i % 2 ? LEASE("ca.test/1", "300/3h", "main")
+			      : LEASE("ca.test/1", "200/3h", "main"));
+	for (size_t i = 0; i < CH_ARRAY_LEN(threads); i++)
+		pthread_join(threads[i], NULL);
+}
+
 static void where_nobody_has_said_anything_there_is_nothing(void **state)
 {
 	(void)state;
@@ -419,6 +460,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_one_store_hears_the_other_knows),
+		T(threads_do_not_share_what_they_read),
 		T(where_nobody_has_said_anything_there_is_nothing),
 		T(the_store_that_hears_an_issuer_knows_it_at_once),
 		T(another_version_is_shown_and_is_no_news),
