@@ -260,8 +260,31 @@ def test_import_tells_of_each_rejected_line(site, tmp_path):
 def test_import_without_a_fault_exits_with_0_and_may_be_repeated(site, tmp_path):
     listing = tmp_path / "names.txt"
     listing.write_text("rep1.example.com\nrep2.example.com\n")
-    assert site.herd.cli("domain", "import", listing).returncode == 0
-    assert site.herd.cli("domain", "import", listing).returncode == 0
+    assert "2 registered, 0 changed, 0 unchanged, 0 rejected" in site.herd.cli("domain", "import", listing).stdout
+    assert "0 registered, 0 changed, 2 unchanged, 0 rejected" in site.herd.cli("domain", "import", listing).stdout
+    listing.write_text("name,hsts\nrep1.example.com,max-age=60\nrep2.example.com,\n")
+    counts = json.loads(site.herd.cli("domain", "import", listing, "--json").stdout)
+    assert counts == {"created": 0, "exists": 2, "changed": 1, "rejected": 0}
+
+
+def test_import_warns_of_pools_without_an_edge(site, tmp_path):
+    listing = tmp_path / "names.csv"
+    listing.write_text("name,pool\npool1.example.com,nowhere\npool2.example.com,nowhere\n"
+                       "pool3.example.com,default\npool4.example.com,\npool5.example.com,No Label\n")
+    done = site.herd.cli("domain", "import", listing, check=False)
+    assert done.returncode == 3 and done.stderr.count("has no edge") == 1, done
+    assert "Pool nowhere has no edge (yet): its names wait until one reports." in done.stderr
+    listing.write_text("pool3.example.com\npool4.example.com\n")
+    for words in ((), ("--pool", "default")):
+        assert "no edge" not in site.herd.cli("domain", "import", listing, *words).stderr
+    done = site.herd.cli("domain", "import", "-", "--pool", "elsewhere", "--json", input="pool6.example.com\n")
+    assert json.loads(done.stdout)["created"] == 1 and "Pool elsewhere has no edge" in done.stderr
+    # Many are not told one by one.
+    listing.write_text("name,pool\n" + "".join(f"pools{i}.example.com,p{i:02}\n" for i in range(12)))
+    said = site.herd.cli("domain", "import", listing).stderr
+    assert said.count("has no edge") == 10 and "and 2 more such pools" in said
+    site.herd.cli("domain", "rm", "pool1.example.com", "pool2.example.com", "pool6.example.com",
+                  *(f"pools{i}.example.com" for i in range(12)))
 
 
 def test_import_of_a_folder_names_it(site, tmp_path):
