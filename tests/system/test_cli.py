@@ -99,6 +99,25 @@ def test_a_prefix_is_of_the_ascii_form(site):
         assert "xn--prfix-hra" in site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout
     done = site.herd.cli("domain", "list", "--prefix", "prä", check=False)
     assert done.returncode == 2 and "ASCII form" in done.stderr
+    assert 'give the label whole, with its dot, "prä." (xn--pr-wia.) (prefix)' in done.stderr, done
+    # It cannot be made a label either.
+    done = site.herd.cli("domain", "list", "--prefix", "pr☃", check=False)
+    assert done.returncode == 2 and done.stderr.endswith("whole, with its dot (prefix)\n"), done
+
+
+def test_whole_labels_of_a_prefix_may_have_other_letters(site):
+    site.herd.cli("domain", "add", "präfix.example.com", "präfix.example.net", "a.präfix.example.com")
+
+    def listed(prefix):
+        answer = json.loads(site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout)
+        return [domain["display"] for domain in answer["domains"]]
+    assert listed("präfix.") == listed("PRÄFIX.Ex") == ["präfix.example.com", "präfix.example.net"]
+    assert listed("präfix.example.n") == ["präfix.example.net"]
+    assert listed("a.präfix.") == ["a.präfix.example.com"] and listed("präfix.org") == []
+    done = site.herd.cli("domain", "list", "--prefix", "pr☃.", check=False)
+    assert done.returncode == 2 and "name-idna" in done.stderr, done
+    done = site.herd.cli("domain", "list", "--prefix", "ä" * 5000 + ".", check=False)
+    assert done.returncode == 2 and "name-too-long" in done.stderr, done
 
 
 def test_a_wrong_state_is_told_with_those_that_there_are(site):
@@ -125,10 +144,14 @@ def test_whom_a_certificate_is_sealed_to(site, tmp_path):
     try:
         path.write_text(public)
         shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
-        assert f"{made}  not in {path} (any more)" in shown
+        assert f"{made}  not in {path} (any more)" in shown and "not known here" not in shown
+        path.write_text("nonsense\n")
+        shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
+        assert f"(not known here: {path}:1: " in shown, shown
         path.rename(tmp_path / "away")
         shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
         assert f"sealed to   {made}\n" in shown and "whose: `certherd key recipients`" in shown
+        assert f"(not known here: cannot open {path}: No such file or directory)" in shown
         assert site.herd.cli("key", "recipients", check=False).returncode == 1
     finally:
         kept.write_text(text)
