@@ -221,7 +221,7 @@ static void history_is_kept_newest_first_and_survives_deletion(void **state)
 	assert_int_equal(n, 3);
 	assert_string_equal(events[0].event, "deleted");
 	assert_string_equal(events[1].event, "paused");
-	assert_int_equal(events[1].actor, CH_ACTOR_PLATFORM);
+	assert_int_equal(events[1].actor, CH_ACTOR_NOBODY);
 	assert_string_equal(events[2].event, "created");
 	assert_int_equal(events[2].at_ms, START_MS);
 	assert_ok(ch_store_get_history(fx->store, "a.example", 1, fx->arena, &events, &n));
