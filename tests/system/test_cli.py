@@ -302,6 +302,13 @@ def test_import_warns_of_pools_without_an_edge(site, tmp_path):
         assert "no edge" not in site.herd.cli("domain", "import", listing, *words).stderr
     done = site.herd.cli("domain", "import", "-", "--pool", "elsewhere", "--json", input="pool6.example.com\n")
     assert json.loads(done.stdout)["created"] == 1 and "Pool elsewhere has no edge" in done.stderr
+    # Who may not see edges is not told of them.
+    site.herd.set("cli", identity_cert="pki/platform.pem", identity_key="pki/platform.key")
+    try:
+        done = site.herd.cli("domain", "import", "-", "--pool", "elsewhere", input="pool6.example.com\n")
+        assert "1 unchanged" in done.stdout and done.stderr == "", done
+    finally:
+        site.herd.set("cli", identity_cert="pki/operator.pem", identity_key="pki/operator.key")
     # Many are not told one by one.
     listing.write_text("name,pool\n" + "".join(f"pools{i}.example.com,p{i:02}\n" for i in range(12)))
     said = site.herd.cli("domain", "import", listing).stderr
