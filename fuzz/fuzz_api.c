@@ -53,6 +53,7 @@ static void check_batch(const struct ch_fuzz_request *request, const json_t *doc
 	const json_t *results = json_object_get(doc, "results");
 	const char *const words[] = {"created", "exists", "rejected"};
 	json_int_t counts[3] = {0};
+	json_int_t changed = 0;
 
 	CH_FUZZ_CHECK(json_is_array(results));
 	CH_FUZZ_CHECK(
@@ -67,6 +68,9 @@ static void check_batch(const struct ch_fuzz_request *request, const json_t *doc
 		for (size_t w = 0; w < 3; w++)
 			counts[w] += strcmp(status, words[w]) == 0;
 		CH_FUZZ_CHECK(rejected || str(one, "domain"));
+		CH_FUZZ_CHECK((strcmp(status, "exists") == 0) ==
+			      json_is_boolean(json_object_get(one, "changed")));
+		changed += json_is_true(json_object_get(one, "changed"));
 		CH_FUZZ_CHECK(rejected == (str(one, "code") && str(one, "code")[0]));
 		CH_FUZZ_CHECK(rejected == (str(one, "detail") && str(one, "detail")[0]));
 	}
@@ -74,6 +78,7 @@ static void check_batch(const struct ch_fuzz_request *request, const json_t *doc
 		CH_FUZZ_CHECK(json_integer_value(json_object_get(doc, words[w])) == counts[w]);
 	CH_FUZZ_CHECK(
 		counts[0] + counts[1] + counts[2] == (json_int_t)json_array_size(results));
+	CH_FUZZ_CHECK(json_integer_value(json_object_get(doc, "changed")) == changed);
 	json_decref(asked);
 }
 

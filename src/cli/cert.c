@@ -32,7 +32,13 @@ static void print_list(const char *label, const json_t *list)
 }
 
 /* Whose each is: the store does not know it, a file of the issuer does. */
-static void print_recipients(const struct ch_known_recipients *known, const json_t *list)
+struct whose {
+	bool is_known;
+	struct ch_known_recipients known;
+	struct ch_err err; /* else: why not */
+};
+
+static void print_recipients(const struct whose *whose, const json_t *list)
 {
 	const json_t *item;
 	size_t i;
@@ -43,19 +49,22 @@ static void print_recipients(const struct ch_known_recipients *known, const json
 		const char *id = json_string_value(item);
 
 		ch_buf_addf(&text, "%s", id ? id : "");
-		if (known && id) {
+		if (whose->is_known && id) {
 			ch_buf_add_str(&text, "  ");
-			ch_known_recipients_find(known, id, &text);
+			ch_known_recipients_find(&whose->known, id, &text);
 		}
 		print_line(i ? "" : "sealed to", ch_buf_str(&text));
 	}
-	if (!known && json_array_size(list))
-		print_line("", "whose: `certherd key recipients` where the issuer is, "
-			       "`certherd key pub --id FILE` on an edge");
+	if (whose->is_known || !json_array_size(list))
+		return;
+	print_line("", "whose: `certherd key recipients` where the issuer is, "
+		       "`certherd key pub --id FILE` on an edge");
+	printf("  %-11s (not known here: ", "");
+	ch_text_print(stdout, whose->err.detail);
+	puts(")");
 }
 
-static void print_cert(
-	const char *title, const json_t *cert, const struct ch_known_recipients *known)
+static void print_cert(const char *title, const json_t *cert, const struct whose *whose)
 {
 	char when[64];
 
@@ -78,7 +87,7 @@ static void print_cert(
 	printf(" (%s)\n", ch_when_str(ch_json_time(cert, "not_after"), when));
 	print_line("published", ch_json_str(cert, "published_at"));
 	print_line("SPKI", ch_json_str(cert, "spki_sha256"));
-	print_recipients(known, json_object_get(cert, "recipients"));
+	print_recipients(whose, json_object_get(cert, "recipients"));
 }
 
 /* PEM is letters, digits and line ends; anything else from the store is not shown. */
@@ -97,17 +106,13 @@ static int print_pem(const struct ch_client *client, const char *name, const jso
 	return CH_EXIT_OK;
 }
 
-/* NULL: not on this host, or not for who asks. */
-static const struct ch_known_recipients *load_recipients(
-	const struct ch_client *client, struct ch_known_recipients *known)
+/* It may be not on this host, or not for who asks. */
+static void load_recipients(const struct ch_client *client, struct whose *whose)
 {
-	struct ch_err err;
+	const char *path =
+		ch_conf_path(client->conf, "issuer", "recipients", "issuer/recipients");
 
-	return ch_known_recipients_load(
-		       ch_conf_path(client->conf, "issuer", "recipients", "issuer/recipients"),
-		       known, &err)
-		       ? NULL
-		       : known;
+	whose->is_known = ch_known_recipients_load(path, &whose->known, &whose->err) == CH_OK;
 }
 
 static int show_main(int argc, char **argv)
@@ -119,14 +124,13 @@ static int show_main(int argc, char **argv)
 		{"second_standby", "standby of the second, not live"}};
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	CH_AUTO_JSON json_t *answer = NULL;
-	struct ch_known_recipients recipients;
-	const struct ch_known_recipients *known;
+	struct whose whose;
 	bool pem = false;
 	const struct ch_opt list[] = {
 		{"pem", NULL, "prints certificate and intermediates in PEM", &pem, NULL},
 		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "cert show",
-		.usage = "NAME [--pem] [--json]",
+		.usage = "NAME [--pem | --json]",
 		.help = "Shows the certificate of a name that is live, the one before it, its "
 			"second one if\nit has two, and its standby certificates. CA: what "
 			"`cert standby --ca` calls it.",
@@ -140,6 +144,12 @@ static int show_main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (pem && client.json) {
+		fprintf(stderr,
+			"certherd cert show: --pem or --json, not both: the JSON has the "
+			"certificates in `pem`\n");
+		return CH_EXIT_USAGE;
+	}
 	if (ch_client_call_name(&client, "GET", "/v1/certificates/", argv[1], "", NULL, &answer,
 		    NULL, &err))
 		return ch_client_fail(&client, argv[1], &err);
@@ -151,13 +161,13 @@ static int show_main(int argc, char **argv)
 	}
 	ch_text_print(stdout, ch_json_str(answer, "name"));
 	putchar('\n');
-	known = load_recipients(&client, &recipients);
-	print_cert("current", json_object_get(answer, "current"), known);
-	print_cert("previous", json_object_get(answer, "previous"), known);
+	load_recipients(&client, &whose);
+	print_cert("current", json_object_get(answer, "current"), &whose);
+	print_cert("previous", json_object_get(answer, "previous"), &whose);
 	for (size_t i = 0; i < CH_ARRAY_LEN(others); i++)
 		if (json_is_object(json_object_get(answer, others[i].key)))
-			print_cert(
-				others[i].title, json_object_get(answer, others[i].key), known);
+			print_cert(others[i].title, json_object_get(answer, others[i].key),
+				&whose);
 	return CH_EXIT_OK;
 }
 

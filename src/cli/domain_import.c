@@ -17,6 +17,9 @@
 #define BATCH 1000
 #define TRIES 6
 #define CALL_TIMEOUT_MS 120000
+/* Pools that are remembered, and told of. */
+#define POOLS_MAX 1000
+#define POOLS_TOLD_MAX 10
 
 struct import {
 	struct ch_client client;
@@ -35,7 +38,9 @@ struct import {
 	} lines[BATCH];
 	size_t n;
 	json_t *items;
-	bool answered; /* the store has taken a batch */
+	json_t *pools;	 /* an object: those that names which were taken were given */
+	bool answered;	 /* the store has taken a batch */
+	bool no_changes; /* … and is one of before that does not say what has changed */
 };
 
 static void reject(struct import *im, uint64_t line, const char *given, const char *code,
@@ -72,6 +77,22 @@ static void forget_batch(struct import *im)
 	json_array_clear(im->items);
 }
 
+static void take_one(struct import *im, const json_t *item, const json_t *result)
+{
+	const json_t *changed = json_object_get(result, "changed");
+	const char *pool = json_string_value(json_object_get(item, "pool"));
+
+	if (strcmp(ch_json_str(result, "status"), "created") == 0) {
+		im->progress.created++;
+	} else {
+		im->progress.existing++;
+		im->progress.changed += json_is_true(changed);
+		im->no_changes |= !json_is_boolean(changed);
+	}
+	if (pool && json_object_size(im->pools) < POOLS_MAX)
+		(void)json_object_set_new(im->pools, pool, json_true());
+}
+
 /* The word on each line of the batch, in the order of the lines. */
 static int take_results(struct import *im, const json_t *answer, struct ch_err *err)
 {
@@ -82,6 +103,7 @@ static int take_results(struct import *im, const json_t *answer, struct ch_err *
 		return ch_err_set(err, CH_EPROTO, "batch-answer",
 			"the store answered for another number of names than were sent");
 	for (size_t i = 0; i < im->n; i++) {
+		const json_t *item;
 		const json_t *result;
 		const char *status;
 
@@ -90,12 +112,11 @@ static int take_results(struct import *im, const json_t *answer, struct ch_err *
 				im->lines[i].detail);
 			continue;
 		}
+		item = json_array_get(im->items, at);
 		result = json_array_get(results, at++);
 		status = ch_json_str(result, "status");
-		if (strcmp(status, "created") == 0)
-			im->progress.created++;
-		else if (strcmp(status, "exists") == 0)
-			im->progress.existing++;
+		if (strcmp(status, "created") == 0 || strcmp(status, "exists") == 0)
+			take_one(im, item, result);
 		else
 			reject(im, im->lines[i].line, im->lines[i].given,
 				ch_json_str(result, "code"), ch_json_str(result, "detail"));
@@ -233,13 +254,49 @@ static void print_summary(const struct import *im)
 	const struct ch_import_progress *p = &im->progress;
 
 	if (im->client.json)
-		printf("{\"created\":%" PRIu64 ",\"exists\":%" PRIu64 ",\"rejected\":%" PRIu64
-		       "}\n",
-			p->created, p->existing, p->rejected);
-	else
+		printf("{\"created\":%" PRIu64 ",\"exists\":%" PRIu64 ",\"changed\":%" PRIu64
+		       ",\"rejected\":%" PRIu64 "}\n",
+			p->created, p->existing, p->changed, p->rejected);
+	else if (im->no_changes)
 		printf("%" PRIu64 " registered, %" PRIu64 " registered before, %" PRIu64
 		       " rejected\n",
 			p->created, p->existing, p->rejected);
+	else
+		printf("%" PRIu64 " registered, %" PRIu64 " changed, %" PRIu64
+		       " unchanged, %" PRIu64 " rejected\n",
+			p->created, p->changed, p->existing - p->changed, p->rejected);
+}
+
+/* A pool that was misspelt takes names as any other does, and nobody serves them.  Whoever may
+ * not see edges is told nothing. */
+static void warn_of_pools(struct import *im)
+{
+	CH_AUTO_JSON json_t *answer = NULL;
+	const char *pool;
+	const json_t *edge;
+	json_t *value;
+	struct ch_err err;
+	size_t told = 0;
+	size_t i;
+
+	if (json_object_size(im->pools) == 0 ||
+		ch_client_call(&im->client, "GET", "/v1/edges", NULL, &answer, &err))
+		return;
+	json_array_foreach(json_object_get(answer, "edges"), i, edge)(void)
+		json_object_del(im->pools, ch_json_str(edge, "pool"));
+	json_object_foreach(im->pools, pool, value)
+	{
+		if (told++ == POOLS_TOLD_MAX) {
+			fprintf(stderr, "... and %zu more such pools\n",
+				json_object_size(im->pools) - POOLS_TOLD_MAX);
+			return;
+		}
+		fputs("Pool ", stderr);
+		ch_text_print(stderr, pool);
+		fputs(" has no edge (yet): its names wait until one reports. "
+		      "`certherd status` shows the edges and their pools.\n",
+			stderr);
+	}
 }
 
 static int import_file(struct import *im, const char *path)
@@ -260,6 +317,7 @@ static int import_file(struct import *im, const char *path)
 	ch_import_reader_init(&im->reader, in);
 	ch_import_progress_begin(&im->progress, size_b);
 	im->items = json_array();
+	im->pools = json_object();
 	rc = import_lines(im, &err);
 	ch_import_progress_clear(&im->progress);
 	forget_batch(im);
@@ -268,6 +326,9 @@ static int import_file(struct import *im, const char *path)
 		fclose(in);
 	if (rc == CH_OK || im->answered)
 		print_summary(im);
+	if (rc == CH_OK)
+		warn_of_pools(im);
+	json_decref(im->pools);
 	if (rc == CH_OK)
 		return im->progress.rejected ? CH_EXIT_PARTLY : CH_EXIT_OK;
 	rc = ch_client_fail(&im->client, strcmp(err.problem, "file") == 0 ? path : NULL, &err);

@@ -11,10 +11,27 @@
 
 #define PAGE 1000
 #define REASON_B 80
+/* Parts without a name, one after the other: a store looks at 10,000 names for each, and has no
+ * ten million. */
+#define EMPTY_MAX 1000
+/* What makes the labels of a prefix a name. */
+#define REST "example.com"
+
+enum filter { STATE, TENANT, POOL, ACTOR, PREFIX, FILTERS };
+
+/* Whether the list gets on: cursors are the store's own affair, so one that has been there
+ * before is looked for as Brent's algorithm finds circles. */
+struct course {
+	struct ch_buf mark;
+	uint64_t since_mark;
+	uint64_t next_mark;
+	uint64_t empty;
+};
 
 struct list {
 	struct ch_client client;
-	const char *filters[5]; /* in the order of filter_keys */
+	const char *filters[FILTERS]; /* in the order of filter_keys */
+	char prefix[2 * CH_NAME_TEXT_B];
 	const char *limit;
 	bool all;
 	uint64_t left;
@@ -22,7 +39,7 @@ struct list {
 	struct ch_table table;
 };
 
-static const char *const filter_keys[] = {"state", "tenant", "pool", "actor", "prefix"};
+static const char *const filter_keys[FILTERS] = {"state", "tenant", "pool", "actor", "prefix"};
 
 static int make_path(const struct list *list, const char *cursor, struct ch_buf *path)
 {
@@ -92,7 +109,30 @@ static void print_page(struct list *list, const json_t *domains)
 		ch_table_print(&list->table, stdout);
 }
 
-static int print_pages(struct list *list, bool *ret_more)
+static bool gets_on(struct course *course, const char *next, size_t n_names)
+{
+	course->empty = n_names ? 0 : course->empty + 1;
+	if (strcmp(next, ch_buf_str(&course->mark)) == 0 || course->empty > EMPTY_MAX)
+		return false;
+	if (course->since_mark++ == course->next_mark) {
+		course->since_mark = 0;
+		course->next_mark = 2 * course->next_mark + 1;
+		ch_buf_reset(&course->mark);
+		ch_buf_add_str(&course->mark, next);
+	}
+	return true;
+}
+
+static int fail_course(const struct list *list)
+{
+	struct ch_err err;
+
+	(void)ch_err_set(&err, CH_EPROTO, "list-endless",
+		"the store's list does not get on: it names a next part again and again");
+	return ch_client_fail(&list->client, NULL, &err);
+}
+
+static int print_pages(struct list *list, struct course *course, bool *ret_more)
 {
 	CH_AUTO_BUF struct ch_buf cursor;
 	bool more = true;
@@ -116,7 +156,9 @@ static int print_pages(struct list *list, bool *ret_more)
 		domains = json_object_get(answer, "domains");
 		next = ch_json_str(answer, "next_cursor");
 		/* A part of the list in which no name fits the filters ends nothing. */
-		more = *next && strcmp(next, ch_buf_str(&cursor)) != 0;
+		more = *next;
+		if (more && !gets_on(course, next, json_array_size(domains)))
+			return fail_course(list);
 		list->left -= json_array_size(domains) < list->left ? json_array_size(domains)
 								    : list->left;
 		print_page(list, domains);
@@ -133,17 +175,14 @@ static int run(struct list *list)
 {
 	static const char *const heads[] = {
 		"NAME", "STATE", "NEXT", "EXPIRES", "TENANT", "MUST ACT", "REASON"};
+	struct course course = {.since_mark = 0};
 	bool more = false;
-	char *end;
 	int code;
 
-	list->left = list->all ? UINT64_MAX : strtoull(list->limit, &end, 10);
-	if (!list->all && (*list->limit < '1' || *list->limit > '9' || *end)) {
-		fprintf(stderr, "certherd domain list: --limit takes a number from 1\n");
-		return CH_EXIT_USAGE;
-	}
 	ch_table_init(&list->table, heads, CH_ARRAY_LEN(heads));
-	code = print_pages(list, &more);
+	ch_buf_init(&course.mark, 4096);
+	code = print_pages(list, &course, &more);
+	ch_buf_done(&course.mark);
 	ch_table_done(&list->table);
 	if (code)
 		return code;
@@ -155,20 +194,97 @@ static int run(struct list *list)
 	return CH_EXIT_OK;
 }
 
+static int read_limit(struct list *list)
+{
+	const char *limit = list->limit ? list->limit : "100";
+	char *end;
+
+	if (list->all && list->limit) {
+		fprintf(stderr, "certherd domain list: --limit or --all, not both\n");
+		return CH_EXIT_USAGE;
+	}
+	list->left = list->all ? UINT64_MAX : strtoull(limit, &end, 10);
+	if (!list->all && (*limit < '1' || *limit > '9' || *end)) {
+		fprintf(stderr, "certherd domain list: --limit takes a number from 1\n");
+		return CH_EXIT_USAGE;
+	}
+	return CH_EXIT_OK;
+}
+
+static bool is_ascii(const char *text)
+{
+	for (; *text; text++)
+		if (*text & 0x80)
+			return false;
+	return true;
+}
+
+/* The ASCII form of labels that are whole, with the dot after the last: that of any name that
+ * begins so. */
+static int labels_to_ascii(
+	const char *labels, size_t len, char ret_ascii[CH_NAME_TEXT_B], struct ch_err *err)
+{
+	const struct ch_name_rules rules = {.allow_wildcard = true};
+	CH_AUTO_BUF struct ch_buf name = {.max_b = 4096};
+	int rc;
+
+	if (ch_buf_add(&name, labels, len) || ch_buf_add_str(&name, REST))
+		return ch_err_set(err, CH_EINVAL, "name-too-long", "it is longer than a name");
+	rc = ch_name_normalize(ch_buf_str(&name), name.len, &rules, ret_ascii, err);
+	if (rc == CH_OK)
+		ret_ascii[strlen(ret_ascii) - strlen(REST)] = 0;
+	return rc;
+}
+
+/* Of a label's beginning there is no ASCII form: "xn--" and its letters come before what says
+ * where the others are, which is another for each label. */
+static int read_prefix(struct list *list)
+{
+	const char *given = list->filters[PREFIX];
+	const char *dot = given ? strrchr(given, '.') : NULL;
+	const char *rest = dot ? dot + 1 : given;
+	char ascii[CH_NAME_TEXT_B];
+	CH_AUTO_BUF struct ch_buf whole = {.max_b = 4096};
+	struct ch_err err;
+	int rc;
+
+	if (!given || is_ascii(given))
+		return CH_EXIT_OK;
+	if (!is_ascii(rest)) {
+		ch_buf_addf(&whole, "%s.", given);
+		rc = labels_to_ascii(ch_buf_str(&whole), whole.len, ascii, &err);
+		(void)ch_err_set(&err, CH_EINVAL, "prefix",
+			"the prefix is of the names' ASCII form, which the beginning of a "
+			"label with other letters does not have: give the label whole, with "
+			"its dot%s%s%s%s%s",
+			rc ? "" : ", \"", rc ? "" : ch_buf_str(&whole), rc ? "" : "\" (",
+			rc ? "" : ascii, rc ? "" : ")");
+		return ch_client_fail(&list->client, NULL, &err);
+	}
+	rc = labels_to_ascii(given, (size_t)(rest - given), ascii, &err);
+	if (rc)
+		return ch_client_fail(&list->client, given, &err);
+	snprintf(list->prefix, sizeof(list->prefix), "%s%.*s", ascii, CH_NAME_TEXT_B - 1, rest);
+	list->filters[PREFIX] = list->prefix;
+	return CH_EXIT_OK;
+}
+
 int ch_domain_list_main(int argc, char **argv)
 {
-	struct list l = {.limit = "100"};
+	struct list l = {.all = false};
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	const struct ch_opt list[] = {
 		{"state", "STATE",
 			"pending, validating, issuing, active, renewing, failed, moved, paused",
-			NULL, &l.filters[0]},
-		{"tenant", "TEXT", "names of one tenant", NULL, &l.filters[1]},
-		{"pool", "TEXT", "names of one pool", NULL, &l.filters[2]},
+			NULL, &l.filters[STATE]},
+		{"tenant", "TEXT", "names of one tenant", NULL, &l.filters[TENANT]},
+		{"pool", "TEXT", "names of one pool", NULL, &l.filters[POOL]},
 		{"actor", "WHO", "who must act: nobody, customer, platform, operator, ca", NULL,
-			&l.filters[3]},
-		{"prefix", "TEXT", "names that begin so, in their ASCII form (xn--...)", NULL,
-			&l.filters[4]},
+			&l.filters[ACTOR]},
+		{"prefix", "TEXT",
+			"names that begin so, in their ASCII form (xn--...), or by whole "
+			"labels",
+			NULL, &l.filters[PREFIX]},
 		{"limit", "N", "how many at most (default: 100)", NULL, &l.limit},
 		{"all", NULL, "all of them", &l.all, NULL}, CH_OPT_JSON(&client),
 		CH_OPT_CONFIG(&client.config)};
@@ -184,5 +300,8 @@ int ch_domain_list_main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	l.client = client;
-	return run(&l);
+	code = read_limit(&l);
+	if (code == CH_EXIT_OK)
+		code = read_prefix(&l);
+	return code ? code : run(&l);
 }

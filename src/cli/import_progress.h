@@ -9,6 +9,7 @@
 struct ch_import_progress {
 	uint64_t created;
 	uint64_t existing;
+	uint64_t changed; /* of these */
 	uint64_t rejected;
 	uint64_t size_b; /* of the file; 0: not known */
 	int64_t began_ms;

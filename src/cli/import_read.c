@@ -112,6 +112,26 @@ static int split(char *line, char **ret_fields, size_t max, size_t *ret_n, struc
 	return CH_OK;
 }
 
+#define COLUMNS "name, www, tenant, pool, upstream, hsts, redirect, keys, cas, standby"
+
+/* Of a CSV file, since no name has such characters: then no line of it can be understood. */
+static int judge_headless(const char *line, struct ch_err *err)
+{
+	const char *other = strpbrk(line + strspn(line, " \t"), ";\t");
+
+	if (strchr(line, ','))
+		return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
+			"the first line has commas, and no column \"name\": it must name the "
+			"columns, \"name\" and any of " COLUMNS
+			", each once, such as name,www,tenant,pool");
+	if (other)
+		return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
+			"the first line has a %s: columns are separated by commas, and the "
+			"first line names them, such as name,www,tenant,pool",
+			*other == ';' ? "semicolon" : "tab");
+	return CH_OK;
+}
+
 /* A first line whose columns are ours makes the file CSV; "name" alone does too. */
 static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_err *err)
 {
@@ -125,11 +145,11 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 	memcpy(line, r->text, strlen(r->text) + 1);
 	*ret_is_head = false;
 	if (split(line, fields, CH_IMPORT_COLS_MAX, &n, err))
-		return strchr(r->text, ',') ? CH_EUNSUPPORTED : CH_OK;
+		return judge_headless(r->text, err);
 	for (size_t i = 0; i < n; i++)
 		has_name |= strcasecmp(fields[i], "name") == 0;
 	if (!has_name)
-		return CH_OK;
+		return judge_headless(r->text, err);
 	for (size_t i = 0; i < n; i++) {
 		size_t col = 0;
 
@@ -140,8 +160,7 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 				col = CH_ARRAY_LEN(words);
 		if (col == CH_ARRAY_LEN(words))
 			return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
-				"the column \"%s\" is not one of name, www, tenant, pool, "
-				"upstream, hsts, redirect, keys, cas, standby, each once",
+				"the column \"%s\" is not one of " COLUMNS ", each once",
 				fields[i]);
 		r->cols[i] = (enum ch_import_col)col;
 	}

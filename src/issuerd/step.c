@@ -230,6 +230,8 @@ static void wait_for_release(struct ch_step *step)
 	struct ch_notes notes = step->work->notes;
 
 	ch_step_reason(step, edges->held_code, edges->held_actor, "%s", edges->held_detail);
+	/* A wait for edges has a beginning, this one has none. */
+	step->out->no_news = notes.waits > 0 && notes.edges_since_ms == 0;
 	notes.edges_since_ms = 0;
 	ch_step_wait(step, apart(step, ch_now_ms() + ch_held_wait_ms(notes.waits)), &notes);
 	step->out->notes.waits++;

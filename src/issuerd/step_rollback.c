@@ -15,6 +15,9 @@
 
 CH_DEFINE_CLEANUP(struct ch_cert_chain *, ch_cert_chain_free)
 
+/* More do not fit into an error beside a long name. */
+#define LACKING_TOLD_MAX 3
+
 struct rollback {
 	const struct ch_work *work;
 	const struct ch_issuer *issuer;
@@ -46,18 +49,43 @@ static const struct ch_sealed_view *copy_for(
 	return NULL;
 }
 
+/* As `cert show` and `key recipients` call it, and where it stands in the issuer's file. */
+static void add_lacking(const struct ch_recipients *all, size_t at, struct ch_buf *lacking)
+{
+	char id[2 * sizeof(all->list[at].id) + 1];
+
+	ch_hex_encode(all->list[at].id, sizeof(all->list[at].id), id);
+	ch_buf_addf(lacking, "%s%s", lacking->len ? ", " : "", id);
+	if (all->line[at])
+		ch_buf_addf(lacking, " (line %u)", all->line[at]);
+}
+
 /* The copies for those who shall read keys now.  One who has none could not serve the name, and
  * no brake of an agent would stop it. */
-static int keep_present(const struct rollback *r, struct ch_record *old)
+static int keep_present(
+	const struct rollback *r, const char *name, struct ch_record *old, struct ch_err *err)
 {
 	struct ch_sealed_view kept[CH_RECORD_SEALED_MAX];
+	CH_AUTO_BUF struct ch_buf lacking = {.max_b = 512};
+	size_t n_lacking = 0;
+	char why[400];
 
 	for (size_t i = 0; i < r->recipients.n; i++) {
 		const struct ch_sealed_view *copy = copy_for(old, &r->recipients.list[i]);
 
-		if (!copy)
-			return CH_ENOTFOUND;
-		kept[i] = *copy;
+		if (copy)
+			kept[i] = *copy;
+		else if (n_lacking++ < LACKING_TOLD_MAX)
+			add_lacking(&r->recipients, i, &lacking);
+	}
+	if (n_lacking > LACKING_TOLD_MAX)
+		ch_buf_addf(&lacking, " and %zu more", n_lacking - LACKING_TOLD_MAX);
+	if (n_lacking) {
+		snprintf(why, sizeof(why),
+			"of the recipients of now, %s cannot open its key (`certherd key "
+			"recipients`)",
+			ch_buf_str(&lacking));
+		return refuse(err, name, why);
 	}
 	memcpy(old->sealed, kept, r->recipients.n * sizeof(kept[0]));
 	old->n_sealed = r->recipients.n;
@@ -84,10 +112,7 @@ static int read_old(struct rollback *r, size_t i, struct ch_err *err)
 		memcmp(old->leaf, r->old[0].leaf, old->leaf_len) != 0 ||
 		memcmp(old->chain_id, r->old[0].chain_id, CH_CHAIN_ID_B) != 0)
 		return refuse(err, name, "its other name had another one");
-	if (keep_present(r, old))
-		return refuse(err, name,
-			"an edge's key that is among the recipients now cannot open it");
-	return CH_OK;
+	return keep_present(r, name, old, err);
 }
 
 /* The intermediates are those that the signed record names by their hash. */

@@ -120,8 +120,9 @@ static void log_step(
 			reason = &w->verdicts[i].reason;
 	if (w->next_at_ms)
 		ch_time_str(w->next_at_ms, next);
-	ch_log_info("order %" PRIu64 " %s -> %s name=%s%s%s next=%s ms=%" PRId64
-		    " attempts=%" PRIu64 "%s%s%s%s%s",
+	ch_log(w->no_news ? CH_LOG_DEBUG : CH_LOG_INFO,
+		"order %" PRIu64 " %s -> %s name=%s%s%s next=%s ms=%" PRId64
+		" attempts=%" PRIu64 "%s%s%s%s%s",
 		work->id, ch_order_state_str(work->state), to, work->names[0],
 		work->n_names > 1 ? "," : "", work->n_names > 1 ? work->names[1] : "", next,
 		took_ms, w->has_attempts ? w->attempts : work->attempts,

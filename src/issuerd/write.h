@@ -40,6 +40,9 @@ struct ch_write {
 	bool only_poll;
 	/* With go_on: the store learns of it with the next write. */
 	bool may_keep;
+	/* As at the look before, the order waits for what an operator lets go: no news, however
+	 * many wait. */
+	bool no_news;
 	bool has_notes;
 	struct ch_notes notes;
 	/* Written together, with state `sealed`: */

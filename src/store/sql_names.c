@@ -128,12 +128,11 @@ int ch_work_pause(struct ch_work *w, const char *name)
 		rc = ch_db_run(w->db,
 			"UPDATE name SET state = 'paused', next_at = NULL, second_at = NULL, "
 			"solo = 0, "
-			"code = 'paused', detail = 'Paused on request.', actor = 'platform', "
+			"code = 'paused', detail = 'Paused on request.', actor = 'nobody', "
 			"updated_at = ? WHERE name = ?",
 			"it", w->now, name);
 	if (!rc)
-		rc = ch_work_history(
-			w, name, "paused", "Paused on request.", CH_ACTOR_PLATFORM);
+		rc = ch_work_history(w, name, "paused", "Paused on request.", CH_ACTOR_NOBODY);
 	return rc ? rc : ch_work_audit(w, "domain.pause", name);
 }
 

@@ -248,7 +248,7 @@ static int change_www(
 }
 
 static int change_name(
-	struct ch_work *w, const struct ch_name_row *row, const struct ch_store_put_item *item)
+	struct ch_work *w, const struct ch_name_row *row, struct ch_store_put_item *item)
 {
 	struct settings s = wanted(item, row);
 	bool www = item->www == CH_TRI_KEEP ? row->www : item->www == CH_TRI_YES;
@@ -259,6 +259,7 @@ static int change_name(
 		s.keys == row->keys && strcmp(s.cas, row->cas) == 0 &&
 		strcmp(s.standby, row->standby) == 0)
 		return CH_OK;
+	item->changed = true;
 	ch_name_row_mate(row, mate);
 	ch_ahead_changed(w, CH_AHEAD_NAME, row->name);
 	ch_ahead_changed(w, CH_AHEAD_NAME, mate);
@@ -361,6 +362,7 @@ static int put_item(
 
 	item->problem = NULL;
 	item->detail = NULL;
+	item->changed = false;
 	if (item->www == CH_TRI_YES && !may_have_www(item))
 		return CH_OK;
 	rc = ch_ahead_row(w, item->name, &row);

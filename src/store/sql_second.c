@@ -5,6 +5,9 @@
 #include "store/sql_work.h"
 
 #define STILL_TO_COME "Served; a certificate that is asked for is still to come."
+/* So many names are looked at for each that may be settled: of housekeeping's 250 some
+ * milliseconds. */
+#define LOOK_EACH 20
 #define COMES_IN_TIME                                                                          \
 	"Served by the edges; its next renewal brings the key that its \"keys\" want."
 
@@ -57,6 +60,24 @@ int ch_work_settle(struct ch_work *w, const char *name)
 		"UPDATE name SET state = 'renewing', code = 'queued', detail = ?, "
 		"actor = 'nobody' WHERE name = ?",
 		"tt", STILL_TO_COME, name);
+}
+
+int ch_work_settle_renewing(struct ch_work *w, int64_t max_rows, int64_t *ret_settled)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET state = 'active', code = 'ok', detail = ?1, updated_at = ?2 "
+		"WHERE name IN (SELECT n.name FROM (SELECT name, keys, cert_key, code, detail, "
+		"order_id, next_at, failures, second_cert, second_failures FROM name "
+		"WHERE state = 'renewing' LIMIT ?3) AS n "
+		"WHERE n.code = 'queued' AND n.detail = ?4 AND n.order_id IS NULL "
+		"AND n.next_at > ?5 AND n.failures = 0 AND n.second_failures = 0 "
+		"AND n.keys NOT LIKE n.cert_key || '%' "
+		"AND (n.keys NOT LIKE '%+rsa' OR n.second_cert IS NOT NULL) LIMIT ?6)",
+		"tiitii", COMES_IN_TIME, w->now, LOOK_EACH * max_rows, STILL_TO_COME,
+		w->now + CH_STORE_LOOK_MS, max_rows);
+
+	*ret_settled = ch_db_changes(w->db);
+	return rc;
 }
 
 static int emit_withdrawal(struct ch_work *w, const struct ch_name_row *row)

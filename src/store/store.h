@@ -316,6 +316,7 @@ struct ch_store_put_item {
 	enum ch_keys keys;
 	/* out: */
 	enum ch_store_put_result result;
+	bool changed;	     /* EXISTS: it was not as it is asked to be */
 	const char *problem; /* rejected: code, static; else NULL */
 	const char *detail;  /* rejected: sentence; else NULL */
 	const char *claim;   /* claim-needed: a TXT record of _certherd.<name>, in the arena */

@@ -217,7 +217,8 @@ static void look_at_pool(struct ch_troubles *t, const struct ch_store_pool *pool
 		add(t, "canary-stuck", pool->pool, false,
 			"Changes wait for the pool's canary, which is silent or in trouble: "
 			"mend it, "
-			"or `certherd feed canary --release`.");
+			"or `certherd feed canary --release --pool %s`.",
+			pool->pool);
 }
 
 int ch_troubles_look(

@@ -76,6 +76,8 @@ static json_t *present_line(struct batch *b, const struct line *line, json_t *va
 
 	if (json && line->name)
 		(void)json_object_set_new(json, "domain", json_string(line->name));
+	if (json && result == CH_PUT_EXISTS)
+		(void)json_object_set_new(json, "changed", json_boolean(item->changed));
 	if (json && result == CH_PUT_REJECTED) {
 		(void)json_object_set_new(
 			json, "code", json_string(problem ? problem : "internal"));
@@ -90,11 +92,15 @@ static void answer(struct ch_req *req, struct batch *b)
 	json_t *domains = json_object_get(req->json, "domains");
 	json_t *results = json_array();
 	json_int_t counts[3] = {0};
+	json_int_t changed = 0;
 
 	for (size_t i = 0; i < b->n_lines; i++) {
 		const struct line *line = &b->lines[i];
+		const struct ch_store_put_item *item =
+			line->name ? &b->items[line->item] : NULL;
 
-		counts[line->name ? b->items[line->item].result : CH_PUT_REJECTED]++;
+		counts[item ? item->result : CH_PUT_REJECTED]++;
+		changed += item && item->result == CH_PUT_EXISTS && item->changed;
 		if (json_array_append_new(
 			    results, present_line(b, line, json_array_get(domains, i)))) {
 			json_decref(results);
@@ -103,9 +109,9 @@ static void answer(struct ch_req *req, struct batch *b)
 		}
 	}
 	ch_req_json(req, 200,
-		json_pack("{s:o, s:I, s:I, s:I}", "results", results, "created",
-			counts[CH_PUT_CREATED], "exists", counts[CH_PUT_EXISTS], "rejected",
-			counts[CH_PUT_REJECTED]));
+		json_pack("{s:o, s:I, s:I, s:I, s:I}", "results", results, "created",
+			counts[CH_PUT_CREATED], "exists", counts[CH_PUT_EXISTS], "changed",
+			changed, "rejected", counts[CH_PUT_REJECTED]));
 }
 
 /* An operation that failed changed nothing: its items can be sent again. */

@@ -164,8 +164,12 @@ def test_a_batch_tells_of_each_item_what_became_of_it(store):
     batch(store, [{"name": "there.example.com"}])
     items = [
         ({"name": "New.Example.com"}, "created", None),
-        ({"name": "there.example.com"}, "exists", None),
-        ({"name": "new.example.com"}, "exists", None),
+        ({"name": "there.example.com"}, "exists", False),
+        ({"name": "new.example.com"}, "exists", False),
+        ({"name": "there.example.com", "hsts": "max-age=60"}, "exists", True),
+        ({"name": "there.example.com", "hsts": "max-age=60"}, "exists", False),
+        ({"name": "there.example.com", "www": True}, "exists", True),
+        ({"name": "www.there.example.com", "tenant": "other"}, "rejected", "bad-field"),
         ({"name": "*.example.com"}, "rejected", "name-wildcard"),
         ({"name": "com"}, "rejected", None),
         ({"name": ""}, "rejected", "name-empty"),
@@ -182,13 +186,18 @@ def test_a_batch_tells_of_each_item_what_became_of_it(store):
     results = answer.json["results"]
     for (item, status, code), result in zip(items, results, strict=True):
         assert result["status"] == status, (item, result)
-        if code:
+        if status == "exists":
+            assert result["changed"] is code, (item, result)
+        else:
+            assert "changed" not in result, (item, result)
+        if status == "rejected" and code:
             assert result["code"] == code and result["detail"], (item, result)
         assert result["name"] == (item.get("name") if isinstance(item, dict) and
                                   isinstance(item.get("name"), str) else None)
     assert results[0]["domain"] == "new.example.com"
     counts = {s: sum(r["status"] == s for r in results) for s in ("created", "exists", "rejected")}
     assert {k: answer.json[k] for k in counts} == counts
+    assert answer.json["changed"] == 2
     operator = store.client("operator")
     assert operator.get("/v1/domains/x.example.com").status == 404
     pair = operator.get("/v1/domains/www.pair.example.com").json
@@ -196,7 +205,7 @@ def test_a_batch_tells_of_each_item_what_became_of_it(store):
 
 
 def test_an_empty_batch_is_fine_and_a_wrong_one_is_refused_whole(store):
-    assert batch(store, []).json == {"results": [], "created": 0, "exists": 0, "rejected": 0}
+    assert batch(store, []).json == {"results": [], "created": 0, "exists": 0, "changed": 0, "rejected": 0}
     platform = store.client("platform")
     for body, code in (({"domains": {}}, "bad-field"), ({}, "missing-field"),
                        ({"domains": [], "x": 1}, "unknown-field"),

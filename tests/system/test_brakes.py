@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -42,6 +43,10 @@ def status(herd):
     return herd.cli("status").stdout
 
 
+def order_of(herd, name):
+    return herd.api().get(f"/v1/orders/{herd.domain(name)['order']}").json
+
+
 def wait_reason(herd, name, code):
     def there():
         herd.check()
@@ -68,6 +73,8 @@ def test_a_frozen_feed_stands_still_and_goes_on(platform):
     for name in ("new.example.com", "shop.example.com"):
         domain = wait_reason(herd, name, "feed-frozen")
         assert domain["state"] in WAITING and domain["reason"]["actor"] == "operator"
+        looked = order_of(herd, name)["next_at"]
+        wait.until(lambda: order_of(herd, name)["next_at"] > looked, "it is looked at again", 30)
     shown = herd.cli("domain", "show", "new.example.com").stdout
     assert "a bad day" in shown and "certherd feed thaw" in shown
     assert "Must act     operator" in shown
@@ -92,6 +99,10 @@ def test_a_frozen_feed_stands_still_and_goes_on(platform):
     with platform.connect("shop.example.com") as visit:
         assert visit.serial.lstrip("0") == renewed.lstrip("0")
     assert "FROZEN" not in status(herd)
+    # However often they were looked at, the log has one line of each that waited.
+    log = herd.running[0].log()
+    for name in ("new.example.com", "shop.example.com"):
+        assert len(re.findall(rf"name={name} .* reason=feed-frozen", log)) == 1
     actions = [entry["action"] for entry in herd.api().get("/v1/audit").json["entries"]]
     assert actions.count("feed.freeze") == 1 and actions.count("feed.thaw") == 1
 

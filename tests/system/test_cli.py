@@ -99,6 +99,25 @@ def test_a_prefix_is_of_the_ascii_form(site):
         assert "xn--prfix-hra" in site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout
     done = site.herd.cli("domain", "list", "--prefix", "prä", check=False)
     assert done.returncode == 2 and "ASCII form" in done.stderr
+    assert 'give the label whole, with its dot, "prä." (xn--pr-wia.) (prefix)' in done.stderr, done
+    # It cannot be made a label either.
+    done = site.herd.cli("domain", "list", "--prefix", "pr☃", check=False)
+    assert done.returncode == 2 and done.stderr.endswith("whole, with its dot (prefix)\n"), done
+
+
+def test_whole_labels_of_a_prefix_may_have_other_letters(site):
+    site.herd.cli("domain", "add", "präfix.example.com", "präfix.example.net", "a.präfix.example.com")
+
+    def listed(prefix):
+        answer = json.loads(site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout)
+        return [domain["display"] for domain in answer["domains"]]
+    assert listed("präfix.") == listed("PRÄFIX.Ex") == ["präfix.example.com", "präfix.example.net"]
+    assert listed("präfix.example.n") == ["präfix.example.net"]
+    assert listed("a.präfix.") == ["a.präfix.example.com"] and listed("präfix.org") == []
+    done = site.herd.cli("domain", "list", "--prefix", "pr☃.", check=False)
+    assert done.returncode == 2 and "name-idna" in done.stderr, done
+    done = site.herd.cli("domain", "list", "--prefix", "ä" * 5000 + ".", check=False)
+    assert done.returncode == 2 and "name-too-long" in done.stderr, done
 
 
 def test_a_wrong_state_is_told_with_those_that_there_are(site):
@@ -125,10 +144,14 @@ def test_whom_a_certificate_is_sealed_to(site, tmp_path):
     try:
         path.write_text(public)
         shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
-        assert f"{made}  not in {path} (any more)" in shown
+        assert f"{made}  not in {path} (any more)" in shown and "not known here" not in shown
+        path.write_text("nonsense\n")
+        shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
+        assert f"(not known here: {path}:1: " in shown, shown
         path.rename(tmp_path / "away")
         shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
         assert f"sealed to   {made}\n" in shown and "whose: `certherd key recipients`" in shown
+        assert f"(not known here: cannot open {path}: No such file or directory)" in shown
         assert site.herd.cli("key", "recipients", check=False).returncode == 1
     finally:
         kept.write_text(text)
@@ -260,8 +283,38 @@ def test_import_tells_of_each_rejected_line(site, tmp_path):
 def test_import_without_a_fault_exits_with_0_and_may_be_repeated(site, tmp_path):
     listing = tmp_path / "names.txt"
     listing.write_text("rep1.example.com\nrep2.example.com\n")
-    assert site.herd.cli("domain", "import", listing).returncode == 0
-    assert site.herd.cli("domain", "import", listing).returncode == 0
+    assert "2 registered, 0 changed, 0 unchanged, 0 rejected" in site.herd.cli("domain", "import", listing).stdout
+    assert "0 registered, 0 changed, 2 unchanged, 0 rejected" in site.herd.cli("domain", "import", listing).stdout
+    listing.write_text("name,hsts\nrep1.example.com,max-age=60\nrep2.example.com,\n")
+    counts = json.loads(site.herd.cli("domain", "import", listing, "--json").stdout)
+    assert counts == {"created": 0, "exists": 2, "changed": 1, "rejected": 0}
+
+
+def test_import_warns_of_pools_without_an_edge(site, tmp_path):
+    listing = tmp_path / "names.csv"
+    listing.write_text("name,pool\npool1.example.com,nowhere\npool2.example.com,nowhere\n"
+                       "pool3.example.com,default\npool4.example.com,\npool5.example.com,No Label\n")
+    done = site.herd.cli("domain", "import", listing, check=False)
+    assert done.returncode == 3 and done.stderr.count("has no edge") == 1, done
+    assert "Pool nowhere has no edge (yet): its names wait until one reports." in done.stderr
+    listing.write_text("pool3.example.com\npool4.example.com\n")
+    for words in ((), ("--pool", "default")):
+        assert "no edge" not in site.herd.cli("domain", "import", listing, *words).stderr
+    done = site.herd.cli("domain", "import", "-", "--pool", "elsewhere", "--json", input="pool6.example.com\n")
+    assert json.loads(done.stdout)["created"] == 1 and "Pool elsewhere has no edge" in done.stderr
+    # Who may not see edges is not told of them.
+    site.herd.set("cli", identity_cert="pki/platform.pem", identity_key="pki/platform.key")
+    try:
+        done = site.herd.cli("domain", "import", "-", "--pool", "elsewhere", input="pool6.example.com\n")
+        assert "1 unchanged" in done.stdout and done.stderr == "", done
+    finally:
+        site.herd.set("cli", identity_cert="pki/operator.pem", identity_key="pki/operator.key")
+    # Many are not told one by one.
+    listing.write_text("name,pool\n" + "".join(f"pools{i}.example.com,p{i:02}\n" for i in range(12)))
+    said = site.herd.cli("domain", "import", listing).stderr
+    assert said.count("has no edge") == 10 and "and 2 more such pools" in said
+    site.herd.cli("domain", "rm", "pool1.example.com", "pool2.example.com", "pool6.example.com",
+                  *(f"pools{i}.example.com" for i in range(12)))
 
 
 def test_import_of_a_folder_names_it(site, tmp_path):

@@ -104,7 +104,7 @@ def test_every_good_name_goes_live_and_nothing_is_left(scratch):
     assert table(text) == expected
     # 25 lines: one name is there twice, in other letters, and one is no name.
     assert re.search(rf'^  line 16: "{demo.INVALID},no" rejected: .*\(name-character\)$', text, re.M)
-    assert "\n  23 registered, 1 registered before, 1 rejected\n" in text
+    assert "\n  23 registered, 0 changed, 1 unchanged, 1 rejected\n" in text
     assert re.search(rf"^  {demo.BROKEN}: The CA could not reach .* Next try: \S+Z\.$",
                      re.sub(r"\n    ", " ", text), re.M), text
     assert "Every good name is live and verified" in text

@@ -296,7 +296,10 @@ def test_values_are_completed(complete):
     assert complete("domain", "import", "a") == ["a file.csv"]
     assert complete("init", "") == ["folder"]
     assert complete("store", "--config", "a") == ["a file.csv"]
-    assert complete("help", "vers") == ["version"]
+    for command in (("key", "recipients"), ("simulate",), ("forecast",)):
+        assert complete(*command, "") == ["a file.csv", "folder"], command
+        assert complete(*command, "a") == ["a file.csv"], command
+    assert complete("domain", "list", "") == [""]
     for command in (("domain", "add"), ("adopt",)):
         assert complete(*command, "--keys", "") == ["ecdsa", "rsa", "ecdsa+rsa", "p384", "p384+rsa"]
     assert complete("domain", "add", "--keys", "=", "p") == ["p384", "p384+rsa"]
@@ -304,6 +307,30 @@ def test_values_are_completed(complete):
     assert complete("identity", "new", "") == ["store", "issuer", "edge", "operator", "platform", "viewer"]
     assert complete("identity", "new", "op") == ["operator"]
     assert complete("domain", "add", "--timeout", "") == [""]
+
+
+def test_commands_are_completed_for_their_help(complete, commands):
+    assert complete("help", "vers") == ["version"]
+    assert complete("help", "") == complete("")
+    assert complete("help", "domain", "") == complete("domain", "")
+    assert complete("help", "domain", "im") == ["import"]
+    for words in (("domain", "import"), ("status",), ("version",), ("domain", "nonsense", "x")):
+        assert complete("help", *words, "x") == [""], words
+    assert complete("help", "domain", "import", "") == complete("help", "status", "") == [""]
+
+
+def test_lists_are_completed_after_each_comma(complete, tmp_path):
+    config = tmp_path / "certherd.conf"
+    config.write_text("[issuer]\nfallback = backup, bigger\n")
+    for command in (("domain", "add", "--cas"), ("domain", "add", "--cas", "=")):
+        assert complete(*command, "backup,", config=config) == ["backup,main", "backup,bigger"]
+        assert complete(*command, "backup,bi", config=config) == ["backup,bigger"]
+        assert complete(*command, "backup,main,b", config=config) == ["backup,main,bigger"]
+        assert complete(*command, "backup,back", config=config) == [""]
+        assert complete(*command, ",m", config=config) == [",main"]
+    # What takes one value has no list.
+    assert complete("domain", "add", "--standby", "backup,", config=config) == [""]
+    assert complete("adopt", "--ca", "backup,", config=config) == [""]
 
 
 def test_names_of_cas_are_completed_from_the_configuration(complete, tmp_path):

@@ -40,6 +40,44 @@ def test_as_many_as_asked_for_are_enough(herd):
         assert listed["more"] is True
 
 
-def test_a_store_that_goes_in_circles_ends_it(herd):
-    with ui_fixture.LyingStore(herd, lambda path: {"domains": [], "next_cursor": "a"}):
-        assert json.loads(herd.cli("domain", "list", "--all", "--json").stdout) == {"domains": [], "more": False}
+CIRCLES = {
+    "it stays": lambda at: "a",
+    "two": lambda at: "ab"[at % 2],
+    "into it": lambda at: str(at) if at < 20 else "abcdefg"[at % 7],
+    "never the same": str,
+}
+
+
+@pytest.mark.parametrize("circle", CIRCLES)
+def test_a_store_whose_list_does_not_get_on_is_told(herd, circle):
+    asked = []
+
+    def answer(path):
+        asked.append(path)
+        return {"domains": [], "next_cursor": CIRCLES[circle](len(asked))}
+    with ui_fixture.LyingStore(herd, answer):
+        done = herd.cli("domain", "list", "--all", check=False)
+    assert done.returncode == 4 and "does not get on" in done.stderr and "list-endless" in done.stderr, done
+    assert len(asked) < 100 or circle == "never the same"
+
+
+def test_a_circle_with_names_is_told_too(herd):
+    with ui_fixture.LyingStore(herd, lambda path: {"domains": [{"name": "a.example.com", "state": "failed"}],
+                                                   "next_cursor": "b" if path.endswith("=a") else "a"}):
+        done = herd.cli("domain", "list", "--all", check=False)
+    assert done.returncode == 4 and "list-endless" in done.stderr, done
+
+
+def test_many_parts_with_nothing_are_no_circle(herd):
+    def answer(path):
+        at = int(path.partition("&cursor=")[2] or 0)
+        return {"domains": [{"name": "last.example.com", "state": "failed"}] if at == 300 else [],
+                "next_cursor": str(at + 1) if at < 300 else None}
+    with ui_fixture.LyingStore(herd, answer):
+        assert "last.example.com" in herd.cli("domain", "list", "--all", "--state", "failed").stdout
+
+
+def test_a_limit_and_all_are_not_given_together(herd):
+    for words in (("--limit", "3", "--all"), ("--all", "--limit", "100")):
+        done = herd.cli("domain", "list", *words, check=False)
+        assert done.returncode == 2 and "--limit or --all, not both" in done.stderr, done

@@ -78,6 +78,7 @@ def test_names_and_orders(store):
     operator.post("/v1/domains/sleeps.example.com/pause")
     found = read(store)
     assert (found['names{state="pending"}'], found['names{state="paused"}']) == (1, 1)
+    assert found['names_to_act_on{actor="platform"}'] == 0
     assert found["next_due_timestamp_seconds"] > 1.7e9
     assert "next_expiry_timestamp_seconds" not in found
     lease(issuer, "waits.example.com")

@@ -339,9 +339,10 @@ def test_an_order_that_fails(operator, issuer):
     other = operator.get("/v1/domains/www.fails.example.com").json
     assert "set-back" in {e["event"] for e in other["history"]}
     new = lease(issuer, "www.fails.example.com")
-    blame = {"code": "ca-down", "detail": "The CA is down.", "actor": "ca"}
-    assert step(issuer, new, reason=blame).status == 200
-    assert operator.get("/v1/domains/www.fails.example.com").json["reason"]["actor"] == "ca"
+    for code, actor in (("no-edge", "platform"), ("ca-down", "ca")):
+        blame = {"code": code, "detail": "It waits.", "actor": actor}
+        assert step(issuer, new, reason=blame).status == 200
+        assert operator.get("/v1/domains/www.fails.example.com").json["reason"]["actor"] == actor
     assert "failed" in {o["state"] for o in operator.get("/v1/orders").json["orders"]}
 
 
@@ -380,7 +381,8 @@ def test_what_people_do_to_a_domain(operator, issuer):
     assert operator.put(path, {"tenant": "t2"}).status == 200
     assert operator.put(path, {"pool": "other"}).json["pool"] == "other"
     assert operator.post(path + "/retry").json["state"] == "pending"
-    assert operator.post(path + "/pause").json["state"] == "paused"
+    paused = operator.post(path + "/pause").json
+    assert (paused["state"], paused["reason"]["actor"]) == ("paused", "nobody")
     assert operator.post(path + "/retry").code == "domain-paused"
     assert operator.post(path + "/resume").json["state"] == "pending"
     assert operator.delete(path).status == 204

@@ -84,7 +84,35 @@ static void a_head_line_with_other_columns_is_refused(void **state)
 	expect("name,name\na,b\n", "1!csv-head\n");
 	expect("name,www,tenant,pool,www\na\n", "1!csv-head\n");
 	expect("name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby,www\na\n",
-		"1!csv-columns\n");
+		"1!csv-head\n");
+}
+
+/* Not line by line: none of them can be understood. */
+static void columns_without_a_name_are_refused(void **state)
+{
+	expect("domain,tenant\na.example,t1\nb.example,t2\n", "1!csv-head\n");
+	expect("# c\na.example,yes\n", "2!csv-head\n");
+	expect("\"name,www\na.example\n", "1!csv-head\n");
+	expect("name;tenant\na.example;t1\n", "1!csv-head\n");
+	expect("name\ttenant\na.example\tt1\n", "1!csv-head\n");
+	/* A name that is none is for the store to refuse. */
+	expect("domain\na.example\n", "1:domain,-1,-,-\n2:a.example,-1,-,-\n");
+	expect("\ta.example\t\n", "1:a.example,-1,-,-\n");
+}
+
+static void what_the_head_line_must_have_is_told(void **state)
+{
+	FILE *in = fmemopen("domain,tenant\n", 14, "r");
+	struct ch_import_reader *r = malloc(sizeof(*r));
+	struct ch_import_row row;
+	struct ch_err err;
+
+	ch_import_reader_init(r, in);
+	assert_int_equal(ch_import_read(r, &row, &err), CH_EUNSUPPORTED);
+	assert_non_null(strstr(err.detail, "no column \"name\""));
+	assert_non_null(strstr(err.detail, "such as name,www,tenant,pool"));
+	fclose(in);
+	free(r);
 }
 
 static void quotes_are_taken_away(void **state)
@@ -152,6 +180,8 @@ int main(void)
 		cmocka_unit_test(mark_line_ends_comments_and_blanks_do_no_harm),
 		cmocka_unit_test(a_head_line_names_the_columns_in_any_order),
 		cmocka_unit_test(a_head_line_with_other_columns_is_refused),
+		cmocka_unit_test(columns_without_a_name_are_refused),
+		cmocka_unit_test(what_the_head_line_must_have_is_told),
 		cmocka_unit_test(quotes_are_taken_away),
 		cmocka_unit_test(a_bad_line_does_not_stop_the_rest),
 		cmocka_unit_test(a_long_line_is_rejected_and_passed_over),

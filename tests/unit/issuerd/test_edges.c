@@ -84,6 +84,8 @@ static void leave_one_behind(void)
 static void what_the_store_holds_back_is_waited_for_without_end(void **state)
 {
 	int64_t longest_ms = 0;
+	unsigned looks = 0;
+	unsigned news = 0;
 
 	leave_one_behind();
 	strcpy(b->row.edges.held_code, "feed-frozen");
@@ -101,18 +103,33 @@ static void what_the_store_holds_back_is_waited_for_without_end(void **state)
 		assert_string_equal(b->last.reason.code, "feed-frozen");
 		assert_int_equal(b->last.reason.actor, CH_ACTOR_OPERATOR);
 		assert_int_equal(b->ca.count[FAKE_CHALLENGE], 0);
+		looks++;
+		news += !b->last.no_news;
 	}
+	/* However often it is looked at, the log has it once. */
+	assert_true(looks > 8);
+	assert_int_equal(news, 1);
 	assert_true(longest_ms > CH_MINUTE_MS && longest_ms < 11 * CH_MINUTE_MS);
 	/* Afterwards edges get their time from the beginning. */
 	b->row.edges.held_code[0] = 0;
 	b->row.renewal = false;
 	bench_step(b, true);
 	assert_string_equal(b->last.reason.code, "in-progress");
+	assert_false(b->last.no_news);
 	bench_now_ms += ch_edges_ordinary_ms(&b->config);
 	bench_step(b, true);
 	assert_string_equal(b->last.reason.code, "edges-behind");
+	assert_false(b->last.no_news);
+	/* Frozen again is another wait. */
+	strcpy(b->row.edges.held_code, "feed-frozen");
+	bench_step(b, true);
+	assert_false(b->last.no_news);
+	bench_step(b, true);
+	assert_true(b->last.no_news);
+	b->row.edges.held_code[0] = 0;
 	b->row.edges.ready = true;
 	bench_run_to(b, CH_ORDER_DONE);
+	assert_false(b->last.no_news);
 }
 
 static void an_edge_that_does_not_get_on_is_not_waited_for_without_end(void **state)

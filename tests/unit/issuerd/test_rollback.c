@@ -290,18 +290,54 @@ static void intermediates_that_are_not_its_own_are_refused(void **state)
 	assert_given_up("intermediates");
 }
 
+static void id_of(size_t i, char ret_text[100])
+{
+	const struct ch_recipient *recipient = &b->issuer->recipients.list[i];
+
+	ch_hex_encode(recipient->id, sizeof(recipient->id), ret_text);
+}
+
 /* An edge that came, or got another key, since that certificate could not serve it. */
 static void what_a_present_recipient_cannot_open_is_not_put_back(void **state)
 {
+	char told[100];
+
 	add_recipient(CH_KEM_X25519);
-	assert_given_up("cannot open it");
+	b->issuer->recipients.line[1] = 7;
+	id_of(1, told);
+	strcat(told, " (line 7) cannot open its key");
+	assert_given_up(told);
+	id_of(0, told);
+	assert_null(strstr(b->last.verdicts[0].reason.detail, told));
+}
+
+static void of_many_that_cannot_open_it_some_are_told(void **state)
+{
+	char told[4][100];
+
+	for (size_t i = 0; i < 5; i++)
+		add_recipient(CH_KEM_X25519);
+	strcpy(told[3], " and 2 more cannot open its key (`certherd key recipients`).");
+	for (size_t i = 0; i < 3; i++)
+		id_of(1 + i, told[i]);
+	for (size_t i = 0; i < 4; i++) {
+		b->row.state = CH_ORDER_NEW;
+		assert_given_up(told[i]);
+	}
+	id_of(4, told[0]);
+	assert_null(strstr(b->last.verdicts[0].reason.detail, told[0]));
 }
 
 static void what_no_present_recipient_can_open_is_not_put_back(void **state)
 {
+	char told[100];
+
 	b->issuer->recipients.n = 0;
 	add_recipient(CH_KEM_P256);
-	assert_given_up("cannot open it");
+	b->issuer->recipients.line[0] = 0; /* it is in no file */
+	id_of(0, told);
+	strcat(told, " cannot open its key");
+	assert_given_up(told);
 }
 
 static size_t n_published_copies(void)
@@ -340,6 +376,7 @@ int main(void)
 		T(a_version_that_is_not_later_is_refused),
 		T(intermediates_that_are_not_its_own_are_refused),
 		T(what_a_present_recipient_cannot_open_is_not_put_back),
+		T(of_many_that_cannot_open_it_some_are_told),
 		T(what_no_present_recipient_can_open_is_not_put_back),
 		cmocka_unit_test_setup_teardown(
 			copies_for_recipients_that_have_gone_are_left_out,

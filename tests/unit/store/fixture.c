@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include "base/buf.h"
+#include "store/db_sqlite.h"
 
 int64_t test_now_ms = START_MS;
 
@@ -48,6 +49,20 @@ static void run_on_server(const char *verb, const char *name, const char *how)
 	snprintf(url, sizeof(url), "%s/postgres", getenv("CERTHERD_TEST_POSTGRES"));
 	snprintf(sql, sizeof(sql), "%s \"%s\" %s", verb, name, how);
 	run_on(url, sql);
+}
+
+void fx_rewrite(struct fixture *fx, const char *sql)
+{
+	struct ch_db *db;
+
+	if (fx_is_postgres()) {
+		run_on(fx->database, sql);
+		return;
+	}
+	assert_ok(ch_db_sqlite_open(
+		fx->database + strlen("sqlite:"), SQLITE_OPEN_READWRITE, &db, &fx->err));
+	assert_ok(ch_db_run(db, sql, ""));
+	ch_db_close(db);
 }
 
 /* One database for all tests of a program, emptied before each: to make one takes PostgreSQL

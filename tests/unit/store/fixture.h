@@ -55,6 +55,9 @@ int fx_name_op(struct fixture *fx, enum ch_store_op_type type, const char *name)
 int fx_patch(struct fixture *fx, struct ch_op_patch *patch);
 int fx_ack(struct fixture *fx, const char *pool, const char *id, uint64_t seq);
 
+/* Behind the store's back, as a program of before has left it: one statement. */
+void fx_rewrite(struct fixture *fx, const char *sql);
+
 /* These assert success. */
 void fx_add(struct fixture *fx, const char *name);
 void fx_add_pair(struct fixture *fx, const char *name);

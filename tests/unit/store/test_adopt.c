@@ -439,6 +439,63 @@ static void another_key_than_is_wanted_stays_until_the_renewal(void **state)
 	assert_int_equal(fx_lease_one(fx)->key, CH_KEY_P384);
 }
 
+static void keep_house(struct fixture *fx)
+{
+	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
+
+	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
+		.history_keep_ms = CH_DAY_MS,
+		.orders_keep_ms = CH_DAY_MS,
+		.audit_keep_ms = CH_DAY_MS};
+	assert_ok(fx_run(fx, &op));
+}
+
+/* As stores of before said of each whose key is another one. */
+#define AS_BEFORE                                                                              \
+	"UPDATE name SET state = 'renewing', code = 'queued', detail = 'Served; a "            \
+	"certificate that is asked for is still to come.' WHERE name = "
+
+static void what_was_left_renewing_is_active_again(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_adopt_item item = item_for("a.example");
+	struct ch_store_domain before;
+	struct ch_store_domain domain;
+
+	item.key = CH_KEY_RSA;
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	before = fx_get(fx, "a.example");
+	fx_rewrite(fx, AS_BEFORE "'a.example'");
+	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
+	keep_house(fx);
+	domain = fx_get(fx, "a.example");
+	assert_int_equal(domain.state, CH_NAME_ACTIVE);
+	assert_string_equal(domain.reason.code, "ok");
+	assert_string_equal(domain.reason.detail, before.reason.detail);
+	assert_int_equal(domain.reason.actor, CH_ACTOR_NOBODY);
+	assert_true(domain.next_at_ms == before.next_at_ms);
+}
+
+static void what_is_on_its_way_stays_renewing(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_put_item both = {.has_keys = true, .keys = CH_KEYS_BOTH};
+	struct ch_store_adopt_item item = item_for("key.example");
+
+	/* A second certificate is missing; the renewal comes at once; there is an order. */
+	assert_int_equal(take(fx, item_for("second.example"), both).result, CH_ADOPT_DONE);
+	item.key = CH_KEY_RSA;
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, "key.example"));
+	fx_rewrite(fx, AS_BEFORE "'key.example'");
+	keep_house(fx);
+	assert_int_equal(fx_get(fx, "second.example").state, CH_NAME_RENEWING);
+	assert_int_equal(fx_get(fx, "key.example").state, CH_NAME_RENEWING);
+	assert_non_null(fx_lease_one(fx));
+	keep_house(fx);
+	assert_int_equal(fx_get(fx, "key.example").state, CH_NAME_RENEWING);
+}
+
 static void the_calendar_is_level(void **state)
 {
 	struct fixture *fx = *state;
@@ -503,6 +560,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			another_key_than_is_wanted_stays_until_the_renewal, fx_setup,
 			fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_left_renewing_is_active_again, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_on_its_way_stays_renewing, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(the_calendar_is_level, fx_setup, fx_teardown),
 	};
 

@@ -51,11 +51,13 @@ static void a_second_put_changes_only_what_it_names(void **state)
 	test_now_ms += 5;
 	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, NULL, NULL, &item));
 	assert_int_equal(item.result, CH_PUT_EXISTS);
+	assert_false(item.changed);
 	after = fx_get(fx, "a.example");
 	assert_int_equal(after.updated_at_ms, before.updated_at_ms);
 	assert_int_equal(after.version, before.version);
 	assert_ok(fx_put(fx, "a.example", CH_TRI_KEEP, "t2", NULL, &item));
 	assert_int_equal(item.result, CH_PUT_EXISTS);
+	assert_true(item.changed);
 	after = fx_get(fx, "a.example");
 	assert_string_equal(after.tenant, "t2");
 	assert_string_equal(after.pool, "default");
@@ -219,7 +221,7 @@ static void history_is_kept_newest_first_and_survives_deletion(void **state)
 	assert_int_equal(n, 3);
 	assert_string_equal(events[0].event, "deleted");
 	assert_string_equal(events[1].event, "paused");
-	assert_int_equal(events[1].actor, CH_ACTOR_PLATFORM);
+	assert_int_equal(events[1].actor, CH_ACTOR_NOBODY);
 	assert_string_equal(events[2].event, "created");
 	assert_int_equal(events[2].at_ms, START_MS);
 	assert_ok(ch_store_get_history(fx->store, "a.example", 1, fx->arena, &events, &n));

@@ -81,6 +81,9 @@ static void filters_combine(void **state)
 	filter.pool = NULL;
 	assert_int_equal(count(fx, filter, NULL), 2);
 	filter.has_actor = true;
+	filter.actor = CH_ACTOR_NOBODY;
+	assert_int_equal(count(fx, filter, NULL), 2);
+	fx_rewrite(fx, "UPDATE name SET actor = 'platform' WHERE state = 'paused'");
 	filter.actor = CH_ACTOR_PLATFORM;
 	assert_int_equal(count(fx, filter, NULL), 2);
 	filter.has_state = false;

@@ -192,6 +192,47 @@ static void a_freeze_that_somebody_waits_for_is_told_sooner(void **state)
 	assert_non_null(strstr(found->detail, "thaw --pool default"));
 }
 
+static void a_canary_that_is_silent_is_told_with_its_pool(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_op op = {.type = CH_OP_POOL, .who = "operator/default/admin"};
+
+	ack(fx, 0, 0, NULL);
+	op.u.pool = (struct ch_op_pool){.pool = "default",
+		.action = CH_POOL_CANARY,
+		.edge = "e1",
+		.soak_ms = CH_MINUTE_MS};
+	assert_ok(fx_run(fx, &op));
+	assert_null(look(fx, "canary-stuck", "default"));
+	test_now_ms += EDGE_TIMEOUT_MS + 1;
+	assert_non_null(strstr(look(fx, "canary-stuck", "default")->detail,
+		"`certherd feed canary --release --pool default`"));
+}
+
+/* Whoever has paused it knows; whom the CA has paused it for may not. */
+static void a_name_that_was_paused_by_a_command_is_none(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_figures figures;
+
+	fx_add(fx, "a.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "a.example"));
+	assert_string_equal(fx_get(fx, "a.example").reason.code, "paused");
+	assert_int_equal(fx_get(fx, "a.example").reason.actor, CH_ACTOR_NOBODY);
+	assert_null(look(fx, "platform-must-act", ""));
+	/* As a store of before has written it. */
+	fx_rewrite(fx, "UPDATE name SET actor = 'platform' WHERE name = 'a.example'");
+	assert_null(look(fx, "platform-must-act", ""));
+	assert_ok(ch_store_get_figures(fx->store, &figures));
+	assert_int_equal(figures.actors[CH_ACTOR_PLATFORM], 0);
+	fx_rewrite(fx, "UPDATE name SET code = 'ca-paused' WHERE name = 'a.example'");
+	assert_non_null(strstr(look(fx, "platform-must-act", "")->detail, "1 name waits"));
+	assert_ok(ch_store_get_figures(fx->store, &figures));
+	assert_int_equal(figures.actors[CH_ACTOR_PLATFORM], 1);
+	assert_ok(fx_name_op(fx, CH_OP_RESUME, "a.example"));
+	assert_null(look(fx, "platform-must-act", ""));
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 
 int main(void)
@@ -206,6 +247,8 @@ int main(void)
 		T(a_name_that_still_waits_after_the_thaw_counts),
 		T(a_freeze_is_told_when_it_lasts),
 		T(a_freeze_that_somebody_waits_for_is_told_sooner),
+		T(a_canary_that_is_silent_is_told_with_its_pool),
+		T(a_name_that_was_paused_by_a_command_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
