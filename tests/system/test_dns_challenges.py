@@ -1,5 +1,6 @@
 """dns-01: through RFC 2136 against a real BIND, through a hook, through a delegated CNAME."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -103,15 +104,13 @@ def platform():
 
 @pytest.fixture
 def make_platform():
-    made = []
+    with contextlib.ExitStack() as ends:
+        def make(**options):
+            made = Platform(**options)
+            ends.callback(made.stop)
+            return made
 
-    def make(**options):
-        made.append(Platform(**options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
+        yield make
 
 
 @pytest.fixture
