@@ -183,14 +183,14 @@ static int64_t on_failure(struct ch_follow *f, int rc, const struct ch_err *err)
 		return 0;
 	}
 	/* A store that is just being started, as beside us by `certherd up`, is no trouble. */
-	if (!is_mine || rc != CH_ECORRUPT)
-		ch_log(rc == CH_ENETWORK && f->failures == 0 ? CH_LOG_INFO : CH_LOG_WARN, "%s",
-			err->detail);
+	ch_log(rc == CH_ENETWORK && f->failures == 0 ? CH_LOG_INFO : CH_LOG_WARN, "%s",
+		err->detail);
 	if (is_mine || rc == CH_EFULL)
 		snprintf(f->trouble, sizeof(f->trouble), "Replica not written: %.450s",
 			err->detail);
+	/* Whoever stumbles over damage seldom knows what it is: who opens it does. */
 	if (is_mine && rc == CH_ECORRUPT)
-		ch_follow_reopen(f, err->detail);
+		ch_follow_reopen(f, NULL);
 	/* Our cursor is ahead of the store: it was restored and does not know that it was. */
 	if (strcmp(err->problem, "bad-cursor") == 0 && f->writer &&
 		!ch_replica_writer_is_rebuilding(f->writer)) {

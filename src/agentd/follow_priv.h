@@ -9,7 +9,8 @@
 void ch_follow_ack(struct ch_follow *follow);
 
 /* Closes the replica and opens it again, after damage or loss: what can be read on goes on, and
- * what cannot is made anew beside it.  why: for the log; NULL: it was not open. */
+ * what cannot is made anew beside it.  why: for the log; NULL: it was not
+ * open, or what is wrong with it is not known yet. */
 void ch_follow_reopen(struct ch_follow *follow, const char *why);
 /* For when the store does not go on from where we are.  It can say so again and again, and each
  * time costs it and us the whole list: so from the second time on it is left alone for longer

@@ -36,7 +36,7 @@ class Ca:
         self.intermediate = self._make("Intermediate", "Root", self.key, self.root_key, ca=True)
 
     def _make(self, subject, issuer, key, by, ca=False, names=(), days=60, ago=1):
-        now = datetime.datetime.utcnow().replace(microsecond=0)
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
         made = (x509.CertificateBuilder().subject_name(_name(subject)).issuer_name(_name(issuer))
                 .public_key(key.public_key()).serial_number(x509.random_serial_number())
                 .not_valid_before(now - datetime.timedelta(days=ago))

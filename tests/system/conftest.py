@@ -4,6 +4,7 @@ CERTHERD_BIN and CERTHERD_MODULE say what is tested (default: what is in build/)
 a time limit (marker `timeout`, seconds); a failure shows the logs of everything that ran.
 """
 
+import contextlib
 import os
 import pathlib
 import random
@@ -116,15 +117,13 @@ def site(request):
 @pytest.fixture
 def make_site():
     """A function that makes a platform of its own for one test; nothing is started yet."""
-    made = []
+    with contextlib.ExitStack() as ends:
+        def make(**options):
+            made = _new_site(**options)
+            ends.callback(_end_site, made)
+            return made
 
-    def make(**options):
-        made.append(_new_site(**options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        _end_site(one)
+        yield make
 
 
 @pytest.fixture(autouse=True)

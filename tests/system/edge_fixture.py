@@ -1,5 +1,6 @@
 """nginx with the module over a replica that a test tool has written: no store, no CA."""
 
+import contextlib
 import grp
 import json
 import os
@@ -328,15 +329,13 @@ def shared_edge(request):
 @pytest.fixture
 def new_edge():
     """Makes edges of a test's own: new_edge(workers=1, …)."""
-    made = []
+    with contextlib.ExitStack() as ends:
+        def make(**options):
+            made = Edge(**options)
+            ends.callback(lambda: check_no_crash(made.stop()))
+            return made
 
-    def make(**options):
-        made.append(Edge(**options))
-        return made[-1]
-
-    yield make
-    for edge in made:
-        check_no_crash(edge.stop())
+        yield make
 
 
 def memory_b(pid):

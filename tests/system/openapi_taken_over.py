@@ -24,10 +24,10 @@ def leaf_of(name):
     """A real certificate, in DER: what is handed back is read."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    at = datetime.datetime.utcfromtimestamp
+    begin, end = (datetime.datetime.fromtimestamp(at, datetime.timezone.utc) for at in (BEGIN, END))
     return (x509.CertificateBuilder().subject_name(subject).issuer_name(subject)
             .public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(at(BEGIN)).not_valid_after(at(END))
+            .not_valid_before(begin).not_valid_after(end)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
 

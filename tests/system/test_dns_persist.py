@@ -1,6 +1,7 @@
 """dns-persist-01: the customer publishes one record, once, in a real BIND; the CA is casim, which looks
 there itself."""
 
+import contextlib
 import time
 
 import pytest
@@ -79,15 +80,13 @@ def platform():
 
 @pytest.fixture
 def make_platform():
-    made = []
+    with contextlib.ExitStack() as ends:
+        def make(**options):
+            made = Platform(**options)
+            ends.callback(made.stop)
+            return made.start()
 
-    def make(**options):
-        made.append(Platform(**options))
-        return made[-1].start()
-
-    yield make
-    for one in made:
-        one.stop()
+        yield make
 
 
 def test_a_name_goes_live_by_the_record_that_it_is_told_to_publish(platform):

@@ -83,11 +83,13 @@ class Pair:
     def stop(self):
         if self.second:
             self.second.stop()
-        self.site.stop()
-        self.server.stop()
-        if self.standby:
-            self.standby.stop()
-        self.site.remove()
+        try:
+            self.site.stop()
+        finally:
+            self.server.stop()
+            if self.standby:
+                self.standby.stop()
+            self.site.remove()
 
 
 @pytest.fixture(scope="module")

@@ -41,10 +41,12 @@ class Drill:
                 path.unlink()
 
     def stop(self):
-        self.site.stop()
-        if self.server:
-            self.server.stop()
-        self.site.remove()
+        try:
+            self.site.stop()
+        finally:
+            if self.server:
+                self.server.stop()
+            self.site.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -256,7 +256,8 @@ def test_it_ends_cleanly(platform, scratch, number):
 @pytest.mark.skipif(not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"), reason="no IPv6 here")
 def test_over_ipv6(platform, scratch):
     try:
-        socket.socket(socket.AF_INET6).bind(("::1", 0))
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
     except OSError:
         pytest.skip("no ::1 here")
     with ui_fixture.running(platform.herd, scratch / "ui.log", "--listen", "[::1]:0") as ui:

@@ -154,7 +154,7 @@ def test_a_crowd_does_not_take_the_operators_place(alone, scratch):
             assert ui.raw("GET", "/style.css").status == 200
         # Who comes for the first time gets in, too.
         assert ui.sign_in().get("/names").status == 200
-        assert crowd.taken > CROWD
+        wait.until(lambda: crowd.taken > CROWD, "the crowd comes again")
 
 
 def test_a_page_that_is_being_made_outlives_the_crowd(alone, scratch):

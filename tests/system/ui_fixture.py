@@ -28,9 +28,13 @@ class Ui:
 
     def __init__(self, herd, log, *options):
         self.child = process.Process("certherd ui", [lab_herd.binary(), "ui", *options], log, env=herd.env).start()
-        found = wait.until(lambda: self.child.check_alive() and
-                           re.search(r"http://(\S+):(\d+)/\?token=([\w-]+)\n", self.child.log()),
-                           "its address is printed")
+        try:
+            found = wait.until(lambda: self.child.check_alive() and
+                               re.search(r"http://(\S+):(\d+)/\?token=([\w-]+)\n", self.child.log()),
+                               "its address is printed")
+        except BaseException:
+            self.child.stop()
+            raise
         self.host, self.port, self.token = found[1], int(found[2]), found[3]
         self.url = found[0].strip()
         self.root = self.cookie = None

@@ -3,20 +3,26 @@
 import random
 import socket
 
-_given = {}  # port -> what keeps it from other processes
+LEAST, END, BLOCK = 10240, 32000, 64
+
+# Names that keep blocks of ports from other processes, and go with this one: nothing listens yet
+# when a port is given out.  One descriptor for each block: a process has as many ports as all its
+# tests need, and must not run out of descriptors.
+_claims = []
+_left = []  # ports of these blocks that were not given out
 
 
-def _claim(port):
-    """False: another run was given this port and is still there.  A name that goes with its
-    process; nothing listens yet when a port is given out."""
+def _claim_block():
+    """Another one, unless the one that was drawn is another process's, or ours already."""
+    first = random.randrange(LEAST, END, BLOCK)
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        claim.bind(f"\0certherd-port-{port}")
+        claim.bind(f"\0certherd-ports-{first}")
     except OSError:
         claim.close()
-        return False
-    _given[port] = claim
-    return True
+        return
+    _claims.append(claim)
+    _left.extend(random.sample(range(first, first + BLOCK), BLOCK))
 
 
 def _is_free(port):
@@ -45,7 +51,8 @@ def has_ipv6():
 def free_port():
     """A port that is free for TCP and UDP now and was not handed out before."""
     for _ in range(1000):
-        port = random.randrange(10240, 32000)
-        if port not in _given and _claim(port) and _is_free(port):
+        if not _left:
+            _claim_block()
+        elif _is_free(port := _left.pop()):
             return port
     raise RuntimeError("no free port found on 127.0.0.1")

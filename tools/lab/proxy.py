@@ -26,6 +26,7 @@ class Line:
 
     def stop(self):
         self._open.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # or it goes on listening, for who waits in accept
         self._listener.close()
 
     def _accept(self):

@@ -1,5 +1,6 @@
 """A whole platform in a scratch folder: Pebble, upstream, certherd, nginx."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -74,10 +75,13 @@ class Site:
         self.nginx.check()
 
     def stop(self):
-        self.nginx.stop()
-        codes = self.herd.stop()
-        self.pebble.stop()
-        self.upstream.stop()
+        """All of it, also when one of them has not ended as it should, which is raised then."""
+        codes = {}
+        with contextlib.ExitStack() as rest:
+            rest.callback(self.upstream.stop)
+            rest.callback(self.pebble.stop)
+            rest.callback(lambda: codes.update(self.herd.stop()))
+            self.nginx.stop()
         return codes
 
     def remove(self):

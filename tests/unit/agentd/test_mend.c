@@ -112,6 +112,42 @@ static void files_that_are_replaced_damaged_or_opened_to_others_are_noticed(void
 	expect_rebuilt(w);
 }
 
+/* What the agent logs during one step. */
+static void step_logging(struct world *w, char *ret_log, size_t log_b)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	size_t len;
+
+	assert_non_null(file);
+	assert_true(saved >= 0);
+	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+	world_steps(w, 1);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(file);
+	len = fread(ret_log, 1, log_b - 1, file);
+	ret_log[len] = 0;
+	fclose(file);
+}
+
+static void damage_that_a_poll_comes_upon_is_told_as_what_it_is(void **state)
+{
+	struct world *w = *state;
+	char path[256];
+	char log[4096];
+
+	make_live(w);
+	path_of(w, true, "data.mdb", path);
+	assert_int_equal(truncate(path, 0), 0);
+	/* It was looked at just now, and is not again yet. */
+	step_logging(w, log, sizeof(log));
+	assert_non_null(strstr(log, "first pages are damaged: the replica is fetched anew"));
+	expect_rebuilt(w);
+	step_logging(w, log, sizeof(log));
+	assert_string_equal(log, "");
+}
+
 static void a_lost_pointer_is_written_again_and_nothing_is_fetched(void **state)
 {
 	static const char *texts[] = {"", "rubbish", "f9-0123456789abcdef\n", NULL};
@@ -314,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(files_that_are_removed_are_noticed_and_made_anew),
 		TEST(files_that_are_replaced_damaged_or_opened_to_others_are_noticed),
+		TEST(damage_that_a_poll_comes_upon_is_told_as_what_it_is),
 		TEST(a_lost_pointer_is_written_again_and_nothing_is_fetched),
 		TEST(another_agents_lock_is_respected_after_the_folder_was_replaced),
 		TEST(without_a_store_the_loss_waits_and_the_rest_goes_on),

@@ -6,9 +6,11 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "issuerd/scribe.h"
@@ -18,6 +20,7 @@
 #define LATE WRITERS /* one more, who comes while others are being written */
 #define CALLS_MAX 32
 #define STEPS_B (1024u * 1024u) /* that a store takes */
+#define PATIENCE_S 20 /* less than the time limit of the whole, which does not say why */
 
 /* The first request waits until all others have something to write. */
 struct fake_store {
@@ -49,6 +52,20 @@ struct writer {
 };
 
 static struct writer writers[WRITERS + 1];
+
+/* What a test waits for now.  What is wrong with a scribe mostly shows as threads that wait for
+ * ever, in places where nothing of cmocka's can end them. */
+static const char *volatile expected;
+
+static void on_alarm(int signo)
+{
+	static const char text[] = "waited in vain for ";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	(void)!write(STDERR_FILENO, expected, strlen(expected));
+	(void)!write(STDERR_FILENO, "\n", 1);
+	_exit(1);
+}
 
 static size_t waiting(void)
 {
@@ -179,6 +196,9 @@ static int set_up(void **state)
 	pthread_mutex_init(&store.lock, NULL);
 	pthread_cond_init(&store.changed, NULL);
 	ch_scribe_init(&scribe);
+	expected = "the one step to be written";
+	signal(SIGALRM, on_alarm);
+	alarm(PATIENCE_S);
 	for (size_t i = 0; i <= LATE; i++) {
 		store.http[i].send = store_send;
 		store.http[i].free = store_free;
@@ -194,6 +214,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	alarm(0);
 	for (size_t i = 0; i <= LATE; i++) {
 		ch_api_free(writers[i].api);
 		json_decref(writers[i].item.body);
@@ -225,6 +246,7 @@ static void end_all(void)
 {
 	void *wrong;
 
+	expected = "each writer to hear what became of its step";
 	for (size_t i = 0; i < WRITERS; i++) {
 		assert_int_equal(pthread_join(writers[i].thread, &wrong), 0);
 		assert_null(wrong);
@@ -301,8 +323,10 @@ static void nobody_waits_for_what_goes_one_by_one(void **state)
 	store.body = "{\"code\":\"unknown-field\",\"detail\":\"No.\"}";
 	store.hold = true;
 	begin_all();
+	expected = "all that go one by one to be under way at once";
 	while (held() < WRITERS - 1)
 		continue;
+	expected = "the late one to be written beside those that go one by one";
 	assert_int_equal(
 		ch_scribe_write(&scribe, writers[LATE].api, &writers[LATE].item), CH_OK);
 	assert_taken(LATE);
