@@ -253,7 +253,11 @@ static void print_summary(const struct import *im)
 {
 	const struct ch_import_progress *p = &im->progress;
 
-	if (im->client.json)
+	if (im->client.json && im->no_changes)
+		printf("{\"created\":%" PRIu64 ",\"exists\":%" PRIu64 ",\"rejected\":%" PRIu64
+		       "}\n",
+			p->created, p->existing, p->rejected);
+	else if (im->client.json)
 		printf("{\"created\":%" PRIu64 ",\"exists\":%" PRIu64 ",\"changed\":%" PRIu64
 		       ",\"rejected\":%" PRIu64 "}\n",
 			p->created, p->existing, p->changed, p->rejected);

@@ -118,7 +118,7 @@ static bool gets_on(struct course *course, const char *next, size_t n_names)
 		course->since_mark = 0;
 		course->next_mark = 2 * course->next_mark + 1;
 		ch_buf_reset(&course->mark);
-		ch_buf_add_str(&course->mark, next);
+		return ch_buf_add_str(&course->mark, next) == CH_OK;
 	}
 	return true;
 }

@@ -141,11 +141,17 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 	char line[sizeof(r->text)];
 	size_t n = 0;
 	bool has_name = false;
+	int rc;
 
 	memcpy(line, r->text, strlen(r->text) + 1);
 	*ret_is_head = false;
-	if (split(line, fields, CH_IMPORT_COLS_MAX, &n, err))
+	rc = split(line, fields, CH_IMPORT_COLS_MAX, &n, err);
+	if (rc && !strchr(r->text, ','))
 		return judge_headless(r->text, err);
+	if (rc)
+		return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
+			"the first line does not name columns, \"name\" and any of " COLUMNS
+			", each once, such as name,www,tenant,pool");
 	for (size_t i = 0; i < n; i++)
 		has_name |= strcasecmp(fields[i], "name") == 0;
 	if (!has_name)

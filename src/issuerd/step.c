@@ -66,6 +66,7 @@ struct ch_notes ch_step_notes_for_next(const struct ch_step *step)
 	notes.waits = 0;
 	notes.probes = 0;
 	notes.edges_since_ms = 0;
+	notes.held[0] = '\0';
 	notes.errors_before = step->work->attempts;
 	return notes;
 }
@@ -230,8 +231,8 @@ static void wait_for_release(struct ch_step *step)
 	struct ch_notes notes = step->work->notes;
 
 	ch_step_reason(step, edges->held_code, edges->held_actor, "%s", edges->held_detail);
-	/* A wait for edges has a beginning, this one has none. */
-	step->out->no_news = notes.waits > 0 && notes.edges_since_ms == 0;
+	step->out->no_news = strcmp(notes.held, edges->held_code) == 0;
+	strcpy(notes.held, edges->held_code);
 	notes.edges_since_ms = 0;
 	ch_step_wait(step, apart(step, ch_now_ms() + ch_held_wait_ms(notes.waits)), &notes);
 	step->out->notes.waits++;
@@ -271,6 +272,7 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 		wait_for_release(step);
 		return true;
 	}
+	notes.held[0] = '\0';
 	if (notes.edges_since_ms == 0) {
 		notes.edges_since_ms = ch_now_ms();
 		notes.waits = 0;

@@ -26,6 +26,8 @@ struct ch_notes_dns {
 };
 
 /* What the issuer notes in the order's "acme" field: what it needs to go on after a crash. */
+#define CH_HELD_CODE_B 64
+
 struct ch_notes {
 	char order[CH_ACME_URL_B];
 	char finalize[CH_ACME_URL_B];
@@ -39,6 +41,8 @@ struct ch_notes {
 	uint64_t errors_before; /* passing errors of the order before its present state */
 	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
 				 */
+	/* Why their records are held back from the edges, as it was logged; "": it was not. */
+	char held[CH_HELD_CODE_B];
 	/* That the names are validated: the CA has not said so. */
 	bool presumed;
 	bool told; /* the edges were told under which account to answer for this order */
@@ -61,7 +65,7 @@ struct ch_edges {
 	size_t caught_up; /* of these: they have the newest record of each name */
 	char behind[400]; /* "edge/default/e1, edge/default/e2": for people, cut */
 	/* Why the store holds a record back from them; code "": it does not. */
-	char held_code[64];
+	char held_code[CH_HELD_CODE_B];
 	char held_detail[1000];
 	enum ch_actor held_actor;
 };

@@ -183,10 +183,13 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 	int64_t buckets = 0;
 	int64_t settled;
 	int64_t renewing;
+	int64_t paused;
 	int rc = settle_edges(w, max_rows, &settled);
 
 	if (!rc)
 		rc = ch_work_settle_renewing(w, max_rows, &renewing);
+	if (!rc)
+		rc = ch_work_settle_paused(w, max_rows, &paused);
 	if (!rc)
 		rc = ch_work_prune_tickets(w, &ticket_sets);
 	if (!rc)
@@ -195,7 +198,8 @@ int ch_work_housekeep(struct ch_work *w, struct ch_op_housekeep *house)
 		return rc;
 	house->caught_up = (size_t)settled;
 	house->removed = (size_t)(ticket_sets + buckets);
-	house->more = settled == max_rows || renewing == max_rows || buckets == max_rows;
+	house->more = settled == max_rows || renewing == max_rows || paused == max_rows ||
+		      buckets == max_rows;
 	rc = sweep(w, house, max_rows);
 	return rc ? rc : prune_kinds(w, house, max_rows);
 }

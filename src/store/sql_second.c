@@ -80,6 +80,19 @@ int ch_work_settle_renewing(struct ch_work *w, int64_t max_rows, int64_t *ret_se
 	return rc;
 }
 
+int ch_work_settle_paused(struct ch_work *w, int64_t max_rows, int64_t *ret_settled)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET actor = 'nobody' WHERE name IN (SELECT n.name FROM "
+		"(SELECT name, state, code FROM name WHERE actor = 'platform' "
+		"AND actor <> 'nobody' LIMIT ?1) AS n "
+		"WHERE n.state = 'paused' AND n.code = 'paused' LIMIT ?2)",
+		"ii", LOOK_EACH * max_rows, max_rows);
+
+	*ret_settled = ch_db_changes(w->db);
+	return rc;
+}
+
 static int emit_withdrawal(struct ch_work *w, const struct ch_name_row *row)
 {
 	struct ch_record record = {.kind = CH_RECORD_SECOND,

@@ -332,6 +332,8 @@ CH_MUST int ch_work_prune_holders(
 CH_MUST int ch_work_settle(struct ch_work *w, const char *name);
 /* Names that stores of before left `renewing` though nothing comes before their renewal. */
 CH_MUST int ch_work_settle_renewing(struct ch_work *w, int64_t max_rows, int64_t *ret_settled);
+/* Names that stores of before have paused and said that the platform must act. */
+CH_MUST int ch_work_settle_paused(struct ch_work *w, int64_t max_rows, int64_t *ret_settled);
 /* Brings a name to these keys: what is no longer wanted is stopped or withdrawn, what is
  * missing is due. */
 CH_MUST int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_keys keys);

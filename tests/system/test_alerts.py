@@ -93,6 +93,8 @@ def test_every_kind_has_a_section():
 
 def test_a_silent_edge_is_told_once_and_signed(told):
     site, receiver, said = told()
+    # A name that is there before the first edge is told of, too.
+    wait.until(lambda: site.herd.api().get("/v1/edges").json["edges"], "the edge is known")
     site.go_live("alert.example.com")
     assert "Nothing is wrong" in site.herd.cli("alerts").stdout
     with site.herd.suspended("agent"):

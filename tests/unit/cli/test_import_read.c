@@ -100,19 +100,30 @@ static void columns_without_a_name_are_refused(void **state)
 	expect("\ta.example\t\n", "1:a.example,-1,-,-\n");
 }
 
-static void what_the_head_line_must_have_is_told(void **state)
+static void must_tell_of_head(const char *text, const char *told)
 {
-	FILE *in = fmemopen("domain,tenant\n", 14, "r");
+	FILE *in = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
 	struct ch_import_reader *r = malloc(sizeof(*r));
 	struct ch_import_row row;
 	struct ch_err err;
 
+	assert_non_null(in);
+	assert_non_null(r);
 	ch_import_reader_init(r, in);
 	assert_int_equal(ch_import_read(r, &row, &err), CH_EUNSUPPORTED);
-	assert_non_null(strstr(err.detail, "no column \"name\""));
+	assert_non_null(strstr(err.detail, told));
 	assert_non_null(strstr(err.detail, "such as name,www,tenant,pool"));
 	fclose(in);
 	free(r);
+}
+
+static void what_the_head_line_must_have_is_told(void **state)
+{
+	(void)state;
+	must_tell_of_head("domain,tenant\n", "no column \"name\"");
+	must_tell_of_head("name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby,www\n",
+		"does not name columns");
+	must_tell_of_head("\"name,www\n", "does not name columns");
 }
 
 static void quotes_are_taken_away(void **state)

@@ -126,6 +126,12 @@ static void what_the_store_holds_back_is_waited_for_without_end(void **state)
 	assert_false(b->last.no_news);
 	bench_step(b, true);
 	assert_true(b->last.no_news);
+	/* … and so is what comes after it. */
+	strcpy(b->row.edges.held_code, "canary-stuck");
+	bench_step(b, true);
+	assert_false(b->last.no_news);
+	bench_step(b, true);
+	assert_true(b->last.no_news);
 	b->row.edges.held_code[0] = 0;
 	b->row.edges.ready = true;
 	bench_run_to(b, CH_ORDER_DONE);

@@ -482,14 +482,23 @@ static void what_is_on_its_way_stays_renewing(void **state)
 	const struct ch_store_put_item both = {.has_keys = true, .keys = CH_KEYS_BOTH};
 	struct ch_store_adopt_item item = item_for("key.example");
 
-	/* A second certificate is missing; the renewal comes at once; there is an order. */
+	/* A second certificate is missing; the last try has failed; the renewal comes at once;
+	 * there is an order. */
 	assert_int_equal(take(fx, item_for("second.example"), both).result, CH_ADOPT_DONE);
+	fx_rewrite(fx, AS_BEFORE "'second.example'");
+	fx_rewrite(fx, "UPDATE name SET cert_key = 'p384' WHERE name = 'second.example'");
 	item.key = CH_KEY_RSA;
+	item.names[0] = "failed.example";
+	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
+	fx_rewrite(fx, AS_BEFORE "'failed.example'");
+	fx_rewrite(fx, "UPDATE name SET failures = 1 WHERE name = 'failed.example'");
+	item.names[0] = "key.example";
 	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
 	assert_ok(fx_name_op(fx, CH_OP_RETRY, "key.example"));
 	fx_rewrite(fx, AS_BEFORE "'key.example'");
 	keep_house(fx);
 	assert_int_equal(fx_get(fx, "second.example").state, CH_NAME_RENEWING);
+	assert_int_equal(fx_get(fx, "failed.example").state, CH_NAME_RENEWING);
 	assert_int_equal(fx_get(fx, "key.example").state, CH_NAME_RENEWING);
 	assert_non_null(fx_lease_one(fx));
 	keep_house(fx);

@@ -425,6 +425,30 @@ static void of_a_name_that_is_there_nothing_goes_by_that(void **state)
 	assert_int_equal(entries(fx, "here.example"), 11);
 }
 
+static enum ch_actor actor_of(struct fixture *fx, const char *name)
+{
+	return fx_get(fx, name).reason.actor;
+}
+
+/* Stores of before said so of each name that was paused by a command. */
+static void for_paused_names_the_platform_need_not_act_any_more(void **state)
+{
+	struct fixture *fx = *state;
+
+	fx_add(fx, "asked.example");
+	fx_add(fx, "by-ca.example");
+	fx_add(fx, "waits.example");
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "asked.example"));
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "by-ca.example"));
+	fx_rewrite(fx, "UPDATE name SET actor = 'platform'");
+	fx_rewrite(fx, "UPDATE name SET code = 'ca-paused' WHERE name = 'by-ca.example'");
+	prune_all(fx, 100, 1);
+	assert_int_equal(actor_of(fx, "asked.example"), CH_ACTOR_NOBODY);
+	assert_int_equal(fx_get(fx, "asked.example").state, CH_NAME_PAUSED);
+	assert_int_equal(actor_of(fx, "by-ca.example"), CH_ACTOR_PLATFORM);
+	assert_int_equal(actor_of(fx, "waits.example"), CH_ACTOR_PLATFORM);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
@@ -442,6 +466,7 @@ int main(void)
 		T(ids_of_alerts_do_not_come_again),
 		T(small_shares_come_to_the_same),
 		T(what_comes_after_everything_has_gone_goes_in_its_time),
+		T(for_paused_names_the_platform_need_not_act_any_more),
 		T(what_protects_names_is_not_in_the_policy),
 	};
 
