@@ -19,6 +19,7 @@
 
 #define CH_WORK_NAMES_MAX 2   /* a name and its www name */
 #define CH_WORK_ACCOUNT_B 256 /* with NUL */
+#define CH_HELD_CODE_B 64     /* with NUL */
 
 struct ch_notes_dns {
 	unsigned name; /* index of the order's name that it is for */
@@ -26,8 +27,6 @@ struct ch_notes_dns {
 };
 
 /* What the issuer notes in the order's "acme" field: what it needs to go on after a crash. */
-#define CH_HELD_CODE_B 64
-
 struct ch_notes {
 	char order[CH_ACME_URL_B];
 	char finalize[CH_ACME_URL_B];

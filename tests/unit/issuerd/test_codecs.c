@@ -231,6 +231,7 @@ static void notes_round_trip(void **state)
 		.probes = 1,
 		.errors_before = 7,
 		.edges_since_ms = 1790000000001,
+		.held = "feed-frozen",
 		.tokens = {"", "aZ09-_"},
 		.tokens_until_ms = 1790000000002};
 	struct ch_notes back;
@@ -244,10 +245,25 @@ static void notes_round_trip(void **state)
 	assert_string_equal(back.authz[1], notes.authz[1]);
 	assert_int_equal(back.expires_ms, notes.expires_ms);
 	assert_int_equal(back.edges_since_ms, 1790000000001);
+	assert_string_equal(back.held, "feed-frozen");
 	assert_int_equal(back.polls * 100 + back.waits * 10 + back.probes, 321);
 	assert_int_equal(back.errors_before, 7);
 	assert_int_equal(ch_notes_read(NULL, &back), CH_OK);
 	assert_int_equal(back.n_authz, 0);
+}
+
+/* It is for the log only. */
+static void a_reason_that_is_too_long_is_none(void **state)
+{
+	char text[256];
+	json_auto_t *doc = NULL;
+	struct ch_notes notes;
+
+	snprintf(text, sizeof(text), "{\"order\":\"\",\"finalize\":\"\",\"held\":\"%0*d\"}",
+		CH_HELD_CODE_B, 0);
+	doc = json_loads(text, 0, NULL);
+	assert_int_equal(ch_notes_read(doc, &notes), CH_OK);
+	assert_string_equal(notes.held, "");
 }
 
 static void notes_that_are_not_ours_are_refused(void **state)
@@ -529,6 +545,7 @@ int main(void)
 		KIT(a_blob_of_our_own_is_only_read),
 		KIT(sealing_without_recipients_is_refused),
 		cmocka_unit_test(notes_round_trip),
+		cmocka_unit_test(a_reason_that_is_too_long_is_none),
 		cmocka_unit_test(notes_that_are_not_ours_are_refused),
 		cmocka_unit_test(leased_orders_are_read),
 		cmocka_unit_test(leased_orders_say_what_key_they_are_for),
