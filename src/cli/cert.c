@@ -226,7 +226,7 @@ static int rollback_main(int argc, char **argv)
 	puts(is_live(answer, to)
 			? ": that version is live"
 			: ": the certificate before is being put back; `certherd domain show` "
-			  "says when edges have it");
+			  "says when edges have it, or why it was refused");
 	return CH_EXIT_OK;
 }
 

@@ -44,8 +44,8 @@ json_t *ch_notes_json(const struct ch_notes *notes)
 		(json_int_t)notes->probes, "errors_before", (json_int_t)notes->errors_before,
 		"edges_since", (json_int_t)notes->edges_since_ms, "told", notes->told,
 		"presumed", notes->presumed ? json_true() : NULL, "dns", dns, "tokens", tokens,
-		"tokens_until", (json_int_t)notes->tokens_until_ms, "held",
-		notes->held[0] ? notes->held : NULL);
+		"tokens_until", (json_int_t)notes->tokens_until_ms, "waits_for",
+		notes->waits_for[0] ? notes->waits_for : NULL);
 }
 
 static int read_url(const json_t *v, char ret_url[CH_ACME_URL_B])
@@ -101,7 +101,7 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 {
 	struct ch_notes notes = {0};
 	const json_t *authz = json_object_get(doc, "authz");
-	const char *held = json_string_value(json_object_get(doc, "held"));
+	const char *waits_for = json_string_value(json_object_get(doc, "waits_for"));
 	json_int_t errors_before;
 
 	if (!doc || json_is_null(doc)) {
@@ -127,8 +127,8 @@ int ch_notes_read(const json_t *doc, struct ch_notes *ret_notes)
 	if (read_dns(json_object_get(doc, "dns"), &notes) ||
 		read_tokens(json_object_get(doc, "tokens"), &notes))
 		return CH_ECORRUPT;
-	if (held && strlen(held) < sizeof(notes.held))
-		strcpy(notes.held, held);
+	if (waits_for && strlen(waits_for) < sizeof(notes.waits_for))
+		strcpy(notes.waits_for, waits_for);
 	notes.polls = (unsigned)json_integer_value(json_object_get(doc, "polls"));
 	notes.waits = (unsigned)json_integer_value(json_object_get(doc, "waits"));
 	notes.probes = (unsigned)json_integer_value(json_object_get(doc, "probes"));

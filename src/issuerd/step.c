@@ -66,7 +66,7 @@ struct ch_notes ch_step_notes_for_next(const struct ch_step *step)
 	notes.waits = 0;
 	notes.probes = 0;
 	notes.edges_since_ms = 0;
-	notes.held[0] = '\0';
+	notes.waits_for[0] = '\0';
 	notes.errors_before = step->work->attempts;
 	return notes;
 }
@@ -223,6 +223,16 @@ static bool goes_on_without(const struct ch_step *step, int64_t since_ms)
 	       ch_now_ms() - since_ms >= step->issuer->config->edge_wait_ms;
 }
 
+/* Of very many orders that wait for long the log has each once, and again for another reason.
+ */
+static void tell_once(struct ch_step *step, struct ch_notes *notes)
+{
+	const char *code = step->out->reason.code;
+
+	step->out->no_news = strcmp(notes->waits_for, code) == 0;
+	strcpy(notes->waits_for, code);
+}
+
 /* The store wakes the order when it lets the record go: until then looks are for what to say.
  */
 static void wait_for_release(struct ch_step *step)
@@ -231,8 +241,7 @@ static void wait_for_release(struct ch_step *step)
 	struct ch_notes notes = step->work->notes;
 
 	ch_step_reason(step, edges->held_code, edges->held_actor, "%s", edges->held_detail);
-	step->out->no_news = strcmp(notes.held, edges->held_code) == 0;
-	strcpy(notes.held, edges->held_code);
+	tell_once(step, &notes);
 	notes.edges_since_ms = 0;
 	ch_step_wait(step, apart(step, ch_now_ms() + ch_held_wait_ms(notes.waits)), &notes);
 	step->out->notes.waits++;
@@ -272,7 +281,6 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 		wait_for_release(step);
 		return true;
 	}
-	notes.held[0] = '\0';
 	if (notes.edges_since_ms == 0) {
 		notes.edges_since_ms = ch_now_ms();
 		notes.waits = 0;
@@ -282,6 +290,7 @@ bool ch_step_wait_for_edges(struct ch_step *step)
 		return false;
 	}
 	say_edges(step, notes.edges_since_ms, true);
+	tell_once(step, &notes);
 	ch_step_wait(step, ch_now_ms() + ch_edges_wait_ms(notes.waits), &notes);
 	step->out->notes.waits++;
 	return true;

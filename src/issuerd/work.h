@@ -40,8 +40,10 @@ struct ch_notes {
 	uint64_t errors_before; /* passing errors of the order before its present state */
 	int64_t edges_since_ms; /* when the wait for edges began, in the present state; 0: none
 				 */
-	/* Why their records are held back from the edges, as it was logged; "": it was not. */
-	char held[CH_HELD_CODE_B];
+	/* The reason of the wait for edges, or for a record that is held back, as it was
+	 * logged;
+	 * "": it was not. */
+	char waits_for[CH_HELD_CODE_B];
 	/* That the names are validated: the CA has not said so. */
 	bool presumed;
 	bool told; /* the edges were told under which account to answer for this order */

@@ -40,8 +40,8 @@ struct ch_write {
 	bool only_poll;
 	/* With go_on: the store learns of it with the next write. */
 	bool may_keep;
-	/* As at the look before, the order waits for what an operator lets go, for the same
-	 * reason: no news, however many wait. */
+	/* As at the look before, the order waits for edges, or for what an operator lets go,
+	 * for the same reason: no news, however many wait. */
 	bool no_news;
 	bool has_notes;
 	struct ch_notes notes;

@@ -231,7 +231,7 @@ static void notes_round_trip(void **state)
 		.probes = 1,
 		.errors_before = 7,
 		.edges_since_ms = 1790000000001,
-		.held = "feed-frozen",
+		.waits_for = "feed-frozen",
 		.tokens = {"", "aZ09-_"},
 		.tokens_until_ms = 1790000000002};
 	struct ch_notes back;
@@ -245,7 +245,7 @@ static void notes_round_trip(void **state)
 	assert_string_equal(back.authz[1], notes.authz[1]);
 	assert_int_equal(back.expires_ms, notes.expires_ms);
 	assert_int_equal(back.edges_since_ms, 1790000000001);
-	assert_string_equal(back.held, "feed-frozen");
+	assert_string_equal(back.waits_for, "feed-frozen");
 	assert_int_equal(back.polls * 100 + back.waits * 10 + back.probes, 321);
 	assert_int_equal(back.errors_before, 7);
 	assert_int_equal(ch_notes_read(NULL, &back), CH_OK);
@@ -259,11 +259,11 @@ static void a_reason_that_is_too_long_is_none(void **state)
 	json_auto_t *doc = NULL;
 	struct ch_notes notes;
 
-	snprintf(text, sizeof(text), "{\"order\":\"\",\"finalize\":\"\",\"held\":\"%0*d\"}",
-		CH_HELD_CODE_B, 0);
+	snprintf(text, sizeof(text),
+		"{\"order\":\"\",\"finalize\":\"\",\"waits_for\":\"%0*d\"}", CH_HELD_CODE_B, 0);
 	doc = json_loads(text, 0, NULL);
 	assert_int_equal(ch_notes_read(doc, &notes), CH_OK);
-	assert_string_equal(notes.held, "");
+	assert_string_equal(notes.waits_for, "");
 }
 
 static void notes_that_are_not_ours_are_refused(void **state)

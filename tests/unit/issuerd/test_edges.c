@@ -120,6 +120,9 @@ static void what_the_store_holds_back_is_waited_for_without_end(void **state)
 	bench_step(b, true);
 	assert_string_equal(b->last.reason.code, "edges-behind");
 	assert_false(b->last.no_news);
+	bench_step(b, true);
+	assert_string_equal(b->last.reason.code, "edges-behind");
+	assert_true(b->last.no_news);
 	/* Frozen again is another wait. */
 	strcpy(b->row.edges.held_code, "feed-frozen");
 	bench_step(b, true);
