@@ -331,8 +331,9 @@ def running_store(sections=None, **settings):
         assert store.process.poll() is None, store.log_text()
     finally:
         status = store.stop()
+        log = store.log_text()
         shutil.rmtree(directory, ignore_errors=True)
-    assert status == 0
+    assert status == 0, log
 
 
 class Later:
