@@ -147,6 +147,14 @@ bool ch_httpd_is_stopping(struct ch_httpd *httpd)
 	return stopping;
 }
 
+/* Who comes while the store stops goes to another one at once.  Not by MHD_quiesce_daemon: it
+ * takes the listening socket out of the threads' epoll sets while they do so themselves, and
+ * whoever comes second aborts the process (libmicrohttpd 0.9.75 and 1.0). */
+static enum MHD_Result on_accept(void *arg, const struct sockaddr *from, socklen_t from_len)
+{
+	return ch_httpd_is_stopping(arg) ? MHD_NO : MHD_YES;
+}
+
 static struct MHD_Daemon *start_daemon(
 	struct ch_httpd *httpd, const struct ch_httpd_options *o, int fd)
 {
@@ -157,7 +165,7 @@ static struct MHD_Daemon *start_daemon(
 		{MHD_OPTION_END, 0, NULL},
 	};
 
-	return MHD_start_daemon(flags, 0, NULL, NULL, ch_httpd_on_request, httpd,
+	return MHD_start_daemon(flags, 0, on_accept, httpd, ch_httpd_on_request, httpd,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, httpd, /* first, to catch all messages */
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_KEY,
 		(const char *)ch_secret_bytes(httpd->key), MHD_OPTION_HTTPS_MEM_CERT,
@@ -272,19 +280,11 @@ static void wait_until_idle(struct ch_httpd *httpd)
 
 void ch_httpd_stop(struct ch_httpd *httpd)
 {
-	MHD_socket fds[CH_HTTPD_LISTEN_MAX];
-
 	if (!httpd)
 		return;
-	for (size_t i = 0; i < httpd->n_daemons; i++)
-		fds[i] = MHD_quiesce_daemon(httpd->daemons[i]);
 	wait_until_idle(httpd);
-	for (size_t i = 0; i < httpd->n_daemons; i++) {
+	for (size_t i = 0; i < httpd->n_daemons; i++)
 		MHD_stop_daemon(httpd->daemons[i]);
-		/* Not earlier: its threads may still be taking it out of their epoll sets. */
-		if (fds[i] != MHD_INVALID_SOCKET)
-			close(fds[i]);
-	}
 	ch_strangers_free(httpd->strangers);
 	ch_crowd_free(httpd->crowd);
 	ch_secret_free(httpd->key);

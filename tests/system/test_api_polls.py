@@ -1,5 +1,7 @@
 """Long polls: they wake when there is something, and only for who may still ask."""
 
+import contextlib
+import http.client
 import re
 import time
 
@@ -268,6 +270,33 @@ def test_the_store_stops_at_once_with_requests_waiting():
         for poll in polls:
             answer = poll.result()
             assert answer.status == 503 and answer.code == "stopping"
+        store.start()
+
+
+def test_who_comes_while_the_store_stops_is_turned_away_at_once():
+    with running_store() as store, contextlib.closing(Client(store, store.identity("operator")).connect()) as slow:
+        slow.putrequest("POST", "/v1/domains")
+        slow.putheader("Content-Type", "application/json")
+        slow.putheader("Content-Length", "100")
+        slow.endheaders(b"{")
+        # It was heard of: others after it are answered.
+        assert store.client("viewer").get("/v1/status").status == 200
+        store.process.terminate()
+
+        def turned_away():
+            with contextlib.closing(Client(store, store.identity("viewer")).connect()) as late:
+                try:
+                    late.request("GET", "/v1/status")
+                    late.getresponse().read()
+                except TimeoutError:
+                    raise
+                except (OSError, http.client.HTTPException):
+                    return True
+            return False
+
+        until(turned_away, "it is turned away")
+        assert store.process.poll() is None
+        assert store.process.wait(timeout=15) == 0
         store.start()
 
 
