@@ -5,25 +5,21 @@
 
 #define ENDED_MS (7 * CH_DAY_MS)
 /* Names that are passed over: those that moved away keep their certificate until it ends, and
- * very many may wait for a frozen feed, or be paused. */
+ * very many may wait for a frozen feed. */
 #define LOOK_MAX 100000
 
 static int read_actors(struct ch_db *db, struct ch_store_figures *figures)
 {
 	int rc = CH_OK;
 
-	/* "actor <> 'nobody'" is for SQLite, which would not use the index of such names.  For
-	 * one that is paused on request nobody has to act, but stores of before said that the
-	 * platform has. */
+	/* "actor <> 'nobody'" is for SQLite, which would not use the index of such names. */
 	for (int i = 0; !rc && i < CH_STORE_ACTORS; i++) {
 		int64_t n = 0;
 
 		rc = ch_db_get_i64(db, &n,
-			"SELECT count(*) FROM (SELECT 1 FROM (SELECT code FROM name WHERE "
-			"actor = ? AND actor <> 'nobody' LIMIT ?) AS all_of "
-			"WHERE code <> 'paused' LIMIT ?) AS few",
-			"tii", ch_actor_str((enum ch_actor)i), (int64_t)LOOK_MAX,
-			(int64_t)CH_STORE_FIGURE_MAX);
+			"SELECT count(*) FROM (SELECT 1 FROM name WHERE actor = ? "
+			"AND actor <> 'nobody' LIMIT ?) AS few",
+			"ti", ch_actor_str((enum ch_actor)i), (int64_t)CH_STORE_FIGURE_MAX);
 		figures->actors[i] = (uint64_t)n;
 	}
 	return rc;

@@ -42,9 +42,7 @@ CH_MUST int ch_store_get_status(
 #define CH_STORE_ENDING_N 3
 
 struct ch_store_figures {
-	/* Names by who must act, among the first 100,000 of each; that of `nobody` is 0.  Not
-	 * those that were paused on request. */
-	uint64_t actors[CH_STORE_ACTORS];
+	uint64_t actors[CH_STORE_ACTORS]; /* names by who must act; that of `nobody` is 0 */
 	/* Names that an operator must act for one by one: not those that wait for what is known
 	 * of their pool, a feed that he has frozen or a canary, among the first 100,000 that
 	 * wait for him. */

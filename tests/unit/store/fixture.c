@@ -187,6 +187,18 @@ int fx_run(struct fixture *fx, struct ch_store_op *op)
 	return rc;
 }
 
+struct ch_op_housekeep fx_housekeep(struct fixture *fx)
+{
+	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
+
+	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
+		.history_keep_ms = CH_DAY_MS,
+		.orders_keep_ms = CH_DAY_MS,
+		.audit_keep_ms = CH_DAY_MS};
+	assert_ok(fx_run(fx, &op));
+	return op.u.housekeep;
+}
+
 int fx_put(struct fixture *fx, const char *name, enum ch_store_tri www, const char *tenant,
 	const char *pool, struct ch_store_put_item *ret_item)
 {

@@ -47,6 +47,8 @@ void fx_remove_dir(const char *dir);
 
 /* These return the operation's rc. */
 int fx_run(struct fixture *fx, struct ch_store_op *op);
+/* With a day as the age of all that has one. */
+struct ch_op_housekeep fx_housekeep(struct fixture *fx);
 int fx_put(struct fixture *fx, const char *name, enum ch_store_tri www, const char *tenant,
 	const char *pool, struct ch_store_put_item *ret_item);
 int fx_put_keys(struct fixture *fx, const char *name, enum ch_store_tri www, enum ch_keys keys,

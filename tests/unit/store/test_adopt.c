@@ -439,17 +439,6 @@ static void another_key_than_is_wanted_stays_until_the_renewal(void **state)
 	assert_int_equal(fx_lease_one(fx)->key, CH_KEY_P384);
 }
 
-static void keep_house(struct fixture *fx)
-{
-	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
-
-	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
-		.history_keep_ms = CH_DAY_MS,
-		.orders_keep_ms = CH_DAY_MS,
-		.audit_keep_ms = CH_DAY_MS};
-	assert_ok(fx_run(fx, &op));
-}
-
 /* As stores of before said of each whose key is another one. */
 #define AS_BEFORE                                                                              \
 	"UPDATE name SET state = 'renewing', code = 'queued', detail = 'Served; a "            \
@@ -467,7 +456,7 @@ static void what_was_left_renewing_is_active_again(void **state)
 	before = fx_get(fx, "a.example");
 	fx_rewrite(fx, AS_BEFORE "'a.example'");
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_RENEWING);
-	keep_house(fx);
+	(void)fx_housekeep(fx);
 	domain = fx_get(fx, "a.example");
 	assert_int_equal(domain.state, CH_NAME_ACTIVE);
 	assert_string_equal(domain.reason.code, "ok");
@@ -496,12 +485,12 @@ static void what_is_on_its_way_stays_renewing(void **state)
 	assert_int_equal(take(fx, item, NO_SETTINGS).result, CH_ADOPT_DONE);
 	assert_ok(fx_name_op(fx, CH_OP_RETRY, "key.example"));
 	fx_rewrite(fx, AS_BEFORE "'key.example'");
-	keep_house(fx);
+	(void)fx_housekeep(fx);
 	assert_int_equal(fx_get(fx, "second.example").state, CH_NAME_RENEWING);
 	assert_int_equal(fx_get(fx, "failed.example").state, CH_NAME_RENEWING);
 	assert_int_equal(fx_get(fx, "key.example").state, CH_NAME_RENEWING);
 	assert_non_null(fx_lease_one(fx));
-	keep_house(fx);
+	(void)fx_housekeep(fx);
 	assert_int_equal(fx_get(fx, "key.example").state, CH_NAME_RENEWING);
 }
 

@@ -108,17 +108,6 @@ static size_t rows(struct fixture *fx)
 	return n;
 }
 
-static void clean(struct fixture *fx)
-{
-	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
-
-	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
-		.history_keep_ms = CH_DAY_MS,
-		.orders_keep_ms = CH_DAY_MS,
-		.audit_keep_ms = CH_DAY_MS};
-	assert_ok(fx_run(fx, &op));
-}
-
 static void who_is_silent_for_long_is_forgotten(void **state)
 {
 	struct fixture *fx = *state;
@@ -129,12 +118,12 @@ static void who_is_silent_for_long_is_forgotten(void **state)
 	say(fx, OTHER, "two");
 	test_now_ms = START_MS + CH_STORE_ISSUER_KEEP_MS;
 	assert_int_equal(list(fx, &issuers), 2);
-	clean(fx);
+	(void)fx_housekeep(fx);
 	assert_int_equal(rows(fx), 2);
 	test_now_ms++;
 	assert_string_equal(only(fx).id, OTHER);
 	assert_int_equal(rows(fx), 2);
-	clean(fx);
+	(void)fx_housekeep(fx);
 	assert_int_equal(rows(fx), 1);
 	/* Who comes back is there again. */
 	say(fx, FIRST, "one");
@@ -151,7 +140,7 @@ static void what_a_wrong_clock_confirmed_does_not_last(void **state)
 	test_now_ms = START_MS;
 	/* The one that is there says so again; the other one is not. */
 	say(fx, FIRST, "one");
-	clean(fx);
+	(void)fx_housekeep(fx);
 	assert_string_equal(only(fx).id, FIRST);
 	assert_int_equal(only(fx).confirmed_at_ms, START_MS);
 }

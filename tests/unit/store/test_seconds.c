@@ -327,18 +327,6 @@ static void edges_must_have_the_second_too(void **state)
 	assert_int_equal(order->edges.n_behind, 1);
 }
 
-static size_t housekeep(struct fixture *fx)
-{
-	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
-
-	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
-		.history_keep_ms = CH_DAY_MS,
-		.orders_keep_ms = CH_DAY_MS,
-		.audit_keep_ms = CH_DAY_MS};
-	assert_ok(fx_run(fx, &op));
-	return op.u.housekeep.caught_up;
-}
-
 /* An edge that has the name's own certificate, but not the second, is behind. */
 static void behind_is_behind_with_either(void **state)
 {
@@ -359,10 +347,10 @@ static void behind_is_behind_with_either(void **state)
 		(struct ch_store_reason){"edges-behind", "e1 is behind.", CH_ACTOR_PLATFORM};
 	assert_ok(fx_patch(fx, &patch));
 	assert_ok(fx_ack(fx, "default", "e1", head));
-	assert_int_equal(housekeep(fx), 0);
+	assert_int_equal(fx_housekeep(fx).caught_up, 0);
 	assert_string_equal(fx_get(fx, NAME).reason.code, "edges-behind");
 	assert_ok(fx_ack(fx, "default", "e1", fx_feed_info(fx).head));
-	assert_int_equal(housekeep(fx), 1);
+	assert_int_equal(fx_housekeep(fx).caught_up, 1);
 	assert_string_equal(fx_get(fx, NAME).reason.code, "ok");
 	assert_string_equal(fx_get(fx, NAME).second->reason.code, "ok");
 }

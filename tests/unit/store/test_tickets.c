@@ -158,18 +158,6 @@ static void they_come_first_in_a_snapshot_and_in_no_checksum(void **state)
 	assert_string_equal(seen.text, "a.example ");
 }
 
-static size_t housekeep(struct fixture *fx)
-{
-	struct ch_store_op op = {.type = CH_OP_HOUSEKEEP};
-
-	op.u.housekeep = (struct ch_op_housekeep){.tombstone_keep_ms = CH_DAY_MS,
-		.history_keep_ms = CH_DAY_MS,
-		.orders_keep_ms = CH_DAY_MS,
-		.audit_keep_ms = CH_DAY_MS};
-	assert_ok(fx_run(fx, &op));
-	return op.u.housekeep.removed;
-}
-
 static void what_is_of_no_use_is_removed(void **state)
 {
 	struct fixture *fx = *state;
@@ -178,10 +166,10 @@ static void what_is_of_no_use_is_removed(void **state)
 
 	assert_ok(put(fx, "default", 0, 5, "one"));
 	test_now_ms += 99 * CH_SECOND_MS;
-	assert_int_equal(housekeep(fx), 0);
+	assert_int_equal(fx_housekeep(fx).removed, 0);
 	assert_ok(put(fx, "later", 0, 5, "one"));
 	test_now_ms += CH_SECOND_MS;
-	assert_int_equal(housekeep(fx), 1);
+	assert_int_equal(fx_housekeep(fx).removed, 1);
 	assert_string_equal(list(fx, 2)[0].pool, "default");
 	assert_null(list(fx, 2)[0].record);
 	assert_int_equal(list(fx, 2)[0].version, 5);
@@ -190,7 +178,7 @@ static void what_is_of_no_use_is_removed(void **state)
 	assert_int_equal(feed_after(fx, "default", 0, 0, &info).rows, 0);
 	assert_ok(ch_store_pool_head(fx->store, "default", &head));
 	assert_int_equal(head.seq, 0);
-	assert_int_equal(housekeep(fx), 0);
+	assert_int_equal(fx_housekeep(fx).removed, 0);
 	/* Edges remember the highest version that they had: the next one goes on from it. */
 	assert_refused(fx, put(fx, "default", 0, 6, "two"), CH_ECONFLICT, "tickets-changed");
 	assert_refused(fx, put(fx, "default", 5, 5, "two"), CH_EINVAL, "bad-record");
