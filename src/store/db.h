@@ -37,6 +37,9 @@ struct ch_db_driver {
 	/* Begins it. */
 	int (*bind)(
 		struct ch_db *db, struct ch_stmt *stmt, const struct ch_db_arg *args, size_t n);
+	/* As ch_db_ask; NULL: there is no way to save. */
+	int (*ask)(
+		struct ch_db *db, struct ch_stmt *stmt, const struct ch_db_arg *args, size_t n);
 	/* 1: a row; 0: the end. */
 	int (*step)(struct ch_db *db, struct ch_stmt *stmt);
 	/* After bind, of a statement whose rows do not matter: may be told of an error later,
@@ -92,6 +95,10 @@ CH_MUST int ch_db_query(
 /* The same with a list; the text, too, must stay where it is for as long as the connection. */
 CH_MUST int ch_db_query_args(struct ch_db *db, struct ch_stmt **ret_stmt, const char *sql,
 	const char *fmt, const struct ch_db_arg *args, size_t n);
+/* Says that this will soon be queried, with the same arguments: a database that is far away is
+ * asked at once, along with what else is, and the query then need not wait for it.  Whatever is
+ * written before the query is in its answer all the same. */
+CH_MUST int ch_db_ask(struct ch_db *db, const char *sql, const char *fmt, ...);
 /* 1: a row; 0: the end; or a negative enum ch_rc. */
 CH_MUST int ch_db_step(struct ch_db *db, struct ch_stmt *stmt);
 /* A statement that returns nothing.  CH_OK may come before the database has answered: what it

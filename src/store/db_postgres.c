@@ -1,7 +1,6 @@
 #include "store/db_postgres.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,17 +8,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/db_postgres_memo.h"
 #include "store/db_postgres_wait.h"
-
-/* pg_type.dat */
-enum {
-	OID_BOOL = 16,
-	OID_BYTEA = 17,
-	OID_INT8 = 20,
-	OID_INT2 = 21,
-	OID_INT4 = 23,
-	OID_TEXT = 25
-};
 
 #define NAME_B 16
 
@@ -31,16 +21,15 @@ struct pg_stmt {
 	Oid types[CH_DB_ARGS_MAX];
 	int n_args;
 	uint64_t prepared_in; /* the connection's number; 0: in none */
-	bool asked;	      /* its answer is to come */
-	PGresult *result;
+	struct ch_touch touch;
+	struct ch_answer *answer; /* held from bind to run or reset */
 	int row;
 };
 
 /* What the server has not answered yet, in its order. */
 struct pending {
 	struct pg_stmt *stmt;
-	bool is_prepare;
-	bool keep; /* the rows are wanted */
+	struct ch_answer *answer; /* held; NULL: of its preparation, which has none */
 };
 
 struct pg_db {
@@ -52,6 +41,7 @@ struct pg_db {
 	struct pending *pending;
 	size_t n_pending;
 	size_t room;
+	struct ch_memo memo;
 	bool in_transaction;
 	int rc; /* latched until it was told */
 	int last_rc;
@@ -108,18 +98,19 @@ static void ignore_notice(void *arg, const char *message)
 {
 }
 
-static void drop_result(struct pg_stmt *stmt)
+static void let_go(struct ch_answer **answer)
 {
-	PQclear(stmt->result);
-	stmt->result = NULL;
-	stmt->asked = false;
+	ch_answer_let_go(*answer);
+	*answer = NULL;
 }
 
+/* What has not been answered will not be. */
 static void forget_pending(struct pg_db *db)
 {
+	if (db->n_pending > 0)
+		ch_memo_open(&db->memo, db->memo.is_open);
 	for (size_t i = 0; i < db->n_pending; i++)
-		if (db->pending[i].stmt)
-			db->pending[i].stmt->asked = false;
+		ch_answer_let_go(db->pending[i].answer);
 	db->n_pending = 0;
 }
 
@@ -137,6 +128,7 @@ static int begin_session(struct pg_db *db)
 		return CH_EAGAIN;
 	db->number++;
 	db->in_transaction = false;
+	ch_memo_open(&db->memo, false);
 	db->rc = CH_OK;
 	return CH_OK;
 }
@@ -189,6 +181,8 @@ static void pg_close(struct ch_db *base)
 	struct pg_db *db = pg_of(base);
 
 	PQfinish(db->conn);
+	forget_pending(db);
+	ch_memo_open(&db->memo, false);
 	free(db->pending);
 	free(db);
 }
@@ -261,6 +255,7 @@ static int pg_prepare(
 	}
 	snprintf(stmt->name, sizeof(stmt->name), "s%llu",
 		(unsigned long long)++stmt->db->n_stmts);
+	stmt->touch = ch_touch_of(stmt->text);
 	for (; *fmt; fmt++)
 		stmt->types[stmt->n_args++] = type_of(*fmt);
 	*ret_stmt = &stmt->base;
@@ -271,14 +266,14 @@ static void pg_drop(struct ch_stmt *base)
 {
 	struct pg_stmt *stmt = stmt_of(base);
 
-	PQclear(stmt->result);
+	ch_answer_let_go(stmt->answer);
 	free(stmt->text);
 	free(stmt);
 }
 
 /* ---- what was sent, and its answers ---- */
 
-static int note_pending(struct pg_db *db, struct pg_stmt *stmt, bool is_prepare, bool keep)
+static int note_pending(struct pg_db *db, struct pg_stmt *stmt, struct ch_answer *answer)
 {
 	if (db->n_pending == db->room) {
 		size_t room = db->room ? db->room * 2 : 64;
@@ -289,7 +284,8 @@ static int note_pending(struct pg_db *db, struct pg_stmt *stmt, bool is_prepare,
 		db->pending = pending;
 		db->room = room;
 	}
-	db->pending[db->n_pending++] = (struct pending){stmt, is_prepare, keep};
+	db->pending[db->n_pending++] =
+		(struct pending){stmt, answer ? ch_answer_hold(answer) : NULL};
 	return CH_OK;
 }
 
@@ -300,30 +296,34 @@ static bool is_undone_commit(const struct pg_stmt *stmt, const PGresult *result)
 	       strcmp(PQcmdStatus((PGresult *)result), "ROLLBACK") == 0;
 }
 
-static void take_answer(struct pg_db *db, const struct pending *what, PGresult *result)
+static void take_good_answer(struct pg_db *db, struct pending *what, PGresult *result)
 {
-	struct pg_stmt *stmt = what->stmt;
+	if (!what->answer) {
+		PQclear(result);
+		return;
+	}
+	if (is_undone_commit(what->stmt, result))
+		latch(db, CH_EIO, "the transaction had failed");
+	db->changes = strtoll(PQcmdTuples(result), NULL, 10);
+	ch_answer_bring(what->answer, result);
+}
+
+static void take_answer(struct pg_db *db, struct pending *what, PGresult *result)
+{
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-		if (is_undone_commit(stmt, result))
-			latch(db, CH_EIO, "the transaction had failed");
-		if (!what->is_prepare)
-			db->changes = strtoll(PQcmdTuples(result), NULL, 10);
-		if (what->keep) {
-			stmt->result = result;
-			stmt->row = -1;
-			return;
-		}
-	} else {
-		if (what->is_prepare)
-			stmt->prepared_in = 0;
-		if (status != PGRES_PIPELINE_ABORTED) {
-			const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		take_good_answer(db, what, result);
+		let_go(&what->answer);
+		return;
+	}
+	if (!what->answer)
+		what->stmt->prepared_in = 0;
+	if (status != PGRES_PIPELINE_ABORTED) {
+		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
-			latch(db, state ? ch_db_postgres_rc(state) : CH_EAGAIN,
-				PQresultErrorMessage(result));
-		}
+		latch(db, state ? ch_db_postgres_rc(state) : CH_EAGAIN,
+			PQresultErrorMessage(result));
 	}
 	PQclear(result);
 }
@@ -378,13 +378,16 @@ static void take_answers(struct pg_db *db)
 
 		if (!result) {
 			latch_lost(db);
+			failed = true;
 			break;
 		}
 		failed |= status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED;
 		take_answer(db, &db->pending[i], result);
 		PQclear(PQgetResult(db->conn)); /* the end of this one's results */
 	}
-	forget_pending(db);
+	if (failed)
+		forget_pending(db);
+	db->n_pending = 0;
 	if (failed && PQstatus(db->conn) == CONNECTION_OK)
 		resync(db);
 }
@@ -410,7 +413,7 @@ static int send_prepare(struct pg_db *db, struct pg_stmt *stmt)
 
 	if (stmt->prepared_in == db->number)
 		return CH_OK;
-	rc = note_pending(db, stmt, true, false);
+	rc = note_pending(db, stmt, NULL);
 	if (rc)
 		return rc;
 	if (!PQsendPrepare(db->conn, stmt->name, stmt->text, stmt->n_args, stmt->types)) {
@@ -435,59 +438,108 @@ static void put_value(
 	*ret_value = arg->is_null ? NULL : arg->bytes ? arg->bytes : (const char *)number;
 }
 
-/* keep is decided by who comes next, step or run. */
-static int pg_bind(
-	struct ch_db *base, struct ch_stmt *stmt_base, const struct ch_db_arg *args, size_t n)
+static int send_query(struct pg_db *db, struct pg_stmt *stmt, const struct ch_db_arg *args,
+	size_t n, struct ch_answer *answer)
 {
-	struct pg_db *db = pg_of(base);
-	struct pg_stmt *stmt = stmt_of(stmt_base);
 	const char *values[CH_DB_ARGS_MAX];
 	int lens[CH_DB_ARGS_MAX];
 	int formats[CH_DB_ARGS_MAX];
 	uint64_t numbers[CH_DB_ARGS_MAX];
-	int rc = tell(db); /* what was refused meanwhile */
+	int rc = send_prepare(db, stmt);
 
 	if (!rc)
-		rc = send_prepare(db, stmt);
-	if (!rc)
-		rc = note_pending(db, stmt, false, true);
+		rc = note_pending(db, stmt, answer);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
 		formats[i] = 1;
 		put_value(&args[i], &numbers[i], &values[i], &lens[i]);
 	}
-	if (!PQsendQueryPrepared(db->conn, stmt->name, (int)n, values, lens, formats, 1)) {
-		db->n_pending--;
-		latch_lost(db);
-		return tell(db);
+	if (PQsendQueryPrepared(db->conn, stmt->name, (int)n, values, lens, formats, 1))
+		return CH_OK;
+	let_go(&db->pending[--db->n_pending].answer);
+	latch_lost(db);
+	return tell(db);
+}
+
+/* What a memo knows, or what is sent for now. */
+static int get_answer(struct pg_db *db, struct pg_stmt *stmt, const struct ch_db_arg *args,
+	size_t n, struct ch_answer **ret_answer)
+{
+	struct ch_answer *answer = NULL;
+	int rc;
+
+	if (stmt->touch.is_read)
+		answer = ch_memo_find(&db->memo, stmt, args, n);
+	else
+		ch_memo_written(&db->memo, &stmt->touch, args);
+	if (!answer) {
+		answer = ch_answer_new();
+		if (!answer)
+			return CH_ENOMEM;
+		rc = send_query(db, stmt, args, n, answer);
+		if (rc) {
+			ch_answer_let_go(answer);
+			return rc;
+		}
+		ch_memo_add(&db->memo, answer, stmt, &stmt->touch, args, n);
 	}
-	stmt->asked = true;
+	*ret_answer = answer;
 	return CH_OK;
 }
 
+static int pg_bind(
+	struct ch_db *base, struct ch_stmt *stmt_base, const struct ch_db_arg *args, size_t n)
+{
+	struct pg_db *db = pg_of(base);
+	struct pg_stmt *stmt = stmt_of(stmt_base);
+	int rc = tell(db); /* what was refused meanwhile */
+
+	stmt->row = -1;
+	return rc ? rc : get_answer(db, stmt, args, n, &stmt->answer);
+}
+
+static int pg_ask(
+	struct ch_db *base, struct ch_stmt *stmt_base, const struct ch_db_arg *args, size_t n)
+{
+	struct pg_db *db = pg_of(base);
+	struct pg_stmt *stmt = stmt_of(stmt_base);
+	struct ch_answer *answer = NULL;
+	int rc = tell(db);
+
+	if (rc || !db->memo.is_open || !stmt->touch.is_read)
+		return rc;
+	rc = get_answer(db, stmt, args, n, &answer);
+	ch_answer_let_go(answer);
+	return rc;
+}
+
+/* After an error that was told already there is no answer any more. */
 static int pg_step(struct ch_db *base, struct ch_stmt *stmt_base)
 {
+	struct pg_db *db = pg_of(base);
 	struct pg_stmt *stmt = stmt_of(stmt_base);
 
-	if (stmt->asked) {
+	if (!stmt->answer->result) {
 		int rc = pg_settle(base);
 
 		if (rc)
 			return rc;
 	}
-	if (!stmt->result)
-		return 0;
-	return ++stmt->row < PQntuples(stmt->result);
+	if (!stmt->answer->result)
+		return db->last_rc ? db->last_rc : CH_EIO;
+	return ++stmt->row < PQntuples(stmt->answer->result);
 }
 
 /* Whether we are in a transaction is for us to know: the server tells at a sync only. */
 static void note_transaction(struct pg_db *db, const char *text)
 {
-	if (strncmp(text, "BEGIN", 5) == 0)
-		db->in_transaction = true;
-	else if (strcmp(text, "COMMIT") == 0 || strcmp(text, "ROLLBACK") == 0)
-		db->in_transaction = false;
+	bool begins = strncmp(text, "BEGIN", 5) == 0;
+
+	if (!begins && strcmp(text, "COMMIT") != 0 && strcmp(text, "ROLLBACK") != 0)
+		return;
+	db->in_transaction = begins;
+	ch_memo_open(&db->memo, begins);
 }
 
 static int pg_run(struct ch_db *base, struct ch_stmt *stmt_base)
@@ -496,8 +548,7 @@ static int pg_run(struct ch_db *base, struct ch_stmt *stmt_base)
 	struct pg_stmt *stmt = stmt_of(stmt_base);
 	bool was = db->in_transaction;
 
-	db->pending[db->n_pending - 1].keep = false;
-	stmt->asked = false;
+	let_go(&stmt->answer);
 	note_transaction(db, stmt->text);
 	/* Nobody may ask any more: it has to be on its way. */
 	if (was && !db->in_transaction &&
@@ -510,14 +561,7 @@ static int pg_run(struct ch_db *base, struct ch_stmt *stmt_base)
 
 static void pg_reset(struct ch_stmt *base)
 {
-	struct pg_stmt *stmt = stmt_of(base);
-	struct pg_db *db = stmt->db;
-
-	/* Nobody wants to know any more. */
-	for (size_t i = 0; stmt->asked && i < db->n_pending; i++)
-		if (db->pending[i].stmt == stmt)
-			db->pending[i].keep = false;
-	drop_result(stmt);
+	let_go(&stmt_of(base)->answer);
 }
 
 static int64_t pg_changes(struct ch_db *base)
@@ -570,6 +614,7 @@ int ch_db_postgres_plain(struct ch_db *base, int (*fn)(PGconn *conn, void *arg),
 
 	if (rc)
 		return rc;
+	ch_memo_open(&db->memo, false);
 	if (!PQexitPipelineMode(db->conn)) {
 		latch(db, CH_EIO, PQerrorMessage(db->conn));
 		return tell(db);
@@ -604,45 +649,23 @@ static bool pg_is_null(struct ch_stmt *base, int col)
 {
 	struct pg_stmt *stmt = stmt_of(base);
 
-	return PQgetisnull(stmt->result, stmt->row, col);
+	return PQgetisnull(stmt->answer->result, stmt->row, col);
 }
 
 static int64_t pg_i64(struct ch_stmt *base, int col)
 {
 	struct pg_stmt *stmt = stmt_of(base);
-	const char *value = PQgetvalue(stmt->result, stmt->row, col);
-	uint64_t n8;
-	uint32_t n4;
-	uint16_t n2;
 
-	if (pg_is_null(base, col))
-		return 0;
-	switch (PQftype(stmt->result, col)) {
-	case OID_INT8:
-		memcpy(&n8, value, sizeof(n8));
-		return (int64_t)be64toh(n8);
-	case OID_INT4:
-		memcpy(&n4, value, sizeof(n4));
-		return (int32_t)be32toh(n4);
-	case OID_INT2:
-		memcpy(&n2, value, sizeof(n2));
-		return (int16_t)be16toh(n2);
-	case OID_BOOL:
-		return value[0] != 0;
-	default:
-		return 0;
-	}
+	return ch_db_postgres_i64(stmt->answer->result, stmt->row, col);
 }
 
 static const void *pg_bytes(struct ch_stmt *base, int col, size_t *ret_len)
 {
 	struct pg_stmt *stmt = stmt_of(base);
 
-	*ret_len = (size_t)PQgetlength(stmt->result, stmt->row, col);
-	return PQgetvalue(stmt->result, stmt->row, col);
+	*ret_len = (size_t)PQgetlength(stmt->answer->result, stmt->row, col);
+	return PQgetvalue(stmt->answer->result, stmt->row, col);
 }
-
-/* ---- notifications ---- */
 
 static const struct ch_db_driver driver = {
 	.close = pg_close,
@@ -650,6 +673,7 @@ static const struct ch_db_driver driver = {
 	.prepare = pg_prepare,
 	.drop = pg_drop,
 	.bind = pg_bind,
+	.ask = pg_ask,
 	.step = pg_step,
 	.run = pg_run,
 	.settle = pg_settle,

@@ -7,6 +7,16 @@
 
 #include "store/db.h"
 
+/* pg_type.dat */
+enum {
+	OID_BOOL = 16,
+	OID_BYTEA = 17,
+	OID_INT8 = 20,
+	OID_INT2 = 21,
+	OID_INT4 = 23,
+	OID_TEXT = 25
+};
+
 /* url: as libpq takes it.  setup: a script that each connection runs when it is made, borrowed
  * for as long as it lives.  One thread at a time.  CH_EAGAIN: the server is away. */
 CH_MUST int ch_db_postgres_open(
@@ -37,6 +47,8 @@ CH_MUST int ch_db_postgres_check_url(const char *url, struct ch_err *err);
 /* "?" and "?N" become "$N", and "INDEXED BY x", which only SQLite needs, goes.  To be freed;
  * NULL: no memory. */
 char *ch_db_postgres_text(const char *sql);
+/* A number of whatever size, or a condition; NULL: 0. */
+int64_t ch_db_postgres_i64(const PGresult *result, int row, int col);
 /* Of an SQLSTATE: as ch_db_rc. */
 int ch_db_postgres_rc(const char *state);
 /* Of what PQexec or PQgetResult gave back; CH_EAGAIN: the connection is lost. */

@@ -1,4 +1,5 @@
 /* What needs no connection. */
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,5 +93,31 @@ int ch_db_postgres_result_rc(const PGresult *result)
 	default:
 		state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 		return state ? ch_db_postgres_rc(state) : CH_EAGAIN;
+	}
+}
+
+int64_t ch_db_postgres_i64(const PGresult *result, int row, int col)
+{
+	const char *value = PQgetvalue(result, row, col);
+	uint64_t n8;
+	uint32_t n4;
+	uint16_t n2;
+
+	if (PQgetisnull(result, row, col))
+		return 0;
+	switch (PQftype(result, col)) {
+	case OID_INT8:
+		memcpy(&n8, value, sizeof(n8));
+		return (int64_t)be64toh(n8);
+	case OID_INT4:
+		memcpy(&n4, value, sizeof(n4));
+		return (int32_t)be32toh(n4);
+	case OID_INT2:
+		memcpy(&n2, value, sizeof(n2));
+		return (int16_t)be16toh(n2);
+	case OID_BOOL:
+		return value[0] != 0;
+	default:
+		return 0;
 	}
 }
