@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "store/store.h"
+#include "store/db_postgres.h"
+#include "store/sql_store.h"
 
 #define CLIENTS 16
 #define MORE 20
@@ -21,6 +22,7 @@
 
 static struct ch_store *store;
 static long total = 100000;
+static bool far; /* the database is a server's */
 
 static void must(int rc, const char *what)
 {
@@ -36,6 +38,12 @@ static double now_us(clockid_t clock)
 
 	clock_gettime(clock, &ts);
 	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+/* Of the thread that writes, which is idle now. */
+static double trips(void)
+{
+	return far ? (double)ch_db_postgres_trips(ch_sql_of(store)->writer) : 0;
 }
 
 struct span {
@@ -237,7 +245,7 @@ int main(int argc, char **argv)
 	const char *names = getenv("BENCH_NAMES");
 	char dir[256], database[512];
 	struct span batched, more, single, feed;
-	double step, p50, p99;
+	double step, p50, p99, before, single_trips, step_trips;
 
 	if (names && atol(names) >= CH_STORE_PUT_MAX)
 		total = atol(names) / CH_STORE_PUT_MAX * CH_STORE_PUT_MAX;
@@ -246,12 +254,17 @@ int main(int argc, char **argv)
 		must(mkdtemp(dir) == NULL, "mkdtemp");
 		snprintf(database, sizeof(database), "sqlite:%s/bench.db", dir);
 	}
-	open_store(argc < 2 ? database : argv[1]);
+	far = argc >= 2;
+	open_store(far ? argv[1] : database);
 	batched = batched_puts(0, total);
 	/* Those before came into a store that was ever smaller than that. */
 	more = batched_puts(total, MORE * CH_STORE_PUT_MAX);
+	before = trips();
 	single = single_puts();
+	single_trips = trips() - before;
+	before = trips();
 	step = steps(&p50, &p99);
+	step_trips = trips() - before;
 	printf("{\"names\": %ld, \"put_batched_cpu_us\": %.2f, \"put_batched_per_s\": %.0f, ",
 		total, batched.cpu_us, 1e6 / batched.wall_us);
 	printf("\"put_more_cpu_us\": %.2f, \"put_more_per_s\": %.0f, ", more.cpu_us,
@@ -260,6 +273,8 @@ int main(int argc, char **argv)
 		1e6 / single.wall_us);
 	printf("\"step_cpu_us\": %.2f, \"step_p50_ms\": %.3f, \"step_p99_ms\": %.3f, ", step,
 		p50 / 1e3, p99 / 1e3);
+	printf("\"put_single_trips\": %.2f, \"step_trips\": %.2f, ",
+		single_trips / (CLIENTS * SINGLE_EACH), step_trips / LEASES);
 	feed = feed_read();
 	looks(&p50, &p99);
 	printf("\"due_p50_ms\": %.4f, \"due_p99_ms\": %.4f, ", p50 / 1e3, p99 / 1e3);

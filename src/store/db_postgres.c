@@ -38,6 +38,7 @@ struct pg_db {
 	const char *setup;
 	uint64_t number; /* of the connection, from 1 */
 	uint64_t n_stmts;
+	uint64_t n_trips;
 	struct pending *pending;
 	size_t n_pending;
 	size_t room;
@@ -203,6 +204,11 @@ static bool is_lost(struct pg_db *db)
 uint64_t ch_db_postgres_times(struct ch_db *db)
 {
 	return pg_of(db)->number;
+}
+
+uint64_t ch_db_postgres_trips(struct ch_db *db)
+{
+	return pg_of(db)->n_trips;
 }
 
 int ch_db_postgres_mend(struct ch_db *base)
@@ -397,6 +403,7 @@ static int pg_settle(struct ch_db *base)
 	struct pg_db *db = pg_of(base);
 
 	if (db->n_pending > 0) {
+		db->n_trips++;
 		if (!PQsendFlushRequest(db->conn) || PQflush(db->conn) < 0) {
 			latch_lost(db);
 			forget_pending(db);

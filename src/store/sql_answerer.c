@@ -3,17 +3,34 @@
 
 #include "store/sql_work.h"
 
+static const char hint_sql[] = "SELECT substr(record, ?3, 8) FROM held WHERE name = ?1 AND "
+			       "pool = ?2 UNION ALL SELECT substr(record, ?3, 8) FROM "
+			       "edge_record WHERE name = ?1 AND pool = ?2 LIMIT 1";
+
+static int hint_ask(struct ch_work *w, const char *pool, const char *key)
+{
+	return ch_db_ask(
+		w->db, hint_sql, "tti", key, pool, (int64_t)CH_RECORD_AT_HINT + 1);
+}
+
+int ch_work_answerer_ask(struct ch_work *w, const char *pool, const char *name)
+{
+	char key[CH_RECORD_KEY_B];
+	int rc;
+
+	ch_record_key(CH_RECORD_CHALLENGE, name, strlen(name), key);
+	rc = hint_ask(w, pool, key);
+	return rc ? rc : hint_ask(w, pool, name);
+}
+
 /* What the newest record under the key says, whether edges get it yet or not.  CH_ENOTFOUND. */
 static int hint_of(struct ch_work *w, const char *pool, const char *key, uint64_t *ret_hint)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	uint8_t bytes[8];
 	uint64_t hint = 0;
-	int rc = ch_db_query(w->db, &stmt,
-		"SELECT substr(record, ?3, 8) FROM held WHERE name = ?1 AND pool = ?2 "
-		"UNION ALL SELECT substr(record, ?3, 8) FROM edge_record "
-		"WHERE name = ?1 AND pool = ?2 LIMIT 1",
-		"tti", key, pool, (int64_t)CH_RECORD_AT_HINT + 1);
+	int rc = ch_db_query(w->db, &stmt, hint_sql, "tti", key, pool,
+		(int64_t)CH_RECORD_AT_HINT + 1);
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);

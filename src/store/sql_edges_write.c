@@ -17,15 +17,37 @@ struct ch_work_edges {
 	size_t n;
 };
 
+static const char edges_sql[] = "SELECT id, seq, epoch FROM edge WHERE pool = ? AND "
+				"seen_at >= ? ORDER BY id LIMIT ?";
+static const char newest_sql[] =
+	"SELECT max(seq) FROM edge_record WHERE name IN (?1, ?1 || '/6', ?1 || '/7') AND "
+	"pool = ?2";
+
+int ch_work_edges_ask(
+	struct ch_work *w, const char *pool, const struct ch_order_names *names)
+{
+	int rc = ch_db_ask(w->db, edges_sql, "tii", pool, w->now - w->edge_timeout_ms,
+		(int64_t)EDGES_MAX);
+
+	for (size_t i = 0; !rc && i < names->n; i++) {
+		const char *name = names->rows[i].name;
+
+		if (names->rows[i].gone)
+			continue;
+		rc = ch_work_held_ask(w, pool, name);
+		if (!rc)
+			rc = ch_db_ask(w->db, newest_sql, "tt", name, pool);
+	}
+	return rc;
+}
+
 static int load_edges(struct ch_work *w, const char *pool, struct ch_work_edges *edges)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_arena *arena = w->op->arena;
 	struct edge_seen **tail = &edges->first;
-	int rc = ch_db_query(w->db, &stmt,
-		"SELECT id, seq, epoch FROM edge WHERE pool = ? AND seen_at >= ? "
-		"ORDER BY id LIMIT ?",
-		"tii", pool, w->now - w->edge_timeout_ms, (int64_t)EDGES_MAX);
+	int rc = ch_db_query(w->db, &stmt, edges_sql, "tii", pool,
+		w->now - w->edge_timeout_ms, (int64_t)EDGES_MAX);
 
 	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
 		struct edge_seen *edge = ch_arena_alloc(arena, sizeof(*edge));
@@ -92,11 +114,8 @@ static int needed_seq(struct ch_work *w, const char *pool, const struct ch_order
 			needed = UINT64_MAX;
 			continue;
 		}
-		rc = ch_db_get_i64(w->db, &seq,
-			"SELECT max(seq) FROM edge_record WHERE name IN (?1, ?1 || '/6', "
-			"?1 || '/7') AND "
-			"pool = ?2",
-			"tt", names->rows[i].name, pool);
+		rc = ch_db_get_i64(
+			w->db, &seq, newest_sql, "tt", names->rows[i].name, pool);
 		if (rc)
 			return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 		if ((uint64_t)seq > needed)
@@ -138,16 +157,20 @@ int ch_work_edges_state(struct ch_work *w, const char *pool, const struct ch_ord
 	return CH_OK;
 }
 
-int ch_work_order_answer(
-	struct ch_work *w, uint64_t id, struct ch_store_order_answer *ret_answer)
+int ch_work_order_answer(struct ch_work *w, uint64_t id, const char *pool,
+	struct ch_store_order_answer *ret_answer)
 {
 	struct ch_store_order_answer answer = {.id = id};
 	struct ch_order_names names;
 	struct ch_order_row order;
-	int rc = ch_order_row_load(w->db, id, &order);
+	int rc = ch_order_names_load(w->db, id, &names);
 
 	if (!rc)
-		rc = ch_order_names_load(w->db, id, &names);
+		rc = ch_order_row_ask(w->db, id);
+	if (!rc)
+		rc = ch_work_edges_ask(w, pool, &names);
+	if (!rc)
+		rc = ch_order_row_load(w->db, id, &order);
 	if (rc)
 		return rc;
 	answer.fence = order.fence;

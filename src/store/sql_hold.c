@@ -9,14 +9,20 @@
 /* More marks than so many in one soak say nothing more. */
 #define MARKS_PER_SOAK 1000
 
+static const char rules_sql[] =
+	"SELECT frozen_at IS NOT NULL, frozen_seq, canary, soak, release_seq FROM pool "
+	"WHERE pool = ?";
+
+int ch_hold_rules_ask(struct ch_db *db, const char *pool)
+{
+	return ch_db_ask(db, rules_sql, "t", pool);
+}
+
 int ch_hold_rules_load(struct ch_db *db, const char *pool, struct ch_hold_rules *ret_rules)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_hold_rules rules = {.frozen = false};
-	int rc = ch_db_query(db, &stmt,
-		"SELECT frozen_at IS NOT NULL, frozen_seq, canary, soak, release_seq FROM pool "
-		"WHERE pool = ?",
-		"t", pool);
+	int rc = ch_db_query(db, &stmt, rules_sql, "t", pool);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
@@ -174,14 +180,20 @@ static int canary_reason(struct ch_work *w, const char *pool, const struct ch_ho
 	return CH_OK;
 }
 
+static const char held_sql[] =
+	"SELECT 1 FROM held WHERE name IN (?1, ?1 || '/6', ?1 || '/7') AND pool = ?2";
+
+int ch_work_held_ask(struct ch_work *w, const char *pool, const char *name)
+{
+	return ch_db_ask(w->db, held_sql, "tt", name, pool);
+}
+
 int ch_work_held_reason(struct ch_work *w, const char *pool, const char *name, bool *ret_held,
 	struct ch_store_reason *ret_reason)
 {
 	struct ch_hold_rules rules;
 	int64_t one;
-	int rc = ch_db_get_i64(w->db, &one,
-		"SELECT 1 FROM held WHERE name IN (?1, ?1 || '/6', ?1 || '/7') AND pool = ?2",
-		"tt", name, pool);
+	int rc = ch_db_get_i64(w->db, &one, held_sql, "tt", name, pool);
 
 	*ret_held = rc == CH_OK;
 	if (rc)

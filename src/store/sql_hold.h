@@ -20,6 +20,7 @@ struct ch_hold_rules { /* all zero: none */
 	int64_t soak_ms;
 	uint64_t release_seq;
 };
+CH_MUST int ch_hold_rules_ask(struct ch_db *db, const char *pool);
 CH_MUST int ch_hold_rules_load(
 	struct ch_db *db, const char *pool, struct ch_hold_rules *ret_rules);
 

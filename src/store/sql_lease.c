@@ -194,10 +194,14 @@ static int admit(struct ch_work *w, const struct ch_pace_list *paces, struct pla
 	return rc;
 }
 
-static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
-	const struct plan *plan, uint64_t *ret_id)
+static int make_order(struct ch_work *w, struct ch_op_lease *lease,
+	const struct ch_store_pace *pace, const struct plan *plan)
 {
 	uint64_t id = ch_work_id(w);
+	const struct ch_store_order order = {.id = id,
+		.second = plan->second,
+		.standby = plan->standby,
+		.pool = ch_arena_str(w->op->arena, plan->row.pool)};
 	enum ch_key_type key = plan->second ? CH_KEY_RSA : ch_keys_first(plan->row.keys);
 	int rc = ch_db_run(w->db,
 		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
@@ -219,9 +223,9 @@ static int make_order(struct ch_work *w, const struct ch_store_pace *pace,
 		rc = ch_work_add_member(w, id, &plan->mate, plan->standby, plan->second);
 	if (!rc && plan->has_mate)
 		rc = ch_pace_forget(w, plan->mate.name);
-	if (!rc)
-		*ret_id = id;
-	return rc;
+	if (!rc && !order.pool)
+		rc = CH_ENOMEM;
+	return rc ? rc : ch_work_lease_order(w, lease, &order);
 }
 
 /* A certificate's renewal does not wait for another name that is to join it. */
@@ -263,7 +267,6 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	enum ch_pace_verdict verdict;
 	struct ch_pace_list paces;
 	struct plan plan;
-	uint64_t id;
 	int rc = make_plan(w, name, slot, &plan);
 
 	if (rc)
@@ -281,22 +284,27 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	}
 	if (rc || verdict == CH_PACE_WAITS)
 		return rc;
-	rc = make_order(w, pace, &plan, &id);
-	return rc ? rc : ch_work_lease_order(w, lease, id);
+	return make_order(w, lease, pace, &plan);
+}
+
+static const char first_due[] =
+	"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
+	"AND next_at <= ? ORDER BY next_at LIMIT ?";
+static const char second_due[] =
+	"SELECT name FROM name WHERE order_id IS NULL AND second_at IS NOT NULL "
+	"AND second_at <= ? AND cert IS NOT NULL AND failures = 0 "
+	"ORDER BY second_at LIMIT ?";
+
+/* Those that have to wait make no order: so many more are looked at. */
+static size_t most_new(const struct ch_op_lease *lease, size_t n_orders)
+{
+	return lease->max - n_orders + (is_limited(lease) ? PACED_LOOKS : 0);
 }
 
 /* second: of names that are due for that. */
 static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 {
-	static const char first_due[] =
-		"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
-		"AND next_at <= ? ORDER BY next_at LIMIT ?";
-	static const char second_due[] =
-		"SELECT name FROM name WHERE order_id IS NULL AND second_at IS NOT NULL "
-		"AND second_at <= ? AND cert IS NOT NULL AND failures = 0 "
-		"ORDER BY second_at LIMIT ?";
-	/* Those that have to wait make no order: so many more are looked at. */
-	size_t most = lease->max - lease->n_orders + (is_limited(lease) ? PACED_LOOKS : 0);
+	size_t most = most_new(lease, lease->n_orders);
 	const char **names = ch_arena_array(w->op->arena, most, sizeof(*names));
 	size_t n = 0;
 	int rc;
@@ -313,6 +321,8 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 			names[n++] = ch_db_text(w->op->arena, stmt, 0, &rc);
 		}
 	}
+	for (size_t i = 0; !rc && i < n && i < lease->max; i++)
+		rc = ch_name_row_ask(w->db, names[i]);
 	for (size_t i = 0; !rc && i < n && lease->n_orders < lease->max; i++)
 		rc = lease_name(w, lease, names[i], second ? SLOT_SECOND : SLOT_FIRST, false);
 	return rc;
@@ -324,6 +334,8 @@ static int lease_looked(struct ch_work *w, struct ch_op_lease *lease)
 	struct ch_store_looking *looking = lease->looking;
 	int rc = CH_OK;
 
+	for (size_t i = 0; !rc && i < looking->n_looked; i++)
+		rc = ch_name_row_ask(w->db, looking->looked[i].name);
 	while (!rc && looking->n_dealt < looking->n_looked && lease->n_orders < lease->max) {
 		const struct ch_store_look_key *key = &looking->looked[looking->n_dealt++];
 		bool still;
@@ -434,7 +446,6 @@ static int lease_standby(struct ch_work *w, struct ch_op_lease *lease, const cha
 	struct ch_pace_list paces;
 	const char *code;
 	struct plan plan;
-	uint64_t id;
 	int rc = make_plan(w, name, slot, &plan);
 
 	*ret_full = false;
@@ -463,8 +474,7 @@ static int lease_standby(struct ch_work *w, struct ch_op_lease *lease, const cha
 	*ret_full = !rc && verdict == CH_PACE_FULL;
 	if (rc || verdict != CH_PACE_GO)
 		return rc;
-	rc = make_order(w, pace, &plan, &id);
-	return rc ? rc : ch_work_lease_order(w, lease, id);
+	return make_order(w, lease, pace, &plan);
 }
 
 /* Those that are due, by one of the texts below. */
@@ -550,6 +560,39 @@ static int lease_all_standbys(struct ch_work *w, struct ch_op_lease *lease)
 	return rc;
 }
 
+/* A quarter is for names without an order: those that have one may be many, and wait long,
+ * behind a canary say. */
+static size_t most_open(const struct ch_op_lease *lease)
+{
+	return lease->max - lease->max / 4;
+}
+
+int ch_work_lease_ask(struct ch_work *w, const struct ch_op_lease *lease)
+{
+	int rc = ch_db_standby_setting_ask(w->db);
+
+	if (!rc && lease->max <= CH_STORE_LEASE_MAX)
+		rc = ch_work_lease_open_ask(w, lease, most_open(lease));
+	if (!rc && lease->max <= CH_STORE_LEASE_MAX && !lease->looking)
+		rc = ch_db_ask(w->db, first_due, "ii", w->now, (int64_t)most_new(lease, 0));
+	return rc;
+}
+
+/* What is looked for when there is room left, as there mostly is. */
+static int ask_the_rest(struct ch_work *w, const struct ch_op_lease *lease)
+{
+	int64_t most = (int64_t)(lease->max - lease->n_orders + STANDBY_LOOKS);
+	int rc = ch_pace_turn_ask(w);
+
+	if (!rc)
+		rc = ch_db_ask(w->db, second_due, "ii", w->now, (int64_t)most_new(lease, lease->n_orders));
+	if (!rc)
+		rc = ch_db_ask(w->db, standby_sql[0][true].oldest, "ii", w->now, most);
+	if (!rc && lease->second_standbys)
+		rc = ch_db_ask(w->db, standby_sql[1][true].oldest, "ii", w->now, most);
+	return rc ? rc : ch_work_lease_open_ask(w, lease, lease->max - lease->n_orders);
+}
+
 static bool is_in_limits(const struct ch_store_looking *looking)
 {
 	return looking->most <= CH_STORE_LOOKS_MAX &&
@@ -579,13 +622,15 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 	lease->orders = ch_arena_array(w->op->arena, lease->max + 1, sizeof(*lease->orders));
 	if (!lease->orders)
 		return CH_ENOMEM;
-	/* A quarter is for names without an order: those that have one may be many, and wait
-	 * long, behind a canary say. */
-	rc = ch_work_note_cas(w, lease);
+	rc = ch_work_lease_ask(w, lease);
 	if (!rc)
-		rc = ch_work_lease_open(w, lease, lease->max - lease->max / 4);
+		rc = ch_work_note_cas(w, lease);
+	if (!rc)
+		rc = ch_work_lease_open(w, lease, most_open(lease));
 	if (!rc)
 		rc = lease_due(w, lease);
+	if (!rc && lease->n_orders < lease->max)
+		rc = ask_the_rest(w, lease);
 	if (!rc && lease->n_orders < lease->max)
 		rc = lease_waiting(w, lease);
 	if (!rc && lease->n_orders < lease->max)
@@ -594,5 +639,5 @@ int ch_work_lease(struct ch_work *w, struct ch_op_lease *lease)
 		rc = lease_all_standbys(w, lease);
 	if (!rc && lease->n_orders < lease->max)
 		rc = ch_work_lease_open(w, lease, lease->max);
-	return rc;
+	return rc ? rc : ch_work_lease_load(w, lease);
 }

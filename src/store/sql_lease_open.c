@@ -56,18 +56,44 @@ static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *re
 	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);
 }
 
-int ch_work_lease_order(struct ch_work *w, struct ch_op_lease *lease, uint64_t id)
+/* All that load_leased reads of it, as far as that is known. */
+static int ask_leased(struct ch_work *w, const struct ch_store_order *order)
+{
+	struct ch_order_names names;
+	int rc = ch_db_order_ask(w->db, order->id, order->second, order->standby);
+
+	if (!rc)
+		rc = ch_order_names_load(w->db, order->id, &names);
+	for (size_t i = 0; !rc && i < names.n; i++)
+		if (!names.rows[i].gone)
+			rc = ch_work_answerer_ask(w, order->pool, names.rows[i].name);
+	return rc ? rc : ch_work_edges_ask(w, order->pool, &names);
+}
+
+int ch_work_lease_load(struct ch_work *w, struct ch_op_lease *lease)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < lease->n_orders; i++)
+		rc = ch_order_names_ask(w->db, lease->orders[i].id);
+	for (size_t i = 0; !rc && i < lease->n_orders; i++)
+		rc = ask_leased(w, &lease->orders[i]);
+	for (size_t i = 0; !rc && i < lease->n_orders; i++)
+		rc = load_leased(w, lease->orders[i].id, &lease->orders[i]);
+	return rc;
+}
+
+int ch_work_lease_order(
+	struct ch_work *w, struct ch_op_lease *lease, const struct ch_store_order *order)
 {
 	int rc = ch_db_run(w->db,
 		"UPDATE orders SET fence = fence + 1, lease_issuer = ?1, lease_until = ?2, "
 		"next_at = ?2, updated_at = ?3 WHERE id = ?4",
-		"tiii", lease->issuer, w->now + lease->lease_ms, w->now, id);
+		"tiii", lease->issuer, w->now + lease->lease_ms, w->now, order->id);
 
 	ch_work_due(w, w->now + lease->lease_ms);
 	if (!rc)
-		rc = load_leased(w, id, &lease->orders[lease->n_orders]);
-	if (!rc)
-		lease->n_orders++;
+		lease->orders[lease->n_orders++] = *order;
 	return rc;
 }
 
@@ -106,35 +132,43 @@ static int drop(struct ch_work *w, uint64_t id)
 	return rc;
 }
 
-struct open_order {
-	uint64_t id;
-	bool standby;
-	bool second;
-};
-
 /* What an issuer of before could not bring, or only the first half of, is left to others for a
  * while. */
+static const char open_sql[] =
+	"SELECT o.id, o.standby, o.second, o.pool FROM (SELECT id, standby, second, pool, "
+	"state, next_at, rollback, rollback_second FROM orders WHERE ended_at IS NULL AND "
+	"next_at <= ?1 ORDER BY next_at LIMIT ?7) o WHERE ?3 = 1 "
+	"OR (o.next_at <= ?4 AND (o.state = ?6 OR o.second = 0 OR o.standby = 0)) "
+	"OR o.next_at <= ?5 OR (o.rollback_second IS NULL AND "
+	"(o.second = 0 OR (o.standby = 0 AND o.rollback IS NULL))) "
+	"ORDER BY o.next_at LIMIT ?2";
+
+int ch_work_lease_open_ask(struct ch_work *w, const struct ch_op_lease *lease, size_t most)
+{
+	return ch_db_ask(w->db, open_sql, "iiiiiti", w->now, (int64_t)most,
+		(int64_t)lease->second_standbys, w->now - WITHHELD_MS,
+		w->now - WITHHELD_BEGUN_MS, ch_order_state_str(CH_ORDER_NEW),
+		(int64_t)LOOK_MAX);
+}
+
 static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t most,
-	struct open_order *list, size_t *ret_n)
+	struct ch_store_order *list, size_t *ret_n)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(w->db, &stmt,
-		"SELECT o.id, o.standby, o.second FROM (SELECT id, standby, second, state, "
-		"next_at, rollback, rollback_second FROM orders WHERE ended_at IS NULL AND "
-		"next_at <= ?1 ORDER BY next_at LIMIT ?7) o WHERE ?3 = 1 "
-		"OR (o.next_at <= ?4 AND (o.state = ?6 OR o.second = 0 OR o.standby = 0)) "
-		"OR o.next_at <= ?5 OR (o.rollback_second IS NULL AND "
-		"(o.second = 0 OR (o.standby = 0 AND o.rollback IS NULL))) "
-		"ORDER BY o.next_at LIMIT ?2",
+	int rc = ch_db_query(w->db, &stmt, open_sql,
 		"iiiiiti", w->now, (int64_t)most, (int64_t)lease->second_standbys,
 		w->now - WITHHELD_MS, w->now - WITHHELD_BEGUN_MS,
 		ch_order_state_str(CH_ORDER_NEW), (int64_t)LOOK_MAX);
 	size_t n = 0;
 
 	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
-		list[n++] = (struct open_order){
-			ch_db_u64(stmt, 0), ch_db_i64(stmt, 1), ch_db_i64(stmt, 2)};
 		rc = CH_OK;
+		list[n++] = (struct ch_store_order){.id = ch_db_u64(stmt, 0),
+			.standby = ch_db_i64(stmt, 1),
+			.second = ch_db_i64(stmt, 2),
+			.pool = ch_db_text(w->op->arena, stmt, 3, &rc)};
+		if (rc)
+			break;
 	}
 	*ret_n = n;
 	return rc;
@@ -143,9 +177,10 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 /* Ids first, changes afterwards: an update would move the row under the running query. */
 int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 {
-	struct open_order list[CH_STORE_LEASE_MAX];
+	struct ch_store_order *list =
+		ch_arena_array(w->op->arena, CH_STORE_LEASE_MAX, sizeof(*list));
 	size_t n = 0;
-	int rc = find_open(w, lease, most - lease->n_orders, list, &n);
+	int rc = list ? find_open(w, lease, most - lease->n_orders, list, &n) : CH_ENOMEM;
 
 	for (size_t i = 0; !rc && i < n; i++) {
 		bool gone = false;
@@ -157,7 +192,7 @@ int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most
 		if (list[i].standby && list[i].second && !lease->second_standbys)
 			rc = drop(w, list[i].id);
 		else
-			rc = ch_work_lease_order(w, lease, list[i].id);
+			rc = ch_work_lease_order(w, lease, &list[i]);
 	}
 	return rc;
 }

@@ -125,6 +125,8 @@ int ch_work_bury(struct ch_work *w, const struct ch_store_looking *looking)
 {
 	int rc = CH_OK;
 
+	for (size_t i = 0; !rc && i < looking->n_dead; i++)
+		rc = ch_name_row_ask(w->db, looking->dead[i].name);
 	for (size_t i = 0; !rc && i < looking->n_dead; i++) {
 		const struct ch_store_outcome *outcome = &looking->dead[i];
 		struct ch_name_row row;

@@ -74,21 +74,36 @@ int64_t ch_db_needed_by(struct ch_stmt *stmt, int first, int64_t now)
 	return by_ms;
 }
 
+static const char names_sql[] =
+	"SELECT o.name, o.gone, iif(?3, iif(?2, n.second_standby_failures, "
+	"n.standby_failures), iif(?2, n.second_failures, n.failures)), "
+	"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, ''), "
+	"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM order_name o "
+	"LEFT JOIN name n ON n.name = o.name "
+	"LEFT JOIN cert c ON NOT ?3 AND c.version = iif(?2, n.second_cert, n.cert) "
+	"LEFT JOIN rekey r ON NOT ?3 AND r.name = o.name AND r.second = iif(?2, 1, 0) "
+	"WHERE o.order_id = ?1 "
+	"ORDER BY length(o.name), o.name";
+static const char order_sql[] =
+	"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
+	"actor, "
+	"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
+	"leaf_sha256, rollback, key, second, paced, replaces, standby, "
+	"rollback_second FROM orders WHERE id = ?";
+
+int ch_db_order_ask(struct ch_db *db, uint64_t id, bool second, bool standby)
+{
+	int rc = ch_db_ask(db, order_sql, "i", id);
+
+	return rc ? rc
+		  : ch_db_ask(db, names_sql, "ill", id, (int64_t)second, (int64_t)standby);
+}
+
 static int read_names(
 	struct ch_db *db, int64_t now, struct ch_arena *arena, struct ch_store_order *order)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(db, &stmt,
-		"SELECT o.name, o.gone, iif(?3, iif(?2, n.second_standby_failures, "
-		"n.standby_failures), iif(?2, n.second_failures, n.failures)), "
-		"iif(?2 OR ?3, 0, n.checks_failed), n.away_since, nullif(n.cas, ''), "
-		"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM order_name o "
-		"LEFT JOIN name n ON n.name = o.name "
-		"LEFT JOIN cert c ON NOT ?3 AND c.version = iif(?2, n.second_cert, n.cert) "
-		"LEFT JOIN rekey r ON NOT ?3 AND r.name = o.name AND r.second = iif(?2, 1, 0) "
-		"WHERE o.order_id = ?1 "
-		"ORDER BY length(o.name), o.name",
-		"ill", order->id, (int64_t)order->second, (int64_t)order->standby);
+	int rc = ch_db_query(db, &stmt, names_sql, "ill", order->id, (int64_t)order->second, (int64_t)order->standby);
 
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
 		struct ch_store_order_name *name = &order->names[order->n_names];
@@ -112,13 +127,7 @@ static int read_row(struct ch_db *db, uint64_t id, int64_t now, bool private_par
 	struct ch_arena *arena, struct ch_store_order *order)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(db, &stmt,
-		"SELECT id, fence, state, pool, attempts, renewal, next_at, code, detail, "
-		"actor, "
-		"lease_issuer, lease_until, created_at, updated_at, acme, csr, sealed, "
-		"leaf_sha256, rollback, key, second, paced, replaces, standby, "
-		"rollback_second FROM orders WHERE id = ?",
-		"i", id);
+	int rc = ch_db_query(db, &stmt, order_sql, "i", id);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);

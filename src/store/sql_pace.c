@@ -95,12 +95,14 @@ static int save(struct ch_work *w, struct row *row)
 		row->limit.refill_us, row->tail_ms);
 }
 
+static const char bucket_sql[] =
+	"SELECT tat, tail, size, refill FROM bucket WHERE key = ?";
+
 /* wanted: the limit as configured. */
 static int load(struct ch_work *w, const struct ch_limit *wanted, struct row *row)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(w->db, &stmt,
-		"SELECT tat, tail, size, refill FROM bucket WHERE key = ?", "t", row->key);
+	int rc = ch_db_query(w->db, &stmt, bucket_sql, "t", row->key);
 
 	memset(&row->kept, 0, sizeof(row->kept));
 	row->limit = wanted->size ? ch_limit_with_margin(wanted) : *wanted;
@@ -269,6 +271,23 @@ struct look {
 	enum ch_paced blocked;
 };
 
+static int ask_buckets(struct ch_work *w, const struct ch_store_pace *pace,
+	const struct ch_pace_order *order, bool renewal)
+{
+	char key[KEY_B];
+	int rc = CH_OK;
+
+	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
+		if (renewal && paced != CH_PACED_SET)
+			continue;
+		rc = make_key(key, (enum ch_paced)paced, pace->account, order->names,
+			order->n_names);
+		if (!rc)
+			rc = ch_db_ask(w->db, bucket_sql, "t", key);
+	}
+	return rc;
+}
+
 static int look_at(struct ch_work *w, const struct ch_pace_list *paces, size_t at,
 	const struct ch_pace_order *order, bool in_turn, struct look *look,
 	enum obstacle *ret_obstacle)
@@ -283,6 +302,9 @@ static int look_at(struct ch_work *w, const struct ch_pace_list *paces, size_t a
 	*ret_obstacle = NOTHING;
 	if (!pace->account || known->exempt)
 		return CH_OK;
+	rc = ask_buckets(w, pace, order, known->renewal);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < (known->renewal ? 1 : CH_ARRAY_LEN(checked)); i++) {
 		struct row *row = &look->rows[checked[i]];
 
@@ -526,11 +548,18 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool ordered)
 	return rc;
 }
 
+static const char waiting_sql[] = "SELECT n FROM counter WHERE key = 'waiting'";
+
+int ch_pace_next_ask(struct ch_db *db)
+{
+	return ch_db_ask(db, waiting_sql, "");
+}
+
 int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms)
 {
 	int64_t waiting = 0;
 	int64_t at_us;
-	int rc = ch_db_get_i64(db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "");
+	int rc = ch_db_get_i64(db, &waiting, waiting_sql, "");
 
 	*ret_at_ms = INT64_MAX;
 	if (rc || !waiting)

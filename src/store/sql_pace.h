@@ -58,6 +58,7 @@ CH_MUST int ch_pace_refuse_as(struct ch_work *w, const struct ch_pace_order *ord
 	const char *code, const char *detail);
 /* Whose turn it is, if an account that it may use has a token for it; it waits no longer then.
  * CH_ENOTFOUND. */
+CH_MUST int ch_pace_turn_ask(struct ch_work *w);
 CH_MUST int ch_pace_turn(
 	struct ch_work *w, const struct ch_op_lease *lease, char ret_name[CH_NAME_MAX + 1]);
 CH_MUST int ch_pace_learn(
@@ -72,6 +73,7 @@ CH_MUST int ch_pace_again(struct ch_work *w, uint64_t order_id, int64_t *ret_at_
  * asked for anything, that of the account too.  Of one that has begun again nothing. */
 CH_MUST int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool ordered);
 /* When ch_pace_turn could have something: INT64_MAX: nothing waits. */
+CH_MUST int ch_pace_next_ask(struct ch_db *db);
 CH_MUST int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms);
 /* Buckets that are full again: they are as good as none. */
 CH_MUST int ch_pace_prune(struct ch_work *w, int64_t max_rows, int64_t *ret_removed);

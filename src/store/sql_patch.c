@@ -459,8 +459,10 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 	struct ch_order_row order;
 	enum ch_order_state after;
 	int64_t least_ms = w->now;
-	int rc = ch_order_row_load(w->db, patch->id, &order);
+	int rc = ch_work_ask_order(w->db, patch->id);
 
+	if (!rc)
+		rc = ch_order_row_load(w->db, patch->id, &order);
 	if (rc == CH_ENOTFOUND)
 		return ch_err_set(&w->op->err, rc, "order-not-found", "there is no such order");
 	if (rc)
@@ -472,7 +474,7 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 	if (order.ended_at) {
 		if (!patch->has_state || after != order.state)
 			return refuse(w, "the order is finished");
-		return ch_work_order_answer(w, patch->id, &patch->answer);
+		return ch_work_order_answer(w, patch->id, order.pool, &patch->answer);
 	}
 	rc = check(w, patch, &order);
 	if (!rc && after == CH_ORDER_FAILED)
@@ -494,6 +496,6 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 			     ? end_order(w, patch->id)
 			     : give_back(w, patch, least_ms);
 	if (!rc)
-		rc = ch_work_order_answer(w, patch->id, &patch->answer);
+		rc = ch_work_order_answer(w, patch->id, order.pool, &patch->answer);
 	return rc ? rc : wake_if_released(w, patch, after);
 }

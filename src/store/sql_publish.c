@@ -390,8 +390,10 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 	struct publication pub = {.in = in, .order = in->id};
 	struct publication second = {.in = NULL};
 	struct ch_order_row order;
-	int rc = ch_order_row_load(w->db, in->id, &order);
+	int rc = ch_work_ask_order(w->db, in->id);
 
+	if (!rc)
+		rc = ch_order_row_load(w->db, in->id, &order);
 	if (rc == CH_ENOTFOUND)
 		return ch_err_set(&w->op->err, rc, "order-not-found", "there is no such order");
 	if (!rc)
@@ -403,7 +405,7 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 	if (rc)
 		return rc;
 	if (order.has_leaf && memcmp(order.leaf_sha256, pub.leaf_sha256, 32) == 0)
-		return ch_work_order_answer(w, in->id, &in->answer);
+		return ch_work_order_answer(w, in->id, order.pool, &in->answer);
 	if (order.fence != in->fence)
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "fence-lost",
 			"the lease ran out or the order was canceled: take another");
@@ -421,7 +423,7 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 		rc = check_second(w, &order, in->second, &second);
 	if (!rc)
 		rc = write_all(w, &pub, in->second ? &second : NULL);
-	return rc ? rc : ch_work_order_answer(w, in->id, &in->answer);
+	return rc ? rc : ch_work_order_answer(w, in->id, order.pool, &in->answer);
 }
 
 int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,

@@ -49,12 +49,18 @@ void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *row, int *rc)
 		ch_db_u64(stmt, 25 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 }
 
+static const char name_sql[] = "SELECT " CH_NAME_ROW " FROM name WHERE name = ?";
+
+int ch_name_row_ask(struct ch_db *db, const char *name)
+{
+	return ch_db_ask(db, name_sql, "t", name);
+}
+
 int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_name_row row;
-	int rc = ch_db_query(
-		db, &stmt, "SELECT " CH_NAME_ROW " FROM name WHERE name = ?", "t", name);
+	int rc = ch_db_query(db, &stmt, name_sql, "t", name);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
@@ -76,16 +82,29 @@ void ch_name_row_mate(const struct ch_name_row *row, char ret_name[CH_NAME_MAX +
 		snprintf(ret_name, CH_NAME_MAX + 1, "www.%.*s", CH_NAME_MAX - 4, row->name);
 }
 
+static const char order_sql[] =
+	"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback, "
+	"key, second, standby, rollback_second FROM orders WHERE id = ?";
+static const char order_names_sql[] =
+	"SELECT name, had_cert, prev_state, gone FROM order_name WHERE order_id = ? "
+	"ORDER BY length(name), name";
+
+int ch_order_row_ask(struct ch_db *db, uint64_t id)
+{
+	return ch_db_ask(db, order_sql, "i", id);
+}
+
+int ch_order_names_ask(struct ch_db *db, uint64_t id)
+{
+	return ch_db_ask(db, order_names_sql, "i", id);
+}
+
 int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_row)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_order_row row = {.id = id};
 	char state[16];
-	int rc = ch_db_query(db, &stmt,
-		"SELECT state, pool, fence, ended_at, csr IS NOT NULL, leaf_sha256, rollback, "
-		"key, second, standby, rollback_second "
-		"FROM orders WHERE id = ?",
-		"i", id);
+	int rc = ch_db_query(db, &stmt, order_sql, "i", id);
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
@@ -118,10 +137,7 @@ int ch_order_names_load(struct ch_db *db, uint64_t id, struct ch_order_names *re
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_order_names names = {.n = 0};
-	int rc = ch_db_query(db, &stmt,
-		"SELECT name, had_cert, prev_state, gone FROM order_name WHERE order_id = ? "
-		"ORDER BY length(name), name",
-		"i", id);
+	int rc = ch_db_query(db, &stmt, order_names_sql, "i", id);
 
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
 		struct ch_order_name_row *row = &names.rows[names.n];

@@ -23,13 +23,31 @@ struct setting {
 	int64_t second_hold; /* of those of second certificates; not before hold */
 };
 
+static const char setting_sql[] =
+	"SELECT ca, coalesce(marked, ''), iif(marked IS NULL, 0, 1), hold, "
+	"second_hold FROM standby_default";
+static const char own_sql[] = "SELECT min(standby_at) FROM name WHERE " CH_STANDBY_OWN;
+static const char second_own_sql[] =
+	"SELECT min(second_standby_at) FROM name WHERE " CH_SECOND_STANDBY_OWN;
+
+int ch_db_standby_setting_ask(struct ch_db *db)
+{
+	return ch_db_ask(db, setting_sql, "");
+}
+
+int ch_db_standby_due_ask(struct ch_db *db)
+{
+	int rc = ch_db_standby_setting_ask(db);
+
+	if (!rc)
+		rc = ch_db_ask(db, own_sql, "");
+	return rc ? rc : ch_db_ask(db, second_own_sql, "");
+}
+
 static int load_setting(struct ch_db *db, struct setting *setting)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(db, &stmt,
-		"SELECT ca, coalesce(marked, ''), iif(marked IS NULL, 0, 1), hold, "
-		"second_hold FROM standby_default",
-		"");
+	int rc = ch_db_query(db, &stmt, setting_sql, "");
 
 	if (!rc)
 		rc = ch_db_step(db, stmt);
@@ -72,8 +90,7 @@ static int min_at(struct ch_db *db, const char *sql, int64_t *at_ms)
 
 static int first_due(struct ch_db *db, const struct setting *setting, int64_t *ret_at_ms)
 {
-	int rc =
-		min_at(db, "SELECT min(standby_at) FROM name WHERE " CH_STANDBY_OWN, ret_at_ms);
+	int rc = min_at(db, own_sql, ret_at_ms);
 
 	return rc || !setting->ca[0]
 		       ? rc
@@ -84,9 +101,7 @@ static int first_due(struct ch_db *db, const struct setting *setting, int64_t *r
 
 static int second_due(struct ch_db *db, const struct setting *setting, int64_t *ret_at_ms)
 {
-	int rc = min_at(db,
-		"SELECT min(second_standby_at) FROM name WHERE " CH_SECOND_STANDBY_OWN,
-		ret_at_ms);
+	int rc = min_at(db, second_own_sql, ret_at_ms);
 
 	return rc || !setting->ca[0] ? rc
 				     : min_at(db,

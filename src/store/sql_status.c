@@ -10,6 +10,26 @@
 
 #define EDGES_MAX 100000
 
+static const char names_due[] =
+	"SELECT min(next_at) FROM name WHERE order_id IS NULL AND next_at IS NOT NULL";
+static const char seconds_due[] =
+	"SELECT min(second_at) FROM name WHERE order_id IS NULL AND second_at IS NOT "
+	"NULL AND cert IS NOT NULL AND failures = 0";
+static const char orders_due[] = "SELECT min(next_at) FROM orders WHERE ended_at IS NULL";
+
+static int next_due_ask(struct ch_db *db)
+{
+	int rc = ch_db_ask(db, names_due, "");
+
+	if (!rc)
+		rc = ch_db_ask(db, seconds_due, "");
+	if (!rc)
+		rc = ch_db_ask(db, orders_due, "");
+	if (!rc)
+		rc = ch_db_standby_due_ask(db);
+	return rc ? rc : ch_pace_next_ask(db);
+}
+
 /* INT64_MAX: never. */
 static int next_due(struct ch_db *db, int64_t *ret_at_ms)
 {
@@ -17,22 +37,17 @@ static int next_due(struct ch_db *db, int64_t *ret_at_ms)
 	int64_t seconds = INT64_MAX;
 	int64_t orders = INT64_MAX;
 	int64_t standbys;
-	int rc = ch_db_get_i64(db, &names,
-		"SELECT min(next_at) FROM name WHERE order_id IS NULL AND next_at IS NOT NULL",
-		"");
+	int rc = next_due_ask(db);
 
+	if (!rc)
+		rc = ch_db_get_i64(db, &names, names_due, "");
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
-	rc = ch_db_get_i64(db, &seconds,
-		"SELECT min(second_at) FROM name WHERE order_id IS NULL AND second_at IS NOT "
-		"NULL "
-		"AND cert IS NOT NULL AND failures = 0",
-		"");
+	rc = ch_db_get_i64(db, &seconds, seconds_due, "");
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
 	names = seconds < names ? seconds : names;
-	rc = ch_db_get_i64(
-		db, &orders, "SELECT min(next_at) FROM orders WHERE ended_at IS NULL", "");
+	rc = ch_db_get_i64(db, &orders, orders_due, "");
 	if (rc && rc != CH_ENOTFOUND)
 		return rc;
 	names = names < orders ? names : orders;

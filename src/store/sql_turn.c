@@ -4,13 +4,19 @@
 
 #include "store/sql_pace.h"
 
+static const char cas_sql[] =
+	"SELECT cas FROM turn WHERE n > 0 AND cas >= ? ORDER BY cas LIMIT 1";
+
+int ch_pace_turn_ask(struct ch_work *w)
+{
+	return ch_db_ask(w->db, cas_sql, "t", "");
+}
+
 /* The lists of those who wait, one after the other: *ret_cas is the first from this text on. */
 static int next_cas(struct ch_work *w, const char *from, char ret_cas[CH_STORE_CAS_TEXT_B])
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(w->db, &stmt,
-		"SELECT cas FROM turn WHERE n > 0 AND cas >= ? ORDER BY cas LIMIT 1", "t",
-		from);
+	int rc = ch_db_query(w->db, &stmt, cas_sql, "t", from);
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);

@@ -24,7 +24,7 @@ struct ch_ahead;      /* what was asked ahead: sql_ahead.h */
 struct ch_work {
 	struct ch_db *db;
 	struct ch_store_op *op;
-	int64_t now;
+	int64_t now; /* one for all operations of a transaction */
 	int64_t edge_timeout_ms;
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t compatible_from; /* store/schema.h */
@@ -64,6 +64,12 @@ CH_MUST int ch_work_handback(struct ch_work *w, struct ch_op_handback *handback)
 CH_MUST int ch_work_issuer(struct ch_work *w, const struct ch_op_issuer *issuer);
 CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
 CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
+
+/* ---- sql_ask.c: each X_ask says that X is soon to be done (ch_db_ask) ---- */
+/* What the operation begins with. */
+CH_MUST int ch_work_ask_op(struct ch_work *w, const struct ch_store_op *op);
+/* An order and its names. */
+CH_MUST int ch_work_ask_order(struct ch_db *db, uint64_t id);
 
 /* ---- sql_work.c ---- */
 /* The next id: higher than every order's and every record's version so far. */
@@ -107,6 +113,7 @@ CH_MUST int ch_work_hold(struct ch_work *w, const char *pool, const char *name,
 	const uint8_t *chain_id);
 /* Why what is held back of the name is; the code stays NULL when nothing is.  *ret_held: it is,
  * even if only for a moment more. */
+CH_MUST int ch_work_held_ask(struct ch_work *w, const char *pool, const char *name);
 CH_MUST int ch_work_held_reason(struct ch_work *w, const char *pool, const char *name,
 	bool *ret_held, struct ch_store_reason *ret_reason);
 /* An edge acknowledges: for the soak, when it is its pool's canary. */
@@ -210,6 +217,7 @@ struct ch_name_row {
 /* An error is latched in *rc. */
 void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *ret_row, int *rc);
 /* CH_ENOTFOUND. */
+CH_MUST int ch_name_row_ask(struct ch_db *db, const char *name);
 CH_MUST int ch_name_row_load(struct ch_db *db, const char *name, struct ch_name_row *ret_row);
 /* The other name of its group: "" when it has none. */
 void ch_name_row_mate(const struct ch_name_row *row, char ret_name[CH_NAME_MAX + 1]);
@@ -229,6 +237,7 @@ struct ch_order_row {
 	uint64_t rollback;	  /* 0: none */
 	uint64_t rollback_second; /* beside it, under the next version; 0: none */
 };
+CH_MUST int ch_order_row_ask(struct ch_db *db, uint64_t id);
 CH_MUST int ch_order_row_load(struct ch_db *db, uint64_t id, struct ch_order_row *ret_row);
 
 struct ch_order_name_row {
@@ -241,6 +250,7 @@ struct ch_order_names {
 	struct ch_order_name_row rows[CH_STORE_ORDER_NAMES_MAX];
 	size_t n;
 };
+CH_MUST int ch_order_names_ask(struct ch_db *db, uint64_t id);
 CH_MUST int ch_order_names_load(
 	struct ch_db *db, uint64_t id, struct ch_order_names *ret_names);
 
@@ -250,6 +260,7 @@ enum ch_name_state ch_name_state_during(enum ch_order_state order, bool had_cert
 /* ---- sql_answerer.c ---- */
 /* The hint of the account under which the name's challenges are answered, once all edges have
  * its newest records; 0: the first that is pinned there. */
+CH_MUST int ch_work_answerer_ask(struct ch_work *w, const char *pool, const char *name);
 CH_MUST int ch_work_answerer(
 	struct ch_work *w, const char *pool, const char *name, uint64_t *ret_hint);
 /* From now on under this one: a CHALLENGE record, when that is a change. */
@@ -272,15 +283,21 @@ CH_MUST int ch_work_check_redirect(
 	struct ch_work *w, const char *name, const char *redirect, const char **ret_why);
 
 /* ---- sql_lease.c ---- */
+CH_MUST int ch_work_lease_ask(struct ch_work *w, const struct ch_op_lease *lease);
 /* The name is in the order from now on.  quiet: of a standby, which leaves its state alone. */
 CH_MUST int ch_work_add_member(
 	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet, bool second);
 
 /* ---- sql_lease_open.c ---- */
-/* The next of lease->orders. */
-CH_MUST int ch_work_lease_order(struct ch_work *w, struct ch_op_lease *lease, uint64_t id);
+/* The next of lease->orders: of it only id, pool, second and standby are known for now. */
+CH_MUST int ch_work_lease_order(
+	struct ch_work *w, struct ch_op_lease *lease, const struct ch_store_order *order);
+/* In the end, of all of them. */
+CH_MUST int ch_work_lease_load(struct ch_work *w, struct ch_op_lease *lease);
 /* Those that are open and due, until there are so many. */
 CH_MUST int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most);
+CH_MUST int ch_work_lease_open_ask(
+	struct ch_work *w, const struct ch_op_lease *lease, size_t most);
 
 /* ---- sql_rollback.c ---- */
 /* Whether the record is what was live under the version to put back.  CH_EINVAL. */
@@ -403,7 +420,9 @@ CH_MUST int ch_work_pass_over_seconds(struct ch_work *w);
 /* A name's own setting, or the default: "" when none is wanted. */
 CH_MUST int ch_db_standby_wanted(
 	struct ch_db *db, const char *own, char ret_ca[CH_STORE_CA_NAME_MAX + 1]);
+CH_MUST int ch_db_standby_setting_ask(struct ch_db *db);
 /* INT64_MAX: never. */
+CH_MUST int ch_db_standby_due_ask(struct ch_db *db);
 CH_MUST int ch_db_standby_due(struct ch_db *db, int64_t *ret_at_ms);
 
 /* ---- sql_put_live.c ---- */
@@ -413,14 +432,17 @@ CH_MUST int ch_work_standby(struct ch_work *w, struct ch_op_standby *op);
 /* How far the edges are with the names of the order that are not gone. */
 CH_MUST int ch_work_edges_state(struct ch_work *w, const char *pool,
 	const struct ch_order_names *names, struct ch_store_edges_state *ret_state);
+CH_MUST int ch_work_edges_ask(
+	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 /* The answer of a patch or publication. */
-CH_MUST int ch_work_order_answer(
-	struct ch_work *w, uint64_t id, struct ch_store_order_answer *ret_answer);
+CH_MUST int ch_work_order_answer(struct ch_work *w, uint64_t id, const char *pool,
+	struct ch_store_order_answer *ret_answer);
 
 /* ---- sql_order_load.c: for reads and operations ---- */
 /* Everything of an order but its edges; private_parts: acme, csr, sealed, leaf. */
 CH_MUST int ch_db_order_load(struct ch_db *db, uint64_t id, int64_t now, bool private_parts,
 	struct ch_arena *arena, struct ch_store_order *ret_order);
+CH_MUST int ch_db_order_ask(struct ch_db *db, uint64_t id, bool second, bool standby);
 /* When a certificate is needed; 0: no hurry.  From column `first` on: not_before, not_after,
  * ari_start and ari_end of the one that is to be renewed, and its turn of `rekey`. */
 int64_t ch_db_needed_by(struct ch_stmt *stmt, int first, int64_t now);

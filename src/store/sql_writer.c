@@ -14,6 +14,7 @@
 #define APART_MS 3
 #define PATIENT_MS 10
 #define CROWD_OPS 32
+#define ASK_OPS 64
 
 static int run_op(struct ch_work *w, struct ch_store_op *op)
 {
@@ -106,7 +107,6 @@ static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
 	w->edges = NULL;
 	w->ahead = NULL;
 	w->ruled[0] = '\0';
-	w->now = ch_now_ms();
 	ch_slots_begin(w->slots);
 	if (!rc)
 		rc = run_op(w, op);
@@ -220,6 +220,24 @@ static int check_schema(struct ch_sql_store *store, const struct ch_work *w)
 	return CH_EUNSUPPORTED;
 }
 
+/* What those that wait begin with is asked for along with the transaction's own. */
+static int ask_for(struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
+{
+	const struct ch_store_op *ops[ASK_OPS] = {first};
+	size_t n = 1;
+	int rc = CH_OK;
+
+	/* None of them goes away but by this thread. */
+	pthread_mutex_lock(&store->lock);
+	for (const struct ch_store_op *op = store->queue_head; op && n < ASK_OPS;
+		op = op->backend_next)
+		ops[n++] = op;
+	pthread_mutex_unlock(&store->lock);
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = ch_work_ask_op(w, ops[i]);
+	return rc;
+}
+
 /* Runs first and what follows it in the queue; the transaction stays open on success. */
 static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_store_op *first,
 	struct batch *batch)
@@ -230,10 +248,13 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 	int rc = store->kind->mend(w->db);
 
 	batch->ops[batch->n++] = first;
+	w->now = ch_now_ms();
 	if (!rc)
 		rc = ch_db_run(w->db, store->kind->begin_write, "");
 	if (!rc)
 		rc = store->kind->begun(store, w);
+	if (!rc)
+		rc = ask_for(store, w, first);
 	if (!rc)
 		rc = ch_work_load_meta(w);
 	if (!rc)
