@@ -141,22 +141,26 @@ int ch_db_query(
 	return rc;
 }
 
+int ch_db_ask_args(struct ch_db *db, const char *sql, const char *fmt,
+	const struct ch_db_arg *args, size_t n)
+{
+	struct ch_stmt *stmt = NULL;
+	int rc = db->driver->ask ? find_stmt(db, sql, fmt, &stmt) : CH_OK;
+
+	return rc || !db->driver->ask ? rc : db->driver->ask(db, stmt, args, n);
+}
+
 int ch_db_ask(struct ch_db *db, const char *sql, const char *fmt, ...)
 {
 	struct ch_db_arg list[CH_DB_ARGS_MAX];
-	struct ch_stmt *stmt = NULL;
 	va_list args;
 	size_t n;
 	int rc;
 
-	if (!db->driver->ask)
-		return CH_OK;
 	va_start(args, fmt);
 	rc = take_args(fmt, args, list, &n);
 	va_end(args);
-	if (!rc)
-		rc = find_stmt(db, sql, fmt, &stmt);
-	return rc ? rc : db->driver->ask(db, stmt, list, n);
+	return rc ? rc : ch_db_ask_args(db, sql, fmt, list, n);
 }
 
 int ch_db_step(struct ch_db *db, struct ch_stmt *stmt)

@@ -99,6 +99,8 @@ CH_MUST int ch_db_query_args(struct ch_db *db, struct ch_stmt **ret_stmt, const 
  * asked at once, along with what else is, and the query then need not wait for it.  Whatever is
  * written before the query is in its answer all the same. */
 CH_MUST int ch_db_ask(struct ch_db *db, const char *sql, const char *fmt, ...);
+CH_MUST int ch_db_ask_args(struct ch_db *db, const char *sql, const char *fmt,
+	const struct ch_db_arg *args, size_t n);
 /* 1: a row; 0: the end; or a negative enum ch_rc. */
 CH_MUST int ch_db_step(struct ch_db *db, struct ch_stmt *stmt);
 /* A statement that returns nothing.  CH_OK may come before the database has answered: what it

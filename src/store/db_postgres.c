@@ -39,6 +39,7 @@ struct pg_db {
 	uint64_t number; /* of the connection, from 1 */
 	uint64_t n_stmts;
 	uint64_t n_trips;
+	uint64_t n_refusals;
 	struct pending *pending;
 	size_t n_pending;
 	size_t room;
@@ -74,6 +75,7 @@ static void note_text(struct pg_db *db, const char *text)
 /* The first error stands until it was told. */
 static void latch(struct pg_db *db, int rc, const char *text)
 {
+	db->n_refusals++;
 	if (db->rc)
 		return;
 	db->rc = rc;
@@ -204,6 +206,11 @@ static bool is_lost(struct pg_db *db)
 uint64_t ch_db_postgres_times(struct ch_db *db)
 {
 	return pg_of(db)->number;
+}
+
+uint64_t ch_db_postgres_refusals(struct ch_db *db)
+{
+	return pg_of(db)->n_refusals;
 }
 
 uint64_t ch_db_postgres_trips(struct ch_db *db)

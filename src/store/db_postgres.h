@@ -27,7 +27,10 @@ CH_MUST int ch_db_postgres_open(
 CH_MUST int ch_db_postgres_mend(struct ch_db *db);
 /* Counts the times it was connected, from 1. */
 uint64_t ch_db_postgres_times(struct ch_db *db);
-/* How often answers were waited for, so far: each time takes as long as the way there and back. */
+/* Counts statements that the server refused, and connections that were lost. */
+uint64_t ch_db_postgres_refusals(struct ch_db *db);
+/* How often answers were waited for, so far: each time takes as long as the way there and back.
+ */
 uint64_t ch_db_postgres_trips(struct ch_db *db);
 
 /* Runs fn on the connection outside of pipeline mode; what it returns is the connection's

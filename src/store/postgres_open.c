@@ -247,6 +247,7 @@ static void postgres_close(struct ch_sql_store *base)
 }
 
 static const struct ch_sql_kind postgres_kind = {
+	.refusals = ch_db_postgres_refusals,
 	.begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 	.begin_write = "BEGIN ISOLATION LEVEL READ COMMITTED",
 	.schema = "SELECT version FROM certherd_schema",

@@ -12,6 +12,9 @@
 #define FEW 6
 #define MANY 60
 #define ROWS 10
+/* Operations that ask together, and how many names each of them has at most. */
+#define OPS 64
+#define NAMES_EACH 4
 
 #define LIST_6 "(?1), (?2), (?3), (?4), (?5), (?6)"
 #define LIST_60                                                                                \
@@ -31,6 +34,8 @@
 	"(SELECT 1 FROM holder WHERE name = wanted), "                                         \
 	"(SELECT 1 FROM edge_record WHERE name = wanted LIMIT 1), "                            \
 	"(SELECT 1 FROM held WHERE name = wanted LIMIT 1) FROM k"
+static const char find_few[] = FIND(LIST_6);
+static const char find_many[] = FIND(LIST_60);
 #define ROW(n) "SELECT " CH_NAME_ROW " FROM name WHERE name = ?" n
 
 struct entry {
@@ -40,8 +45,12 @@ struct entry {
 };
 
 struct ch_ahead {
+	struct ch_arena *arena;
 	struct entry *entries; /* by their keys */
 	size_t n;
+	/* of several operations: */
+	const struct ch_store_op *ops[OPS];
+	size_t n_ops;
 };
 
 static int by_key(const void *a, const void *b)
@@ -62,7 +71,7 @@ static struct entry *find(const struct ch_work *w, const char *key)
 
 static int add(struct ch_work *w, const char *key)
 {
-	const char *copy = ch_arena_str(w->op->arena, key);
+	const char *copy = ch_arena_str(w->ahead->arena, key);
 
 	if (!copy)
 		return CH_ENOMEM;
@@ -154,16 +163,21 @@ static int take_found(struct ch_work *w, struct ch_stmt *stmt)
 	return rc;
 }
 
+static void fill_args(struct ch_db_arg args[MANY], const struct entry *keys, size_t n)
+{
+	for (size_t i = 0; i < MANY; i++)
+		fill_arg(&args[i], i < n ? keys[i].key : NULL);
+}
+
 static int ask_some(struct ch_work *w, const struct entry *keys, size_t n)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_db_arg args[MANY];
 	int rc;
 
-	for (size_t i = 0; i < MANY; i++)
-		fill_arg(&args[i], i < n ? keys[i].key : NULL);
-	rc = n <= FEW ? ch_db_query_args(w->db, &stmt, FIND(LIST_6), T_6, args, FEW)
-		      : ch_db_query_args(w->db, &stmt, FIND(LIST_60), T_60, args, MANY);
+	fill_args(args, keys, n);
+	rc = n <= FEW ? ch_db_query_args(w->db, &stmt, find_few, T_6, args, FEW)
+		      : ch_db_query_args(w->db, &stmt, find_many, T_60, args, MANY);
 	return rc ? rc : take_found(w, stmt);
 }
 
@@ -222,25 +236,129 @@ static int load_rows(struct ch_work *w, const struct ch_store_put_item *items, s
 	return rc || !n_names ? rc : load_some(w, names);
 }
 
-int ch_ahead_ask(struct ch_work *w, const struct ch_store_put_item *items, size_t n)
+static struct ch_ahead *make(struct ch_arena *arena, size_t n_items)
 {
-	struct ch_ahead *ahead = ch_arena_array(w->op->arena, 1, sizeof(*ahead));
-	int rc = CH_OK;
+	struct ch_ahead *ahead = ch_arena_array(arena, 1, sizeof(*ahead));
 
 	if (!ahead)
+		return NULL;
+	*ahead = (struct ch_ahead){.arena = arena,
+		.entries = ch_arena_array(arena, n_items * KEYS_EACH, sizeof(*ahead->entries))};
+	return ahead->entries ? ahead : NULL;
+}
+
+/* Each of fn's questions about all keys. */
+static int for_all(
+	struct ch_work *w, int (*fn)(struct ch_work *w, const struct entry *keys, size_t n))
+{
+	const struct ch_ahead *ahead = w->ahead;
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < ahead->n; i += MANY)
+		rc = fn(w, ahead->entries + i,
+			ahead->n - i < MANY ? ahead->n - i : (size_t)MANY);
+	return rc;
+}
+
+/* A few names that are there: their rows may be changed by others before it is their turn. */
+static int ask_rows(struct ch_work *w, const struct ch_store_put_item *items, size_t n)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < n; i++)
+		if (!ch_ahead_lacks(w, CH_AHEAD_NAME, items[i].name))
+			rc = ch_name_row_ask(w->db, items[i].name);
+	return rc;
+}
+
+static bool has_op(const struct ch_ahead *ahead, const struct ch_store_op *op)
+{
+	for (size_t i = 0; ahead && i < ahead->n_ops; i++)
+		if (ahead->ops[i] == op)
+			return true;
+	return false;
+}
+
+int ch_ahead_ask(struct ch_work *w, const struct ch_store_put_item *items, size_t n)
+{
+	int rc = CH_OK;
+
+	if (has_op(w->gathered, w->op)) {
+		w->ahead = w->gathered;
+		return ask_rows(w, items, n);
+	}
+	w->ahead = make(w->op->arena, n);
+	if (!w->ahead)
 		return CH_ENOMEM;
-	ahead->n = 0;
-	ahead->entries = ch_arena_array(w->op->arena, n * KEYS_EACH, sizeof(*ahead->entries));
-	if (!ahead->entries)
-		return CH_ENOMEM;
-	w->ahead = ahead;
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = add_item(w, &items[i]);
-	sort(ahead);
-	for (size_t i = 0; !rc && i < ahead->n; i += MANY)
-		rc = ask_some(w, ahead->entries + i,
-			ahead->n - i < MANY ? ahead->n - i : (size_t)MANY);
+	sort(w->ahead);
+	if (!rc)
+		rc = for_all(w, ask_some);
 	return rc ? rc : load_rows(w, items, n);
+}
+
+/* ---- for several operations ---- */
+
+int ch_ahead_gather(struct ch_work *w, const struct ch_store_op *op)
+{
+	const struct ch_op_put *put = &op->u.put;
+	int rc = CH_OK;
+
+	if (op->type != CH_OP_PUT || !put->n_items || put->n_items > NAMES_EACH)
+		return CH_OK;
+	if (!w->gathered)
+		w->gathered = make(w->arena, (size_t)OPS * NAMES_EACH);
+	if (!w->gathered)
+		return CH_ENOMEM;
+	if (w->gathered->n_ops == OPS)
+		return CH_OK;
+	w->ahead = w->gathered;
+	for (size_t i = 0; !rc && i < put->n_items; i++)
+		rc = add_item(w, &put->items[i]);
+	w->gathered->ops[w->gathered->n_ops++] = op;
+	return rc;
+}
+
+static int ask_soon(struct ch_work *w, const struct entry *keys, size_t n)
+{
+	struct ch_db_arg args[MANY];
+
+	fill_args(args, keys, n);
+	return n <= FEW ? ch_db_ask_args(w->db, find_few, T_6, args, FEW)
+			: ch_db_ask_args(w->db, find_many, T_60, args, MANY);
+}
+
+int ch_ahead_ask_gathered(struct ch_work *w)
+{
+	if (!w->gathered)
+		return CH_OK;
+	w->ahead = w->gathered;
+	sort(w->ahead);
+	return for_all(w, ask_soon);
+}
+
+int ch_ahead_take_gathered(struct ch_work *w)
+{
+	if (!w->gathered)
+		return CH_OK;
+	w->ahead = w->gathered;
+	return for_all(w, ask_some);
+}
+
+bool ch_ahead_outlives(const struct ch_store_op *op)
+{
+	switch (op->type) {
+	case CH_OP_PUT:
+	case CH_OP_LEASE:
+	case CH_OP_PATCH:
+	case CH_OP_PUBLISH:
+	case CH_OP_EDGE_ACK:
+	case CH_OP_ISSUER:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* ---- what is known ---- */

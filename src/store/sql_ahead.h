@@ -15,6 +15,15 @@ enum ch_ahead_of {
 	CH_AHEAD_RECORD = 4  /* a record under this key (ch_record_key), of whatever pool */
 };
 
+/* For several operations that register few names each, which are about to run in one
+ * transaction: each of them, then for all together.  While they run, operations of other kinds
+ * may only be such that ch_ahead_outlives. */
+CH_MUST int ch_ahead_gather(struct ch_work *w, const struct ch_store_op *op);
+CH_MUST int ch_ahead_ask_gathered(struct ch_work *w);
+CH_MUST int ch_ahead_take_gathered(struct ch_work *w);
+/* No name comes or goes by it. */
+bool ch_ahead_outlives(const struct ch_store_op *op);
+
 /* Once an operation, before anything else. */
 CH_MUST int ch_ahead_ask(struct ch_work *w, const struct ch_store_put_item *items, size_t n);
 /* As ch_name_row_load. */

@@ -9,8 +9,7 @@ static const char hint_sql[] = "SELECT substr(record, ?3, 8) FROM held WHERE nam
 
 static int hint_ask(struct ch_work *w, const char *pool, const char *key)
 {
-	return ch_db_ask(
-		w->db, hint_sql, "tti", key, pool, (int64_t)CH_RECORD_AT_HINT + 1);
+	return ch_db_ask(w->db, hint_sql, "tti", key, pool, (int64_t)CH_RECORD_AT_HINT + 1);
 }
 
 int ch_work_answerer_ask(struct ch_work *w, const char *pool, const char *name)
@@ -29,8 +28,8 @@ static int hint_of(struct ch_work *w, const char *pool, const char *key, uint64_
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	uint8_t bytes[8];
 	uint64_t hint = 0;
-	int rc = ch_db_query(w->db, &stmt, hint_sql, "tti", key, pool,
-		(int64_t)CH_RECORD_AT_HINT + 1);
+	int rc = ch_db_query(
+		w->db, &stmt, hint_sql, "tti", key, pool, (int64_t)CH_RECORD_AT_HINT + 1);
 
 	if (!rc)
 		rc = ch_db_step(w->db, stmt);

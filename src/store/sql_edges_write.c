@@ -23,11 +23,10 @@ static const char newest_sql[] =
 	"SELECT max(seq) FROM edge_record WHERE name IN (?1, ?1 || '/6', ?1 || '/7') AND "
 	"pool = ?2";
 
-int ch_work_edges_ask(
-	struct ch_work *w, const char *pool, const struct ch_order_names *names)
+int ch_work_edges_ask(struct ch_work *w, const char *pool, const struct ch_order_names *names)
 {
-	int rc = ch_db_ask(w->db, edges_sql, "tii", pool, w->now - w->edge_timeout_ms,
-		(int64_t)EDGES_MAX);
+	int rc = ch_db_ask(
+		w->db, edges_sql, "tii", pool, w->now - w->edge_timeout_ms, (int64_t)EDGES_MAX);
 
 	for (size_t i = 0; !rc && i < names->n; i++) {
 		const char *name = names->rows[i].name;
@@ -46,8 +45,8 @@ static int load_edges(struct ch_work *w, const char *pool, struct ch_work_edges 
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	struct ch_arena *arena = w->op->arena;
 	struct edge_seen **tail = &edges->first;
-	int rc = ch_db_query(w->db, &stmt, edges_sql, "tii", pool,
-		w->now - w->edge_timeout_ms, (int64_t)EDGES_MAX);
+	int rc = ch_db_query(w->db, &stmt, edges_sql, "tii", pool, w->now - w->edge_timeout_ms,
+		(int64_t)EDGES_MAX);
 
 	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
 		struct edge_seen *edge = ch_arena_alloc(arena, sizeof(*edge));
@@ -114,8 +113,7 @@ static int needed_seq(struct ch_work *w, const char *pool, const struct ch_order
 			needed = UINT64_MAX;
 			continue;
 		}
-		rc = ch_db_get_i64(
-			w->db, &seq, newest_sql, "tt", names->rows[i].name, pool);
+		rc = ch_db_get_i64(w->db, &seq, newest_sql, "tt", names->rows[i].name, pool);
 		if (rc)
 			return rc == CH_ENOTFOUND ? CH_ECORRUPT : rc;
 		if ((uint64_t)seq > needed)

@@ -585,7 +585,8 @@ static int ask_the_rest(struct ch_work *w, const struct ch_op_lease *lease)
 	int rc = ch_pace_turn_ask(w);
 
 	if (!rc)
-		rc = ch_db_ask(w->db, second_due, "ii", w->now, (int64_t)most_new(lease, lease->n_orders));
+		rc = ch_db_ask(w->db, second_due, "ii", w->now,
+			(int64_t)most_new(lease, lease->n_orders));
 	if (!rc)
 		rc = ch_db_ask(w->db, standby_sql[0][true].oldest, "ii", w->now, most);
 	if (!rc && lease->second_standbys)

@@ -155,10 +155,10 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 	struct ch_store_order *list, size_t *ret_n)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(w->db, &stmt, open_sql,
-		"iiiiiti", w->now, (int64_t)most, (int64_t)lease->second_standbys,
-		w->now - WITHHELD_MS, w->now - WITHHELD_BEGUN_MS,
-		ch_order_state_str(CH_ORDER_NEW), (int64_t)LOOK_MAX);
+	int rc = ch_db_query(w->db, &stmt, open_sql, "iiiiiti", w->now, (int64_t)most,
+		(int64_t)lease->second_standbys, w->now - WITHHELD_MS,
+		w->now - WITHHELD_BEGUN_MS, ch_order_state_str(CH_ORDER_NEW),
+		(int64_t)LOOK_MAX);
 	size_t n = 0;
 
 	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {

@@ -95,15 +95,15 @@ int ch_db_order_ask(struct ch_db *db, uint64_t id, bool second, bool standby)
 {
 	int rc = ch_db_ask(db, order_sql, "i", id);
 
-	return rc ? rc
-		  : ch_db_ask(db, names_sql, "ill", id, (int64_t)second, (int64_t)standby);
+	return rc ? rc : ch_db_ask(db, names_sql, "ill", id, (int64_t)second, (int64_t)standby);
 }
 
 static int read_names(
 	struct ch_db *db, int64_t now, struct ch_arena *arena, struct ch_store_order *order)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(db, &stmt, names_sql, "ill", order->id, (int64_t)order->second, (int64_t)order->standby);
+	int rc = ch_db_query(db, &stmt, names_sql, "ill", order->id, (int64_t)order->second,
+		(int64_t)order->standby);
 
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {
 		struct ch_store_order_name *name = &order->names[order->n_names];

@@ -95,8 +95,7 @@ static int save(struct ch_work *w, struct row *row)
 		row->limit.refill_us, row->tail_ms);
 }
 
-static const char bucket_sql[] =
-	"SELECT tat, tail, size, refill FROM bucket WHERE key = ?";
+static const char bucket_sql[] = "SELECT tat, tail, size, refill FROM bucket WHERE key = ?";
 
 /* wanted: the limit as configured. */
 static int load(struct ch_work *w, const struct ch_limit *wanted, struct row *row)
@@ -280,8 +279,8 @@ static int ask_buckets(struct ch_work *w, const struct ch_store_pace *pace,
 	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
 		if (renewal && paced != CH_PACED_SET)
 			continue;
-		rc = make_key(key, (enum ch_paced)paced, pace->account, order->names,
-			order->n_names);
+		rc = make_key(
+			key, (enum ch_paced)paced, pace->account, order->names, order->n_names);
 		if (!rc)
 			rc = ch_db_ask(w->db, bucket_sql, "t", key);
 	}

@@ -19,6 +19,8 @@ struct ch_sql_kind {
 	const unsigned *knows; /* this program's own */
 	/* Between transactions: a lost connection is made anew.  CH_EAGAIN: it cannot be. */
 	int (*mend)(struct ch_db *db);
+	/* Counts what the database has refused so far; NULL: it is told at once. */
+	uint64_t (*refusals)(struct ch_db *db);
 	/* Within the writer's transaction: right after it began, and before it is committed. */
 	int (*begun)(struct ch_sql_store *store, struct ch_work *w);
 	int (*to_commit)(struct ch_sql_store *store, struct ch_work *w);
@@ -38,6 +40,7 @@ struct ch_sql_store {
 
 	struct ch_db *writer;	/* the writer thread's alone, */
 	struct ch_slots *slots; /* and these: sql_calendar.h */
+	unsigned careful;	/* and this: batches in which each operation is settled */
 	pthread_t thread;
 	bool thread_runs;
 

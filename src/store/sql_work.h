@@ -29,9 +29,11 @@ struct ch_work {
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t compatible_from; /* store/schema.h */
 	struct ch_work_tx tx;
-	struct ch_slots *slots;		    /* the store's; sql_calendar.h */
-	struct ch_work_edges *edges;	    /* in op->arena; NULL: not read yet */
-	struct ch_ahead *ahead;		    /* the same */
+	struct ch_slots *slots;	     /* the store's; sql_calendar.h */
+	struct ch_work_edges *edges; /* in op->arena; NULL: not read yet */
+	struct ch_ahead *ahead;	     /* the same, or that of several operations: */
+	struct ch_ahead *gathered;   /* in arena, the transaction's; NULL: none */
+	struct ch_arena *arena;
 	char ruled[CH_STORE_LABEL_MAX + 1]; /* the pool of the rules below; "": none yet */
 	struct ch_hold_rules rules;
 };

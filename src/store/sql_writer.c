@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "store/sql_ahead.h"
 #include "store/sql_calendar.h"
 
 #define BATCH_OPS 256
@@ -15,6 +16,7 @@
 #define PATIENT_MS 10
 #define CROWD_OPS 32
 #define ASK_OPS 64
+#define CAREFUL_BATCHES 100
 
 static int run_op(struct ch_work *w, struct ch_store_op *op)
 {
@@ -97,8 +99,41 @@ static void fail_op(struct ch_store_op *op, int rc, const char *text)
 		ch_err_set(&op->err, rc, problem_of(rc), "%s: %.300s", ch_rc_str(rc), text);
 }
 
+struct batch {
+	struct ch_store_op *ops[BATCH_OPS];
+	size_t n;
+	/* Of the last of these it is not known yet whether the database took what they wrote:
+	 * it is asked when there is a reason, for that takes as long as the way there and back.
+	 */
+	size_t n_unsettled;
+	uint64_t refusals; /* before them */
+};
+
+/* rc: the operation's own.  False: the database has refused something, of this operation or of
+ * one before it. */
+static bool settle(
+	const struct ch_sql_store *store, struct ch_work *w, struct batch *batch, int *rc)
+{
+	int settled;
+
+	if (!*rc && !store->careful && store->kind->refusals) {
+		batch->n_unsettled++;
+		return true;
+	}
+	settled = ch_db_settle(w->db);
+	if (!*rc)
+		*rc = settled;
+	if (batch->n_unsettled && store->kind->refusals(w->db) != batch->refusals)
+		return false;
+	batch->n_unsettled = 0;
+	if (store->kind->refusals)
+		batch->refusals = store->kind->refusals(w->db);
+	return true;
+}
+
 /* Returns false when the database has given up the whole transaction. */
-static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
+static bool run_in_savepoint(const struct ch_sql_store *store, struct ch_work *w,
+	struct batch *batch, struct ch_store_op *op)
 {
 	struct ch_work_tx before = w->tx;
 	int rc = ch_db_run(w->db, "SAVEPOINT op", "");
@@ -106,12 +141,14 @@ static bool run_in_savepoint(struct ch_work *w, struct ch_store_op *op)
 	w->op = op;
 	w->edges = NULL;
 	w->ahead = NULL;
+	if (!ch_ahead_outlives(op))
+		w->gathered = NULL;
 	w->ruled[0] = '\0';
 	ch_slots_begin(w->slots);
 	if (!rc)
 		rc = run_op(w, op);
-	if (!rc)
-		rc = ch_db_settle(w->db);
+	if (!settle(store, w, batch, &rc))
+		return false;
 	if (rc)
 		fail_op(op, rc, ch_db_text_of_error(w->db));
 	if (!ch_db_in_transaction(w->db))
@@ -190,11 +227,6 @@ int ch_work_save_meta(struct ch_work *w, const struct ch_work_tx *before)
 		w->tx.last_id, w->tx.head, w->tx.floor);
 }
 
-struct batch {
-	struct ch_store_op *ops[BATCH_OPS];
-	size_t n;
-};
-
 void ch_sql_announce(struct ch_sql_store *store, const struct ch_store_change *change)
 {
 	void (*fn)(const struct ch_store_change *change, void *arg);
@@ -221,7 +253,8 @@ static int check_schema(struct ch_sql_store *store, const struct ch_work *w)
 }
 
 /* What those that wait begin with is asked for along with the transaction's own. */
-static int ask_for(struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
+static int ask_for(
+	struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
 {
 	const struct ch_store_op *ops[ASK_OPS] = {first};
 	size_t n = 1;
@@ -233,9 +266,12 @@ static int ask_for(struct ch_sql_store *store, struct ch_work *w, const struct c
 		op = op->backend_next)
 		ops[n++] = op;
 	pthread_mutex_unlock(&store->lock);
-	for (size_t i = 0; !rc && i < n; i++)
+	for (size_t i = 0; !rc && i < n; i++) {
 		rc = ch_work_ask_op(w, ops[i]);
-	return rc;
+		if (!rc)
+			rc = ch_ahead_gather(w, ops[i]);
+	}
+	return rc ? rc : ch_ahead_ask_gathered(w);
 }
 
 /* Runs first and what follows it in the queue; the transaction stays open on success. */
@@ -259,9 +295,13 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 		rc = ch_work_load_meta(w);
 	if (!rc)
 		rc = check_schema(store, w);
+	if (!rc)
+		rc = ch_ahead_take_gathered(w);
 	before = w->tx;
+	if (store->kind->refusals)
+		batch->refusals = store->kind->refusals(w->db);
 	while (!rc) {
-		if (!run_in_savepoint(w, op)) {
+		if (!run_in_savepoint(store, w, batch, op)) {
 			rc = op->rc ? op->rc : ch_db_rc(w->db);
 			return rc ? rc : CH_EIO;
 		}
@@ -310,27 +350,47 @@ static bool await_ops(struct ch_sql_store *store, size_t before_n, int64_t befor
 	return any;
 }
 
+/* The transaction is lost.  What one operation of several did wrong is not held against the
+ * others: they may come again, and for a while each is looked at by itself. */
+static int roll_back(
+	struct ch_sql_store *store, struct ch_work *w, const struct batch *batch, int rc)
+{
+	store->slots->loaded = false;
+	if (!ch_db_in_transaction(w->db))
+		return rc;
+	(void)!ch_db_run(w->db, "ROLLBACK", "");
+	if (!batch->n_unsettled || batch->n < 2 || rc == CH_EAGAIN || rc == CH_EFULL)
+		return rc;
+	store->careful = CAREFUL_BATCHES;
+	return CH_EAGAIN;
+}
+
 /* Returns how many there were. */
 static size_t run_batch(struct ch_sql_store *store, struct ch_store_op *first)
 {
+	CH_AUTO_ARENA struct ch_arena *arena = NULL;
 	struct ch_work w = {.db = store->writer,
 		.edge_timeout_ms = store->edge_timeout_ms,
 		.slots = store->slots};
 	struct batch batch = {.n = 0};
 	char text[256] = "";
-	int rc = run_ops(store, &w, first, &batch);
+	int rc = ch_arena_new(0, &arena);
 
+	w.arena = arena;
+	if (rc)
+		batch.ops[batch.n++] = first;
+	else
+		rc = run_ops(store, &w, first, &batch);
 	if (!rc)
 		rc = store->kind->to_commit(store, &w);
 	if (!rc)
 		rc = ch_db_run(w.db, "COMMIT", "");
 	if (!rc)
 		rc = ch_db_settle(w.db);
+	store->careful -= store->careful > 0;
 	if (rc) {
-		store->slots->loaded = false;
 		snprintf(text, sizeof(text), "%s", ch_db_text_of_error(w.db));
-		if (ch_db_in_transaction(w.db))
-			(void)!ch_db_run(w.db, "ROLLBACK", "");
+		rc = roll_back(store, &w, &batch, rc);
 	} else if (w.tx.changed) {
 		ch_sql_announce(store, &w.tx.change);
 	}
