@@ -81,9 +81,15 @@ static uint64_t hash(const unsigned char *bytes, size_t n)
 	return sum;
 }
 
+/* Of text what comes before a '/': a name's records of all kinds have one key. */
 static uint64_t key_of(const struct ch_db_arg *arg)
 {
-	return arg->bytes ? hash(arg->bytes, arg->len) : (uint64_t)arg->i;
+	const unsigned char *end = arg->bytes ? memchr(arg->bytes, '/', arg->len) : NULL;
+
+	if (!arg->bytes)
+		return (uint64_t)arg->i;
+	return hash(
+		arg->bytes, end ? (size_t)(end - (const unsigned char *)arg->bytes) : arg->len);
 }
 
 static size_t bucket_of(const void *stmt, uint64_t args)

@@ -11,7 +11,7 @@
 #define DEPTH_MAX 16
 
 /* What operations read again and again, each with the column by which its rows are told apart
- * where they are read by that. */
+ * where they are read by that.  Keys "x" and "x/6" are one here: ch_record_key. */
 static const struct {
 	const char *name;
 	const char *key;
@@ -22,9 +22,9 @@ static const struct {
 	{"pool", "pool"},
 	{"bucket", "key"},
 	{"holder", "name"},
+	{"held", "name"},
+	{"edge_record", "name"},
 	{"edge", NULL},
-	{"held", NULL},
-	{"edge_record", NULL},
 	{"standby_default", NULL},
 };
 
@@ -109,26 +109,39 @@ static int arg_of(const struct scan *scan)
 
 /* ---- rows by their key ---- */
 
-/* At the word after WHERE: "KEY = $N", and nothing after it that widens that. */
+/* At the word after WHERE: "KEY = $N", or "KEY IN ($N, $N || 'text', …)", and nothing after it
+ * that widens that.  -1: something else.  Then at the word after that. */
 static int key_arg_at(struct scan *scan, const char *key)
 {
-	int depth = scan->depth;
+	bool is_list;
 	int arg;
 
 	if (!key || strcmp(scan->word, key) != 0)
 		return -1;
 	next(scan);
-	if (!is(scan, "="))
+	is_list = is(scan, "IN");
+	if (is_list)
+		next(scan);
+	if (!is(scan, is_list ? "(" : "="))
 		return -1;
 	next(scan);
 	arg = arg_of(scan);
-	next(scan);
-	if (scan->word[0] && !is(scan, "AND") && !is(scan, "ORDER") && !is(scan, "LIMIT"))
-		return -1;
-	for (; scan->word[0]; next(scan))
-		if (scan->depth == depth && (is(scan, "OR") || is(scan, "UNION")))
+	for (next(scan); is_list && scan->word[0] && !is(scan, ")"); next(scan)) {
+		static const char *const words[] = {",", "|", "'", NULL};
+
+		if (!is_any(scan, words) && arg_of(scan) != arg)
 			return -1;
+	}
+	if (is_list)
+		next(scan);
 	return arg;
+}
+
+static bool ends_condition(const struct scan *scan)
+{
+	static const char *const words[] = {"AND", "ORDER", "LIMIT", "UNION", ")", "", NULL};
+
+	return is_any(scan, words);
 }
 
 /* ---- reads ---- */
@@ -147,7 +160,6 @@ struct reads {
 	bool in_from[DEPTH_MAX]; /* by depth: a comma is followed by a table */
 	bool wants_table;
 	unsigned tables;
-	unsigned n_froms;
 	bool bad;
 };
 
@@ -163,7 +175,6 @@ static void note_word(struct reads *reads, struct scan *scan)
 	if (is(scan, "FROM") || is(scan, "JOIN")) {
 		reads->in_from[scan->depth] = true;
 		reads->wants_table = true;
-		reads->n_froms++;
 	} else if (ends_from(scan)) {
 		reads->in_from[scan->depth] = false;
 	} else if (is(scan, "(")) {
@@ -173,27 +184,39 @@ static void note_word(struct reads *reads, struct scan *scan)
 			      strncasecmp(scan->at, "VALUES", 6) != 0;
 	} else if (is(scan, ",")) {
 		reads->wants_table = reads->in_from[scan->depth];
-		reads->n_froms += reads->wants_table;
 	} else if (wants && strcmp(scan->word, reads->with) != 0) {
 		reads->tables |= ch_touch_bit(scan->word);
 	}
 }
 
-static int key_of_read(const char *text, const struct reads *reads)
+/* One argument for all tables, each of which is read "FROM TABLE WHERE KEY = $N …". */
+static int key_of_read(const char *text)
 {
 	struct scan scan = {.at = text};
+	int found = -1;
 
-	if (reads->n_froms != 1)
-		return -1;
-	do
+	for (next(&scan); scan.word[0]; next(&scan)) {
+		const char *key;
+		int arg;
+
+		if (is(&scan, "OR") || is(&scan, "JOIN"))
+			return -1;
+		if (!is(&scan, "FROM"))
+			continue;
 		next(&scan);
-	while (scan.word[0] && !is(&scan, "FROM"));
-	next(&scan);
-	next(&scan);
-	if (scan.depth || !is(&scan, "WHERE"))
-		return -1;
-	next(&scan);
-	return key_arg_at(&scan, key_of(reads->tables));
+		if (is(&scan, "("))
+			continue;
+		key = key_of(ch_touch_bit(scan.word));
+		next(&scan);
+		if (!is(&scan, "WHERE"))
+			return -1;
+		next(&scan);
+		arg = key_arg_at(&scan, key);
+		if (arg < 0 || !ends_condition(&scan) || (found >= 0 && found != arg))
+			return -1;
+		found = arg;
+	}
+	return found;
 }
 
 static struct ch_touch read_of(const char *text)
@@ -211,7 +234,7 @@ static struct ch_touch read_of(const char *text)
 		note_word(&reads, &scan);
 	touch.tables = reads.bad ? CH_TOUCH_ALL : reads.tables;
 	if (!reads.bad)
-		touch.key_arg = key_of_read(text, &reads);
+		touch.key_arg = key_of_read(text);
 	return touch;
 }
 
@@ -238,6 +261,9 @@ static struct ch_touch update_of(struct scan *scan, bool is_delete)
 		if (is(scan, "WHERE")) {
 			next(scan);
 			touch.key_arg = key_arg_at(scan, key);
+			for (; touch.key_arg >= 0 && scan->word[0]; next(scan))
+				if (!scan->depth && is(scan, "OR"))
+					touch.key_arg = -1;
 			return touch;
 		}
 	}

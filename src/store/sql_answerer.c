@@ -103,16 +103,33 @@ int ch_work_begin_challenge(struct ch_work *w, const char *pool, const char *nam
 		w, pool, key, version, CH_RECORD_CHALLENGE, bytes, record->len, NULL);
 }
 
+/* One without is as long as its head, and one byte for "none". */
+static const char len_sql[] =
+	"SELECT max(length(record)) FROM (SELECT record FROM held WHERE name = ?1 AND "
+	"pool = ?2 UNION ALL SELECT record FROM edge_record WHERE name = ?1 AND "
+	"pool = ?2) AS records";
+
+int ch_work_end_challenges_ask(
+	struct ch_work *w, const char *pool, const struct ch_order_names *names)
+{
+	char key[CH_RECORD_KEY_B];
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < names->n; i++) {
+		const char *name = names->rows[i].name;
+
+		ch_record_key(CH_RECORD_CHALLENGE, name, strlen(name), key);
+		if (!names->rows[i].gone)
+			rc = ch_db_ask(w->db, len_sql, "tt", key, pool);
+	}
+	return rc;
+}
+
 /* Whether the edges have, or get, a token for the name. */
 static int has_token(struct ch_work *w, const char *pool, const char *key, bool *ret_has)
 {
 	int64_t len;
-	/* One without is as long as its head, and one byte for "none". */
-	int rc = ch_db_get_i64(w->db, &len,
-		"SELECT max(length(record)) FROM (SELECT record FROM held WHERE name = ?1 AND "
-		"pool = ?2 UNION ALL SELECT record FROM edge_record WHERE name = ?1 AND "
-		"pool = ?2) AS records",
-		"tt", key, pool);
+	int rc = ch_db_get_i64(w->db, &len, len_sql, "tt", key, pool);
 
 	*ret_has = rc == CH_OK && (size_t)len > CH_RECORD_AT_NAME + strlen(key) - 2 + 1;
 	return rc == CH_ENOTFOUND ? CH_OK : rc;

@@ -155,26 +155,21 @@ int ch_work_edges_state(struct ch_work *w, const char *pool, const struct ch_ord
 	return CH_OK;
 }
 
-int ch_work_order_answer(struct ch_work *w, uint64_t id, const char *pool,
+int ch_work_order_answer(struct ch_work *w, const struct ch_order_row *order,
 	struct ch_store_order_answer *ret_answer)
 {
-	struct ch_store_order_answer answer = {.id = id};
+	struct ch_store_order_answer answer = {
+		.id = order->id, .fence = order->fence, .state = order->state};
 	struct ch_order_names names;
-	struct ch_order_row order;
-	int rc = ch_order_names_load(w->db, id, &names);
+	int rc = CH_OK;
 
-	if (!rc)
-		rc = ch_order_row_ask(w->db, id);
-	if (!rc)
-		rc = ch_work_edges_ask(w, pool, &names);
-	if (!rc)
-		rc = ch_order_row_load(w->db, id, &order);
-	if (rc)
-		return rc;
-	answer.fence = order.fence;
-	answer.state = order.state;
-	if (!order.ended_at)
-		rc = ch_work_edges_state(w, order.pool, &names, &answer.edges);
+	if (!order->ended_at) {
+		rc = ch_order_names_load(w->db, order->id, &names);
+		if (!rc)
+			rc = ch_work_edges_ask(w, order->pool, &names);
+		if (!rc)
+			rc = ch_work_edges_state(w, order->pool, &names, &answer.edges);
+	}
 	if (!rc)
 		*ret_answer = answer;
 	return rc;

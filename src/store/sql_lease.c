@@ -198,10 +198,11 @@ static int make_order(struct ch_work *w, struct ch_op_lease *lease,
 	const struct ch_store_pace *pace, const struct plan *plan)
 {
 	uint64_t id = ch_work_id(w);
-	const struct ch_store_order order = {.id = id,
+	struct ch_store_order order = {.id = id,
 		.second = plan->second,
 		.standby = plan->standby,
-		.pool = ch_arena_str(w->op->arena, plan->row.pool)};
+		.pool = ch_arena_str(w->op->arena, plan->row.pool),
+		.n_names = plan->has_mate ? 2 : 1};
 	enum ch_key_type key = plan->second ? CH_KEY_RSA : ch_keys_first(plan->row.keys);
 	int rc = ch_db_run(w->db,
 		"INSERT INTO orders (id, state, pool, fence, attempts, renewal, "
@@ -223,7 +224,9 @@ static int make_order(struct ch_work *w, struct ch_op_lease *lease,
 		rc = ch_work_add_member(w, id, &plan->mate, plan->standby, plan->second);
 	if (!rc && plan->has_mate)
 		rc = ch_pace_forget(w, plan->mate.name);
-	if (!rc && !order.pool)
+	order.names[0].name = ch_arena_str(w->op->arena, plan->row.name);
+	order.names[1].name = ch_arena_str(w->op->arena, plan->mate.name);
+	if (!rc && (!order.pool || !order.names[0].name || !order.names[1].name))
 		rc = CH_ENOMEM;
 	return rc ? rc : ch_work_lease_order(w, lease, &order);
 }
@@ -576,6 +579,13 @@ int ch_work_lease_ask(struct ch_work *w, const struct ch_op_lease *lease)
 	if (!rc && lease->max <= CH_STORE_LEASE_MAX && !lease->looking)
 		rc = ch_db_ask(w->db, first_due, "ii", w->now, (int64_t)most_new(lease, 0));
 	return rc;
+}
+
+int ch_work_lease_ask_more(struct ch_work *w, const struct ch_op_lease *lease)
+{
+	return lease->max <= CH_STORE_LEASE_MAX
+		       ? ch_work_lease_open_ask_names(w, lease, most_open(lease))
+		       : CH_OK;
 }
 
 /* What is looked for when there is room left, as there mostly is. */

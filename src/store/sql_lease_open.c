@@ -1,4 +1,6 @@
 /* CH_OP_LEASE: orders that are open. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "store/sql_work.h"
 
@@ -56,14 +58,28 @@ static int load_leased(struct ch_work *w, uint64_t id, struct ch_store_order *re
 	return rc ? rc : ch_work_edges_state(w, ret_order->pool, &names, &ret_order->edges);
 }
 
-/* All that load_leased reads of it, as far as that is known. */
+static int names_of(
+	struct ch_work *w, const struct ch_store_order *order, struct ch_order_names *ret_names)
+{
+	ret_names->n = order->n_names;
+	for (size_t i = 0; i < order->n_names; i++) {
+		ret_names->rows[i].gone = false;
+		snprintf(ret_names->rows[i].name, sizeof(ret_names->rows[i].name), "%s",
+			order->names[i].name);
+	}
+	return order->n_names ? CH_OK : ch_order_names_load(w->db, order->id, ret_names);
+}
+
+/* All that load_leased reads of it, but what only few have. */
 static int ask_leased(struct ch_work *w, const struct ch_store_order *order)
 {
 	struct ch_order_names names;
-	int rc = ch_db_order_ask(w->db, order->id, order->second, order->standby);
+	int rc = names_of(w, order, &names);
 
 	if (!rc)
-		rc = ch_order_names_load(w->db, order->id, &names);
+		rc = ch_order_names_ask(w->db, order->id);
+	if (!rc)
+		rc = ch_db_order_ask(w->db, order->id, order->second, order->standby);
 	for (size_t i = 0; !rc && i < names.n; i++)
 		if (!names.rows[i].gone)
 			rc = ch_work_answerer_ask(w, order->pool, names.rows[i].name);
@@ -75,7 +91,8 @@ int ch_work_lease_load(struct ch_work *w, struct ch_op_lease *lease)
 	int rc = CH_OK;
 
 	for (size_t i = 0; !rc && i < lease->n_orders; i++)
-		rc = ch_order_names_ask(w->db, lease->orders[i].id);
+		if (!lease->orders[i].n_names)
+			rc = ch_order_names_ask(w->db, lease->orders[i].id);
 	for (size_t i = 0; !rc && i < lease->n_orders; i++)
 		rc = ask_leased(w, &lease->orders[i]);
 	for (size_t i = 0; !rc && i < lease->n_orders; i++)
@@ -152,7 +169,7 @@ int ch_work_lease_open_ask(struct ch_work *w, const struct ch_op_lease *lease, s
 }
 
 static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t most,
-	struct ch_store_order *list, size_t *ret_n)
+	struct ch_arena *arena, struct ch_store_order *list, size_t *ret_n)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt, open_sql, "iiiiiti", w->now, (int64_t)most,
@@ -166,7 +183,7 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 		list[n++] = (struct ch_store_order){.id = ch_db_u64(stmt, 0),
 			.standby = ch_db_i64(stmt, 1),
 			.second = ch_db_i64(stmt, 2),
-			.pool = ch_db_text(w->op->arena, stmt, 3, &rc)};
+			.pool = ch_db_text(arena, stmt, 3, &rc)};
 		if (rc)
 			break;
 	}
@@ -174,13 +191,25 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 	return rc;
 }
 
+int ch_work_lease_open_ask_names(
+	struct ch_work *w, const struct ch_op_lease *lease, size_t most)
+{
+	struct ch_store_order *list = ch_arena_array(w->arena, most + 1, sizeof(*list));
+	size_t n = 0;
+	int rc = list ? find_open(w, lease, most, w->arena, list, &n) : CH_ENOMEM;
+
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = ch_order_names_ask(w->db, list[i].id);
+	return rc;
+}
+
 /* Ids first, changes afterwards: an update would move the row under the running query. */
 int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 {
-	struct ch_store_order *list =
-		ch_arena_array(w->op->arena, CH_STORE_LEASE_MAX, sizeof(*list));
+	struct ch_store_order *list = ch_arena_array(w->op->arena, most + 1, sizeof(*list));
 	size_t n = 0;
-	int rc = list ? find_open(w, lease, most - lease->n_orders, list, &n) : CH_ENOMEM;
+	int rc = list ? find_open(w, lease, most - lease->n_orders, w->op->arena, list, &n)
+		      : CH_ENOMEM;
 
 	for (size_t i = 0; !rc && i < n; i++) {
 		bool gone = false;

@@ -474,7 +474,7 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 	if (order.ended_at) {
 		if (!patch->has_state || after != order.state)
 			return refuse(w, "the order is finished");
-		return ch_work_order_answer(w, patch->id, order.pool, &patch->answer);
+		return ch_work_order_answer(w, &order, &patch->answer);
 	}
 	rc = check(w, patch, &order);
 	if (!rc && after == CH_ORDER_FAILED)
@@ -495,7 +495,9 @@ int ch_work_patch(struct ch_work *w, struct ch_op_patch *patch)
 		rc = after == CH_ORDER_DONE || after == CH_ORDER_FAILED
 			     ? end_order(w, patch->id)
 			     : give_back(w, patch, least_ms);
+	order.state = after;
+	order.ended_at = after == CH_ORDER_DONE || after == CH_ORDER_FAILED ? w->now : 0;
 	if (!rc)
-		rc = ch_work_order_answer(w, patch->id, order.pool, &patch->answer);
+		rc = ch_work_order_answer(w, &order, &patch->answer);
 	return rc ? rc : wake_if_released(w, patch, after);
 }

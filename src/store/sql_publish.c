@@ -193,7 +193,7 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 
 	/* Who can use RSA only is served with the second one until the first has such a key,
 	 * wherever that comes from. */
-	if (rc || ch_keys_both(row->keys) ||
+	if (rc || !row->second_cert || ch_keys_both(row->keys) ||
 		(row->keys == CH_KEYS_RSA && pub->key != CH_KEY_RSA))
 		return rc;
 	rc = ch_name_row_load(w->db, row->name, &now);
@@ -290,7 +290,7 @@ static int write_name(struct ch_work *w, const struct publication *pub, size_t a
 	if (!rc && !pub->rollback)
 		rc = ch_work_rekeyed(w, row.name, second);
 	if (!rc)
-		rc = ch_work_plan_standby(w, row.name, second, in->id);
+		rc = ch_work_plan_standby(w, &row, second, in->id);
 	return rc ? rc
 		  : ch_work_history(
 			    w, row.name, event_of(pub, &row), in->serial, CH_ACTOR_NOBODY);
@@ -405,7 +405,7 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 	if (rc)
 		return rc;
 	if (order.has_leaf && memcmp(order.leaf_sha256, pub.leaf_sha256, 32) == 0)
-		return ch_work_order_answer(w, in->id, order.pool, &in->answer);
+		return ch_work_order_answer(w, &order, &in->answer);
 	if (order.fence != in->fence)
 		return ch_err_set(&w->op->err, CH_ECONFLICT, "fence-lost",
 			"the lease ran out or the order was canceled: take another");
@@ -423,7 +423,8 @@ int ch_work_publish(struct ch_work *w, struct ch_op_publish *in)
 		rc = check_second(w, &order, in->second, &second);
 	if (!rc)
 		rc = write_all(w, &pub, in->second ? &second : NULL);
-	return rc ? rc : ch_work_order_answer(w, in->id, order.pool, &in->answer);
+	order.state = CH_ORDER_CONFIRMING;
+	return rc ? rc : ch_work_order_answer(w, &order, &in->answer);
 }
 
 int ch_work_publish_adopted(struct ch_work *w, struct ch_op_publish *in,

@@ -314,7 +314,8 @@ int ch_work_served(struct ch_work *w, const char *name)
 }
 
 /* One that is of the same CA as what is live now is none. */
-int ch_work_plan_standby(struct ch_work *w, const char *name, bool second, uint64_t version)
+int ch_work_plan_standby(
+	struct ch_work *w, const struct ch_name_row *row, bool second, uint64_t version)
 {
 	static const char of_first[] =
 		"UPDATE name SET standby_at = iif(standby_cert IS NULL OR "
@@ -329,13 +330,11 @@ int ch_work_plan_standby(struct ch_work *w, const char *name, bool second, uint6
 		"iif(second_standby_failures > 0, coalesce(second_standby_at, ?2), ?2), "
 		"second_standby_at) WHERE name = ?3";
 	char wanted[CH_STORE_CA_NAME_MAX + 1];
-	struct ch_name_row row;
-	int rc = ch_name_row_load(w->db, name, &row);
+	int rc = ch_db_standby_wanted(w->db, row->standby, wanted);
 
-	if (!rc)
-		rc = ch_db_standby_wanted(w->db, row.standby, wanted);
 	if (rc || !wanted[0])
 		return rc;
 	ch_work_due(w, w->now);
-	return ch_db_run(w->db, second ? of_second : of_first, "iit", version, w->now, name);
+	return ch_db_run(
+		w->db, second ? of_second : of_first, "iit", version, w->now, row->name);
 }

@@ -19,7 +19,8 @@ struct ch_sql_kind {
 	const unsigned *knows; /* this program's own */
 	/* Between transactions: a lost connection is made anew.  CH_EAGAIN: it cannot be. */
 	int (*mend)(struct ch_db *db);
-	/* Counts what the database has refused so far; NULL: it is told at once. */
+	/* Counts what the database has refused so far: for one that is asked much ahead and
+	 * waited for little.  NULL: it answers at once. */
 	uint64_t (*refusals)(struct ch_db *db);
 	/* Within the writer's transaction: right after it began, and before it is committed. */
 	int (*begun)(struct ch_sql_store *store, struct ch_work *w);

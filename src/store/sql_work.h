@@ -70,6 +70,8 @@ CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 /* ---- sql_ask.c: each X_ask says that X is soon to be done (ch_db_ask) ---- */
 /* What the operation begins with. */
 CH_MUST int ch_work_ask_op(struct ch_work *w, const struct ch_store_op *op);
+/* What it goes on with, once that has been answered. */
+CH_MUST int ch_work_ask_more(struct ch_work *w, const struct ch_store_op *op);
 /* An order and its names. */
 CH_MUST int ch_work_ask_order(struct ch_db *db, uint64_t id);
 
@@ -275,6 +277,8 @@ CH_MUST int ch_work_begin_challenge(struct ch_work *w, const char *pool, const c
 /* Whether an order in this state may have such records. */
 bool ch_work_is_validated(enum ch_order_state state);
 /* It is in no such state any more: for its names that are not gone, edges answer nothing. */
+CH_MUST int ch_work_end_challenges_ask(
+	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 CH_MUST int ch_work_end_challenges(
 	struct ch_work *w, const char *pool, const struct ch_order_names *names);
 
@@ -286,12 +290,14 @@ CH_MUST int ch_work_check_redirect(
 
 /* ---- sql_lease.c ---- */
 CH_MUST int ch_work_lease_ask(struct ch_work *w, const struct ch_op_lease *lease);
+CH_MUST int ch_work_lease_ask_more(struct ch_work *w, const struct ch_op_lease *lease);
 /* The name is in the order from now on.  quiet: of a standby, which leaves its state alone. */
 CH_MUST int ch_work_add_member(
 	struct ch_work *w, uint64_t id, const struct ch_name_row *row, bool quiet, bool second);
 
 /* ---- sql_lease_open.c ---- */
-/* The next of lease->orders: of it only id, pool, second and standby are known for now. */
+/* The next of lease->orders: of it only id, pool, second and standby are known for now, and
+ * the names of one that was just made. */
 CH_MUST int ch_work_lease_order(
 	struct ch_work *w, struct ch_op_lease *lease, const struct ch_store_order *order);
 /* In the end, of all of them. */
@@ -299,6 +305,9 @@ CH_MUST int ch_work_lease_load(struct ch_work *w, struct ch_op_lease *lease);
 /* Those that are open and due, until there are so many. */
 CH_MUST int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most);
 CH_MUST int ch_work_lease_open_ask(
+	struct ch_work *w, const struct ch_op_lease *lease, size_t most);
+/* The names of those. */
+CH_MUST int ch_work_lease_open_ask_names(
 	struct ch_work *w, const struct ch_op_lease *lease, size_t most);
 
 /* ---- sql_rollback.c ---- */
@@ -413,7 +422,7 @@ CH_MUST int ch_work_fail_standby(struct ch_work *w, const struct ch_name_row *ro
 CH_MUST int ch_work_served(struct ch_work *w, const char *name);
 /* After a certificate has become live under this version: when the next standby is due. */
 CH_MUST int ch_work_plan_standby(
-	struct ch_work *w, const char *name, bool second, uint64_t version);
+	struct ch_work *w, const struct ch_name_row *row, bool second, uint64_t version);
 /* What is read and waits for something else: no account has room for a standby before. */
 CH_MUST int ch_work_hold_standbys(struct ch_work *w, int64_t until_ms);
 /* An issuer asks for work that cannot bring the standbys of second certificates: when those are
@@ -436,8 +445,8 @@ CH_MUST int ch_work_edges_state(struct ch_work *w, const char *pool,
 	const struct ch_order_names *names, struct ch_store_edges_state *ret_state);
 CH_MUST int ch_work_edges_ask(
 	struct ch_work *w, const char *pool, const struct ch_order_names *names);
-/* The answer of a patch or publication. */
-CH_MUST int ch_work_order_answer(struct ch_work *w, uint64_t id, const char *pool,
+/* The answer of a patch or publication; order: as it is after that. */
+CH_MUST int ch_work_order_answer(struct ch_work *w, const struct ch_order_row *order,
 	struct ch_store_order_answer *ret_answer);
 
 /* ---- sql_order_load.c: for reads and operations ---- */

@@ -252,26 +252,56 @@ static int check_schema(struct ch_sql_store *store, const struct ch_work *w)
 	return CH_EUNSUPPORTED;
 }
 
-/* What those that wait begin with is asked for along with the transaction's own. */
-static int ask_for(
-	struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
+struct coming {
+	const struct ch_store_op *ops[ASK_OPS];
+	size_t n;
+};
+
+/* None of them goes away but by this thread. */
+static void look_ahead(
+	struct ch_sql_store *store, const struct ch_store_op *first, struct coming *coming)
 {
-	const struct ch_store_op *ops[ASK_OPS] = {first};
-	size_t n = 1;
+	coming->ops[0] = first;
+	coming->n = 1;
+	pthread_mutex_lock(&store->lock);
+	for (const struct ch_store_op *op = store->queue_head; op && coming->n < ASK_OPS;
+		op = op->backend_next)
+		coming->ops[coming->n++] = op;
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* With the transaction's own row comes what the operations begin with. */
+static int load_with(struct ch_sql_store *store, struct ch_work *w, const struct coming *coming)
+{
 	int rc = CH_OK;
 
-	/* None of them goes away but by this thread. */
-	pthread_mutex_lock(&store->lock);
-	for (const struct ch_store_op *op = store->queue_head; op && n < ASK_OPS;
-		op = op->backend_next)
-		ops[n++] = op;
-	pthread_mutex_unlock(&store->lock);
-	for (size_t i = 0; !rc && i < n; i++) {
-		rc = ch_work_ask_op(w, ops[i]);
+	for (size_t i = 0; !rc && i < coming->n; i++) {
+		rc = ch_work_ask_op(w, coming->ops[i]);
 		if (!rc)
-			rc = ch_ahead_gather(w, ops[i]);
+			rc = ch_ahead_gather(w, coming->ops[i]);
 	}
-	return rc ? rc : ch_ahead_ask_gathered(w);
+	if (!rc)
+		rc = ch_ahead_ask_gathered(w);
+	if (!rc)
+		rc = ch_work_load_meta(w);
+	if (!rc)
+		rc = check_schema(store, w);
+	for (size_t i = 0; !rc && i < coming->n; i++)
+		rc = ch_work_ask_more(w, coming->ops[i]);
+	return rc ? rc : ch_ahead_take_gathered(w);
+}
+
+static int load(struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
+{
+	struct coming coming;
+	int rc;
+
+	if (store->kind->refusals) {
+		look_ahead(store, first, &coming);
+		return load_with(store, w, &coming);
+	}
+	rc = ch_work_load_meta(w);
+	return rc ? rc : check_schema(store, w);
 }
 
 /* Runs first and what follows it in the queue; the transaction stays open on success. */
@@ -290,13 +320,7 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 	if (!rc)
 		rc = store->kind->begun(store, w);
 	if (!rc)
-		rc = ask_for(store, w, first);
-	if (!rc)
-		rc = ch_work_load_meta(w);
-	if (!rc)
-		rc = check_schema(store, w);
-	if (!rc)
-		rc = ch_ahead_take_gathered(w);
+		rc = load(store, w, first);
 	before = w->tx;
 	if (store->kind->refusals)
 		batch->refusals = store->kind->refusals(w->db);
