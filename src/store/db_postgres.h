@@ -33,6 +33,10 @@ uint64_t ch_db_postgres_refusals(struct ch_db *db);
  */
 uint64_t ch_db_postgres_trips(struct ch_db *db);
 
+/* For tests: what is remembered is asked for all the same, and the process ends when the answer
+ * has become another one. */
+extern bool ch_db_postgres_doubts;
+
 /* Runs fn on the connection outside of pipeline mode; what it returns is the connection's
  * error, with libpq's words. */
 CH_MUST int ch_db_postgres_plain(
@@ -48,10 +52,17 @@ CH_MUST int ch_db_postgres_notified(struct ch_db *db, int wait_ms, int wake_fd,
 /* CH_EINVAL (`bad-database`): not a URL, or it has a password in it. */
 CH_MUST int ch_db_postgres_check_url(const char *url, struct ch_err *err);
 
+/* The connection may have failed; to be finished. */
+PGconn *ch_db_postgres_connect(const char *url);
+
 /* ---- db_postgres_text.c ---- */
 /* "?" and "?N" become "$N", and "INDEXED BY x", which only SQLite needs, goes.  To be freed;
  * NULL: no memory. */
 char *ch_db_postgres_text(const char *sql);
+/* Of an argument: its letter's type, and its value in binary, for which number is room. */
+Oid ch_db_postgres_type(char letter);
+void ch_db_postgres_value(
+	const struct ch_db_arg *arg, uint64_t *number, const char **ret_value, int *ret_len);
 /* A number of whatever size, or a condition; NULL: 0. */
 int64_t ch_db_postgres_i64(const PGresult *result, int row, int col);
 /* Of an SQLSTATE: as ch_db_rc. */

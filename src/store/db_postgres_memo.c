@@ -40,6 +40,28 @@ void ch_answer_bring(struct ch_answer *answer, PGresult *result)
 		PQclear(result);
 }
 
+static bool is_same_value(const PGresult *a, const PGresult *b, int row, int col)
+{
+	int len = PQgetlength(a, row, col);
+
+	return PQgetisnull(a, row, col) == PQgetisnull(b, row, col) &&
+	       len == PQgetlength(b, row, col) &&
+	       memcmp(PQgetvalue(a, row, col), PQgetvalue(b, row, col), (size_t)len) == 0;
+}
+
+bool ch_answer_same(const struct ch_answer *a, const struct ch_answer *b)
+{
+	if (!a->result || !b->result)
+		return a->result == b->result;
+	if (PQntuples(a->result) != PQntuples(b->result))
+		return false;
+	for (int row = 0; row < PQntuples(a->result); row++)
+		for (int col = 0; col < PQnfields(a->result); col++)
+			if (!is_same_value(a->result, b->result, row, col))
+				return false;
+	return true;
+}
+
 /* ---- arguments as bytes ---- */
 
 static size_t size_of(const struct ch_db_arg *arg)

@@ -40,6 +40,8 @@ void ch_answer_let_go(struct ch_answer *answer);
 /* It has come: kept if anybody but who brings it wants it, else cleared. */
 void ch_answer_bring(struct ch_answer *answer, PGresult *result);
 
+bool ch_answer_same(const struct ch_answer *a, const struct ch_answer *b);
+
 /* Held for the caller; NULL: it is not known. */
 struct ch_answer *ch_memo_find(
 	const struct ch_memo *memo, const void *stmt, const struct ch_db_arg *args, size_t n);

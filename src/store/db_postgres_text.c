@@ -96,6 +96,32 @@ int ch_db_postgres_result_rc(const PGresult *result)
 	}
 }
 
+Oid ch_db_postgres_type(char letter)
+{
+	switch (letter) {
+	case 't':
+		return OID_TEXT;
+	case 'b':
+		return OID_BYTEA;
+	case 'l':
+		return OID_BOOL;
+	default:
+		return OID_INT8;
+	}
+}
+
+void ch_db_postgres_value(
+	const struct ch_db_arg *arg, uint64_t *number, const char **ret_value, int *ret_len)
+{
+	*number = htobe64((uint64_t)arg->i);
+	if (arg->type == 'l')
+		memset(number, arg->i != 0, 1);
+	*ret_len = arg->type == 'i'   ? (int)sizeof(*number)
+		   : arg->type == 'l' ? 1
+				      : (int)arg->len;
+	*ret_value = arg->is_null ? NULL : arg->bytes ? arg->bytes : (const char *)number;
+}
+
 int64_t ch_db_postgres_i64(const PGresult *result, int row, int col)
 {
 	const char *value = PQgetvalue(result, row, col);

@@ -27,3 +27,16 @@ int ch_db_postgres_check_url(const char *url, struct ch_err *err)
 	PQfreemem(message);
 	return rc;
 }
+
+/* What the URL does not say.  A line that is cut must not be waited on for longer than who asks
+ * the store waits: libpq would for a quarter of an hour, or for ever. */
+PGconn *ch_db_postgres_connect(const char *url)
+{
+	const char *const keys[] = {"connect_timeout", "keepalives_idle", "keepalives_interval",
+		"keepalives_count", "tcp_user_timeout", "fallback_application_name",
+		"target_session_attrs", "dbname", NULL};
+	const char *const values[] = {
+		"3", "5", "2", "3", "10000", "certherd", "read-write", url, NULL};
+
+	return PQconnectdbParams(keys, values, 1);
+}

@@ -183,7 +183,9 @@ int ch_sql_read_feed(struct ch_store *base, const char *pool, const char *edge, 
 
 	if (rc)
 		return rc;
-	rc = ch_db_meta_load(db, &meta);
+	rc = ch_hold_rules_ask(db, pool);
+	if (!rc)
+		rc = ch_db_meta_load(db, &meta);
 	if (!rc)
 		rc = ch_hold_view_load(db, pool, edge, &rows.view);
 	if (!rc && row && after < CH_STORE_ID_MAX)

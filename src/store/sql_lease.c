@@ -225,8 +225,9 @@ static int make_order(struct ch_work *w, struct ch_op_lease *lease,
 	if (!rc && plan->has_mate)
 		rc = ch_pace_forget(w, plan->mate.name);
 	order.names[0].name = ch_arena_str(w->op->arena, plan->row.name);
-	order.names[1].name = ch_arena_str(w->op->arena, plan->mate.name);
-	if (!rc && (!order.pool || !order.names[0].name || !order.names[1].name))
+	if (plan->has_mate)
+		order.names[1].name = ch_arena_str(w->op->arena, plan->mate.name);
+	if (!rc && (!order.pool || !order.names[order.n_names - 1].name))
 		rc = CH_ENOMEM;
 	return rc ? rc : ch_work_lease_order(w, lease, &order);
 }

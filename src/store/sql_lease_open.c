@@ -149,6 +149,13 @@ static int drop(struct ch_work *w, uint64_t id)
 	return rc;
 }
 
+struct open_order {
+	uint64_t id;
+	bool standby;
+	bool second;
+	char pool[CH_STORE_LABEL_MAX + 1];
+};
+
 /* What an issuer of before could not bring, or only the first half of, is left to others for a
  * while. */
 static const char open_sql[] =
@@ -169,7 +176,7 @@ int ch_work_lease_open_ask(struct ch_work *w, const struct ch_op_lease *lease, s
 }
 
 static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t most,
-	struct ch_arena *arena, struct ch_store_order *list, size_t *ret_n)
+	struct open_order *list, size_t *ret_n)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	int rc = ch_db_query(w->db, &stmt, open_sql, "iiiiiti", w->now, (int64_t)most,
@@ -179,11 +186,13 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 	size_t n = 0;
 
 	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
+		struct open_order *order = &list[n++];
+
 		rc = CH_OK;
-		list[n++] = (struct ch_store_order){.id = ch_db_u64(stmt, 0),
-			.standby = ch_db_i64(stmt, 1),
-			.second = ch_db_i64(stmt, 2),
-			.pool = ch_db_text(arena, stmt, 3, &rc)};
+		order->id = ch_db_u64(stmt, 0);
+		order->standby = ch_db_i64(stmt, 1);
+		order->second = ch_db_i64(stmt, 2);
+		ch_db_copy(stmt, 3, order->pool, sizeof(order->pool), &rc);
 		if (rc)
 			break;
 	}
@@ -194,22 +203,32 @@ static int find_open(struct ch_work *w, const struct ch_op_lease *lease, size_t 
 int ch_work_lease_open_ask_names(
 	struct ch_work *w, const struct ch_op_lease *lease, size_t most)
 {
-	struct ch_store_order *list = ch_arena_array(w->arena, most + 1, sizeof(*list));
+	struct open_order list[CH_STORE_LEASE_MAX];
 	size_t n = 0;
-	int rc = list ? find_open(w, lease, most, w->arena, list, &n) : CH_ENOMEM;
+	int rc = find_open(w, lease, most, list, &n);
 
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = ch_order_names_ask(w->db, list[i].id);
 	return rc;
 }
 
+static int lease_one(
+	struct ch_work *w, struct ch_op_lease *lease, const struct open_order *open)
+{
+	const struct ch_store_order order = {.id = open->id,
+		.standby = open->standby,
+		.second = open->second,
+		.pool = ch_arena_str(w->op->arena, open->pool)};
+
+	return order.pool ? ch_work_lease_order(w, lease, &order) : CH_ENOMEM;
+}
+
 /* Ids first, changes afterwards: an update would move the row under the running query. */
 int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most)
 {
-	struct ch_store_order *list = ch_arena_array(w->op->arena, most + 1, sizeof(*list));
+	struct open_order list[CH_STORE_LEASE_MAX];
 	size_t n = 0;
-	int rc = list ? find_open(w, lease, most - lease->n_orders, w->op->arena, list, &n)
-		      : CH_ENOMEM;
+	int rc = find_open(w, lease, most - lease->n_orders, list, &n);
 
 	for (size_t i = 0; !rc && i < n; i++) {
 		bool gone = false;
@@ -221,7 +240,7 @@ int ch_work_lease_open(struct ch_work *w, struct ch_op_lease *lease, size_t most
 		if (list[i].standby && list[i].second && !lease->second_standbys)
 			rc = drop(w, list[i].id);
 		else
-			rc = ch_work_lease_order(w, lease, &list[i]);
+			rc = lease_one(w, lease, &list[i]);
 	}
 	return rc;
 }

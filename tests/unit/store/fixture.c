@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include "base/buf.h"
+#include "store/db_postgres.h"
 #include "store/db_sqlite.h"
 
 int64_t test_now_ms = START_MS;
@@ -109,6 +110,7 @@ int fx_setup(void **state)
 	name_database(fx);
 	test_now_ms = START_MS;
 	ch_clock_set(test_clock, NULL);
+	ch_db_postgres_doubts = getenv("CERTHERD_TEST_DOUBT") != NULL;
 	assert_ok(ch_arena_new(0, &fx->arena));
 	open_store(fx);
 	*state = fx;

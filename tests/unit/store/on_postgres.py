@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Runs the contract tests on a PostgreSQL server of their own: on_postgres.py TEST…"""
+"""Runs the contract tests on a PostgreSQL server of their own: on_postgres.py [--doubt] TEST…
+
+--doubt: what a transaction remembers is asked for again, and must be so."""
 
 import os
 import pathlib
@@ -13,20 +15,23 @@ from lab import postgres
 
 
 def main():
+    doubt = sys.argv[1] == "--doubt"
+    tests = sys.argv[1 + doubt:]
+    wanted = {"CERTHERD_TEST_DOUBT": "1"} if doubt else {}
     failed = []
     with tempfile.TemporaryDirectory(prefix="certherd-pg-") as name:
         os.chmod(name, 0o755)
         server = postgres.Postgres(pathlib.Path(name) / "pg").make().start()
         try:
-            for test in sys.argv[1:]:
+            for test in tests:
                 done = subprocess.run([test], capture_output=True, text=True, check=False,
-                                      env={**os.environ, "CERTHERD_TEST_POSTGRES": server.url()})
+                                      env={**os.environ, **wanted, "CERTHERD_TEST_POSTGRES": server.url()})
                 if done.returncode:
                     failed.append(pathlib.Path(test).name)
                     print(done.stdout, done.stderr, sep="\n")
         finally:
             server.stop()
-    print(f"{len(sys.argv) - 1 - len(failed)} test programs passed, {len(failed)} failed",
+    print(f"{len(tests) - len(failed)} test programs passed, {len(failed)} failed",
           *failed)
     return 1 if failed else 0
 
