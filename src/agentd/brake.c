@@ -31,10 +31,20 @@ static void remove_file(const char *dir, const char *file)
 		(void)unlink(path);
 }
 
+static void sweep_file(const char *dir, const char *file)
+{
+	CH_AUTO_FREE char *path = path_of(dir, file);
+
+	if (path)
+		ch_file_sweep(path);
+}
+
 void ch_brake_init(
 	struct ch_brake *brake, const struct ch_brake_limits *limits, const char *dir)
 {
 	*brake = (struct ch_brake){.limits = *limits, .dir = dir};
+	sweep_file(dir, REFUSED);
+	sweep_file(dir, CONFIRMED);
 	ch_brake_release(brake);
 }
 

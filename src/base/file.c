@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,7 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+
+/* Behind the name of the file that it becomes; then DIGITS hexadecimal digits. */
+#define MARK ".tmp."
+#define DIGITS 16
+#define NAME_B 256 /* NAME_MAX and a NUL */
 
 static int fail(struct ch_err *err, const char *what, const char *path)
 {
@@ -116,7 +123,7 @@ static int put(const char *path, const void *bytes, size_t len, mode_t mode,
 	 * numbers begin anew: what it left would be in the way of every other. */
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return fail(err, "write", path);
-	if (asprintf(&tmp, "%s.tmp.%016" PRIx64, path, random) < 0) {
+	if (asprintf(&tmp, "%s" MARK "%0*" PRIx64, path, DIGITS, random) < 0) {
 		tmp = NULL;
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	}
@@ -141,4 +148,70 @@ int ch_file_create(
 	const char *path, const void *bytes, size_t len, mode_t mode, struct ch_err *err)
 {
 	return put(path, bytes, len, mode, link, err);
+}
+
+static void closedir_p(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* The name of the file that it was to become. */
+static bool is_temporary(const char *name, char ret_of[NAME_B])
+{
+	size_t len = strlen(name);
+	size_t behind = strlen(MARK) + DIGITS;
+	const char *mark;
+
+	if (len <= behind || len >= NAME_B)
+		return false;
+	mark = name + len - behind;
+	if (strncmp(mark, MARK, strlen(MARK)) != 0 ||
+		strspn(mark + strlen(MARK), "0123456789abcdef") != DIGITS)
+		return false;
+	memcpy(ret_of, name, len - behind);
+	ret_of[len - behind] = 0;
+	return true;
+}
+
+static bool is_stale(int folder, const char *name)
+{
+	struct stat st;
+
+	return fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       ch_now_ms() - (int64_t)st.st_mtime * CH_SECOND_MS > CH_FILE_STALE_MS;
+}
+
+/* Of one name, or of those that is_ours knows. */
+static void sweep(const char *folder, const char *of_name, bool (*is_ours)(const char *name))
+{
+	CH_CLEANUP(closedir_p) DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char of[NAME_B];
+
+		if (is_temporary(entry->d_name, of) &&
+			(of_name ? strcmp(of, of_name) == 0 : is_ours(of)) &&
+			is_stale(dirfd(dir), entry->d_name))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+}
+
+void ch_file_sweep(const char *path)
+{
+	CH_AUTO_FREE char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	const char *name = slash ? path + (slash - dir) + 1 : path;
+
+	if (!dir)
+		return;
+	if (slash)
+		slash[slash == dir] = 0;
+	sweep(slash ? dir : ".", name, NULL);
+}
+
+void ch_file_sweep_folder(const char *folder, bool (*is_ours)(const char *name))
+{
+	sweep(folder, NULL, is_ours);
 }

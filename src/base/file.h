@@ -2,7 +2,9 @@
 #ifndef CH_BASE_FILE_H
 #define CH_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -17,5 +19,14 @@ CH_MUST int ch_file_write_atomic(
 /* The same but refuses (CH_EEXIST) when path exists: nothing is ever overwritten. */
 CH_MUST int ch_file_create(
 	const char *path, const void *bytes, size_t len, mode_t mode, struct ch_err *err);
+
+/* What a process that was killed left of a file that it was writing by one of the two above: a
+ * regular file whose name is that one's with ".tmp." and 16 hexadecimal digits behind it, and
+ * that nobody has written to for CH_FILE_STALE_MS.  It is removed, if it can be.  For the
+ * process that the folder belongs to, when it starts. */
+#define CH_FILE_STALE_MS (60 * 60 * INT64_C(1000))
+void ch_file_sweep(const char *path);
+/* Of all files of a folder whose names `is_ours` knows. */
+void ch_file_sweep_folder(const char *folder, bool (*is_ours)(const char *name));
 
 #endif

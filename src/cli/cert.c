@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/cert_standby.h"
+#include "cli/cert_verbs.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/recipients.h"
@@ -109,10 +109,8 @@ static int print_pem(const struct ch_client *client, const char *name, const jso
 /* It may be not on this host, or not for who asks. */
 static void load_recipients(const struct ch_client *client, struct whose *whose)
 {
-	const char *path =
-		ch_conf_path(client->conf, "issuer", "recipients", "issuer/recipients");
-
-	whose->is_known = ch_known_recipients_load(path, &whose->known, &whose->err) == CH_OK;
+	whose->is_known = ch_known_recipients_load(ch_known_recipients_path(client->conf),
+				  &whose->known, &whose->err) == CH_OK;
 }
 
 static int show_main(int argc, char **argv)
@@ -171,70 +169,11 @@ static int show_main(int argc, char **argv)
 	return CH_EXIT_OK;
 }
 
-static bool is_live(const json_t *domain, const char *version)
-{
-	const json_t *cert = json_object_get(domain, "certificate");
-	int64_t wanted = version ? strtoll(version, NULL, 10) : 0;
-
-	return wanted && (ch_json_int(cert, "version") == wanted ||
-				 ch_json_int(cert, "rolled_back_to") == wanted);
-}
-
-static int rollback_main(int argc, char **argv)
-{
-	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
-	CH_AUTO_JSON json_t *answer = NULL;
-	CH_AUTO_JSON json_t *body = json_object();
-	const char *to = NULL;
-	const struct ch_opt list[] = {
-		{"to", "VERSION", "only if this is the one (`certherd cert show NAME`)", NULL,
-			&to},
-		CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
-	const struct ch_opts opts = {.command = "cert rollback",
-		.usage = "NAME [--to VERSION] [--json]",
-		.help = "Puts the certificate that was live before back, with its key, as a "
-			"new version. The\n"
-			"one that it replaces is then the one before: --to puts that back "
-			"again.",
-		.list = list,
-		.n = CH_ARRAY_LEN(list),
-		.args_min = 1,
-		.args_max = 1};
-	struct ch_err err;
-	size_t n_args;
-	int code = ch_client_begin(&client, &opts, argc, argv, &n_args);
-	char *end = NULL;
-
-	if (code >= 0)
-		return code;
-	if (to &&
-		(*to < '1' || *to > '9' ||
-			json_object_set_new(body, "to", json_integer(strtoll(to, &end, 10))) ||
-			*end)) {
-		fprintf(stderr, "certherd cert rollback: --to takes a version, such as 12: "
-				"`certherd cert show` has them\n");
-		return CH_EXIT_USAGE;
-	}
-	if (ch_client_call_name(&client, "POST", "/v1/certificates/", argv[1], "/rollback",
-		    body, &answer, NULL, &err))
-		return ch_client_fail(&client, argv[1], &err);
-	if (client.json) {
-		ch_json_print(answer);
-		return CH_EXIT_OK;
-	}
-	ch_text_print(stdout, ch_json_str(answer, "name"));
-	puts(is_live(answer, to)
-			? ": that version is live"
-			: ": the certificate before is being put back; `certherd domain show` "
-			  "says when edges have it, or why it was refused");
-	return CH_EXIT_OK;
-}
-
 int ch_cert_main(int argc, char **argv)
 {
 	static const struct ch_verb verbs[] = {
 		{"show", "NAME", "the certificates of a name, standbys too", show_main},
-		{"rollback", "NAME", "puts the one before it back", rollback_main},
+		{"rollback", "NAME", "puts the one before it back", ch_cert_rollback_main},
 		{"standby", "NAME|--all", "puts the standby certificate live",
 			ch_cert_standby_main},
 	};

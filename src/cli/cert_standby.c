@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "cli/cert_standby.h"
+#include "cli/cert_verbs.h"
 #include "cli/client.h"
 #include "cli/text.h"
 
@@ -147,6 +147,22 @@ static int look(struct standby *s, const char *name)
 	return ch_client_fail(&s->client, name, &err);
 }
 
+static bool is_from(const json_t *cert, const char *ca)
+{
+	return json_is_object(cert) && strcmp(ca_of(cert), ca) == 0;
+}
+
+/* What is live says so: the store has begun nothing where nothing of it is from that CA. */
+static bool was_put_live(const json_t *domain, const char *ca)
+{
+	const json_t *first = json_object_get(domain, "certificate");
+	const json_t *second =
+		json_object_get(json_object_get(domain, "second"), "certificate");
+
+	return ca && !is_from(first, ca) && !is_from(second, ca) &&
+	       (ch_json_int(first, "rolled_back_to") || ch_json_int(second, "rolled_back_to"));
+}
+
 static int put_one(struct standby *s, const char *name)
 {
 	CH_AUTO_JSON json_t *body = json_pack(
@@ -162,8 +178,14 @@ static int put_one(struct standby *s, const char *name)
 		return CH_EXIT_OK;
 	}
 	ch_text_print(stdout, ch_json_str(answer, "name"));
-	puts(": the standby certificate is being put live; `certherd domain show` says when "
-	     "edges have it");
+	if (was_put_live(answer, s->ca))
+		printf(": already so: nothing of it is from the CA %s, and what is live was "
+		       "put "
+		       "there by a command\n",
+			s->ca);
+	else
+		puts(": the standby certificate is being put live; `certherd domain show` says "
+		     "when edges have it");
 	return CH_EXIT_OK;
 }
 

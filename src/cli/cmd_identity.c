@@ -302,6 +302,7 @@ static int add_revoked(const char *config, const char *what, struct ch_err *err)
 	if (rc)
 		return ch_err_set(err, rc, "revoked-size", "%s would be over %u bytes",
 			place.revoked, REVOKED_MAX_B);
+	ch_file_sweep(place.revoked);
 	rc = ch_file_write_atomic(place.revoked, out.data, out.len, 0644, err);
 	if (rc == CH_OK)
 		printf("Revoked %s:\n  %s\n  in %s\nThe store refuses it within seconds; copy "

@@ -16,7 +16,7 @@ CH_DEFINE_CLEANUP(struct ch_recipient_key *, ch_recipient_key_free)
 static int complain(const struct ch_err *err)
 {
 	fprintf(stderr, "certherd key: %s\n", err->detail);
-	return err->rc == CH_EINVAL ? 2 : 1;
+	return err->rc == CH_EINVAL || err->rc == CH_ENOTFOUND ? 2 : 1;
 }
 
 static int print_public(const struct ch_recipient_key *key)

@@ -311,12 +311,18 @@ static int import_file(struct import *im, const char *path)
 	uint64_t size_b = 0;
 	int rc;
 
-	if (!in) {
+	if (!in || fstat(fileno(in), &st) < 0) {
 		fprintf(stderr, "certherd domain import: cannot open %s: %s\n", path,
 			strerror(errno));
 		return CH_EXIT_USAGE;
 	}
-	if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode))
+	if (S_ISDIR(st.st_mode)) {
+		fprintf(stderr, "certherd domain import: %s is a folder, not a file\n", path);
+		if (in != stdin)
+			fclose(in);
+		return CH_EXIT_USAGE;
+	}
+	if (S_ISREG(st.st_mode))
 		size_b = (uint64_t)st.st_size;
 	ch_import_reader_init(&im->reader, in);
 	ch_import_progress_begin(&im->progress, size_b);

@@ -14,8 +14,6 @@
 /* Parts without a name, one after the other: a store looks at 10,000 names for each, and has no
  * ten million. */
 #define EMPTY_MAX 1000
-/* What makes the labels of a prefix a name. */
-#define REST "example.com"
 
 enum filter { STATE, TENANT, POOL, ACTOR, PREFIX, FILTERS };
 
@@ -31,7 +29,7 @@ struct course {
 struct list {
 	struct ch_client client;
 	const char *filters[FILTERS]; /* in the order of filter_keys */
-	char prefix[2 * CH_NAME_TEXT_B];
+	char prefix[CH_NAME_PREFIX_B];
 	const char *limit;
 	bool all;
 	uint64_t left;
@@ -123,16 +121,33 @@ static bool gets_on(struct course *course, const char *next, size_t n_names)
 	return true;
 }
 
-static int fail_course(const struct list *list)
+static int fail_course(struct ch_err *err)
 {
-	struct ch_err err;
-
-	(void)ch_err_set(&err, CH_EPROTO, "list-endless",
+	return ch_err_set(err, CH_EPROTO, "list-endless",
 		"the store's list does not get on: it names a next part again and again");
-	return ch_client_fail(&list->client, NULL, &err);
 }
 
-static int print_pages(struct list *list, struct course *course, bool *ret_more)
+/* The names that are out already cannot be taken back: whoever reads them finds, in what comes
+ * last, that they are not all.  Before the first there is nothing to end. */
+static int fail(const struct list *list, const struct ch_err *err)
+{
+	CH_AUTO_JSON json_t *error = NULL;
+
+	if (list->client.json && list->printed && !ferror(stdout)) {
+		error = json_pack("{s:s, s:s}", "code", err->problem, "detail", err->detail);
+		/* What is no UTF-8 is on standard error. */
+		if (!error)
+			error = json_pack("{s:s}", "code", "error");
+		fputs("\n], \"more\": true, \"error\": ", stdout);
+		json_dumpf(error, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+		fputs("}\n", stdout);
+		fflush(stdout);
+	}
+	return ch_client_fail(&list->client, NULL, err);
+}
+
+static int print_pages(
+	struct list *list, struct course *course, bool *ret_more, struct ch_err *err)
 {
 	CH_AUTO_BUF struct ch_buf cursor;
 	bool more = true;
@@ -143,32 +158,31 @@ static int print_pages(struct list *list, struct course *course, bool *ret_more)
 		CH_AUTO_BUF struct ch_buf path;
 		const json_t *domains;
 		const char *next;
-		struct ch_err err;
+		int rc;
 
 		ch_buf_init(&path, 8192);
-		if (make_path(list, ch_buf_str(&cursor), &path)) {
-			fprintf(stderr, "certherd domain list: a filter is too long\n");
-			return CH_EXIT_USAGE;
-		}
-		if (ch_client_call(
-			    &list->client, "GET", ch_buf_str(&path), NULL, &answer, &err))
-			return ch_client_fail(&list->client, NULL, &err);
+		if (make_path(list, ch_buf_str(&cursor), &path))
+			return ch_err_set(err, CH_EINVAL, "bad-query", "a filter is too long");
+		rc = ch_client_call(
+			&list->client, "GET", ch_buf_str(&path), NULL, &answer, err);
+		if (rc)
+			return rc;
 		domains = json_object_get(answer, "domains");
 		next = ch_json_str(answer, "next_cursor");
 		/* A part of the list in which no name fits the filters ends nothing. */
 		more = *next;
 		if (more && !gets_on(course, next, json_array_size(domains)))
-			return fail_course(list);
+			return fail_course(err);
 		list->left -= json_array_size(domains) < list->left ? json_array_size(domains)
 								    : list->left;
 		print_page(list, domains);
 		if (ferror(stdout))
-			return CH_EXIT_FAILED;
+			return ch_err_set(err, CH_EIO, "stdout", "cannot write the list");
 		ch_buf_reset(&cursor);
 		ch_buf_add_str(&cursor, next);
 	}
 	*ret_more = more;
-	return CH_EXIT_OK;
+	return CH_OK;
 }
 
 static int run(struct list *list)
@@ -176,16 +190,17 @@ static int run(struct list *list)
 	static const char *const heads[] = {
 		"NAME", "STATE", "NEXT", "EXPIRES", "TENANT", "MUST ACT", "REASON"};
 	struct course course = {.since_mark = 0};
+	struct ch_err err;
 	bool more = false;
-	int code;
+	int rc;
 
 	ch_table_init(&list->table, heads, CH_ARRAY_LEN(heads));
 	ch_buf_init(&course.mark, 4096);
-	code = print_pages(list, &course, &more);
+	rc = print_pages(list, &course, &more, &err);
 	ch_buf_done(&course.mark);
 	ch_table_done(&list->table);
-	if (code)
-		return code;
+	if (rc)
+		return fail(list, &err);
 	if (list->client.json)
 		printf("%s], \"more\": %s}\n", list->printed ? "\n" : "{\"domains\": [",
 			more ? "true" : "false");
@@ -211,60 +226,16 @@ static int read_limit(struct list *list)
 	return CH_EXIT_OK;
 }
 
-static bool is_ascii(const char *text)
-{
-	for (; *text; text++)
-		if (*text & 0x80)
-			return false;
-	return true;
-}
-
-/* The ASCII form of labels that are whole, with the dot after the last: that of any name that
- * begins so. */
-static int labels_to_ascii(
-	const char *labels, size_t len, char ret_ascii[CH_NAME_TEXT_B], struct ch_err *err)
-{
-	const struct ch_name_rules rules = {.allow_wildcard = true};
-	CH_AUTO_BUF struct ch_buf name = {.max_b = 4096};
-	int rc;
-
-	if (ch_buf_add(&name, labels, len) || ch_buf_add_str(&name, REST))
-		return ch_err_set(err, CH_EINVAL, "name-too-long", "it is longer than a name");
-	rc = ch_name_normalize(ch_buf_str(&name), name.len, &rules, ret_ascii, err);
-	if (rc == CH_OK)
-		ret_ascii[strlen(ret_ascii) - strlen(REST)] = 0;
-	return rc;
-}
-
-/* Of a label's beginning there is no ASCII form: "xn--" and its letters come before what says
- * where the others are, which is another for each label. */
 static int read_prefix(struct list *list)
 {
 	const char *given = list->filters[PREFIX];
-	const char *dot = given ? strrchr(given, '.') : NULL;
-	const char *rest = dot ? dot + 1 : given;
-	char ascii[CH_NAME_TEXT_B];
-	CH_AUTO_BUF struct ch_buf whole = {.max_b = 4096};
 	struct ch_err err;
-	int rc;
 
-	if (!given || is_ascii(given))
+	if (!given)
 		return CH_EXIT_OK;
-	if (!is_ascii(rest)) {
-		ch_buf_addf(&whole, "%s.", given);
-		rc = labels_to_ascii(ch_buf_str(&whole), whole.len, ascii, &err);
-		(void)ch_err_set(&err, CH_EINVAL, "prefix",
-			"the prefix is of the names' ASCII form, which the beginning of a "
-			"label with other letters does not have: give the label whole, with "
-			"its dot%s%s%s%s%s",
-			rc ? "" : ", \"", rc ? "" : ch_buf_str(&whole), rc ? "" : "\" (",
-			rc ? "" : ascii, rc ? "" : ")");
-		return ch_client_fail(&list->client, NULL, &err);
-	}
-	rc = labels_to_ascii(given, (size_t)(rest - given), ascii, &err);
-	if (rc)
-		return ch_client_fail(&list->client, given, &err);
-	snprintf(list->prefix, sizeof(list->prefix), "%s%.*s", ascii, CH_NAME_TEXT_B - 1, rest);
+	if (ch_name_prefix(given, list->prefix, &err))
+		return ch_client_fail(
+			&list->client, strcmp(err.problem, "prefix") == 0 ? NULL : given, &err);
 	list->filters[PREFIX] = list->prefix;
 	return CH_EXIT_OK;
 }

@@ -18,6 +18,19 @@
 		"pool", "POOL", "whose edges (default: default)", NULL, to                     \
 	}
 
+/* One that no pool can be called is not asked for: the store would say that there is none. */
+static int check_pool(const char *pool, struct ch_err *err)
+{
+	size_t len = strlen(pool);
+
+	if (len < 1 || len > CH_STORE_LABEL_MAX ||
+		strspn(pool, "abcdefghijklmnopqrstuvwxyz0123456789._-") != len)
+		return ch_err_set(err, CH_EINVAL, "bad-field",
+			"--pool takes 1 to %d of a-z, 0-9, '.', '_' and '-'",
+			CH_STORE_LABEL_MAX);
+	return CH_OK;
+}
+
 /* "<method> /v1/pools/<pool>/<what>", then prints what the pool's rules now are.  Takes the
  * body over. */
 static int change(struct ch_client *client, const char *method, const char *pool,
@@ -27,15 +40,14 @@ static int change(struct ch_client *client, const char *method, const char *pool
 	CH_AUTO_JSON json_t *given = body;
 	CH_AUTO_JSON json_t *answer = NULL;
 	struct ch_err err = {0};
-	int rc;
+	int rc = check_pool(pool, &err);
 
 	ch_buf_add_str(&path, "/v1/pools/");
 	ch_url_encode(&path, pool);
 	ch_buf_addf(&path, "/%s", what);
-	if (path.rc)
-		rc = ch_err_set(&err, CH_EINVAL, "bad-field",
-			"the pool's name is too long: 1 to %d characters", CH_STORE_LABEL_MAX);
-	else
+	if (!rc && path.rc)
+		rc = ch_err_set(&err, CH_ENOMEM, "out-of-memory", "out of memory");
+	if (!rc)
 		rc = ch_client_call(client, method, ch_buf_str(&path), given, &answer, &err);
 	if (rc)
 		return ch_client_fail(client, NULL, &err);
@@ -130,20 +142,33 @@ static int canary_main(int argc, char **argv)
 	const char *pool = CH_STORE_LABEL_DEFAULT;
 	struct canary canary = {.edge = NULL};
 	const struct ch_opt list[] = {
-		{"soak", "SPAN", "how long it alone has a change, such as 10m; at most 7d",
+		{"soak", "SPAN",
+			"how long EDGE serves a change before the others get it, such as 10m; "
+			"at most 7d",
 			NULL, &canary.soak},
-		{"release", NULL, "all that waits goes to all edges now", &canary.release,
-			NULL},
-		{"off", NULL, "no canary any more: all edges get changes at once", &canary.off,
-			NULL},
+		{"release", NULL,
+			"let what waits now through to all edges; later changes wait again",
+			&canary.release, NULL},
+		{"off", NULL, "end it: no edge is the canary, and all get every change at once",
+			&canary.off, NULL},
 		OPT_POOL(&pool), CH_OPT_JSON(&client), CH_OPT_CONFIG(&client.config)};
 	const struct ch_opts opts = {.command = "feed canary",
 		.usage = "EDGE --soak SPAN | --release | --off  [--pool POOL] [--json]",
-		.help = "Has certificates and policies go to one edge of a pool first, and to "
-			"the others when\n"
-			"it has had them for a while without trouble. EDGE is the id of an "
-			"edge, such as e1.\n"
-			"Names that are new or removed do not wait.",
+		.help = "Tries changes on one edge before all others. From now on each new "
+			"certificate and\n"
+			"policy of the pool goes to EDGE, its canary, first; the other edges "
+			"get it when EDGE\n"
+			"has served it for SPAN and reported no trouble. In trouble, or "
+			"silent, it lets nothing\n"
+			"through: `certherd feed show` says what waits, and why. Names that "
+			"are added or removed\n"
+			"do not wait. EDGE is the id of one of the pool's edges without what "
+			"stands before it in\n"
+			"`certherd status`: e1 for edge/default/e1.\n"
+			"  certherd feed canary e1 --soak 10m    begin, or change the edge or "
+			"the time\n"
+			"  certherd feed canary --release        do not wait this once\n"
+			"  certherd feed canary --off            end it",
 		.list = list,
 		.n = CH_ARRAY_LEN(list),
 		.args_max = 1};

@@ -132,12 +132,21 @@ static int judge_headless(const char *line, struct ch_err *err)
 	return CH_OK;
 }
 
+static bool has_col(const enum ch_import_col *cols, size_t n, enum ch_import_col col)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cols[i] == col)
+			return true;
+	return false;
+}
+
 /* A first line whose columns are ours makes the file CSV; "name" alone does too. */
 static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_err *err)
 {
 	static const char *const words[] = {"name", "www", "tenant", "pool", "upstream", "hsts",
 		"redirect", "keys", "cas", "standby"};
-	char *fields[CH_IMPORT_COLS_MAX];
+	/* One more than there are: then one of them is wrong, and is named. */
+	char *fields[CH_IMPORT_COLS_MAX + 1];
 	char line[sizeof(r->text)];
 	size_t n = 0;
 	bool has_name = false;
@@ -145,7 +154,7 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 
 	memcpy(line, r->text, strlen(r->text) + 1);
 	*ret_is_head = false;
-	rc = split(line, fields, CH_IMPORT_COLS_MAX, &n, err);
+	rc = split(line, fields, CH_ARRAY_LEN(fields), &n, err);
 	if (rc && !strchr(r->text, ','))
 		return judge_headless(r->text, err);
 	if (rc)
@@ -161,13 +170,15 @@ static int read_head(struct ch_import_reader *r, bool *ret_is_head, struct ch_er
 
 		while (col < CH_ARRAY_LEN(words) && strcasecmp(fields[i], words[col]) != 0)
 			col++;
-		for (size_t k = 0; k < i; k++)
-			if (col < CH_ARRAY_LEN(words) && r->cols[k] == (enum ch_import_col)col)
-				col = CH_ARRAY_LEN(words);
 		if (col == CH_ARRAY_LEN(words))
 			return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
 				"the column \"%s\" is not one of " COLUMNS ", each once",
 				fields[i]);
+		if (has_col(r->cols, i, (enum ch_import_col)col))
+			return ch_err_set(err, CH_EUNSUPPORTED, "csv-head",
+				"the first line names the column \"%s\" twice: each is named "
+				"once, such as name,www,tenant,pool",
+				words[col]);
 		r->cols[i] = (enum ch_import_col)col;
 	}
 	r->n_cols = n;

@@ -25,6 +25,19 @@ static const char *line_at(const char *text, unsigned number, size_t *ret_len)
 	return text;
 }
 
+/* What does not fit is cut, but not inside of a character. */
+static void copy_note(const char *note, size_t len, char ret_note[CH_RECIPIENT_NOTE_B])
+{
+	bool cut = len >= CH_RECIPIENT_NOTE_B;
+
+	if (cut)
+		len = CH_RECIPIENT_NOTE_B - 1;
+	while (cut && len && (note[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(ret_note, note, len);
+	ret_note[len] = 0;
+}
+
 static void take_note(const char *text, unsigned number, char ret_note[CH_RECIPIENT_NOTE_B])
 {
 	size_t len;
@@ -39,7 +52,12 @@ static void take_note(const char *text, unsigned number, char ret_note[CH_RECIPI
 		return;
 	mark += strspn(line + mark, "# \t");
 	if (mark < len)
-		snprintf(ret_note, CH_RECIPIENT_NOTE_B, "%.*s", (int)(len - mark), line + mark);
+		copy_note(line + mark, len - mark, ret_note);
+}
+
+const char *ch_known_recipients_path(struct ch_conf *conf)
+{
+	return ch_conf_path(conf, "issuer", "recipients", "issuer/recipients");
 }
 
 int ch_known_recipients_load(
@@ -96,19 +114,50 @@ static void print_all(const struct ch_known_recipients *known)
 	ch_table_print(&table, stdout);
 }
 
+/* A note that is no UTF-8 cannot be a JSON string. */
+static json_t *note_json(const char *note)
+{
+	json_t *text = *note ? json_string(note) : NULL;
+
+	return text ? text : json_null();
+}
+
+static int print_json(const struct ch_known_recipients *known)
+{
+	CH_AUTO_JSON json_t *list = json_array();
+
+	for (size_t i = 0; i < known->all.n; i++) {
+		char hex[2 * ID_B + 1];
+		char text[CH_RECIPIENT_TEXT_B];
+
+		ch_hex_encode(known->all.list[i].id, ID_B, hex);
+		ch_recipient_print(&known->all.list[i], text);
+		if (json_array_append_new(
+			    list, json_pack("{s:s, s:I, s:s, s:o}", "id", hex, "line",
+					  (json_int_t)known->all.line[i], "public_key", text,
+					  "note", note_json(known->notes[i]))))
+			return CH_EXIT_FAILED;
+	}
+	ch_json_print(list);
+	return CH_EXIT_OK;
+}
+
+/* What is not there is bad input, as what cannot be understood. */
 static int fail(const struct ch_err *err)
 {
 	fprintf(stderr, "certherd key recipients: %s\n", err->detail);
-	return err->rc == CH_EINVAL ? CH_EXIT_USAGE : CH_EXIT_FAILED;
+	return err->rc == CH_EINVAL || err->rc == CH_ENOTFOUND ? CH_EXIT_USAGE : CH_EXIT_FAILED;
 }
 
 int ch_key_recipients_main(int argc, char **argv)
 {
 	CH_CLEANUP(ch_conf_free_p) struct ch_conf *conf = NULL;
 	const char *config = NULL;
-	const struct ch_opt list[] = {CH_OPT_CONFIG(&config)};
+	bool json = false;
+	const struct ch_opt list[] = {{"json", NULL, "prints JSON for programs", &json, NULL},
+		CH_OPT_CONFIG(&config)};
 	const struct ch_opts opts = {.command = "key recipients",
-		.usage = "[FILE] [--config FILE]",
+		.usage = "[FILE] [--json] [--config FILE]",
 		.help = "Lists the recipients in FILE (default: `recipients` of [issuer]) with "
 			"the ids that\n`certherd cert show` has in \"sealed to\". NOTE: the "
 			"comment in the line above. On an\nedge `certherd key pub --id FILE` "
@@ -129,10 +178,12 @@ int ch_key_recipients_main(int argc, char **argv)
 		rc = ch_conf_load(ch_opts_config(config), &conf, &err);
 		if (rc)
 			return fail(&err);
-		path = ch_conf_path(conf, "issuer", "recipients", "issuer/recipients");
+		path = ch_known_recipients_path(conf);
 	}
 	if (ch_known_recipients_load(path, &known, &err))
 		return fail(&err);
+	if (json)
+		return print_json(&known);
 	print_all(&known);
 	return CH_EXIT_OK;
 }

@@ -17,6 +17,8 @@ struct ch_known_recipients {
 	char notes[CH_RECIPIENTS_MAX][CH_RECIPIENT_NOTE_B];
 };
 
+/* Where the configuration has it; borrowed from conf. */
+const char *ch_known_recipients_path(struct ch_conf *conf);
 CH_MUST int ch_known_recipients_load(
 	const char *path, struct ch_known_recipients *ret_known, struct ch_err *err);
 /* "issuer/recipients:3 (edge e1)", or that it is not there.  id: hex. */

@@ -12,6 +12,7 @@
 #include "cli/feed.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "wire/name.h"
 #include "wire/state.h"
 
 #define WATCH_EVERY_S 2
@@ -81,6 +82,26 @@ static void print_pruned(const json_t *pruned)
 			ch_when_str(ch_json_time(pruned, "at"), when));
 }
 
+/* As the list has it, and beside it what everything else calls it. */
+static void print_expiry(const json_t *expiry)
+{
+	const char *name = ch_json_str(expiry, "name");
+	char display[1024];
+	char when[64];
+
+	ch_name_display(name, display, sizeof(display));
+	fputs("Expires  ", stdout);
+	if (ch_text_is_utf8() && strcmp(display, name) != 0) {
+		ch_text_print(stdout, display);
+		fputs(" (", stdout);
+		ch_text_print(stdout, name);
+		putchar(')');
+	} else {
+		ch_text_print(stdout, name);
+	}
+	printf(" first, %s\n", ch_when_str(ch_json_time(expiry, "not_after"), when));
+}
+
 static void print_summary(const json_t *status)
 {
 	const json_t *expiry = json_object_get(status, "next_expiry");
@@ -92,11 +113,8 @@ static void print_summary(const json_t *status)
 	printf("Orders   %" PRId64 " open, %" PRId64 " of them waiting\n",
 		ch_json_int(orders, "open"), ch_json_int(orders, "waiting"));
 	printf("Next due %s\n", ch_when_str(ch_json_time(status, "next_due_at"), when));
-	if (json_is_object(expiry)) {
-		fputs("Expires  ", stdout);
-		ch_text_print(stdout, ch_json_str(expiry, "name"));
-		printf(" first, %s\n", ch_when_str(ch_json_time(expiry, "not_after"), when));
-	}
+	if (json_is_object(expiry))
+		print_expiry(expiry);
 	print_restore(json_object_get(status, "restore"));
 	print_pruned(json_object_get(status, "pruned"));
 }

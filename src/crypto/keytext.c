@@ -103,6 +103,9 @@ int ch_keytext_read_guarded(
 	if (stat(path, &st) < 0)
 		return ch_err_set(err, errno == ENOENT ? CH_ENOTFOUND : CH_EIO, "file",
 			"cannot open %s: %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return ch_err_set(
+			err, CH_EINVAL, "not-a-file", "%s is a folder, not a file", path);
 	if (st.st_mode & 022)
 		return ch_err_set(err, CH_EAUTH, "file-writable",
 			"%s can be written by others (mode %04o): run chmod go-w on it", path,

@@ -47,6 +47,14 @@ int ch_replica_write_pointer(struct ch_replica_writer *writer, const char *file,
 	return ch_file_write_atomic(path, line, (size_t)len, 0644, err);
 }
 
+static void sweep_pointer(const struct ch_replica_writer *writer, const char *file)
+{
+	char path[CH_REPLICA_PATH_B];
+
+	path_of(writer, file, "", path);
+	ch_file_sweep(path);
+}
+
 void ch_replica_withdraw(struct ch_replica_writer *writer, const struct ch_err *why)
 {
 	char path[CH_REPLICA_PATH_B];
@@ -323,8 +331,11 @@ int ch_replica_writer_open(const struct ch_replica_options *options,
 	rc = make_folder(writer, err);
 	if (rc == CH_OK)
 		rc = take_lock(writer, err);
-	if (rc == CH_OK)
+	if (rc == CH_OK) {
+		sweep_pointer(writer, CH_REPLICA_CURRENT);
+		sweep_pointer(writer, CH_REPLICA_BUILDING);
 		rc = open_or_begin(writer, err);
+	}
 	if (rc)
 		return rc;
 	ch_replica_sweep(writer);

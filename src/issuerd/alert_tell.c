@@ -47,6 +47,7 @@ static int post(const struct ch_alert_config *config, struct ch_http *http,
 	};
 	const struct ch_http_req req = {.method = "POST",
 		.url = config->webhook,
+		.private_url = 1,
 		.headers = headers,
 		.n_headers = secret ? 2 : 1,
 		.body = body,

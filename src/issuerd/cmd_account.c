@@ -28,6 +28,7 @@
 
 struct desk {
 	const char *config_path;
+	bool json;
 	const char *name; /* of the CA */
 	struct ch_conf *conf;
 	struct ch_issuer_config *config;
@@ -114,12 +115,48 @@ static int find_account(
 	return CH_OK;
 }
 
+/* Takes it over.  ASCII only: no character of a stranger's can steer the terminal. */
+static int print_json(json_t *value, struct ch_err *err)
+{
+	json_auto_t *owned = value;
+
+	if (!value)
+		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	putchar('\n');
+	return CH_OK;
+}
+
+/* null for what is no UTF-8, as a path may be. */
+static json_t *text_json(const char *text)
+{
+	json_t *string = json_string(text);
+
+	return string ? string : json_null();
+}
+
+static int show_json(struct desk *c, const char *url, struct ch_err *err)
+{
+	json_t *error = err->rc ? json_pack("{s:s, s:o}", "code", err->problem, "detail",
+					  text_json(err->detail))
+				: json_null();
+
+	return print_json(
+		json_pack("{s:s, s:o, s:o, s:s, s:o, s:o}", "ca", c->ca.config->name,
+			"directory", text_json(c->ca.config->directory), "key",
+			text_json(c->ca.config->account_key), "thumbprint", c->ca.thumbprint,
+			"account", err->rc ? json_null() : text_json(url), "error", error),
+		err);
+}
+
 static int show(struct desk *c)
 {
 	char url[CH_ACME_URL_B] = "";
 	struct ch_err err = {0};
 	int rc = find_account(c, c->ca.acme, url, &err);
 
+	if (c->json)
+		return show_json(c, url, &err) || rc ? EXIT_FAILURE : EXIT_SUCCESS;
 	printf("ca          %s\ndirectory   %s\nkey         %s\nthumbprint  %s\n",
 		c->ca.config->name, c->ca.config->directory, c->ca.config->account_key,
 		c->ca.thumbprint);
@@ -137,12 +174,16 @@ static int deactivate(struct desk *c, struct ch_err *err)
 	ch_acme_answer_init(&ans);
 	if (rc == CH_OK)
 		rc = ask(c, c->ca.acme, &req, &ans, err);
-	if (rc == CH_OK)
-		printf("The account %s is deactivated: nothing can be ordered or revoked under "
-		       "it "
-		       "any more.\n",
-			url);
-	return rc;
+	if (rc)
+		return rc;
+	if (c->json)
+		return print_json(json_pack("{s:s, s:o, s:b}", "ca", c->ca.config->name,
+					  "account", text_json(url), "deactivated", 1),
+			err);
+	printf("The account %s is deactivated: nothing can be ordered or revoked under it any "
+	       "more.\n",
+		url);
+	return CH_OK;
 }
 
 /* The new key's file takes the old one's place, whose own stays beside it. */
@@ -187,7 +228,8 @@ static int change_at_ca(struct desk *c, EVP_PKEY *fresh, struct ch_err *err)
 	ch_acme_free(acme);
 	rc = find_account(c, c->ca.acme, before, err);
 	if (known && rc) {
-		printf("The CA knows the new key already, for %s.\n", after);
+		if (!c->json)
+			printf("The CA knows the new key already, for %s.\n", after);
 		return CH_OK;
 	}
 	if (known)
@@ -222,12 +264,19 @@ static int roll_over(struct desk *c, const char *path, struct ch_err *err)
 	rc = change_at_ca(c, fresh, err);
 	if (rc == CH_OK)
 		rc = swap_files(now, path, old, err);
-	if (rc == CH_OK)
-		printf("The account has a new key, with the thumbprint\n  %s\nThe old one is "
-		       "in %s. Start the issuers again, each with the new one (until then they "
-		       "order nothing), and have the edges pin the new thumbprint first.\n",
-			print, old);
-	return rc;
+	if (rc)
+		return rc;
+	if (c->json)
+		return print_json(json_pack("{s:s, s:s, s:o, s:o}", "ca", c->ca.config->name,
+					  "thumbprint", print, "key", text_json(now), "old_key",
+					  text_json(old)),
+			err);
+	printf("The account has a new key, with the thumbprint\n  %s\nThe old one is in %s. "
+	       "Start the issuers again, each with the new one (until then they order "
+	       "nothing), "
+	       "and have the edges pin the new thumbprint first.\n",
+		print, old);
+	return CH_OK;
 }
 
 int ch_account_main(int argc, char **argv)
@@ -245,6 +294,7 @@ int ch_account_main(int argc, char **argv)
 			NULL, &fresh},
 		{"deactivate", NULL, "close the account at the CA, for good", &off, NULL},
 		{"yes", NULL, "do what cannot be undone", &sure, NULL},
+		{"json", NULL, "prints JSON for programs", &c.json, NULL},
 		CH_OPT_CONFIG(&c.config_path)};
 	const struct ch_opts opts = {"account", "[options]",
 		"Shows the issuer's account at a CA, as the CA knows it; to be called on the\n"

@@ -36,6 +36,18 @@ static int path_of(const char *folder, const struct ch_dns_txt *txt, const char 
 	return len < PATH_B ? CH_OK : CH_ETOOBIG;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text);
+
+	return len == STEM_B - 1 + strlen(end) && strcmp(text + STEM_B - 1, end) == 0;
+}
+
+static bool is_ours(const char *name)
+{
+	return ends_with(name, IN_USE) || ends_with(name, MARKED);
+}
+
 int ch_dns_journal_open(const char *folder, struct ch_err *err)
 {
 	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
@@ -46,6 +58,7 @@ int ch_dns_journal_open(const char *folder, struct ch_err *err)
 		return ch_err_set(err, CH_EIO, "dns-state",
 			"the folder %s ([dns] state) cannot be written in: %s", folder,
 			strerror(errno));
+	ch_file_sweep_folder(folder, is_ours);
 	return CH_OK;
 }
 
@@ -95,13 +108,6 @@ void ch_dns_journal_forget(const char *folder, const struct ch_dns_txt *txt)
 {
 	drop(folder, txt, MARKED);
 	drop(folder, txt, IN_USE);
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-	size_t len = strlen(text);
-
-	return len == STEM_B - 1 + strlen(end) && strcmp(text + STEM_B - 1, end) == 0;
 }
 
 static bool is_old(const char *path, int64_t leftover_ms)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 static int open_cas(struct ch_issuer *issuer, struct ch_err *err)
 {
@@ -12,6 +13,7 @@ static int open_cas(struct ch_issuer *issuer, struct ch_err *err)
 
 	for (size_t i = 0; rc == CH_OK && i < config->n_cas; i++) {
 		issuer->n_cas = i + 1;
+		ch_file_sweep(config->cas[i].account_state);
 		rc = ch_ca_open(&config->cas[i], &issuer->cas[i], err);
 		for (size_t n = 0; rc == CH_OK && n < i; n++)
 			if (issuer->cas[n].account_hint == issuer->cas[i].account_hint)

@@ -26,6 +26,8 @@ struct ch_http_req {
 	size_t body_len;
 	size_t max_answer_b; /* a longer body is CH_ETOOBIG */
 	int64_t timeout_ms;  /* whole exchange; long polls set it above their wait; 0: 30 s */
+	int private_url;     /* errors have its scheme, host and port only: its path may hold a
+				token */
 	int once;	     /* the body must not be sent a second time: see CH_EAGAIN below */
 };
 

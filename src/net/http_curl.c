@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #define DEFAULT_TIMEOUT_MS 30000L
 #define CANCEL_POLL_MS 100
 #define HEADERS_TOTAL_MAX_B (64u * 1024u)
+#define URL_TOLD_B 600 /* more than an error has */
 
 struct curl_http {
 	struct ch_http http;
@@ -27,6 +29,7 @@ struct curl_http {
 	void *canceled_arg;
 	int allow_http;
 	char message[CURL_ERROR_SIZE];
+	char url[URL_TOLD_B]; /* of the request, as messages have it */
 };
 
 struct transfer {
@@ -123,6 +126,33 @@ static int is_printable(const char *text, int allow_space)
 	return 1;
 }
 
+/* Messages leave out the query: it is long and says nothing to people.  Of a private URL they
+ * have scheme, host and port. */
+static void tell_url(struct curl_http *self, const struct ch_http_req *req)
+{
+	const char *host = strstr(req->url, "://");
+	size_t scheme_len = host ? (size_t)(host - req->url) + strlen("://") : 0;
+	const char *end;
+	const char *at;
+
+	if (!req->private_url) {
+		snprintf(self->url, sizeof(self->url), "%.*s", (int)strcspn(req->url, "?"),
+			req->url);
+		return;
+	}
+	if (!host) {
+		snprintf(self->url, sizeof(self->url), "the URL");
+		return;
+	}
+	host += strlen("://");
+	end = host + strcspn(host, "/?#\\");
+	/* A user's name and password are not used, and not told either. */
+	at = memrchr(host, '@', (size_t)(end - host));
+	host = at ? at + 1 : host;
+	snprintf(self->url, sizeof(self->url), "%.*s%.*s", (int)scheme_len, req->url,
+		(int)(end - host), host);
+}
+
 /* Nothing that a caller passes on may become a second header line or a second request. */
 static int check_req(
 	const struct curl_http *self, const struct ch_http_req *req, struct ch_err *err)
@@ -135,7 +165,7 @@ static int check_req(
 	if (strncasecmp(req->url, "https://", 8) != 0 &&
 		!(self->allow_http && strncasecmp(req->url, "http://", 7) == 0))
 		return ch_err_set(err, CH_EINVAL, "http-url", "%s: only https:// URLs are used",
-			req->url);
+			self->url);
 	for (size_t i = 0; i < req->n_headers; i++)
 		if (!is_token(req->headers[i].name) || !is_printable(req->headers[i].value, 1))
 			return ch_err_set(err, CH_EINVAL, "http-header",
@@ -252,9 +282,6 @@ static int perform(struct curl_http *self, CURLcode *ret_code)
 	}
 }
 
-/* Messages leave out the query: it is long and says nothing to people. */
-#define URL_ARG(url) (int)strcspn(url, "?"), url
-
 static int map_code(const struct curl_http *self, const struct ch_http_req *req, CURLcode code,
 	struct ch_err *err)
 {
@@ -262,53 +289,48 @@ static int map_code(const struct curl_http *self, const struct ch_http_req *req,
 
 	switch (code) {
 	case CURLE_OPERATION_TIMEDOUT:
-		return ch_err_set(
-			err, CH_ETIMEOUT, "http-timeout", "%.*s: %s", URL_ARG(req->url), why);
+		return ch_err_set(err, CH_ETIMEOUT, "http-timeout", "%s: %s", self->url, why);
 	case CURLE_FILESIZE_EXCEEDED:
 		return ch_err_set(err, CH_ETOOBIG, "http-too-big",
-			"%.*s: the answer is over %zu bytes", URL_ARG(req->url),
-			req->max_answer_b);
+			"%s: the answer is over %zu bytes", self->url, req->max_answer_b);
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return ch_err_set(err, CH_ENETWORK, "http-resolve",
-			"%.*s: the host name cannot be resolved: %s", URL_ARG(req->url), why);
+			"%s: the host name cannot be resolved: %s", self->url, why);
 	case CURLE_COULDNT_CONNECT:
-		return ch_err_set(err, CH_ENETWORK, "http-connect", "%.*s: cannot connect: %s",
-			URL_ARG(req->url), why);
+		return ch_err_set(err, CH_ENETWORK, "http-connect", "%s: cannot connect: %s",
+			self->url, why);
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_ISSUER_ERROR:
 		return ch_err_set(err, CH_EAUTH, "http-tls-server",
-			"%.*s: the server's certificate is not accepted: %s", URL_ARG(req->url),
-			why);
+			"%s: the server's certificate is not accepted: %s", self->url, why);
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CACERT_BADFILE:
 		return ch_err_set(err, CH_EAUTH, "http-tls-files",
-			"%.*s: a certificate or key file cannot be used: %s", URL_ARG(req->url),
-			why);
+			"%s: a certificate or key file cannot be used: %s", self->url, why);
 	case CURLE_SSL_CONNECT_ERROR:
 		return ch_err_set(err, CH_ENETWORK, "http-tls",
-			"%.*s: the TLS handshake failed: %s", URL_ARG(req->url), why);
+			"%s: the TLS handshake failed: %s", self->url, why);
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 		return ch_err_set(err, CH_ENETWORK, "http-broken",
-			"%.*s: the connection broke: %s", URL_ARG(req->url), why);
+			"%s: the connection broke: %s", self->url, why);
 	case CURLE_OUT_OF_MEMORY:
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_LOGIN_DENIED:
-		return ch_err_set(err, CH_EINVAL, "http-url",
-			"%.*s: this URL cannot be used: %s", URL_ARG(req->url), why);
+		return ch_err_set(err, CH_EINVAL, "http-url", "%s: this URL cannot be used: %s",
+			self->url, why);
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 		return ch_err_set(err, CH_EPROTO, "http-protocol",
-			"%.*s: the answer is not understood: %s", URL_ARG(req->url), why);
+			"%s: the answer is not understood: %s", self->url, why);
 	default:
-		return ch_err_set(
-			err, CH_ENETWORK, "http-failed", "%.*s: %s", URL_ARG(req->url), why);
+		return ch_err_set(err, CH_ENETWORK, "http-failed", "%s: %s", self->url, why);
 	}
 }
 
@@ -332,16 +354,16 @@ static int finish(struct curl_http *self, const struct ch_http_req *req,
 	long status = 0;
 
 	if (t->rc == CH_ETOOBIG)
-		return ch_err_set(err, CH_ETOOBIG, "http-too-big", "%.*s: the answer %s",
-			URL_ARG(req->url),
+		return ch_err_set(err, CH_ETOOBIG, "http-too-big", "%s: the answer %s",
+			self->url,
 			t->body_begun ? "is too long" : "has headers that are too long");
 	if (t->rc)
 		return ch_err_set(err, t->rc, "out-of-memory", "out of memory");
 	if (code != CURLE_OK && was_stale(self, t, code))
 		return ch_err_set(err, CH_EAGAIN, "http-not-resent",
-			"%.*s: the connection broke before an answer, and the request must not "
+			"%s: the connection broke before an answer, and the request must not "
 			"be sent twice",
-			URL_ARG(req->url));
+			self->url);
 	if (code != CURLE_OK)
 		return map_code(self, req, code, err);
 	curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -361,8 +383,10 @@ static int curl_http_send(struct ch_http *http, const struct ch_http_req *req,
 	CH_CLEANUP(free_slist) struct curl_slist *headers = NULL;
 	struct transfer t = {.resp = resp, .req = req};
 	CURLcode code = CURLE_OK;
-	int rc = check_req(self, req, err);
+	int rc;
 
+	tell_url(self, req);
+	rc = check_req(self, req, err);
 	if (rc)
 		return rc;
 	ch_http_resp_restart(resp, req->max_answer_b);
@@ -377,9 +401,9 @@ static int curl_http_send(struct ch_http *http, const struct ch_http_req *req,
 	rc = perform(self, &code);
 	curl_multi_remove_handle(self->multi, self->easy);
 	if (rc == CH_ECANCELED)
-		return ch_err_set(err, rc, "canceled", "%s: canceled", req->url);
+		return ch_err_set(err, rc, "canceled", "%s: canceled", self->url);
 	if (rc)
-		return ch_err_set(err, rc, "http-failed", "%s: libcurl failed", req->url);
+		return ch_err_set(err, rc, "http-failed", "%s: libcurl failed", self->url);
 	return finish(self, req, &t, code, err);
 }
 

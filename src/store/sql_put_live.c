@@ -153,8 +153,11 @@ static void choose(const struct parts *parts, const char *host, bool partly, str
 			"(--ca)");
 		return;
 	}
+	/* What a command put live is what this one asks for: it has been done. */
 	if (!first->meant && !second->meant) {
-		refuse(a, NOT_READY, "standby-not-ready", "has nothing live from this CA");
+		refuse(a, NOT_READY,
+			first->by_command || second->by_command ? NULL : "standby-not-ready",
+			"has nothing live from this CA");
 		return;
 	}
 	if (!takes_first && !takes_second) {

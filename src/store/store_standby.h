@@ -54,7 +54,8 @@ struct ch_store_second {
 /* CH_OP_STANDBY: of one name (`name`), or of all names that have a live certificate from `ca`,
  * `max` names at a time, in the order of names.  A www name that shares the certificates goes
  * along.  An order that is under way is given up for it.  What was begun before is left alone,
- * so that repeating it does no harm.
+ * so that repeating it does no harm: with a CA of which nothing is live any more it is CH_OK
+ * where a command put live what is.
  * Of a name with two certificates both go, in one transaction; with a CA, those that are from
  * it.  When one of them has no standby that is ready, neither goes, unless `partly`.
  * One name: CH_ENOTFOUND "domain-not-found"; CH_ECONFLICT "standby-not-ready",

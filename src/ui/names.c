@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "net/api.h"
 #include "ui/parts.h"
+#include "wire/name.h"
 #include "wire/state.h"
 
 #define PAGE_NAMES 50
@@ -10,6 +11,7 @@
 #define REASON_MAX_B 240
 
 static const char *const filters[] = {"state", "tenant", "actor", "pool", "prefix"};
+#define PREFIX 4
 
 /* Forms send fields that are empty. */
 static const char *given(const struct ch_query *query, const char *key)
@@ -19,14 +21,18 @@ static const char *given(const struct ch_query *query, const char *key)
 	return value ? value : "";
 }
 
-/* "&state=failed&…": what was filtered by, for the store or for a link. */
-static void add_query(struct ch_buf *out, const struct ch_query *query, const char *cursor)
+/* "&state=failed&…": what was filtered by, for the store or for a link.  prefix: in the form
+ * that is for it. */
+static void add_query(struct ch_buf *out, const struct ch_query *query, const char *prefix,
+	const char *cursor)
 {
 	for (size_t i = 0; i < CH_ARRAY_LEN(filters); i++) {
-		if (!*given(query, filters[i]))
+		const char *value = i == PREFIX ? prefix : given(query, filters[i]);
+
+		if (!*value)
 			continue;
 		ch_buf_addf(out, "&%s=", filters[i]);
-		ch_url_encode(out, given(query, filters[i]));
+		ch_url_encode(out, value);
 	}
 	if (*cursor) {
 		ch_buf_add_str(out, "&cursor=");
@@ -148,7 +154,7 @@ static int add_link(struct ch_html *html, const struct ch_query *query, const ch
 	CH_AUTO_BUF struct ch_buf more = {.max_b = PATH_MAX_B};
 	const char *pairs;
 
-	add_query(&more, query, cursor);
+	add_query(&more, query, given(query, "prefix"), cursor);
 	if (more.rc)
 		return more.rc;
 	pairs = ch_buf_str(&more);
@@ -184,11 +190,14 @@ int ch_ui_names(struct ch_ui_page *page, const struct ch_query *query, struct ch
 	CH_UI_AUTO_JSON json_t *answer = NULL;
 	struct ch_html *html = &page->html;
 	const json_t *domains;
+	char prefix[CH_NAME_PREFIX_B];
 	const char *next;
-	int rc;
+	int rc = ch_name_prefix(given(query, "prefix"), prefix, err);
 
+	if (rc)
+		return rc;
 	ch_buf_addf(&path, "/v1/domains?limit=%d", PAGE_NAMES);
-	add_query(&path, query, given(query, "cursor"));
+	add_query(&path, query, prefix, given(query, "cursor"));
 	if (path.rc)
 		return ch_err_set(err, CH_EINVAL, "bad-query", "A filter is too long.");
 	rc = ch_ui_get(page, ch_buf_str(&path), &answer, err);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ui/parts.h"
+#include "wire/name.h"
 #include "wire/state.h"
 
 #define REFRESH_S 30
@@ -96,6 +97,7 @@ static void add_next(struct ch_html *html, const json_t *status)
 {
 	const json_t *orders = json_object_get(status, "orders");
 	const json_t *expiry = json_object_get(status, "next_expiry");
+	char display[1024];
 
 	CH_HTML(html, "<section>\n<h2>Next</h2>\n<dl>\n");
 	ch_html_fact_begin(html, "Orders");
@@ -107,7 +109,8 @@ static void add_next(struct ch_html *html, const json_t *status)
 	ch_html_fact_moment(html, "Next due", ch_json_time(status, "next_due_at"));
 	ch_html_fact_begin(html, "Expires first");
 	if (json_is_object(expiry)) {
-		ch_ui_name_link(html, ch_json_str(expiry, "name"), "");
+		ch_name_display(ch_json_str(expiry, "name"), display, sizeof(display));
+		ch_ui_name_link(html, ch_json_str(expiry, "name"), display);
 		CH_HTML(html, ", ");
 		ch_html_moment(html, ch_json_time(expiry, "not_after"));
 	} else {

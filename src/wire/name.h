@@ -25,6 +25,15 @@ struct ch_name_rules {
 CH_MUST int ch_name_normalize(const char *text, size_t len, const struct ch_name_rules *rules,
 	char ret_name[CH_NAME_TEXT_B], struct ch_err *err);
 
+/* What a list of names is to begin with, in the ASCII form that lists are compared by.  ASCII
+ * is taken as it is; labels that are given whole, with the dot after them (of any script), may
+ * have other letters.  Of a label's beginning there is no ASCII form: "xn--" and its letters
+ * come before what says where the others are, which is another for each label.  CH_EINVAL:
+ * problem "prefix" says what to write instead, or as above. */
+#define CH_NAME_PREFIX_B (2 * CH_NAME_TEXT_B)
+CH_MUST int ch_name_prefix(
+	const char *given, char ret_prefix[CH_NAME_PREFIX_B], struct ch_err *err);
+
 /* For people: the U-label form of a normalized name (the name itself if it cannot be shown). */
 void ch_name_display(const char *name, char *ret_text, size_t text_b);
 

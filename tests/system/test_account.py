@@ -1,8 +1,10 @@
 """The issuer's account: another chain, another profile, a new key while names are live, revocation."""
 
 import datetime
+import json
 import os
 import re
+import time
 
 import pytest
 
@@ -56,6 +58,9 @@ def test_the_account_is_shown_and_a_certificate_revoked(with_casim):
     (site.folder / "leaf.pem").write_text("no certificate")
     broken = site.herd.cli("revoke", site.folder / "leaf.pem", check=False)
     assert broken.returncode == 2
+    told = json.loads(site.herd.cli("account", "--json").stdout)
+    assert told["account"] in shown and told["thumbprint"] in shown and told["directory"] == ca.directory
+    assert (told["ca"], told["error"]) == ("main", None) and told["key"].endswith("account.key")
     other = site.herd.cli("account", "--ca", "other", check=False)
     assert other.returncode == 2 and "fallback" in other.stderr
 
@@ -77,12 +82,18 @@ def test_an_account_key_is_replaced_under_live_names(with_casim):
     assert not fresh.exists()
     assert (site.herd.folder / "issuer/account.key.old").exists()
     assert print_new in site.herd.cli("account").stdout
+    left = site.herd.folder / "issuer/state/account.json.tmp.0123456789abcdef"
+    others = site.herd.folder / "issuer/state/other.json.tmp.0123456789abcdef"
+    for path in (left, others):
+        path.write_text("half")
+        os.utime(path, (time.time() - 7200,) * 2)
     if os.geteuid() == 0:
         site.herd.cli("init", "--own", site.herd.folder)
     site.herd.start("up")
     site.herd.cli("domain", "retry", "live.acct.example")
     site.herd.wait_state("live.acct.example", "active", timeout=60,
                          also=lambda domain: domain["certificate"]["serial"] != before)
+    assert not left.exists() and others.exists(), "what a killed issuer had half written goes, and nothing else"
     # The key of before is no way back, and a second change asks to be sure of the first.
     again = site.herd.cli("account", "--rollover", site.herd.folder / "issuer/account.key.old",
                           "--yes", check=False)
@@ -103,7 +114,8 @@ def test_an_issuer_that_runs_on_with_the_old_key_makes_no_account(with_casim):
     snippet.write_text(re.sub(r"(certherd_account_thumbprint) (\S+?);", rf"\1 {print_new} \2;",
                               snippet.read_text()))
     site.nginx.reload()
-    site.herd.cli("account", "--rollover", fresh, "--yes")
+    done = json.loads(site.herd.cli("account", "--rollover", fresh, "--yes", "--json").stdout)
+    assert (done["ca"], done["thumbprint"]) == ("main", print_new) and done["old_key"] == done["key"] + ".old"
     if os.geteuid() == 0:
         site.herd.cli("init", "--own", site.herd.folder)
     site.add("late.acct.example")
@@ -123,8 +135,13 @@ def test_an_account_is_closed(with_casim):
     site, ca = with_casim()
     site.go_live("last.acct.example")
     assert site.herd.cli("account", "--deactivate", check=False).returncode == 2
-    assert "deactivated" in site.herd.cli("account", "--deactivate", "--yes").stdout
+    account = json.loads(site.herd.cli("account", "--json").stdout)["account"]
+    told = json.loads(site.herd.cli("account", "--deactivate", "--yes", "--json").stdout)
+    assert told == {"ca": "main", "account": account, "deactivated": True}
     assert site.herd.cli("account", check=False).returncode == 1
+    gone = site.herd.cli("account", "--json", check=False)
+    told = json.loads(gone.stdout)
+    assert gone.returncode == 1 and told["account"] is None and set(told["error"]) == {"code", "detail"}
 
 
 @pytest.mark.parametrize("wanted, number", [("", 0), ("Casim Root X2", 1), ("nobody", 0)])

@@ -150,6 +150,20 @@ def test_a_webhook_that_fails_is_tried_again(told):
         assert "edge-silent" in site.herd.cli("alerts", check=False).stdout
 
 
+def test_the_path_of_a_webhook_is_in_no_log(told):
+    """It may hold a token."""
+    site, receiver, _ = told()
+    receiver.close()
+    site.go_live("token.example.com")
+    with site.herd.suspended("agent"):
+        wait.until(lambda: any(alert["tries"] for alert in site.herd.api().get("/v1/alerts").json["alerts"]),
+                   "it failed", 60)
+    log = (site.herd.folder / "up.log").read_text()
+    origin, _, path = receiver.url.partition("://")[2].partition("/")
+    assert f"https://{origin}: cannot connect" in log
+    assert path and f"{origin}/" not in log
+
+
 def test_a_secret_that_others_can_read_is_refused(make_site, tmp_path):
     site = make_site()
     secret = tmp_path / "secret"

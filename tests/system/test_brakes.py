@@ -139,7 +139,11 @@ def test_freezing_twice_keeps_the_first_reason(store):
     (("freeze", "--reason", " "), 2, "must say why"),
     (("freeze", "--reason", "x" * 256), 2, "reason"),
     (("freeze", "--reason", "x", "--pool", "defualt"), 1, "pool-not-found"),
-    (("thaw", "--pool", "no/such"), 1, "pool-not-found"),
+    (("thaw", "--pool", "no-such"), 1, "pool-not-found"),
+    (("thaw", "--pool", "no/such"), 2, "--pool takes 1 to 63"),
+    (("freeze", "--reason", "x", "--pool", "Bad Pool"), 2, "--pool takes"),
+    (("canary", "--off", "--pool", ""), 2, "--pool takes"),
+    (("canary", "--release", "--pool", "x" * 64), 2, "--pool takes"),
     (("thaw", "now"), 2, "thaw"),
     (("canary",), 2, "give an edge"),
     (("canary", "e1"), 2, "--soak"),
@@ -277,6 +281,43 @@ def test_a_bad_certificate_is_stopped_at_the_canary(platform):
     herd.cli("feed", "canary", "--off")
     herd.wait_state(name, "active")
     assert serial_served(platform, name) == first["serial"].lstrip("0")
+
+
+def set_recipients(herd, text):
+    path = herd.folder / "up.log"
+    seen = path.read_text().count("recipients read again")
+    (herd.folder / "issuer/recipients").write_text(text)
+    os.kill(herd.pid_of("issuer"), signal.SIGHUP)
+    wait.until(lambda: path.read_text().count("recipients read again") > seen, "the issuer has read them")
+
+
+def test_a_roll_back_that_cannot_be_is_refused_at_once(platform, tmp_path):
+    herd = platform.herd
+    names = ("here.example.com", "far.example.com")
+    first = {name: platform.go_live(name)["certificate"]["version"] for name in names}
+    kept = (herd.folder / "issuer/recipients").read_text()
+    set_recipients(herd, kept + "# edge e2\n" + herd.cli("key", "new", tmp_path / "e2.key").stdout)
+    id_added = herd.cli("key", "pub", "--id", tmp_path / "e2.key").stdout.strip()
+    for name in names:
+        herd.cli("domain", "retry", name)
+        herd.wait_state(name, "active", also=lambda d: d["certificate"]["version"] > first[d["name"]])
+    # Where the issuer's file is.
+    refused = herd.cli("cert", "rollback", names[0], check=False)
+    number = kept.count("\n") + 2
+    assert refused.returncode == 1 and f"{id_added} (line {number}) cannot open its key" in refused.stderr, refused
+    assert "Nothing was asked for" in refused.stderr and refused.stdout == ""
+    assert "rollback" not in [event["event"] for event in herd.domain(names[0])["history"]]
+    # Where it is not nobody can be sure.
+    config = herd.folder / "far.conf"
+    config.write_text(conffile.set_key(herd.config.read_text(), "issuer", "recipients", "absent"))
+    asked = herd.cli("cert", "rollback", names[1], "--config", config)
+    assert "being put back" in asked.stdout and f"is not sealed to {id_added}, as that of the live one is" in asked.stderr
+    wait_reason(herd, names[1], "rollback-refused")
+    # Once it is no recipient any more.
+    set_recipients(herd, kept)
+    done = herd.cli("cert", "rollback", names[0])
+    assert "being put back" in done.stdout and done.stderr == ""
+    herd.wait_state(names[0], "active", also=lambda d: d["certificate"]["rolled_back_to"] == first[names[0]])
 
 
 @pytest.mark.parametrize("words,code,text", [

@@ -1,12 +1,14 @@
 """The command line, as an operator uses it."""
 
 import json
+import os
 import re
 
 import pytest
 
+import ui_fixture
 from bad_names import BAD_NAMES, short
-from lab import process, wait
+from lab import conffile, process, wait
 from lab import herd as lab_herd
 
 # What has failed stays so while it is looked at.
@@ -120,6 +122,18 @@ def test_whole_labels_of_a_prefix_may_have_other_letters(site):
     assert done.returncode == 2 and "name-too-long" in done.stderr, done
 
 
+def test_a_prefix_may_have_the_dots_of_other_scripts(site):
+    site.herd.cli("domain", "add", "dots.präfix.example.com")
+    for prefix in ("dots。präf", "präfix。ex☃"):
+        done = site.herd.cli("domain", "list", "--prefix", prefix, check=False)
+        assert done.returncode == 2 and "give the label whole" in done.stderr, done
+    for prefix in ("dots。präfix。ex", "dots．xn--prfix-hra｡Ex", "dots。"):
+        answer = json.loads(site.herd.cli("domain", "list", "--json", "--prefix", prefix).stdout)
+        assert [domain["display"] for domain in answer["domains"]] == ["dots.präfix.example.com"], prefix
+    done = site.herd.cli("domain", "list", "--prefix", "。", check=False)
+    assert done.returncode == 2 and "label-empty" in done.stderr, done
+
+
 def test_a_wrong_state_is_told_with_those_that_there_are(site):
     done = site.herd.cli("domain", "list", "--state", "activ", check=False)
     assert done.returncode == 2 and "renewing, failed, moved or paused" in done.stderr
@@ -152,12 +166,45 @@ def test_whom_a_certificate_is_sealed_to(site, tmp_path):
         shown = site.herd.cli("cert", "show", "sealed.example.com").stdout
         assert f"sealed to   {made}\n" in shown and "whose: `certherd key recipients`" in shown
         assert f"(not known here: cannot open {path}: No such file or directory)" in shown
-        assert site.herd.cli("key", "recipients", check=False).returncode == 1
+        assert site.herd.cli("key", "recipients", check=False).returncode == 2
     finally:
         kept.write_text(text)
         kept.chmod(0o644)
     done = site.herd.cli("key", "recipients", other, check=False)
     assert done.returncode == 2 and "SECRET" not in done.stdout + done.stderr, done
+
+
+def test_recipients_as_json(site, tmp_path):
+    listed = json.loads(site.herd.cli("key", "recipients", "--json").stdout)
+    row = next(line for line in site.herd.cli("key", "recipients").stdout.splitlines() if listed[0]["id"] in line)
+    assert row.split()[:3] == [listed[0]["id"], str(listed[0]["line"]), listed[0]["public_key"]]
+    assert row.endswith(listed[0]["note"]) and set(listed[0]) == {"id", "line", "public_key", "note"}
+    # Without a note, with one that is no UTF-8, and with one that is cut in front of a character.
+    path = tmp_path / "recipients"
+    keys = [site.herd.cli("key", "new", tmp_path / f"key{i}").stdout.encode() for i in range(3)]
+    path.write_bytes(keys[0] + b"# \xff\n" + keys[1] + b"# " + b"x" * 78 + "é".encode() + b"\n" + keys[2])
+    listed = json.loads(site.herd.cli("key", "recipients", path, "--json").stdout)
+    assert [(one["line"], one["note"]) for one in listed] == [(1, None), (3, None), (5, "x" * 78)]
+    path.write_text("nonsense\n")
+    done = site.herd.cli("key", "recipients", path, "--json", check=False)
+    assert done.returncode == 2 and done.stdout == "" and "not a recipient" in done.stderr, done
+
+
+def test_a_folder_is_told_to_be_one(tmp_path):
+    tmp_path.chmod(0o777)
+    done = process.run([lab_herd.binary(), "key", "recipients", tmp_path], check=False)
+    assert done.returncode == 2 and f"{tmp_path} is a folder, not a file" in done.stderr, done
+    assert "chmod" not in done.stderr
+    for command in (["key", "recipients"], ["key", "pub"], ["key", "thumbprint"]):
+        for path in (tmp_path, tmp_path / "absent"):
+            done = process.run([lab_herd.binary(), *command, path], check=False)
+            assert done.returncode == 2 and str(path) in done.stderr, done
+    # One that others can write is told what to do.
+    path = tmp_path / "recipients"
+    path.write_text("")
+    path.chmod(0o666)
+    done = process.run([lab_herd.binary(), "key", "recipients", path], check=False)
+    assert done.returncode == 1 and "chmod go-w" in done.stderr, done
 
 
 def test_a_refusal_begins_with_the_name(site):
@@ -240,6 +287,19 @@ def test_status(site):
     assert edge_row(text)["EDGE"] == "edge/default/e1"
 
 
+@pytest.mark.parametrize("lang", ["C.UTF-8", "C"])
+def test_status_shows_names_as_the_list_does(site, lang):
+    ascii_name = "xn--mller-kva.example.com"
+    with ui_fixture.LyingStore(site.herd, lambda path: {
+            "next_expiry": {"name": ascii_name, "not_after": "2030-01-01T00:00:00.000Z"}}, port=0) as liar:
+        port = liar.server.server_address[1]
+        store = site.herd.folder / f"liar-{lang}.conf"
+        store.write_text(conffile.set_key(site.herd.config.read_text(), "cli", "store", f"https://127.0.0.1:{port}"))
+        done = process.run([lab_herd.binary(), "status", "--config", store], env={**os.environ, "LC_ALL": lang})
+    shown = f"müller.example.com ({ascii_name})" if lang == "C.UTF-8" else ascii_name
+    assert f"Expires  {shown} first, in " in done.stdout, done
+
+
 def test_status_says_how_far_an_edge_is_behind(site):
     def behind():
         lag = json.loads(site.herd.cli("status", "--json").stdout)["edges"][0]["lag"]
@@ -317,9 +377,13 @@ def test_import_warns_of_pools_without_an_edge(site, tmp_path):
                   *(f"pools{i}.example.com" for i in range(12)))
 
 
-def test_import_of_a_folder_names_it(site, tmp_path):
+def test_import_of_what_is_no_file_names_it(site, tmp_path):
     done = site.herd.cli("domain", "import", tmp_path, check=False)
-    assert done.returncode == 1 and f"{tmp_path}: cannot read: Is a directory" in done.stderr
+    assert done.returncode == 2 and f"{tmp_path} is a folder, not a file" in done.stderr, done
+    done = site.herd.cli("domain", "import", tmp_path / "absent", check=False)
+    assert done.returncode == 2 and "absent: No such file" in done.stderr, done
+    done = site.herd.cli("domain", "import", "-", input="name,name\na,b\n", check=False)
+    assert done.returncode == 2 and 'names the column "name" twice' in done.stderr, done
 
 
 def test_import_from_standard_input(site):

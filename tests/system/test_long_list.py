@@ -1,10 +1,13 @@
 """`certherd domain list` when parts of the store's list have nothing for it."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
 import ui_fixture
+from lab import herd as lab_herd
 
 
 @pytest.fixture
@@ -38,6 +41,37 @@ def test_as_many_as_asked_for_are_enough(herd):
         listed = json.loads(herd.cli("domain", "list", "--json", "--limit", "1").stdout)
         assert [domain["name"] for domain in listed["domains"]] == ["one.example.com"]
         assert listed["more"] is True
+
+
+def broken_after(path):
+    """The third part cannot be understood."""
+    cursor = path.partition("&cursor=")[2] or None
+    return b"no JSON" if cursor == "c" else parts(path)
+
+
+def test_a_list_that_breaks_off_does_not_look_whole(herd):
+    with ui_fixture.LyingStore(herd, broken_after):
+        done = herd.cli("domain", "list", "--json", "--all", check=False)
+        assert done.returncode == 4 and done.stderr.startswith("certherd domain list: "), done
+        listed = json.loads(done.stdout)
+        assert [domain["name"] for domain in listed["domains"]] == ["one.example.com"]
+        assert listed["more"] is True and set(listed["error"]) == {"code", "detail"}
+        assert f"({listed['error']['code']})" in done.stderr and listed["error"]["detail"] in done.stderr
+        done = herd.cli("domain", "list", "--all", check=False)
+        assert done.returncode == 4 and "one.example.com" in done.stdout and "error" not in done.stdout, done
+
+
+def test_a_list_that_does_not_begin_is_no_list(herd):
+    with ui_fixture.LyingStore(herd, lambda path: b"no JSON"):
+        done = herd.cli("domain", "list", "--json", check=False)
+        assert done.returncode == 4 and done.stdout == "" and done.stderr, done
+
+
+def test_a_list_that_cannot_be_written_fails(herd):
+    with ui_fixture.LyingStore(herd, parts), open("/dev/full", "w") as full:
+        done = subprocess.run([lab_herd.binary(), "domain", "list", "--json", "--all"], stdout=full,
+                              stderr=subprocess.PIPE, env={**os.environ, **herd.env}, timeout=60)
+        assert done.returncode == 1, done
 
 
 CIRCLES = {

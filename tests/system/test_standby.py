@@ -94,8 +94,12 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     domain = ready(site, name)
     assert domain["standby"]["ca"] == "main" and "Pebble" not in domain["standby"]["certificate"]["issuer"]
     live = shown(site, name)
-    for again, code, why in ((["--ca", "main"], 1, "standby-not-ready"), (["--swap"], 1, "ca-needed"),
-                             ([], 2, "(live: pebble, standby: main)")):
+    again = site.herd.cli("cert", "standby", name, "--ca", "main")
+    assert again.stdout == (f"{name}: already so: nothing of it is from the CA main, "
+                            "and what is live was put there by a command\n")
+    again = site.herd.api().post(f"/v1/certificates/{name}/standby", {"ca": "main"})
+    assert again.status == 200 and again.json["order"] == domain["order"], "nothing was begun"
+    for again, code, why in ((["--swap"], 1, "ca-needed"), ([], 2, "(live: pebble, standby: main)")):
         done = site.herd.cli("cert", "standby", name, *again, check=False)
         assert done.returncode == code and why in done.stderr, done
     assert times_begun(site, name) == 1 and shown(site, name) == live, "nobody goes back by repeating it"

@@ -74,6 +74,12 @@ def test_the_list_and_its_filters(ui):
     page = ui.get("/names?state=failed&actor=customer&tenant=t-broken&pool=default&prefix=bro")
     assert page.status == 200 and BROKEN in page.text and "live.example.com" not in page.text
     assert "There is no such name" in ui.get("/names?prefix=nothing").text
+    # As people write names, with the dots of other scripts.
+    page = ui.get("/names?prefix=LIVE%E3%80%82exa")
+    assert "live.example.com" in page.text and 'value="LIVE。exa"' in page.text
+    assert "There is no such name" in ui.get("/names?prefix=b%C3%BCcher.").text
+    page = ui.get("/names?prefix=b%C3%BC")
+    assert page.status == 400 and "give the label whole, with its dot" in page.text
     assert ui.get("/names?state=nonsense").status == 400  # the store's answer, with its words
     assert "nonsense" not in ui.get("/names?state=failed").text
 

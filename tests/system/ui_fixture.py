@@ -92,7 +92,7 @@ class LyingStore:
         context.load_cert_chain(herd.pki("store.pem"), herd.pki("store.key"))
         context.load_verify_locations(herd.pki("ca.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port or herd.store_port), self._handler())
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", herd.store_port if port is None else port), self._handler())
         self.server.daemon_threads = True
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
                                                  do_handshake_on_connect=False)

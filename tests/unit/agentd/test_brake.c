@@ -4,9 +4,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -335,6 +337,37 @@ static void what_is_refused_is_told_without_control_characters(void **state)
 	assert_string_equal(text, "Refused?]0;x? ?31m.\n");
 }
 
+static void set_age(const char *path, int64_t age_ms)
+{
+	const struct timespec when = {.tv_sec = (ch_now_ms() - age_ms) / CH_SECOND_MS};
+	const struct timespec times[] = {when, when};
+
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void what_was_half_written_goes_with_the_next_start(void **state)
+{
+	struct world *w = *state;
+	const struct ch_brake_limits limits = {.percent = 1, .count = 1};
+	struct ch_brake brake;
+	struct ch_err err;
+	char left[256];
+	char other[256];
+
+	snprintf(left, sizeof(left), "%s/removal-refused.tmp.0123456789abcdef", w->replica);
+	snprintf(other, sizeof(other), "%s/removal.tmp.0123456789abcdef", w->replica);
+	assert_int_equal(ch_file_create(left, "half", 4, 0600, &err), CH_OK);
+	assert_int_equal(ch_file_create(other, "half", 4, 0600, &err), CH_OK);
+	set_age(left, 0);
+	set_age(other, 2 * CH_FILE_STALE_MS);
+	ch_brake_init(&brake, &limits, w->replica);
+	assert_int_equal(access(left, F_OK), 0);
+	set_age(left, 2 * CH_FILE_STALE_MS);
+	ch_brake_init(&brake, &limits, w->replica);
+	assert_int_equal(access(left, F_OK), -1);
+	assert_int_equal(remove(other), 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
@@ -354,6 +387,7 @@ int main(void)
 		TEST(names_without_a_certificate_go_without_a_question),
 		TEST(beginning_again_does_not_loosen_it),
 		TEST(what_is_refused_is_told_without_control_characters),
+		TEST(what_was_half_written_goes_with_the_next_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

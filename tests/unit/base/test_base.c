@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,6 +362,85 @@ static void a_file_that_another_left_is_no_obstacle(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void put_old(const char *dir, const char *name, int64_t age_ms)
+{
+	const struct timespec when = {.tv_sec = (ch_now_ms() - age_ms) / CH_SECOND_MS};
+	const struct timespec times[] = {when, when};
+	char path[200];
+	struct ch_err err;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(ch_file_create(path, "left", 4, 0600, &err), CH_OK);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Whether it was there; it is not any more. */
+static bool take(const char *dir, const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return remove(path) == 0;
+}
+
+static bool is_text(const char *name)
+{
+	return strcmp(name, "a.txt") == 0 || strcmp(name, "b.txt") == 0;
+}
+
+#define OLD_MS (CH_FILE_STALE_MS + CH_MINUTE_MS)
+
+static void what_killed_writers_left_is_swept(void **state)
+{
+	static const char *const kept[] = {"f", "f.tmp.", "f.tmp.0123456789abcde",
+		"f.tmp.0123456789abcdef0", "f.tmp.0123456789ABCDEF", "f.tmp.0123456789abcdeg",
+		"g.tmp.0123456789abcdef", "f.tmp.0123456789abcdef.bak",
+		"ff.tmp.0123456789abcdef", ".tmp.0123456789abcdef"};
+	char dir[] = "/tmp/certherd-sweep-XXXXXX";
+	char path[64];
+	char link[100];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/f", dir);
+	for (size_t i = 0; i < CH_ARRAY_LEN(kept); i++)
+		put_old(dir, kept[i], OLD_MS);
+	put_old(dir, "f.tmp.0123456789abcdef", OLD_MS);
+	put_old(dir, "f.tmp.ffffffffffffffff", OLD_MS);
+	/* Somebody may be writing it. */
+	put_old(dir, "f.tmp.0000000000000000", CH_FILE_STALE_MS - CH_MINUTE_MS);
+	snprintf(link, sizeof(link), "%s/f.tmp.1111111111111111", dir);
+	assert_int_equal(symlink("/nowhere", link), 0);
+	ch_file_sweep(path);
+	assert_false(take(dir, "f.tmp.0123456789abcdef"));
+	assert_false(take(dir, "f.tmp.ffffffffffffffff"));
+	assert_true(take(dir, "f.tmp.0000000000000000"));
+	assert_true(take(dir, "f.tmp.1111111111111111"));
+	for (size_t i = 0; i < CH_ARRAY_LEN(kept); i++)
+		assert_true(take(dir, kept[i]));
+	/* A folder that is not there has nothing. */
+	assert_int_equal(rmdir(dir), 0);
+	ch_file_sweep(path);
+}
+
+static void of_a_folder_only_our_own_is_swept(void **state)
+{
+	char dir[] = "/tmp/certherd-sweep-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put_old(dir, "a.txt.tmp.0123456789abcdef", OLD_MS);
+	put_old(dir, "b.txt.tmp.0123456789abcdef", 0);
+	put_old(dir, "c.txt.tmp.0123456789abcdef", OLD_MS);
+	put_old(dir, "a.txt", OLD_MS);
+	ch_file_sweep_folder(dir, is_text);
+	assert_false(take(dir, "a.txt.tmp.0123456789abcdef"));
+	assert_true(take(dir, "b.txt.tmp.0123456789abcdef"));
+	assert_true(take(dir, "c.txt.tmp.0123456789abcdef"));
+	assert_true(take(dir, "a.txt"));
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void secrets_refuse_open_files(void **state)
 {
 	char path[] = "/tmp/certherd-secret-XXXXXX";
@@ -405,6 +485,8 @@ int main(void)
 		cmocka_unit_test(configuration_values_are_checked),
 		cmocka_unit_test(files_are_replaced_or_refused),
 		cmocka_unit_test(a_file_that_another_left_is_no_obstacle),
+		cmocka_unit_test(what_killed_writers_left_is_swept),
+		cmocka_unit_test(of_a_folder_only_our_own_is_swept),
 		cmocka_unit_test(secrets_refuse_open_files),
 	};
 

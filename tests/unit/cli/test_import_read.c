@@ -122,7 +122,12 @@ static void what_the_head_line_must_have_is_told(void **state)
 	(void)state;
 	must_tell_of_head("domain,tenant\n", "no column \"name\"");
 	must_tell_of_head("name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby,www\n",
+		"names the column \"www\" twice");
+	must_tell_of_head(
+		"name,www,tenant,pool,upstream,hsts,redirect,keys,cas,standby,www,x\n",
 		"does not name columns");
+	must_tell_of_head("name,name\n", "names the column \"name\" twice");
+	must_tell_of_head("name,tenant,Tenant\n", "names the column \"tenant\" twice");
 	must_tell_of_head("\"name,www\n", "does not name columns");
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -218,6 +219,37 @@ static void notes_outlive_a_crash(void **unused)
 	assert_int_equal(remove(path), 0);
 	assert_int_equal(ch_dns_journal_open("/nowhere/at/all", &err), CH_EIO);
 	assert_string_equal(err.problem, "dns-state");
+}
+
+static void put_old(const char *path)
+{
+	const struct timespec when = {
+		.tv_sec = (ch_now_ms() - 2 * CH_FILE_STALE_MS) / CH_SECOND_MS};
+	const struct timespec times[] = {when, when};
+	struct ch_err err;
+
+	assert_int_equal(ch_file_create(path, "half", 4, 0600, &err), CH_OK);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void what_a_killed_issuer_left_in_the_journal_goes(void **unused)
+{
+	struct ch_err err;
+	char left[300];
+	char marked[300];
+	char other[300];
+
+	assert_int_equal(ch_dns_journal_open(state, &err), CH_OK);
+	snprintf(left, sizeof(left), "%s/%064d.txt.tmp.0123456789abcdef", state, 0);
+	snprintf(marked, sizeof(marked), "%s/%064d.gone.tmp.0123456789abcdef", state, 0);
+	snprintf(other, sizeof(other), "%s/mine.txt.tmp.0123456789abcdef", state);
+	put_old(left);
+	put_old(marked);
+	put_old(other);
+	assert_int_equal(ch_dns_journal_open(state, &err), CH_OK);
+	assert_int_equal(access(left, F_OK), -1);
+	assert_int_equal(access(marked, F_OK), -1);
+	assert_int_equal(remove(other), 0);
 }
 
 static int never(void *arg)
@@ -618,6 +650,7 @@ int main(void)
 		T(records_are_written_where_it_is_allowed),
 		T(the_innermost_zone_is_taken),
 		T(notes_outlive_a_crash),
+		T(what_a_killed_issuer_left_in_the_journal_goes),
 		T(hooks_say_how_it_went),
 		T(hooks_have_nothing_of_ours),
 		T(hooks_that_hang_are_killed_with_their_children),

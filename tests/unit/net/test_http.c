@@ -265,6 +265,62 @@ static void a_refused_or_cut_connection_is_a_network_error(void **state)
 	ch_http_free(http);
 }
 
+/* A path may hold a token: an error goes into logs. */
+static void a_private_url_is_told_without_its_path(void **state)
+{
+	static const char *const answers[] = {OK_2,
+		"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n"
+		"Connection: close\r\n\r\nhalf",
+		NULL};
+	static const struct {
+		const char *url;
+		int rc;
+		const char *told;
+	} wrong[] = {
+		{"http://nowhere.invalid:81/tOken", CH_ENETWORK, "http://nowhere.invalid:81: "},
+		{"http://nowhere.invalid?tOken", CH_ENETWORK, "http://nowhere.invalid: "},
+		{"http://me:tOken@127.0.0.1/tOken", CH_EINVAL, "http://127.0.0.1: "},
+		{"ftp://127.0.0.1/tOken", CH_EINVAL, "ftp://127.0.0.1: "},
+		{"tOken", CH_EINVAL, "the URL: "},
+		{"http://127.0.0.1/tOken x", CH_EINVAL, "white space"},
+	};
+	struct test_server s;
+	struct ch_http *http = plain_client();
+	struct ch_http_resp resp;
+	struct ch_err err;
+	char url[200];
+	struct ch_http_req req = {
+		.method = "GET", .url = url, .private_url = 1, .timeout_ms = 5000};
+
+	(void)state;
+	test_server_start(&s, NULL, answers);
+	ch_http_resp_init(&resp);
+	snprintf(url, sizeof(url), "%s/hook/tOken?also=tOken", s.url);
+	assert_int_equal(ch_http_send(http, &req, &resp, &err), CH_ETOOBIG);
+	assert_non_null(strstr(err.detail, s.url));
+	assert_null(strstr(err.detail, "tOken"));
+	req.max_answer_b = 100;
+	assert_int_equal(ch_http_send(http, &req, &resp, &err), CH_ENETWORK);
+	assert_string_equal(err.problem, "http-broken");
+	assert_null(strstr(err.detail, "tOken"));
+	test_server_stop(&s);
+	assert_int_equal(ch_http_send(http, &req, &resp, &err), CH_ENETWORK);
+	assert_string_equal(err.problem, "http-connect");
+	assert_null(strstr(err.detail, "tOken"));
+	for (size_t i = 0; i < CH_ARRAY_LEN(wrong); i++) {
+		req.url = wrong[i].url;
+		assert_int_equal(ch_http_send(http, &req, &resp, &err), wrong[i].rc);
+		assert_non_null(strstr(err.detail, wrong[i].told));
+		assert_null(strstr(err.detail, "tOken"));
+	}
+	/* Of others it is told, without the query. */
+	snprintf(url, sizeof(url), "%s/hook/path?query", s.url);
+	assert_int_equal(fetch(http, url, 100, &resp, &err), CH_ENETWORK);
+	assert_non_null(strstr(err.detail, "/hook/path: "));
+	ch_http_resp_done(&resp);
+	ch_http_free(http);
+}
+
 static void nothing_can_be_injected_into_a_request(void **state)
 {
 	static const char *const answers[] = {OK_2, NULL};
@@ -458,6 +514,7 @@ int main(void)
 		cmocka_unit_test(a_silent_server_times_out),
 		cmocka_unit_test(a_transfer_can_be_canceled),
 		cmocka_unit_test(a_refused_or_cut_connection_is_a_network_error),
+		cmocka_unit_test(a_private_url_is_told_without_its_path),
 		cmocka_unit_test(nothing_can_be_injected_into_a_request),
 		cmocka_unit_test(plain_http_is_refused_unless_allowed),
 		cmocka_unit_test(the_server_must_prove_who_it_is),

@@ -289,6 +289,24 @@ static void names_are_filtered_and_go_on(void **state)
 	has("href=\"/r/names?state=failed\">\u2190 To the beginning");
 }
 
+/* As people write names; the store knows their ASCII form. */
+static void the_beginning_of_names_may_be_in_any_script(void **state)
+{
+	const struct script_line lines[] = {
+		{.path = "/v1/domains?", .json = "{\"domains\":[],\"next_cursor\":\"x\"}"},
+		{.path = NULL}};
+
+	assert_int_equal(names(lines, "prefix=B%C3%BCcher%E3%80%82exa&state=failed"), CH_OK);
+	assert_string_equal(
+		script.asked, "/v1/domains?limit=50&state=failed&prefix=xn--bcher-kva.exa\n");
+	has("value=\"B\u00fccher\u3002exa\"");
+	has("names?state=failed&amp;prefix=B%C3%BCcher%E3%80%82exa&amp;cursor=x\"");
+	script.asked[0] = 0;
+	assert_int_equal(names(lines, "prefix=b%C3%BC"), CH_EINVAL);
+	assert_int_equal(names(lines, "prefix=%E2%98%83."), CH_EINVAL);
+	assert_string_equal(script.asked, "");
+}
+
 static void an_empty_part_of_the_list_is_not_its_end(void **state)
 {
 	const struct script_line more[] = {
@@ -401,6 +419,7 @@ int main(void)
 		T(an_answer_that_is_no_object_is_refused),
 		T(lists_are_cut),
 		T(names_are_filtered_and_go_on),
+		T(the_beginning_of_names_may_be_in_any_script),
 		T(an_empty_part_of_the_list_is_not_its_end),
 		T(a_name_has_what_domain_show_has),
 		T(a_name_that_is_none_is_not_asked_for),

@@ -181,6 +181,78 @@ static void wildcards_need_permission_and_a_real_name(void **state)
 	assert_string_equal(err.problem, "name-public-suffix");
 }
 
+static void what_names_begin_with_has_an_ascii_form(void **state)
+{
+	static const struct {
+		const char *in;
+		const char *out;
+	} good[] = {
+		{"", ""},
+		{"shop.Ex", "shop.Ex"}, /* as it is: the store knows no capitals */
+		{"xn--m", "xn--m"},
+		{"*.", "*."},
+		{"m\u00fcnchen.", "xn--mnchen-3ya."},
+		{"M\u00dcNCHEN.exa", "xn--mnchen-3ya.exa"},
+		{"a.m\u00fcnchen.b.c", "a.xn--mnchen-3ya.b.c"},
+		/* The dots of other scripts. */
+		{"shop\u3002", "shop."},
+		{"shop\u3002exa", "shop.exa"},
+		{"SHOP\uff0eexa", "shop.exa"},
+		{"m\u00fcnchen\uff61exa", "xn--mnchen-3ya.exa"},
+		{"a\u3002m\u00fcnchen\uff0eb.c", "a.xn--mnchen-3ya.b.c"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CH_ARRAY_LEN(good); i++) {
+		char prefix[CH_NAME_PREFIX_B];
+		struct ch_err err = {0};
+
+		if (ch_name_prefix(good[i].in, prefix, &err))
+			fail_msg(
+				"%s: refused with %s: %s", good[i].in, err.problem, err.detail);
+		assert_string_equal(prefix, good[i].out);
+	}
+}
+
+static void what_names_begin_with_may_have_none(void **state)
+{
+	static const struct {
+		const char *in;
+		const char *code;
+		const char *told;
+	} bad[] = {
+		{"m\u00fc", "prefix", "with its dot, \"m\u00fc.\" (xn--m-eha.)"},
+		{"shop\u3002m\u00fc", "prefix", "(shop.xn--m-eha.)"},
+		{"m\u2603", "prefix", "with its dot"},
+		{"\uff53hop", "prefix", "(shop.)"},
+		{"m\u2603.", "name-idna", "IDNA"},
+		{"\u3002", "label-empty", "empty"},
+		{"a\u3002\u3002b", "label-empty", "empty"},
+		{"m\xc3\u3002", "name-not-utf8", "UTF-8"},
+	};
+	char text[5000];
+	char prefix[CH_NAME_PREFIX_B];
+	struct ch_err err;
+
+	(void)state;
+	for (size_t i = 0; i < CH_ARRAY_LEN(bad); i++) {
+		strcpy(prefix, "untouched");
+		assert_int_equal(ch_name_prefix(bad[i].in, prefix, &err), CH_EINVAL);
+		assert_string_equal(err.problem, bad[i].code);
+		assert_non_null(strstr(err.detail, bad[i].told));
+		assert_string_equal(prefix, "untouched");
+	}
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	assert_int_equal(ch_name_prefix(text, prefix, &err), CH_EINVAL);
+	assert_string_equal(err.problem, "name-too-long");
+	memcpy(text + 4990, "\u3002", 3);
+	assert_int_equal(ch_name_prefix(text, prefix, &err), CH_EINVAL);
+	assert_string_equal(err.problem, "name-too-long");
+	text[CH_NAME_TEXT_B - 1] = 0;
+	assert_int_equal(ch_name_prefix(text, prefix, &err), CH_OK);
+}
+
 static void names_are_displayed_in_their_own_script(void **state)
 {
 	char text[64];
@@ -199,6 +271,8 @@ int main(void)
 		cmocka_unit_test(the_longest_name_fits_and_no_longer),
 		cmocka_unit_test(an_embedded_nul_is_refused),
 		cmocka_unit_test(wildcards_need_permission_and_a_real_name),
+		cmocka_unit_test(what_names_begin_with_has_an_ascii_form),
+		cmocka_unit_test(what_names_begin_with_may_have_none),
 		cmocka_unit_test(names_are_displayed_in_their_own_script),
 	};
 
