@@ -2,7 +2,9 @@
 so that what else runs weighs on both of a pair."""
 
 import os
+import resource
 import statistics
+import time
 
 from report import number
 
@@ -29,6 +31,20 @@ def cpu_s(pid):
         except FileNotFoundError:
             pass
     return total / 1e9
+
+
+def mine_s():
+    """CPU of this process and of those that it started and waited for."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def processors_s():
+    """Of all processors' time since the start, to a tick (10 ms): all of it, what nobody wanted, and what the
+    machine below this one kept for others."""
+    with open("/proc/stat") as stat:
+        ticks = [int(word) for word in stat.readline().split()[1:9]]
+    return [each / os.sysconf("SC_CLK_TCK") for each in (sum(ticks), ticks[3] + ticks[4], ticks[7])]
 
 
 def cpu_ended_s(pid):

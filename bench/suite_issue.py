@@ -70,6 +70,13 @@ class Herd:
         spent["nginx"] = sum(map(measure.cpu_s, process.children_of(self.site.nginx.process.pid)))
         return spent
 
+    def machine_s(self):
+        """What all processors had to give, and where it went besides, in seconds since the start."""
+        given, idle, stolen = measure.processors_s()
+        return {"given": given, "nobody": idle, "taken by the machine below": stolen,
+                "Pebble's DNS server": measure.cpu_s(self.site.pebble.dns.pid),
+                "the clients and this program": measure.mine_s()}
+
     def issue(self, prefix, count=CHUNK):
         """Certificates a second until the last is live in the replica, and until all are active."""
         names = [f"{prefix}-{i}.shop.example.com" for i in range(count)]
@@ -108,15 +115,20 @@ class Herd:
             wait.until(all_active, "all names are active", timeout=CHUNK_S, interval=0.05)
 
 
+def since(before, now):
+    return {name: seconds - before[name] for name, seconds in now.items()}
+
+
 def take_turns(driver, herd, threads):
     pairs = []
     for turn in range(PAIRS):
         ceiling, bare_cpu_s = driver.issue(f"turn{turn}", threads)
-        before = herd.cpu_s()
+        before, machine_before = herd.cpu_s(), herd.machine_s()
         live, active = herd.issue(f"turn{turn}")
-        spent = {name: cpu_s - before[name] for name, cpu_s in herd.cpu_s().items()}
+        spent = since(before, herd.cpu_s())
+        machine = since(machine_before, herd.machine_s())
         spent[BARE] = bare_cpu_s
-        pairs.append((ceiling, live, active, spent))
+        pairs.append((ceiling, live, active, spent, machine))
     return pairs
 
 
@@ -154,6 +166,16 @@ def tell_cpu(report, spent):
                 "its own turns" if name == BARE else "through the whole path")
 
 
+def tell_machine(report, pairs):
+    """All that the processors gave until the names were active, so that nothing is left to guess."""
+    for _, _, _, spent, machine in pairs:
+        known = sum(machine.values()) - machine["given"] + sum(spent.values()) - spent[BARE]
+        machine["others, and the kernel's own threads"] = machine["given"] - known
+    for name in pairs[0][-1]:
+        each = [1000 * machine[name] / CHUNK for *_, machine in pairs]
+        report.tell(f"processors' time, {name}", measure.median(each), "ms/certificate", measure.spread(each))
+
+
 def tell_ms(report, whose, spent_s, how):
     each = [1000 * one / CHUNK for one in spent_s]
     report.tell(f"CPU of {whose}", measure.median(each), "ms/certificate", f"{measure.spread(each)}; {how}")
@@ -171,5 +193,6 @@ def tell(pairs, threads):
             (2, "certherd, PUT to active", "edges have acknowledged, a probe has seen it")):
         rates = [pair[at] for pair in pairs]
         report.tell(figure, measure.median(rates), "/s", f"{measure.spread(rates)}; {how}")
-    tell_cpu(report, [spent for *_, spent in pairs])
+    tell_cpu(report, [spent for *_, spent, _ in pairs])
+    tell_machine(report, pairs)
     return report
