@@ -291,6 +291,7 @@ static void take_good_answer(struct pg_db *db, struct pending *what, PGresult *r
 		latch(db, CH_EIO, "the transaction had failed");
 	db->changes = strtoll(PQcmdTuples(result), NULL, 10);
 	ch_answer_bring(what->answer, result);
+	ch_memo_came(&db->memo, what->answer);
 }
 
 static void take_answer(struct pg_db *db, struct pending *what, PGresult *result)

@@ -7,6 +7,8 @@
 /* More are for going through once. */
 #define ROWS_MAX 100
 #define BYTES_MAX 65536
+/* Of all together: then it begins anew. */
+#define ALL_BYTES_MAX (8 * 1024 * 1024)
 
 struct ch_answer *ch_answer_new(void)
 {
@@ -121,12 +123,6 @@ static size_t bucket_of(const void *stmt, uint64_t args)
 
 /* ---- the memo ---- */
 
-static bool is_too_large(const struct ch_answer *answer)
-{
-	return answer->result && (PQntuples(answer->result) > ROWS_MAX ||
-					 PQresultMemorySize(answer->result) > BYTES_MAX);
-}
-
 struct ch_answer *ch_memo_find(
 	const struct ch_memo *memo, const void *stmt, const struct ch_db_arg *args, size_t n)
 {
@@ -202,7 +198,7 @@ void ch_memo_written(
 		while (*at) {
 			struct ch_answer *answer = *at;
 
-			if (!is_touched(answer, touch, key) && !is_too_large(answer)) {
+			if (!is_touched(answer, touch, key)) {
 				memo->tables |= answer->touch.tables;
 				at = &answer->next;
 				continue;
@@ -214,10 +210,48 @@ void ch_memo_written(
 	}
 }
 
+static bool is_remembered(const struct ch_memo *memo, const struct ch_answer *answer)
+{
+	const struct ch_answer *at =
+		answer->stmt ? memo->buckets[bucket_of(answer->stmt, answer->args)] : NULL;
+
+	while (at && at != answer)
+		at = at->next;
+	return at != NULL;
+}
+
+static void forget(struct ch_memo *memo, struct ch_answer *answer)
+{
+	struct ch_answer **at = &memo->buckets[bucket_of(answer->stmt, answer->args)];
+
+	while (*at != answer)
+		at = &(*at)->next;
+	*at = answer->next;
+	memo->n--;
+	ch_answer_let_go(answer);
+}
+
+void ch_memo_came(struct ch_memo *memo, struct ch_answer *answer)
+{
+	size_t bytes;
+
+	if (!answer->result || !is_remembered(memo, answer))
+		return;
+	bytes = PQresultMemorySize(answer->result);
+	if (PQntuples(answer->result) > ROWS_MAX || bytes > BYTES_MAX) {
+		forget(memo, answer);
+		return;
+	}
+	memo->bytes += bytes;
+	if (memo->bytes > ALL_BYTES_MAX)
+		ch_memo_open(memo, memo->is_open);
+}
+
 void ch_memo_open(struct ch_memo *memo, bool is_open)
 {
 	static const struct ch_touch all = {.tables = CH_TOUCH_ALL, .key_arg = -1};
 
 	ch_memo_written(memo, &all, NULL);
+	memo->bytes = 0;
 	memo->is_open = is_open;
 }

@@ -29,6 +29,7 @@ struct ch_memo {
 	bool is_open;
 	size_t n;
 	unsigned tables; /* of any of them */
+	size_t bytes;	 /* of those that have come */
 	struct ch_answer *buckets[CH_MEMO_BUCKETS];
 };
 
@@ -48,6 +49,8 @@ struct ch_answer *ch_memo_find(
 /* If it is worth it and the memo is open. */
 void ch_memo_add(struct ch_memo *memo, struct ch_answer *answer, const void *stmt,
 	const struct ch_touch *touch, const struct ch_db_arg *args, size_t n);
+/* It has come: it may be too large to be remembered, or one too many. */
+void ch_memo_came(struct ch_memo *memo, struct ch_answer *answer);
 /* A statement that writes is run. */
 void ch_memo_written(
 	struct ch_memo *memo, const struct ch_touch *touch, const struct ch_db_arg *args);

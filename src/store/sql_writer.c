@@ -273,6 +273,7 @@ static void look_ahead(
 /* With the transaction's own row comes what the operations begin with. */
 static int load_with(struct ch_sql_store *store, struct ch_work *w, const struct coming *coming)
 {
+	uint64_t refusals = store->kind->refusals(w->db);
 	int rc = CH_OK;
 
 	for (size_t i = 0; !rc && i < coming->n; i++) {
@@ -286,8 +287,12 @@ static int load_with(struct ch_sql_store *store, struct ch_work *w, const struct
 		rc = ch_work_load_meta(w);
 	if (!rc)
 		rc = check_schema(store, w);
-	for (size_t i = 0; !rc && i < coming->n; i++)
+	for (size_t i = 0; !rc && i < coming->n; i++) {
 		rc = ch_work_ask_more(w, coming->ops[i]);
+		/* What is wrong with one of them is for itself to say. */
+		if (rc && store->kind->refusals(w->db) == refusals)
+			rc = CH_OK;
+	}
 	return rc ? rc : ch_ahead_take_gathered(w);
 }
 

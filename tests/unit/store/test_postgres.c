@@ -351,6 +351,43 @@ static void answers_are_seldom_waited_for(void **state)
 	assert_true(trips(fx) - before <= 4);
 }
 
+/* How often three readings of so many names wait for the server. */
+static uint64_t trips_of_readings(struct fixture *fx, int64_t most)
+{
+	static const char sql[] = "SELECT name FROM name ORDER BY name LIMIT ?";
+	struct ch_db *db;
+	uint64_t n;
+
+	assert_ok(ch_db_postgres_open(fx->database, "SET jit = off", &db, &fx->err));
+	assert_ok(ch_db_run(db, "BEGIN", ""));
+	n = ch_db_postgres_trips(db);
+	for (int i = 0; i < 3; i++) {
+		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+		int64_t rows = 0;
+
+		assert_ok(ch_db_query(db, &stmt, sql, "i", most));
+		while (ch_db_step(db, stmt) == 1)
+			rows++;
+		assert_int_equal(rows, most);
+	}
+	n = ch_db_postgres_trips(db) - n;
+	ch_db_close(db);
+	return n;
+}
+
+/* Whoever goes through a million rows must not keep them all. */
+static void only_short_answers_are_remembered(void **state)
+{
+	struct fixture *fx = *state;
+
+	run(fx, "INSERT INTO name (name, tenant, pool, www, state, code, detail, actor, "
+		"failures, version, solo, created_at, updated_at) SELECT 'n' || i, 'default', "
+		"'default', 0, 'pending', '', '', 'nobody', 0, i, 0, 0, 0 "
+		"FROM generate_series(1, 200) AS i");
+	assert_int_equal(trips_of_readings(fx, 100), 1);
+	assert_int_equal(trips_of_readings(fx, 101), 3);
+}
+
 static void another_timeline_has_another_epoch(void **state)
 {
 	struct fixture *fx = *state;
@@ -620,6 +657,7 @@ int main(void)
 		T(a_statement_that_fails_fails_its_operation_alone),
 		T(what_the_database_refuses_of_one_the_others_can_do),
 		T(answers_are_seldom_waited_for),
+		T(only_short_answers_are_remembered),
 		T(another_timeline_has_another_epoch),
 		T(newer_schemas_that_do_not_allow_it_are_refused),
 		T(newer_schemas_that_allow_it_are_worked_with_and_stay),
