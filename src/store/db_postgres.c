@@ -573,9 +573,9 @@ static int64_t pg_changes(struct ch_db *base)
 	struct pg_db *db = pg_of(base);
 	int rc = pg_settle(base);
 
-	/* The next call tells. */
+	/* The next call tells, in the words that are there. */
 	if (rc)
-		latch(db, rc, db->error);
+		db->rc = rc;
 	return rc ? 0 : db->changes;
 }
 

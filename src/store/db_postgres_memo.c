@@ -155,7 +155,7 @@ void ch_memo_add(struct ch_memo *memo, struct ch_answer *answer, const void *stm
 	size_t at = 0;
 
 	if (!memo->is_open || !touch->is_read || !touch->tables || memo->n >= ANSWERS_MAX ||
-		size > BYTES_MAX)
+		size > BYTES_MAX || memo->bytes + size > ALL_BYTES_MAX)
 		return;
 	answer->bytes = malloc(size + 1);
 	if (!answer->bytes)
@@ -173,6 +173,7 @@ void ch_memo_add(struct ch_memo *memo, struct ch_answer *answer, const void *stm
 	answer->next = *bucket;
 	*bucket = ch_answer_hold(answer);
 	memo->n++;
+	memo->bytes += size;
 	memo->tables |= touch->tables;
 }
 

@@ -109,8 +109,28 @@ static int arg_of(const struct scan *scan)
 
 /* ---- rows by their key ---- */
 
-/* At the word after WHERE: "KEY = $N", or "KEY IN ($N, $N || 'text', …)", and nothing after it
- * that widens that.  -1: something else.  Then at the word after that. */
+/* At "$N" of a list: the whole of an item, or with '/…' behind it, which is the same key.  Then
+ * at what follows the item. */
+static bool is_item_of(struct scan *scan, int arg)
+{
+	const char *text;
+
+	if (arg < 0 || arg_of(scan) != arg)
+		return false;
+	next(scan);
+	if (!is(scan, "|"))
+		return true;
+	next(scan);
+	text = scan->at + strspn(scan->at, " ");
+	next(scan);
+	if (!is(scan, "'") || strncmp(text, "'/", 2) != 0)
+		return false;
+	next(scan);
+	return true;
+}
+
+/* At the word after WHERE: "KEY = $N", or "KEY IN ($N, $N || '/…', …)".  -1: something else.
+ * Then at the word after that. */
 static int key_arg_at(struct scan *scan, const char *key)
 {
 	bool is_list;
@@ -126,15 +146,20 @@ static int key_arg_at(struct scan *scan, const char *key)
 		return -1;
 	next(scan);
 	arg = arg_of(scan);
-	for (next(scan); is_list && scan->word[0] && !is(scan, ")"); next(scan)) {
-		static const char *const words[] = {",", "|", "'", NULL};
-
-		if (!is_any(scan, words) && arg_of(scan) != arg)
-			return -1;
-	}
-	if (is_list)
+	if (!is_list) {
 		next(scan);
-	return arg;
+		return arg;
+	}
+	while (is_item_of(scan, arg)) {
+		if (is(scan, ")")) {
+			next(scan);
+			return arg;
+		}
+		if (!is(scan, ","))
+			return -1;
+		next(scan);
+	}
+	return -1;
 }
 
 static bool ends_condition(const struct scan *scan)
@@ -261,6 +286,8 @@ static struct ch_touch update_of(struct scan *scan, bool is_delete)
 		if (is(scan, "WHERE")) {
 			next(scan);
 			touch.key_arg = key_arg_at(scan, key);
+			if (!ends_condition(scan))
+				touch.key_arg = -1;
 			for (; touch.key_arg >= 0 && scan->word[0]; next(scan))
 				if (!scan->depth && is(scan, "OR"))
 					touch.key_arg = -1;

@@ -58,13 +58,18 @@ static int by_key(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->key, ((const struct entry *)b)->key);
 }
 
-static struct entry *find(const struct ch_work *w, const char *key)
+static struct entry *find_in(const struct ch_ahead *ahead, const char *key)
 {
 	const struct entry wanted = {.key = key};
 
-	return w->ahead && w->ahead->n ? bsearch(&wanted, w->ahead->entries, w->ahead->n,
-						 sizeof(wanted), by_key)
-				       : NULL;
+	return ahead && ahead->n
+		       ? bsearch(&wanted, ahead->entries, ahead->n, sizeof(wanted), by_key)
+		       : NULL;
+}
+
+static struct entry *find(const struct ch_work *w, const char *key)
+{
+	return find_in(w->ahead, key);
 }
 
 /* ---- what to ask ---- */
@@ -382,13 +387,20 @@ bool ch_ahead_lacks(const struct ch_work *w, enum ch_ahead_of what, const char *
 	return entry && entry->lacks & what;
 }
 
-void ch_ahead_changed(struct ch_work *w, enum ch_ahead_of what, const char *key)
+static void note_changed(const struct ch_ahead *ahead, enum ch_ahead_of what, const char *key)
 {
-	struct entry *entry = find(w, key);
+	struct entry *entry = find_in(ahead, key);
 
 	if (!entry)
 		return;
 	entry->lacks &= ~(unsigned)what;
 	if (what == CH_AHEAD_NAME)
 		entry->row = NULL;
+}
+
+/* Operations that come later in the transaction go by what was gathered. */
+void ch_ahead_changed(struct ch_work *w, enum ch_ahead_of what, const char *key)
+{
+	note_changed(w->ahead, what, key);
+	note_changed(w->gathered, what, key);
 }

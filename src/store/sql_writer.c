@@ -301,12 +301,39 @@ static int load(struct ch_sql_store *store, struct ch_work *w, const struct ch_s
 	struct coming coming;
 	int rc;
 
-	if (store->kind->refusals) {
+	if (store->kind->refusals && !store->careful) {
 		look_ahead(store, first, &coming);
 		return load_with(store, w, &coming);
 	}
 	rc = ch_work_load_meta(w);
 	return rc ? rc : check_schema(store, w);
+}
+
+static int begin_once(
+	struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
+{
+	int rc = ch_db_run(w->db, store->kind->begin_write, "");
+
+	if (!rc)
+		rc = store->kind->begun(store, w);
+	return rc ? rc : load(store, w, first);
+}
+
+/* What the database refuses to answer one of those that wait is not held against the first:
+ * then nothing is asked ahead. */
+static int begin(struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
+{
+	uint64_t refusals = store->kind->refusals ? store->kind->refusals(w->db) : 0;
+	int rc = begin_once(store, w, first);
+
+	if (!rc || store->careful || !store->kind->refusals ||
+		store->kind->refusals(w->db) == refusals || !ch_db_in_transaction(w->db))
+		return rc;
+	if (ch_db_run(w->db, "ROLLBACK", ""))
+		return rc;
+	store->careful = CAREFUL_BATCHES;
+	w->gathered = NULL;
+	return begin_once(store, w, first);
 }
 
 /* Runs first and what follows it in the queue; the transaction stays open on success. */
@@ -321,11 +348,7 @@ static int run_ops(struct ch_sql_store *store, struct ch_work *w, struct ch_stor
 	batch->ops[batch->n++] = first;
 	w->now = ch_now_ms();
 	if (!rc)
-		rc = ch_db_run(w->db, store->kind->begin_write, "");
-	if (!rc)
-		rc = store->kind->begun(store, w);
-	if (!rc)
-		rc = load(store, w, first);
+		rc = begin(store, w, first);
 	before = w->tx;
 	if (store->kind->refusals)
 		batch->refusals = store->kind->refusals(w->db);

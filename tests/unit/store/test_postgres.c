@@ -9,7 +9,6 @@
 #include "store/db_postgres.h"
 #include "store/db_postgres_wait.h"
 #include "store/migrations.h"
-#include "store/postgres_migrate.h"
 #include "store/sql_work.h"
 
 static void run(struct fixture *fx, const char *sql)
@@ -240,152 +239,6 @@ static void a_statement_that_fails_fails_its_operation_alone(void **state)
 	run(fx, "ALTER TABLE elsewhere RENAME TO audit");
 	assert_ok(fx_run(fx, &op));
 	fx_get(fx, "b.example");
-}
-
-#define COMPANY 4
-
-struct comrade {
-	struct fixture *fx;
-	char name[64];
-	int rc;
-	struct ch_err err;
-	pthread_t thread;
-};
-
-static void *put_one(void *arg)
-{
-	struct comrade *comrade = arg;
-	struct ch_store_put_item item = {.name = comrade->name};
-	struct ch_store_op op = {.type = CH_OP_PUT, .u.put = {.items = &item, .n_items = 1}};
-
-	if (ch_arena_new(0, &op.arena))
-		abort();
-	comrade->rc = ch_store_run(comrade->fx->store, &op);
-	comrade->err = op.err;
-	ch_arena_free(op.arena);
-	return NULL;
-}
-
-static size_t queued(struct ch_sql_store *store)
-{
-	size_t n;
-
-	pthread_mutex_lock(&store->lock);
-	n = store->queue_len;
-	pthread_mutex_unlock(&store->lock);
-	return n;
-}
-
-/* While the writer waits for another store's lock, all but one come into its queue. */
-static void put_in_company(struct fixture *fx, struct comrade *comrades, const char *of)
-{
-	PGconn *other = PQconnectdb(fx->database);
-
-	PQclear(PQexec(other, "SELECT pg_advisory_lock(" CH_POSTGRES_WRITER_LOCK ")"));
-	for (int i = 0; i < COMPANY; i++) {
-		comrades[i] = (struct comrade){.fx = fx};
-		snprintf(comrades[i].name, sizeof(comrades[i].name), "%s%d.example", of, i);
-		assert_int_equal(
-			pthread_create(&comrades[i].thread, NULL, put_one, &comrades[i]), 0);
-	}
-	while (queued(ch_sql_of(fx->store)) < COMPANY - 1)
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	PQclear(PQexec(other, "SELECT pg_advisory_unlock(" CH_POSTGRES_WRITER_LOCK ")"));
-	PQfinish(other);
-	for (int i = 0; i < COMPANY; i++)
-		pthread_join(comrades[i].thread, NULL);
-}
-
-/* Whose it was is not known at first: then they are told to come again. */
-static void what_the_database_refuses_of_one_the_others_can_do(void **state)
-{
-	struct fixture *fx = *state;
-	struct comrade comrades[COMPANY];
-
-	run(fx, "ALTER TABLE name ADD CHECK (name <> 'n2.example')");
-	put_in_company(fx, comrades, "n");
-	for (int i = 0; i < COMPANY; i++) {
-		assert_int_equal(comrades[i].rc, CH_EAGAIN);
-		assert_string_equal(comrades[i].err.problem, "store-busy");
-	}
-	put_in_company(fx, comrades, "n");
-	for (int i = 0; i < COMPANY; i++)
-		assert_int_equal(comrades[i].rc, i == 2 ? CH_EIO : CH_OK);
-	put_in_company(fx, comrades, "m");
-	for (int i = 0; i < COMPANY; i++)
-		assert_int_equal(comrades[i].rc, CH_OK);
-}
-
-static uint64_t trips(struct fixture *fx)
-{
-	return ch_db_postgres_trips(ch_sql_of(fx->store)->writer);
-}
-
-/* Each of them takes as long as the way to a database on another host. */
-static void answers_are_seldom_waited_for(void **state)
-{
-	struct fixture *fx = *state;
-	struct comrade comrades[COMPANY];
-	struct ch_store_order *order;
-	struct ch_op_patch patch = {.has_state = true,
-		.state = CH_ORDER_ORDERED,
-		.acme = "{}",
-		.next_at_ms = START_MS + CH_HOUR_MS};
-	uint64_t before;
-
-	/* The first one looks at the server, too. */
-	fx_add(fx, "a.example");
-	before = trips(fx);
-	order = fx_lease_one(fx);
-	assert_true(trips(fx) - before <= 6);
-	patch.id = order->id;
-	patch.fence = order->fence;
-	before = trips(fx);
-	assert_ok(fx_patch(fx, &patch));
-	assert_true(trips(fx) - before <= 3);
-	before = trips(fx);
-	fx_add(fx, "b.example");
-	assert_true(trips(fx) - before <= 3);
-	before = trips(fx);
-	put_in_company(fx, comrades, "n");
-	assert_true(trips(fx) - before <= 4);
-}
-
-/* How often three readings of so many names wait for the server. */
-static uint64_t trips_of_readings(struct fixture *fx, int64_t most)
-{
-	static const char sql[] = "SELECT name FROM name ORDER BY name LIMIT ?";
-	struct ch_db *db;
-	uint64_t n;
-
-	assert_ok(ch_db_postgres_open(fx->database, "SET jit = off", &db, &fx->err));
-	assert_ok(ch_db_run(db, "BEGIN", ""));
-	n = ch_db_postgres_trips(db);
-	for (int i = 0; i < 3; i++) {
-		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-		int64_t rows = 0;
-
-		assert_ok(ch_db_query(db, &stmt, sql, "i", most));
-		while (ch_db_step(db, stmt) == 1)
-			rows++;
-		assert_int_equal(rows, most);
-	}
-	n = ch_db_postgres_trips(db) - n;
-	ch_db_close(db);
-	return n;
-}
-
-/* Whoever goes through a million rows must not keep them all. */
-static void only_short_answers_are_remembered(void **state)
-{
-	struct fixture *fx = *state;
-
-	run(fx, "INSERT INTO name (name, tenant, pool, www, state, code, detail, actor, "
-		"failures, version, solo, created_at, updated_at) SELECT 'n' || i, 'default', "
-		"'default', 0, 'pending', '', '', 'nobody', 0, i, 0, 0, 0 "
-		"FROM generate_series(1, 200) AS i");
-	assert_int_equal(trips_of_readings(fx, 100), 1);
-	assert_int_equal(trips_of_readings(fx, 101), 3);
 }
 
 static void another_timeline_has_another_epoch(void **state)
@@ -655,9 +508,6 @@ int main(void)
 		T(an_order_is_leased_by_one_of_two_stores),
 		T(a_lost_connection_is_made_anew),
 		T(a_statement_that_fails_fails_its_operation_alone),
-		T(what_the_database_refuses_of_one_the_others_can_do),
-		T(answers_are_seldom_waited_for),
-		T(only_short_answers_are_remembered),
 		T(another_timeline_has_another_epoch),
 		T(newer_schemas_that_do_not_allow_it_are_refused),
 		T(newer_schemas_that_allow_it_are_worked_with_and_stay),
