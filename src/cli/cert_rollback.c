@@ -82,7 +82,8 @@ static int check_known(
 		return CH_OK;
 	return ch_err_set(err, CH_ECONFLICT, "rollback-refused",
 		"the certificate before cannot be put back: of the recipients in %s, %s cannot "
-		"open its key (`certherd key recipients`). Nothing was asked for",
+		"open its key (`certherd key recipients`). Nothing was asked for; where the "
+		"issuer has other recipients than this file, do it on the issuer's host",
 		known->path, ch_buf_str(&lacking));
 }
 

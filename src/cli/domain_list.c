@@ -137,7 +137,8 @@ static int fail(const struct list *list, const struct ch_err *err)
 		error = json_pack("{s:s, s:s}", "code", err->problem, "detail", err->detail);
 		/* What is no UTF-8 is on standard error. */
 		if (!error)
-			error = json_pack("{s:s}", "code", "error");
+			error = json_pack("{s:s, s:s}", "code", "error", "detail",
+				"what is wrong is on standard error");
 		fputs("\n], \"more\": true, \"error\": ", stdout);
 		json_dumpf(error, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 		fputs("}\n", stdout);

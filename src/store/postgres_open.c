@@ -92,6 +92,12 @@ static int postgres_begun(struct ch_sql_store *base, struct ch_work *w)
 	return rc;
 }
 
+/* What was found out about the server may have been undone. */
+static void postgres_rolled_back(struct ch_sql_store *base)
+{
+	postgres_of(base)->times = 0;
+}
+
 static int postgres_to_commit(struct ch_sql_store *store, struct ch_work *w)
 {
 	const struct ch_store_change *change = &w->tx.change;
@@ -255,6 +261,7 @@ static const struct ch_sql_kind postgres_kind = {
 	.mend = ch_db_postgres_mend,
 	.begun = postgres_begun,
 	.to_commit = postgres_to_commit,
+	.rolled_back = postgres_rolled_back,
 	.close = postgres_close,
 };
 

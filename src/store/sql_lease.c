@@ -227,7 +227,8 @@ static int make_order(struct ch_work *w, struct ch_op_lease *lease,
 	order.names[0].name = ch_arena_str(w->op->arena, plan->row.name);
 	if (plan->has_mate)
 		order.names[1].name = ch_arena_str(w->op->arena, plan->mate.name);
-	if (!rc && (!order.pool || !order.names[order.n_names - 1].name))
+	if (!rc &&
+		(!order.pool || !order.names[0].name || !order.names[order.n_names - 1].name))
 		rc = CH_ENOMEM;
 	return rc ? rc : ch_work_lease_order(w, lease, &order);
 }

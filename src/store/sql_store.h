@@ -25,6 +25,8 @@ struct ch_sql_kind {
 	/* Within the writer's transaction: right after it began, and before it is committed. */
 	int (*begun)(struct ch_sql_store *store, struct ch_work *w);
 	int (*to_commit)(struct ch_sql_store *store, struct ch_work *w);
+	/* It was rolled back as a whole; NULL: nothing to do. */
+	void (*rolled_back)(struct ch_sql_store *store);
 	/* After writer and readers are closed. */
 	void (*close)(struct ch_sql_store *store);
 };

@@ -309,6 +309,13 @@ static int load(struct ch_sql_store *store, struct ch_work *w, const struct ch_s
 	return rc ? rc : check_schema(store, w);
 }
 
+static int undo(struct ch_sql_store *store, struct ch_work *w)
+{
+	if (store->kind->rolled_back)
+		store->kind->rolled_back(store);
+	return ch_db_run(w->db, "ROLLBACK", "");
+}
+
 static int begin_once(
 	struct ch_sql_store *store, struct ch_work *w, const struct ch_store_op *first)
 {
@@ -326,10 +333,9 @@ static int begin(struct ch_sql_store *store, struct ch_work *w, const struct ch_
 	uint64_t refusals = store->kind->refusals ? store->kind->refusals(w->db) : 0;
 	int rc = begin_once(store, w, first);
 
-	if (!rc || store->careful || !store->kind->refusals ||
-		store->kind->refusals(w->db) == refusals || !ch_db_in_transaction(w->db))
-		return rc;
-	if (ch_db_run(w->db, "ROLLBACK", ""))
+	if (!rc || rc == CH_EAGAIN || rc == CH_EFULL || store->careful ||
+		!store->kind->refusals || store->kind->refusals(w->db) == refusals ||
+		!ch_db_in_transaction(w->db) || undo(store, w))
 		return rc;
 	store->careful = CAREFUL_BATCHES;
 	w->gathered = NULL;
@@ -410,7 +416,7 @@ static int roll_back(
 	store->slots->loaded = false;
 	if (!ch_db_in_transaction(w->db))
 		return rc;
-	(void)!ch_db_run(w->db, "ROLLBACK", "");
+	(void)!undo(store, w);
 	if (!batch->n_unsettled || batch->n < 2 || rc == CH_EAGAIN || rc == CH_EFULL)
 		return rc;
 	store->careful = CAREFUL_BATCHES;

@@ -244,6 +244,7 @@ static void a_statement_that_fails_fails_its_operation_alone(void **state)
 static void another_timeline_has_another_epoch(void **state)
 {
 	struct fixture *fx = *state;
+	struct ch_store_put_item item;
 	struct ch_store_feed_info before;
 	struct ch_store_feed_info after;
 
@@ -254,7 +255,10 @@ static void another_timeline_has_another_epoch(void **state)
 	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &after));
 	assert_memory_equal(before.epoch, after.epoch, sizeof(before.epoch));
 	run(fx, "UPDATE meta SET timeline = 'FFFFFFFF'");
+	run(fx, "ALTER TABLE name ADD CHECK (name <> 'refused.example')");
 	fx_reopen(fx);
+	/* What finds it out is undone with the transaction. */
+	assert_int_equal(fx_put(fx, "refused.example", CH_TRI_KEEP, NULL, NULL, &item), CH_EIO);
 	fx_add(fx, "c.example");
 	assert_ok(ch_store_read_feed(fx->store, "default", 0, NULL, NULL, &after));
 	assert_memory_not_equal(before.epoch, after.epoch, sizeof(before.epoch));
