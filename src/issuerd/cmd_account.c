@@ -118,11 +118,10 @@ static int find_account(
 /* Takes it over.  ASCII only: no character of a stranger's can steer the terminal. */
 static int print_json(json_t *value, struct ch_err *err)
 {
-	json_auto_t *owned = value;
-
 	if (!value)
 		return ch_err_set(err, CH_ENOMEM, "out-of-memory", "out of memory");
 	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	json_decref(value);
 	putchar('\n');
 	return CH_OK;
 }

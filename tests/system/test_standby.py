@@ -98,7 +98,8 @@ def test_a_standby_is_kept_from_the_second_ca_and_put_live(two):
     assert again.stdout == (f"{name}: already so: nothing of it is from the CA main, "
                             "and what is live was put there by a command\n")
     again = site.herd.api().post(f"/v1/certificates/{name}/standby", {"ca": "main"})
-    assert again.status == 200 and again.json["order"] == domain["order"], "nothing was begun"
+    # The standby's order may have come to its end meanwhile.
+    assert again.status == 200 and again.json["order"] in (None, domain["order"]), "nothing was begun"
     for again, code, why in ((["--swap"], 1, "ca-needed"), ([], 2, "(live: pebble, standby: main)")):
         done = site.herd.cli("cert", "standby", name, *again, check=False)
         assert done.returncode == code and why in done.stderr, done
