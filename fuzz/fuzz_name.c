@@ -8,12 +8,14 @@
 
 static void check_prefix(const uint8_t *data, size_t size)
 {
-	char *given = strndup((const char *)data, size);
+	char *given = malloc(size + 1);
 	char prefix[CH_NAME_PREFIX_B];
 	char again[CH_NAME_PREFIX_B];
 	struct ch_err err = {0};
 
 	CH_FUZZ_CHECK(given);
+	memcpy(given, data, size);
+	given[size] = '\0';
 	if (ch_name_prefix(given, prefix, &err)) {
 		CH_FUZZ_CHECK(err.problem[0] && err.detail[0]);
 	} else {
