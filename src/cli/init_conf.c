@@ -112,7 +112,7 @@ static const struct key keys[] = {
 	{"issuer", "key_type", "p256",
 		"curve of the keys of names that say ecdsa: p256 or p384"},
 	{"issuer", "rsa_bits", "2048", "size of RSA keys: 2048, 3072 or 4096"},
-	{"issuer", "workers", "8", "threads, each making one step at a time"},
+	{"issuer", "workers", "16", "threads, each making one step at a time"},
 	{"issuer", "lease", "60s",
 		"how long an order is one worker's, should it vanish meanwhile"},
 	{"issuer", "retry_ladder", "1m,10m,100m,1d",

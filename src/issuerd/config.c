@@ -72,7 +72,7 @@ static void read_keys(struct ch_conf *conf, struct ch_issuer_config *config)
 
 static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 {
-	config->workers = (size_t)ch_conf_int(conf, SECTION, "workers", 8, 1, CH_WORKERS_MAX);
+	config->workers = (size_t)ch_conf_int(conf, SECTION, "workers", 16, 1, CH_WORKERS_MAX);
 	config->lease_ms =
 		ch_conf_duration(conf, SECTION, "lease", "60s", CH_SECOND_MS, CH_HOUR_MS);
 	ch_conf_list(conf, SECTION, "retry_ladder", "1m,10m,100m,1d", add_rung, config);

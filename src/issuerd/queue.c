@@ -21,6 +21,7 @@ void ch_queue_init(struct ch_queue *queue, size_t limit)
 	queue->limit = limit < CH_QUEUE_MAX ? limit : CH_QUEUE_MAX;
 	pthread_mutex_init(&queue->lock, NULL);
 	init_cond(&queue->filled);
+	init_cond(&queue->due);
 	init_cond(&queue->drained);
 	init_cond(&queue->closing);
 }
@@ -34,16 +35,26 @@ void ch_queue_done(struct ch_queue *queue)
 	while (queue->n_aside > 0)
 		ch_work_free(queue->aside[--queue->n_aside].work);
 	pthread_cond_destroy(&queue->filled);
+	pthread_cond_destroy(&queue->due);
 	pthread_cond_destroy(&queue->drained);
 	pthread_cond_destroy(&queue->closing);
 	pthread_mutex_destroy(&queue->lock);
+}
+
+/* With the lock held: what is aside has another first one. */
+static void tell_watcher(struct ch_queue *queue)
+{
+	pthread_cond_signal(queue->watched ? &queue->due : &queue->filled);
 }
 
 void ch_queue_put(struct ch_queue *queue, struct ch_work *work)
 {
 	pthread_mutex_lock(&queue->lock);
 	queue->ring[(queue->first + queue->n++) % CH_QUEUE_MAX] = work;
+	/* Perhaps nobody waits but the one that looks after what is aside. */
 	pthread_cond_signal(&queue->filled);
+	if (queue->watched)
+		pthread_cond_signal(&queue->due);
 	pthread_mutex_unlock(&queue->lock);
 }
 
@@ -82,7 +93,8 @@ void ch_queue_put_aside(struct ch_queue *queue, struct ch_work *work, int64_t du
 		queue->aside[at] = queue->aside[at - 1];
 	queue->aside[at] = (struct ch_aside){.work = work, .due_mono_ms = due_mono_ms};
 	queue->n_aside++;
-	pthread_cond_signal(&queue->filled);
+	if (at == 0)
+		tell_watcher(queue);
 	pthread_mutex_unlock(&queue->lock);
 }
 
@@ -99,7 +111,7 @@ void ch_queue_hurry(struct ch_queue *queue, uint64_t order_id)
 
 		memmove(queue->aside + 1, queue->aside, at * sizeof(queue->aside[0]));
 		queue->aside[0] = one;
-		pthread_cond_signal(&queue->filled);
+		tell_watcher(queue);
 	} else {
 		queue->hurried[queue->n_hurried++ % CH_HURRIED_MAX] = order_id;
 	}
@@ -178,13 +190,15 @@ static void wait_filled(struct ch_queue *queue)
 	struct timespec until;
 	int64_t wait_ms;
 
-	if (queue->n_aside == 0) {
+	if (queue->n_aside == 0 || queue->watched) {
 		pthread_cond_wait(&queue->filled, &queue->lock);
 		return;
 	}
 	wait_ms = queue->aside[0].due_mono_ms - ch_mono_ms();
 	until = in_ms(wait_ms > 0 ? wait_ms : 0);
-	pthread_cond_timedwait(&queue->filled, &queue->lock, &until);
+	queue->watched = true;
+	pthread_cond_timedwait(&queue->due, &queue->lock, &until);
+	queue->watched = false;
 }
 
 struct ch_work *ch_queue_take(struct ch_queue *queue)
@@ -194,6 +208,9 @@ struct ch_work *ch_queue_take(struct ch_queue *queue)
 	pthread_mutex_lock(&queue->lock);
 	while (!(work = take_aside(queue)) && !(work = take_first(queue)) && !queue->closed)
 		wait_filled(queue);
+	/* Who goes to work leaves what is still aside to another one that waits. */
+	if (!queue->watched && queue->n_aside > 0)
+		pthread_cond_signal(&queue->filled);
 	pthread_mutex_unlock(&queue->lock);
 	return work;
 }
@@ -203,6 +220,7 @@ void ch_queue_close(struct ch_queue *queue)
 	pthread_mutex_lock(&queue->lock);
 	queue->closed = true;
 	pthread_cond_broadcast(&queue->filled);
+	pthread_cond_broadcast(&queue->due);
 	pthread_cond_broadcast(&queue->drained);
 	pthread_cond_broadcast(&queue->closing);
 	pthread_mutex_unlock(&queue->lock);

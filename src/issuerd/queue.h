@@ -20,6 +20,7 @@ struct ch_aside {
 struct ch_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;	/* for takers */
+	pthread_cond_t due;	/* for the one that looks after what is aside */
 	pthread_cond_t drained; /* for who waits for room */
 	pthread_cond_t closing; /* for who sleeps */
 	struct ch_work *ring[CH_QUEUE_MAX];
@@ -29,6 +30,7 @@ struct ch_queue {
 	/* By due_mono_ms.  Who was told that there is room may come late: one per worker. */
 	struct ch_aside aside[CH_ASIDE_MAX + CH_WORKERS_MAX];
 	size_t n_aside;
+	bool watched; /* a taker waits until the first of them is due: the others need not */
 	/* Orders that were hurried before they were put aside; the last ones. */
 	uint64_t hurried[CH_HURRIED_MAX];
 	size_t n_hurried;

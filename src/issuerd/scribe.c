@@ -18,13 +18,11 @@ void ch_scribe_init(struct ch_scribe *scribe)
 {
 	memset(scribe, 0, sizeof(*scribe));
 	pthread_mutex_init(&scribe->lock, NULL);
-	pthread_cond_init(&scribe->changed, NULL);
 	scribe->last = &scribe->first;
 }
 
 void ch_scribe_done(struct ch_scribe *scribe)
 {
-	pthread_cond_destroy(&scribe->changed);
 	pthread_mutex_destroy(&scribe->lock);
 }
 
@@ -184,8 +182,11 @@ static void write_waiting(struct ch_scribe *scribe, struct ch_api *api)
 	for (size_t i = 0; i < n; i++) {
 		items[i]->done = written;
 		items[i]->alone = !written;
+		pthread_cond_signal(&items[i]->changed);
 	}
-	pthread_cond_broadcast(&scribe->changed);
+	/* What has gathered meanwhile is written by one of those that wait for it. */
+	if (scribe->first)
+		pthread_cond_signal(&scribe->first->changed);
 }
 
 /* False: the item is still to be written, alone. */
@@ -199,8 +200,8 @@ static bool write_in_company(
 		scribe->last = &item->next;
 	}
 	while (!item->done && !item->alone) {
-		if (scribe->writing || !scribe->first)
-			pthread_cond_wait(&scribe->changed, &scribe->lock);
+		if (scribe->writing)
+			pthread_cond_wait(&item->changed, &scribe->lock);
 		else
 			write_waiting(scribe, api);
 	}
@@ -217,7 +218,9 @@ int ch_scribe_write(struct ch_scribe *scribe, struct ch_api *api, struct ch_scri
 	item->size_b = size_of(item->body);
 	/* By its own thread: nobody waits for those whose requests the store does not take
 	 * together. */
+	pthread_cond_init(&item->changed, NULL);
 	if (!write_in_company(scribe, api, item))
 		write_one(api, item);
+	pthread_cond_destroy(&item->changed);
 	return item->rc;
 }

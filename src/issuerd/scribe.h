@@ -22,12 +22,12 @@ struct ch_scribe_item {
 	size_t size_b; /* of body as JSON, roughly */
 	bool done;
 	bool alone; /* not done: its own thread writes it, with a request of its own */
+	pthread_cond_t changed;
 	struct ch_scribe_item *next;
 };
 
 struct ch_scribe {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
 	struct ch_scribe_item *first;
 	struct ch_scribe_item **last;
 	bool writing;

@@ -5,6 +5,9 @@
 #include "issuerd/ladder.h"
 #include "issuerd/step.h"
 
+/* Until an order looks again whether others have made room: a handshake takes milliseconds. */
+#define TURN_MS 100
+
 /* A list whose first CAs do all the work would be found out to be wrong when they cannot. */
 static void look_for_unknown(struct ch_step *step)
 {
@@ -87,10 +90,7 @@ static void probe_all(struct ch_step *step)
 
 static void wait_for_turn(struct ch_step *step)
 {
-	struct ch_notes notes = step->work->notes;
-
-	notes.polls++;
-	ch_step_poll(step, 0, &notes);
+	ch_step_poll(step, ch_now_ms() + TURN_MS, &step->work->notes);
 }
 
 void ch_step_confirm(struct ch_step *step)
