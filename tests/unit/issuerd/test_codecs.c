@@ -447,7 +447,7 @@ static void the_configuration_has_its_defaults(void **state)
 
 	assert_int_equal(
 		read_config("[issuer]\ndirectory = https://ca/dir\n", config, &err), CH_OK);
-	assert_int_equal(config->workers, 8);
+	assert_int_equal(config->workers, 16);
 	assert_int_equal(config->n_ladder, 4);
 	assert_int_equal(config->lease_ms, 60000);
 	assert_int_equal(config->probe, CH_PROBE_DNS);
