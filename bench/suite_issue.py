@@ -26,7 +26,7 @@ NONCE_REJECT = 0
 BARE = "the bare driver"
 
 # As shipped, but for the test CA's address: the lab's quick settings undone.
-SHIPPED = {"issuer": {"poll_interval": "500ms", "lease": "60s"},
+SHIPPED = {"issuer": {"poll_interval": "500ms", "lease": "60s", "workers": "16"},
            "store": {"edge_timeout": "60s"}, "agent": {"poll_wait": "30s"}}
 
 

@@ -2,6 +2,7 @@
 stopped, however it stopped, is in PostgreSQL, and nothing else."""
 
 import collections
+import http.client
 import json
 import os
 import random
@@ -76,7 +77,7 @@ class Writer:
         while True:
             try:
                 answer = request()
-            except OSError:
+            except (OSError, http.client.IncompleteRead):
                 answer = None
             # A removal that was made, and whose answer was lost.
             gone = answer and answer.status == 404 and not first and None in wanted.values()

@@ -8,6 +8,7 @@
 #include "store/db_sqlite.h"
 
 int64_t test_now_ms = START_MS;
+static enum { NO_DATABASE, ALTERED, MADE } database;
 
 static int64_t test_clock(void *arg)
 {
@@ -57,6 +58,8 @@ void fx_rewrite(struct fixture *fx, const char *sql)
 	struct ch_db *db;
 
 	if (fx_is_postgres()) {
+		if (strncmp(sql, "ALTER", 5) == 0)
+			database = ALTERED;
 		run_on(fx->database, sql);
 		return;
 	}
@@ -66,23 +69,52 @@ void fx_rewrite(struct fixture *fx, const char *sql)
 	ch_db_close(db);
 }
 
-/* One database for all tests of a program, emptied before each: to make one takes PostgreSQL
- * longer than most of the tests.  The server is the tests' own, and goes with it. */
+/* What a store that was just made has in it. */
+static const char keep_rows[] =
+	"CREATE SCHEMA made; DO 'DECLARE one text; used boolean; BEGIN FOR one IN SELECT "
+	"tablename FROM pg_tables WHERE schemaname = ''public'' LOOP EXECUTE "
+	"format(''SELECT EXISTS (SELECT 1 FROM %I)'', one) INTO used; IF used THEN EXECUTE "
+	"format(''CREATE TABLE made.%I AS TABLE public.%I'', one, one); END IF; END LOOP; END'";
+/* Without triggers: what they would write is not there afterwards either. */
+static const char make_anew[] =
+	"DO 'DECLARE one text; BEGIN SET LOCAL session_replication_role = replica; FOR one IN "
+	"SELECT tablename FROM pg_tables WHERE schemaname = ''public'' LOOP IF "
+	"pg_relation_size(format(''public.%I'', one)) > 100000 THEN EXECUTE format(''TRUNCATE "
+	"public.%I'', one); ELSE EXECUTE format(''DELETE FROM public.%I'', one); END IF; END "
+	"LOOP; FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = ''made'' LOOP "
+	"EXECUTE format(''INSERT INTO public.%I SELECT * FROM made.%I'', one, one); END LOOP; "
+	"PERFORM setval(format(''public.%I'', sequencename)::regclass, 1, false) FROM "
+	"pg_sequences WHERE schemaname = ''public''; END'";
+/* A test that failed may have left connections behind. */
+static const char let_go[] =
+	"DO 'BEGIN PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE "
+	"datname "
+	"= current_database() AND pid <> pg_backend_pid() AND backend_type = ''client "
+	"backend''; END'";
+
+/* One database for all tests of a program, and one schema for all that do not alter it: to make
+ * one takes PostgreSQL longer than most of the tests.  The server is the tests' own, and goes
+ * with it. */
 static void begin_database(const char *url, const char *name)
 {
-	static bool is_made;
-
-	if (is_made) {
-		/* A test that failed may have left connections behind. */
-		run_on(url, "DO 'BEGIN PERFORM pg_terminate_backend(pid, 10000) FROM "
-			    "pg_stat_activity WHERE datname = current_database() AND pid <> "
-			    "pg_backend_pid() AND backend_type = ''client backend''; END'");
-		run_on(url, "DROP SCHEMA public CASCADE");
-		run_on(url, "CREATE SCHEMA public");
+	if (database == NO_DATABASE) {
+		run_on_server("CREATE DATABASE", name, "");
 		return;
 	}
-	run_on_server("CREATE DATABASE", name, "");
-	is_made = true;
+	run_on(url, let_go);
+	if (database == MADE) {
+		run_on(url, make_anew);
+		return;
+	}
+	run_on(url,
+		"DROP SCHEMA public CASCADE; DROP SCHEMA made CASCADE; CREATE SCHEMA public");
+}
+
+static void database_is_made(const char *url)
+{
+	if (database != MADE)
+		run_on(url, keep_rows);
+	database = MADE;
 }
 
 /* CERTHERD_TEST_POSTGRES is the URL of a server, without a database's name. */
@@ -113,6 +145,8 @@ int fx_setup(void **state)
 	ch_db_postgres_doubts = getenv("CERTHERD_TEST_DOUBT") != NULL;
 	assert_ok(ch_arena_new(0, &fx->arena));
 	open_store(fx);
+	if (fx_is_postgres())
+		database_is_made(fx->database);
 	*state = fx;
 	return 0;
 }
