@@ -167,27 +167,41 @@ void ch_preflight_counts(struct ch_preflight *p, struct ch_preflight_counts *ret
 	pthread_mutex_unlock(&p->lock);
 }
 
+static void tell(const struct ch_preflight_job *job, bool dead, struct ch_scouted *ret_one)
+{
+	strcpy(ret_one->name, job->name);
+	ret_one->look = job->look;
+	ret_one->look.name = ret_one->name;
+	if (dead)
+		ret_one->result = job->result;
+}
+
+/* The store makes orders for as many as there is room for: each fourth is one of those that
+ * came last, whose customers may be waiting. */
 size_t ch_preflight_scouted(
 	struct ch_preflight *p, bool dead, struct ch_scouted *ret_list, size_t most)
 {
-	struct ch_preflight_job *job;
+	struct ch_preflight_list *jobs = dead ? &p->dead : &p->alive;
+	struct ch_preflight_job *first;
+	struct ch_preflight_job *last;
+	bool more;
 	size_t n = 0;
 
 	pthread_mutex_lock(&p->lock);
-	TAILQ_FOREACH(job, dead ? &p->dead : &p->alive, scouts)
-	{
-		struct ch_scouted *one = &ret_list[n];
+	first = TAILQ_FIRST(jobs);
+	last = TAILQ_LAST(jobs, ch_preflight_list);
+	for (more = first != NULL; more && n < most; n++) {
+		bool of_the_end = !dead && n % 4 == 3;
 
-		if (n++ == most)
-			break;
-		strcpy(one->name, job->name);
-		one->look = job->look;
-		one->look.name = one->name;
-		if (dead)
-			one->result = job->result;
+		more = first != last;
+		tell(of_the_end ? last : first, dead, &ret_list[n]);
+		if (of_the_end)
+			last = TAILQ_PREV(last, ch_preflight_list, scouts);
+		else
+			first = TAILQ_NEXT(first, scouts);
 	}
 	pthread_mutex_unlock(&p->lock);
-	return n < most ? n : most;
+	return n;
 }
 
 void ch_preflight_told(struct ch_preflight *p, const struct ch_scouted *list, size_t n)

@@ -292,9 +292,11 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	return make_order(w, lease, pace, &plan);
 }
 
-static const char first_due[] =
-	"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "
-	"AND next_at <= ? ORDER BY next_at LIMIT ?";
+#define FIRST_DUE                                                                              \
+	"SELECT name FROM name WHERE order_id IS NULL AND next_at IS NOT NULL "                \
+	"AND next_at <= ? ORDER BY next_at "
+static const char first_due[] = FIRST_DUE "LIMIT ?";
+static const char first_due_last[] = FIRST_DUE "DESC LIMIT ?";
 static const char second_due[] =
 	"SELECT name FROM name WHERE order_id IS NULL AND second_at IS NOT NULL "
 	"AND second_at <= ? AND cert IS NOT NULL AND failures = 0 "
@@ -306,31 +308,54 @@ static size_t most_new(const struct ch_op_lease *lease, size_t n_orders)
 	return lease->max - n_orders + (is_limited(lease) ? PACED_LOOKS : 0);
 }
 
-/* second: of names that are due for that. */
+static int find_due(
+	struct ch_work *w, const char *sql, size_t most, const char **names, size_t *ret_n)
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt, sql, "ii", w->now, (int64_t)most);
+	size_t n = 0;
+
+	while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
+		rc = CH_OK;
+		names[n++] = ch_db_text(w->op->arena, stmt, 0, &rc);
+	}
+	*ret_n = n;
+	return rc;
+}
+
+static int lease_list(struct ch_work *w, struct ch_op_lease *lease, const char **names,
+	size_t n, enum slot slot, size_t most)
+{
+	int rc = CH_OK;
+
+	for (size_t i = 0; !rc && i < n && i < lease->max; i++)
+		rc = ch_name_row_ask(w->db, names[i]);
+	for (size_t i = 0; !rc && i < n && lease->n_orders < most; i++)
+		rc = lease_name(w, lease, names[i], slot, false);
+	return rc;
+}
+
+/* second: of names that are due for that.  Those that are due the longest; behind very many a
+ * quarter of the room is for those that came last, as where names are looked at. */
 static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 {
 	size_t most = most_new(lease, lease->n_orders);
+	size_t room = lease->max - lease->n_orders;
+	size_t share = second ? 0 : room / 4;
 	const char **names = ch_arena_array(w->op->arena, most, sizeof(*names));
+	enum slot slot = second ? SLOT_SECOND : SLOT_FIRST;
 	size_t n = 0;
 	int rc;
 
 	if (!names)
 		return CH_ENOMEM;
-	{
-		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-
-		rc = ch_db_query(w->db, &stmt, second ? second_due : first_due, "ii", w->now,
-			(int64_t)most);
-		while (!rc && (rc = ch_db_step(w->db, stmt)) == 1) {
-			rc = CH_OK;
-			names[n++] = ch_db_text(w->op->arena, stmt, 0, &rc);
-		}
-	}
-	for (size_t i = 0; !rc && i < n && i < lease->max; i++)
-		rc = ch_name_row_ask(w->db, names[i]);
-	for (size_t i = 0; !rc && i < n && lease->n_orders < lease->max; i++)
-		rc = lease_name(w, lease, names[i], second ? SLOT_SECOND : SLOT_FIRST, false);
-	return rc;
+	rc = find_due(w, second ? second_due : first_due, most, names, &n);
+	share = n == most ? share : 0;
+	if (!rc)
+		rc = lease_list(w, lease, names, n, slot, lease->max - share);
+	if (!rc && share)
+		rc = find_due(w, first_due_last, lease->max - lease->n_orders, names, &n);
+	return rc || !share ? rc : lease_list(w, lease, names, n, slot, lease->max);
 }
 
 /* Those that an issuer has looked at, as long as there is room. */

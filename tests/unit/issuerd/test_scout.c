@@ -300,10 +300,43 @@ static void what_was_told_keeps_no_room(void **state)
 	assert_string_equal(list[0].name, "*.m0.test");
 }
 
+static void told_as(struct ch_preflight *preflight, size_t most, const char *expected)
+{
+	struct ch_scouted list[8];
+	CH_AUTO_BUF struct ch_buf names;
+	size_t n = ch_preflight_scouted(preflight, false, list, most);
+
+	ch_buf_init(&names, 1024);
+	for (size_t i = 0; i < n; i++) {
+		ch_buf_add_str(&names, list[i].name);
+		ch_buf_add_str(&names, " ");
+	}
+	assert_string_equal(ch_buf_str(&names), expected);
+}
+
+/* There is room for few: not all of it is for those that have waited the longest. */
+static void each_fourth_is_one_that_came_last(void **state)
+{
+	struct ch_preflight *preflight = b->issuer->preflight;
+	char name[32];
+
+	told_as(preflight, 8, "");
+	for (int i = 1; i <= 6; i++) {
+		snprintf(name, sizeof(name), "*.n%d.test", i);
+		begin(preflight, name, 1);
+	}
+	told_as(preflight, 1, "*.n1.test ");
+	told_as(preflight, 4, "*.n1.test *.n2.test *.n3.test *.n6.test ");
+	/* Each of them once, and no more than there are. */
+	told_as(preflight, 8, "*.n1.test *.n2.test *.n3.test *.n6.test *.n4.test *.n5.test ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_found_out_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			each_fourth_is_one_that_came_last, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_store_of_before_is_asked_for_orders, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

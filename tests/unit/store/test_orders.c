@@ -104,6 +104,47 @@ static void names_without_an_order_get_a_share_of_each_lease(void **state)
 	assert_int_equal(n, 4);
 }
 
+/* Without limits nobody stands in line: one tenant's import would be all that gets orders. */
+static void behind_many_the_last_to_come_get_orders_too(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *orders;
+	char name[32];
+	size_t n;
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "import%02d.example", i);
+		fx_add(fx, name);
+		test_now_ms++;
+	}
+	fx_add(fx, "single.example");
+	orders = fx_lease(fx, 8, &n);
+	assert_int_equal(n, 8);
+	assert_string_equal(orders[5].names[0].name, "import05.example");
+	assert_string_equal(orders[6].names[0].name, "single.example");
+	assert_string_equal(orders[7].names[0].name, "import19.example");
+	/* Where there is room for all they come in their order, each once. */
+	orders = fx_lease(fx, 64, &n);
+	assert_int_equal(n, 13);
+	assert_string_equal(orders[0].names[0].name, "import06.example");
+	assert_string_equal(orders[12].names[0].name, "import18.example");
+}
+
+/* A share of so little room is none. */
+static void one_place_is_for_the_one_that_is_due_the_longest(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_order *orders;
+	size_t n;
+
+	fx_add(fx, "first.example");
+	test_now_ms++;
+	fx_add(fx, "last.example");
+	orders = fx_lease(fx, 1, &n);
+	assert_int_equal(n, 1);
+	assert_string_equal(orders[0].names[0].name, "first.example");
+}
+
 static void bad_leases_are_refused(void **state)
 {
 	struct fixture *fx = *state;
@@ -451,6 +492,8 @@ int main(void)
 		T(a_paused_name_is_left_out_of_its_pair),
 		T(open_orders_come_before_new_ones_and_max_holds),
 		T(names_without_an_order_get_a_share_of_each_lease),
+		T(behind_many_the_last_to_come_get_orders_too),
+		T(one_place_is_for_the_one_that_is_due_the_longest),
 		T(bad_leases_are_refused),
 		T(a_step_is_written_and_the_lease_given_back),
 		T(a_lease_can_be_kept_over_a_write),
