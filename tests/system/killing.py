@@ -58,6 +58,7 @@ class Killer:
         points = sorted(self.rng.random() for _ in range(kills))
 
         def is_there():
+            self.site.pebble.check()
             reached = progress()
             while points and reached < 1 and points[0] <= reached:
                 self.kill_one()
