@@ -41,10 +41,11 @@ static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store
 				db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "")
 		      : CH_ENOMEM;
 
+	/* What a CA has taught is in the buckets too. */
 	if (!rc)
 		rc = ch_db_query(db, &stmt,
 			"SELECT key, tat, size, refill FROM bucket WHERE tat > ? "
-			"ORDER BY key LIMIT ?",
+			"AND key NOT LIKE 'set:=%' ORDER BY key LIMIT ?",
 			"ii", now_ms * 1000, (int64_t)CH_STORE_BUCKETS_MAX + 1);
 	limits->more = false;
 	while (!rc && (rc = ch_db_step(db, stmt)) == 1) {

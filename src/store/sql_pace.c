@@ -6,7 +6,12 @@
 #include "base/clock.h"
 #include "wire/name.h"
 
-#define KEY_B (16 + CH_STORE_ACCOUNT_MAX + 2 * (CH_NAME_MAX + 1))
+#define PLAIN_B (16 + CH_STORE_ACCOUNT_MAX + 2 * (CH_NAME_MAX + 1))
+/* What a CA has said of a bucket, in a row of its own: in the bucket's, whose tokens who is
+ * exempt does not need, it cannot be told from what we used up.  As a set's key, which no set
+ * of names has, stores of before have a word for it. */
+#define TAUGHT "set:="
+#define KEY_B (sizeof(TAUGHT) - 1 + PLAIN_B)
 #define YEAR_MS (366 * CH_DAY_MS)
 /* The issuer's configuration may have changed. */
 #define UNKNOWN_WAIT_MS (10 * CH_MINUTE_MS)
@@ -44,7 +49,7 @@ struct row {
 	int64_t tail_ms;
 };
 
-static int make_key(char ret_key[KEY_B], enum ch_paced paced, const char *account,
+static int make_key(char ret_key[PLAIN_B], enum ch_paced paced, const char *account,
 	const char *const *names, size_t n_names)
 {
 	int ca = (int)strcspn(account, "/");
@@ -54,21 +59,28 @@ static int make_key(char ret_key[KEY_B], enum ch_paced paced, const char *accoun
 
 	switch (paced) {
 	case CH_PACED_ACCOUNT:
-		snprintf(ret_key, KEY_B, "account:%s", account);
+		snprintf(ret_key, PLAIN_B, "account:%s", account);
 		return CH_OK;
 	case CH_PACED_DOMAIN:
 		rc = ch_name_registered(names[0], domain);
 		if (rc)
 			return rc;
-		snprintf(ret_key, KEY_B, "domain:%.*s:%s", ca, account, domain);
+		snprintf(ret_key, PLAIN_B, "domain:%.*s:%s", ca, account, domain);
 		return CH_OK;
 	default:
 		/* Whichever of the two is due first. */
 		swap = n_names > 1 && strcmp(names[0], names[1]) > 0;
-		snprintf(ret_key, KEY_B, "set:%.*s:%s%s%s", ca, account, names[swap],
+		snprintf(ret_key, PLAIN_B, "set:%.*s:%s%s%s", ca, account, names[swap],
 			n_names > 1 ? " " : "", n_names > 1 ? names[!swap] : "");
 		return CH_OK;
 	}
+}
+
+static int make_taught_key(char ret_key[KEY_B], enum ch_paced paced, const char *account,
+	const char *const *names, size_t n_names)
+{
+	strcpy(ret_key, TAUGHT);
+	return make_key(ret_key + strlen(TAUGHT), paced, account, names, n_names);
 }
 
 /* No further ahead than an empty bucket of this limit, and what a CA can teach on top: whatever
@@ -214,6 +226,24 @@ static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 	return rc ? rc : wait_until(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
 }
 
+/* Of a limit that the order is exempt from. */
+static int wait_as_taught(struct ch_work *w, const struct ch_pace_order *order,
+	enum ch_paced paced, int64_t at_ms)
+{
+	static const char *const of[CH_PACED_COUNT] = {[CH_PACED_ACCOUNT] = "this account",
+		[CH_PACED_DOMAIN] = "this registered domain",
+		[CH_PACED_SET] = "this set of names"};
+	char at[CH_TIME_STR_B];
+	char code[32];
+	char detail[200];
+
+	snprintf(code, sizeof(code), "ca-limit-%s", words[paced]);
+	snprintf(detail, sizeof(detail),
+		"Waits until %s: the CA has said that it takes no order of %s before.",
+		ch_time_str(at_ms, at), of[paced]);
+	return wait_until(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
+}
+
 /* The time is that of the last turn: earlier when fewer tenants or classes are before it. */
 static int wait_in_line(
 	struct ch_work *w, const struct ch_pace_order *order, const struct row *account)
@@ -261,28 +291,64 @@ static int take(struct ch_work *w, struct row *row)
 /* What stands in the way of an order under one account. */
 enum obstacle {
 	NOTHING,
-	BUCKET, /* of its own names: ->blocked */
-	LINE,	/* the account's: it waits for its turn */
+	TAUGHT_UNTIL, /* the CA said so, which an exemption is no exemption from: ->taught */
+	BUCKET,	      /* of its own names: ->blocked */
+	LINE,	      /* the account's: it waits for its turn */
 };
 
 struct look {
 	struct row rows[CH_PACED_COUNT];
+	struct row taught;
 	enum ch_paced blocked;
 };
 
+/* Which rows an order is looked at by: of a limit that it is exempt from, what the CA said. */
+static int row_key(const struct ch_store_pace *pace, const struct ch_pace_order *order,
+	const struct ch_pace_known *known, enum ch_paced paced, char ret_key[KEY_B])
+{
+	bool exempt = known->exempt || (known->renewal && paced != CH_PACED_SET);
+
+	return (exempt ? make_taught_key : make_key)(
+		ret_key, paced, pace->account, order->names, order->n_names);
+}
+
 static int ask_buckets(struct ch_work *w, const struct ch_store_pace *pace,
-	const struct ch_pace_order *order, bool renewal)
+	const struct ch_pace_order *order, const struct ch_pace_known *known)
 {
 	char key[KEY_B];
 	int rc = CH_OK;
 
 	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
-		if (renewal && paced != CH_PACED_SET)
-			continue;
-		rc = make_key(
-			key, (enum ch_paced)paced, pace->account, order->names, order->n_names);
+		rc = row_key(pace, order, known, (enum ch_paced)paced, key);
 		if (!rc)
 			rc = ch_db_ask(w->db, bucket_sql, "t", key);
+	}
+	return rc;
+}
+
+/* Of several the one that holds longest. */
+static int look_at_taught(struct ch_work *w, const struct ch_store_pace *pace,
+	const struct ch_pace_order *order, const struct ch_pace_known *known, struct look *look,
+	enum obstacle *ret_obstacle)
+{
+	static const struct ch_limit none;
+	int64_t until_ms = w->now;
+	int rc = CH_OK;
+
+	for (int paced = 0; !rc && paced < CH_PACED_COUNT; paced++) {
+		struct row row;
+
+		if (paced == CH_PACED_SET && !known->exempt)
+			continue;
+		rc = row_key(pace, order, known, (enum ch_paced)paced, row.key);
+		if (!rc)
+			rc = load(w, &none, &row);
+		if (rc || ready_at(w, &row) <= until_ms)
+			continue;
+		until_ms = ready_at(w, &row);
+		look->taught = row;
+		look->blocked = (enum ch_paced)paced;
+		*ret_obstacle = TAUGHT_UNTIL;
 	}
 	return rc;
 }
@@ -299,10 +365,12 @@ static int look_at(struct ch_work *w, const struct ch_pace_list *paces, size_t a
 
 	memset(look, 0, sizeof(*look));
 	*ret_obstacle = NOTHING;
-	if (!pace->account || known->exempt)
+	if (!pace->account)
 		return CH_OK;
-	rc = ask_buckets(w, pace, order, known->renewal);
-	if (rc)
+	rc = ask_buckets(w, pace, order, known);
+	if (!rc && (known->renewal || known->exempt))
+		rc = look_at_taught(w, pace, order, known, look, ret_obstacle);
+	if (rc || known->exempt || *ret_obstacle != NOTHING)
 		return rc;
 	for (size_t i = 0; i < (known->renewal ? 1 : CH_ARRAY_LEN(checked)); i++) {
 		struct row *row = &look->rows[checked[i]];
@@ -376,6 +444,22 @@ void ch_pace_list(
 		ret_list->list[ret_list->n++] = first_out;
 }
 
+static int64_t ends_at(const struct ch_work *w, enum obstacle obstacle, const struct look *look)
+{
+	return ready_at(
+		w, obstacle == TAUGHT_UNTIL ? &look->taught : &look->rows[look->blocked]);
+}
+
+/* The account whose line is the reason, or else the first; but what one CA has said holds
+ * nobody up for longer than another one does. */
+static bool is_reason(const struct ch_work *w, enum obstacle before, const struct look *first,
+	enum obstacle obstacle, const struct look *look)
+{
+	if (before == NOTHING || before == LINE || obstacle == LINE)
+		return before != LINE;
+	return before == TAUGHT_UNTIL && ends_at(w, obstacle, look) < ends_at(w, before, first);
+}
+
 /* Whoever would have to stand in the line of an account stands there, before one that comes
  * after it is thought of: when it is his turn, and that account is short of tokens, it is. */
 int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
@@ -383,7 +467,7 @@ int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 	enum ch_pace_verdict *ret_verdict)
 {
 	struct look first = {.blocked = CH_PACED_SET};
-	bool first_in_line = false;
+	enum obstacle first_obstacle = NOTHING;
 
 	*ret_verdict = CH_PACE_WAITS;
 	for (size_t i = 0; i < paces->n; i++) {
@@ -400,18 +484,19 @@ int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 		}
 		if (obstacle == LINE && !in_turn)
 			return wait_in_line(w, order, &look.rows[CH_PACED_ACCOUNT]);
-		/* The account whose line is the reason, or else the first. */
-		if (i == 0 || (obstacle == LINE && !first_in_line)) {
+		if (is_reason(w, first_obstacle, &first, obstacle, &look)) {
 			first = look;
-			first_in_line = obstacle == LINE;
+			first_obstacle = obstacle;
 		}
 	}
-	if (order->standby && first_in_line) {
+	if (order->standby && first_obstacle == LINE) {
 		*ret_verdict = CH_PACE_FULL;
 		return CH_OK;
 	}
-	return first_in_line
-		       ? wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT])
+	if (first_obstacle == LINE)
+		return wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT]);
+	return first_obstacle == TAUGHT_UNTIL
+		       ? wait_as_taught(w, order, first.blocked, ready_at(w, &first.taught))
 		       : wait_for_bucket(w, order, first.blocked, &first.rows[first.blocked]);
 }
 
@@ -441,9 +526,20 @@ int ch_pace_forget(struct ch_work *w, const char *name)
 	return ch_db_run(w->db, "DELETE FROM waiting WHERE name = ?", "t", name);
 }
 
-int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited)
+static int learn(struct ch_work *w, struct row *row, int64_t until_ms)
 {
 	static const struct ch_limit none;
+	int rc = load(w, &none, row);
+
+	if (rc)
+		return rc;
+	row->limit = row->kept.size ? row->kept : LEARNED;
+	ch_bucket_learn(&row->bucket, &row->limit, until_ms);
+	return save(w, row);
+}
+
+int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited)
+{
 	const char *list[CH_STORE_ORDER_NAMES_MAX];
 	struct ch_order_names names;
 	int64_t until_ms = limited->until_ms;
@@ -458,12 +554,10 @@ int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_li
 		until_ms = w->now + CH_STORE_LEARN_MAX_MS;
 	rc = make_key(row.key, limited->paced, limited->account, list, names.n);
 	if (!rc)
-		rc = load(w, &none, &row);
-	if (rc)
-		return rc;
-	row.limit = row.kept.size ? row.kept : LEARNED;
-	ch_bucket_learn(&row.bucket, &row.limit, until_ms);
-	return save(w, &row);
+		rc = learn(w, &row, until_ms);
+	if (!rc)
+		rc = make_taught_key(row.key, limited->paced, limited->account, list, names.n);
+	return rc ? rc : learn(w, &row, until_ms);
 }
 
 static int give_back(struct ch_work *w, struct row *row)

@@ -363,6 +363,39 @@ static void in_the_window_no_token_is_taken(void **state)
 	assert_int_equal(left_of(fx, CH_PACED_DOMAIN), UINT32_MAX);
 }
 
+/* … but not where it has itself said that it takes nothing until then. */
+static void what_the_ca_has_said_holds_in_the_window_too(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t version = issue(fx, "a.example");
+	struct ch_store_heard heard =
+		window(version, test_now_ms + 20 * CH_DAY_MS, test_now_ms + 22 * CH_DAY_MS);
+
+	assert_int_equal(hear(fx, &heard), 1);
+	test_now_ms = fx_get(fx, "a.example").next_at_ms;
+	for (int paced = 0; paced < CH_PACED_COUNT; paced++) {
+		int64_t until_ms = test_now_ms + CH_HOUR_MS;
+		struct ch_store_order *none;
+		struct ch_store_order *order = lease_one(fx);
+		struct ch_store_outcome outcome = {.name = "a.example",
+			.state = CH_NAME_FAILED,
+			.next_at_ms = test_now_ms,
+			.reason = {"ca-next", "Another CA is asked.", CH_ACTOR_NOBODY}};
+		struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
+
+		patch.limited = (struct ch_store_limited){.account = ACCOUNT,
+			.paced = (enum ch_paced)paced,
+			.until_ms = until_ms};
+		patch.outcomes = &outcome;
+		patch.n_outcomes = 1;
+		assert_ok(fx_patch(fx, &patch));
+		assert_int_equal(lease_as(fx, ACCOUNT, 10, &none), 0);
+		assert_int_equal(fx_get(fx, "a.example").next_at_ms, until_ms);
+		test_now_ms = until_ms;
+	}
+	assert_string_equal(lease_one(fx)->replaces, ARI_ID);
+}
+
 /* "Has a certificate" is not "has one for the same names". */
 static void a_name_that_joins_makes_another_set(void **state)
 {
@@ -401,6 +434,7 @@ int main(void)
 		T(a_renewal_names_what_it_replaces),
 		T(another_account_replaces_nothing),
 		T(in_the_window_no_token_is_taken),
+		T(what_the_ca_has_said_holds_in_the_window_too),
 		T(a_name_that_joins_makes_another_set),
 	};
 

@@ -117,6 +117,46 @@ static void a_full_one_is_passed_over_and_come_back_to(void **state)
 	assert_goes_to(fx, &cas, "two.test/thumb");
 }
 
+/* What an issuer writes of an order that the first of several CAs has refused. */
+static void refuse(struct fixture *fx, const struct ch_store_order *order, int64_t until_ms)
+{
+	struct ch_store_outcome outcome = {.name = order->names[0].name,
+		.state = CH_NAME_FAILED,
+		.next_at_ms = test_now_ms,
+		.reason = {"ca-next", "Another CA is asked.", CH_ACTOR_NOBODY}};
+	struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
+
+	patch.limited = (struct ch_store_limited){
+		.account = order->account, .paced = CH_PACED_ACCOUNT, .until_ms = until_ms};
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+}
+
+static void a_renewal_that_one_refuses_goes_to_the_next(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+
+	put(fx, "a.example", CH_TRI_KEEP, "main,backup");
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	fx_issue(fx, &orders[0]);
+	test_now_ms += RENEW_MS;
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	assert_string_equal(orders[0].account, "one.test/thumb");
+	refuse(fx, &orders[0], test_now_ms + CH_DAY_MS);
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	assert_string_equal(orders[0].account, "two.test/thumb");
+	refuse(fx, &orders[0], test_now_ms + CH_HOUR_MS);
+	/* There is none left: until the first one has said, of two that have. */
+	assert_int_equal(lease(fx, &cas, &orders), 0);
+	assert_in_range(
+		fx_get(fx, "a.example").next_at_ms, test_now_ms + 1, test_now_ms + CH_HOUR_MS);
+	test_now_ms += CH_HOUR_MS;
+	assert_goes_to(fx, &cas, "two.test/thumb");
+}
+
 /* Of one tenant: those who wait for a full CA stand in a line of their own. */
 static void who_waits_for_a_full_one_keeps_no_other_waiting(void **state)
 {
@@ -255,6 +295,7 @@ int main(void)
 		T(the_names_order_counts),
 		T(what_is_out_of_order_is_passed_over),
 		T(a_full_one_is_passed_over_and_come_back_to),
+		T(a_renewal_that_one_refuses_goes_to_the_next),
 		T(who_waits_for_a_full_one_keeps_no_other_waiting),
 		T(turns_of_lines_are_foretold_by_their_own_accounts),
 		T(a_ca_that_is_not_configured_is_told),

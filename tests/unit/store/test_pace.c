@@ -241,6 +241,96 @@ static void what_the_ca_says_is_learned(void **state)
 	assert_string_equal(orders[0].names[0].name, "b.example");
 }
 
+/* The CA refuses the order until then, and the issuer lets it go. */
+static void refuse_until(struct fixture *fx, const struct ch_store_order *order,
+	enum ch_paced paced, int64_t until_ms)
+{
+	struct ch_store_outcome outcome = {.name = order->names[0].name,
+		.state = CH_NAME_FAILED,
+		.next_at_ms = test_now_ms,
+		.reason = {"ca-next", "Another CA is asked.", CH_ACTOR_NOBODY}};
+	struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
+
+	patch.limited = (struct ch_store_limited){
+		.account = ACCOUNT, .paced = paced, .until_ms = until_ms};
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+}
+
+static void assert_renewal_is_held(struct fixture *fx, const char *name, enum ch_paced paced,
+	const struct ch_store_pace *pace)
+{
+	struct ch_store_limits limits;
+	struct ch_store_domain domain;
+	struct ch_store_order *orders;
+	int64_t until_ms;
+	char code[32];
+
+	test_now_ms += RENEW_MS;
+	until_ms = test_now_ms + 30 * CH_MINUTE_MS;
+	assert_int_equal(lease(fx, pace, 1, &orders), 1);
+	assert_true(orders[0].renewal);
+	refuse_until(fx, &orders[0], paced, until_ms);
+	assert_int_equal(lease(fx, pace, 1, NULL), 0);
+	domain = fx_get(fx, name);
+	snprintf(code, sizeof(code), "ca-limit-%s", ch_paced_str(paced));
+	assert_string_equal(domain.reason.code, code);
+	assert_int_equal(domain.next_at_ms, until_ms);
+	/* One row of each limit is shown. */
+	assert_ok(ch_store_get_limits(fx->store, fx->arena, &limits));
+	for (size_t i = 1; i < limits.n_buckets; i++)
+		assert_int_not_equal(limits.buckets[i].paced, limits.buckets[i - 1].paced);
+	assert_ok(fx_name_op(fx, CH_OP_RETRY, name));
+	test_now_ms = until_ms - 1;
+	assert_int_equal(lease(fx, pace, 1, NULL), 0);
+	test_now_ms = until_ms;
+	assert_int_equal(lease(fx, pace, 1, &orders), 1);
+	fx_issue(fx, &orders[0]);
+}
+
+/* A renewal needs no token of account and domain, but is not sent where the CA has said no. */
+static void what_the_ca_says_holds_for_renewals_too(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_pace paces[] = {
+		pace_of("100/100m", "50/7d", "5/7d"), pace_of("none", "none", "none")};
+
+	for (int i = 0; i < 2; i++) {
+		struct ch_store_order *orders;
+		const char *name = i ? "b.other.example" : "a.example";
+
+		add(fx, name, "t");
+		assert_int_equal(lease(fx, &paces[i], 1, &orders), 1);
+		fx_issue(fx, &orders[0]);
+		for (int paced = 0; paced < CH_PACED_COUNT; paced++)
+			assert_renewal_is_held(fx, name, (enum ch_paced)paced, &paces[i]);
+		assert_ok(fx_name_op(fx, CH_OP_DELETE, name));
+	}
+}
+
+/* What was used up here, and what was said of others, is none of a renewal's business. */
+static void what_the_ca_says_of_others_holds_up_no_renewal(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "none", "5/7d");
+	struct ch_store_order *orders;
+
+	add(fx, "a.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	fx_issue(fx, &orders[0]);
+	test_now_ms += RENEW_MS - CH_HOUR_MS;
+	add(fx, "b.other.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	refuse_until(fx, &orders[0], CH_PACED_DOMAIN, test_now_ms + CH_DAY_MS);
+	add(fx, "c.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	refuse_until(fx, &orders[0], CH_PACED_SET, test_now_ms + CH_DAY_MS);
+	test_now_ms += CH_HOUR_MS;
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	assert_string_equal(orders[0].names[0].name, "a.example");
+}
+
 /* A CA, or an issuer that was taken, may say anything. */
 static void nothing_is_learned_for_ever(void **state)
 {
@@ -658,6 +748,8 @@ int main(void)
 		TEST(one_domains_limit_is_no_others),
 		TEST(a_renewal_is_free_but_for_its_own_set),
 		TEST(what_the_ca_says_is_learned),
+		TEST(what_the_ca_says_holds_for_renewals_too),
+		TEST(what_the_ca_says_of_others_holds_up_no_renewal),
 		TEST(nothing_is_learned_for_ever),
 		TEST(names_that_never_got_to_the_ca_cost_nothing),
 		TEST(an_order_that_fails_is_no_certificate),
