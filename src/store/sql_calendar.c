@@ -89,8 +89,33 @@ int ch_work_plan(struct ch_work *w, int64_t from_ms, int64_t until_ms, int64_t n
 	return rc ? rc : ch_calendar_choose(&source, &span, ch_spread(text, 0), ret_at_ms);
 }
 
-/* An account may have another key than then, which makes it no other account. */
-#define SAME_CA "substr(paced, 1, instr(paced, '/')) = substr(?3, 1, instr(?3, '/'))"
+/* "CA/" of an account, which may have another key than then: that makes it no other account. */
+static size_t ca_len(const char *account)
+{
+	const char *slash = strchr(account, '/');
+
+	return slash ? (size_t)(slash - account) + 1 : 0;
+}
+
+/* Of a certificate that came from elsewhere, with nobody saying from where: a CA that is at one
+ * address and signs under its own name. */
+static bool is_signed_by(const char *issuer, const char *account)
+{
+	static const char host[] = "acme-v02.api.letsencrypt.org/";
+
+	return strncmp(account, host, strlen(host)) == 0 &&
+	       strstr(issuer, "O=Let's Encrypt,") != NULL;
+}
+
+/* from: the account that the certificate is of, or "CA/"; "": not known. */
+static bool is_same_ca(const char *from, const char *issuer, const char *account)
+{
+	size_t len = ca_len(account);
+
+	if (!*from)
+		return is_signed_by(issuer, account);
+	return ca_len(from) == len && memcmp(from, account, len) == 0;
+}
 
 /* As sql_publish.c writes them. */
 static void join(const char *const *names, size_t n, char *ret_text, size_t size_b)
@@ -115,9 +140,10 @@ int ch_work_live_cert(struct ch_work *w, uint64_t version, const char *account,
 	join(names, n_names, text, sizeof(text));
 	if (version)
 		rc = ch_db_query(w->db, &stmt,
-			"SELECT names = ?2 AND (paced IS NULL OR " SAME_CA "), "
-			"iif(paced = ?3, ari_id, NULL), ari_start <= ?4 AND ari_end > ?4, "
-			"not_before, not_after FROM cert WHERE version = ?1",
+			"SELECT names = ?2, iif(paced = ?3, ari_id, NULL), "
+			"ari_start <= ?4 AND ari_end > ?4, not_before, not_after, "
+			"coalesce(paced, ari_ca || '/', ''), issuer FROM cert "
+			"WHERE version = ?1",
 			"itti", version, text, account, w->now);
 	if (!rc && version)
 		rc = ch_db_step(w->db, stmt);
@@ -125,7 +151,8 @@ int ch_work_live_cert(struct ch_work *w, uint64_t version, const char *account,
 		return rc;
 	if (rc == 1) {
 		rc = CH_OK;
-		live.same = (int)ch_db_i64(stmt, 0);
+		live.same = ch_db_i64(stmt, 0) && is_same_ca(ch_db_col_text(stmt, 5),
+							  ch_db_col_text(stmt, 6), account);
 		if (live.same)
 			ch_db_copy(stmt, 1, live.ari_id, sizeof(live.ari_id), &rc);
 		live.in_window = live.ari_id[0] && (int)ch_db_i64(stmt, 2);

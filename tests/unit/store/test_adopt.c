@@ -57,6 +57,7 @@ static struct ch_store_adopt_item take(
 	return item;
 }
 
+#define LONG_MS (1000 * CH_DAY_MS)
 #define NO_SETTINGS ((struct ch_store_put_item){.name = NULL})
 
 static void a_new_name_is_registered_and_live(void **state)
@@ -121,6 +122,59 @@ static void the_ca_that_it_is_from_is_asked_when_to_renew_it(void **state)
 	order = fx_lease_one(fx);
 	assert_true(order->renewal);
 	assert_null(order->replaces);
+}
+
+/* How many of six adopted names that are due have an order at once, where one new order fits.
+ */
+static size_t n_renewed(
+	struct fixture *fx, const char *ca, const char *issuer, const char *account)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE,
+		.u.lease = {.issuer = "issuer/default/i1",
+			.max = 50,
+			.lease_ms = LONG_MS,
+			.pace = {.account = account}}};
+	char name[32];
+
+	assert_ok(ch_limit_parse("2/365d", &op.u.lease.pace.limits[CH_PACED_ACCOUNT]));
+	assert_ok(ch_limit_parse("2/365d", &op.u.lease.pace.limits[CH_PACED_DOMAIN]));
+	assert_ok(ch_limit_parse("5/7d", &op.u.lease.pace.limits[CH_PACED_SET]));
+	for (int i = 0; i < 6; i++) {
+		struct ch_store_adopt_item item;
+
+		snprintf(name, sizeof(name), "n%d.%s.example", i, strchr(account, '/') + 1);
+		item = ask(fx, item_for(name), NO_SETTINGS);
+		fill(fx, &item);
+		item.ca = ca;
+		item.publish->issuer = issuer;
+		assert_ok(adopt(fx, &item, 1, NO_SETTINGS, false));
+		assert_int_equal(item.result, CH_ADOPT_DONE);
+	}
+	test_now_ms += RENEW_MS;
+	assert_ok(fx_run(fx, &op));
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "n%d.%s.example", i, strchr(account, '/') + 1);
+		assert_ok(fx_name_op(fx, CH_OP_DELETE, name));
+	}
+	return op.u.lease.n_orders;
+}
+
+/* Limits are a CA's own: where it is not known to have issued the certificate, or is known not
+ * to have, it counts the first order as a new one. */
+static void only_the_ca_that_it_is_from_takes_it_for_a_renewal(void **state)
+{
+	static const char le[] = "CN=E7,O=Let's Encrypt,C=US";
+	static const char staging[] = "CN=E7,O=(STAGING) Let's Encrypt,C=US";
+	struct fixture *fx = *state;
+
+	assert_int_equal(n_renewed(fx, NULL, "CN=Test", "a.test/a"), 1);
+	assert_int_equal(n_renewed(fx, "b.test", "CN=Test", "b.test/b"), 6);
+	assert_int_equal(n_renewed(fx, "b.test", "CN=Test", "c.test/c"), 1);
+	assert_int_equal(n_renewed(fx, NULL, le, "d.test/d"), 1);
+	assert_int_equal(n_renewed(fx, NULL, le, "acme-v02.api.letsencrypt.org/e"), 6);
+	assert_int_equal(n_renewed(fx, NULL, staging, "acme-v02.api.letsencrypt.org/f"), 1);
+	/* Who was told has not to guess. */
+	assert_int_equal(n_renewed(fx, "e.test", le, "acme-v02.api.letsencrypt.org/g"), 1);
 }
 
 static void where_no_ca_is_given_none_is_asked(void **state)
@@ -528,6 +582,9 @@ int main(void)
 			a_new_name_is_registered_and_live, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			the_ca_that_it_is_from_is_asked_when_to_renew_it, fx_setup,
+			fx_teardown),
+		cmocka_unit_test_setup_teardown(
+			only_the_ca_that_it_is_from_takes_it_for_a_renewal, fx_setup,
 			fx_teardown),
 		cmocka_unit_test_setup_teardown(
 			where_no_ca_is_given_none_is_asked, fx_setup, fx_teardown),
