@@ -55,6 +55,11 @@ void ch_calendar_span(
 	ret_span->until_ms = later(until_ms, now_ms);
 }
 
+int64_t ch_calendar_danger_ms(int64_t not_before_ms, int64_t not_after_ms)
+{
+	return not_after_ms - (not_after_ms - not_before_ms) / 100 * CH_CALENDAR_DANGER_PERCENT;
+}
+
 int64_t ch_calendar_needed_by_ms(const struct ch_calendar_cert *cert)
 {
 	int64_t percent_ms = later(cert->not_after_ms - cert->not_before_ms, 0) / 100;

@@ -65,6 +65,12 @@ struct ch_calendar_source {
  */
 int64_t ch_calendar_needed_by_ms(const struct ch_calendar_cert *cert);
 
+/* With so much of the lifetime left a renewal waits for nobody that is not as urgent, and
+ * people are told. */
+#define CH_CALENDAR_DANGER_PERCENT 10
+/* Since when that is so: the same as the store's databases have it for each name. */
+int64_t ch_calendar_danger_ms(int64_t not_before_ms, int64_t not_after_ms);
+
 /* The number of the slot of a time. */
 int64_t ch_calendar_slot(int64_t at_ms);
 

@@ -7,9 +7,6 @@
 #include "pace/retry.h"
 #include "store/sql_read.h"
 
-/* With so much of the lifetime left a renewal must not wait for anything. */
-#define DANGER_PERCENT 10
-
 void ch_slots_changed(struct ch_slots *slots, int64_t slot)
 {
 	slots->touched = true;
@@ -133,8 +130,7 @@ int ch_work_live_cert(struct ch_work *w, uint64_t version, const char *account,
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 	char text[2 * (CH_NAME_MAX + 1)];
-	struct ch_live_cert live = {0};
-	int64_t left_ms;
+	struct ch_live_cert live = {.danger_ms = INT64_MAX};
 	int rc = CH_OK;
 
 	join(names, n_names, text, sizeof(text));
@@ -156,9 +152,7 @@ int ch_work_live_cert(struct ch_work *w, uint64_t version, const char *account,
 		if (live.same)
 			ch_db_copy(stmt, 1, live.ari_id, sizeof(live.ari_id), &rc);
 		live.in_window = live.ari_id[0] && (int)ch_db_i64(stmt, 2);
-		left_ms = ch_db_i64(stmt, 4) - w->now;
-		live.in_danger = left_ms < (ch_db_i64(stmt, 4) - ch_db_i64(stmt, 3)) / 100 *
-						   DANGER_PERCENT;
+		live.danger_ms = ch_calendar_danger_ms(ch_db_i64(stmt, 3), ch_db_i64(stmt, 4));
 	}
 	if (!rc)
 		*ret_live = live;

@@ -30,9 +30,9 @@ CH_MUST int ch_work_plan(struct ch_work *w, int64_t from_ms, int64_t until_ms,
 
 /* What a CA knows of an order that could be made. */
 struct ch_live_cert {
-	bool same;	/* the certificate is for exactly these names, from this CA */
-	bool in_window; /* the CA frees its renewal of all limits now */
-	bool in_danger; /* it ends soon */
+	bool same;	   /* the certificate is for exactly these names, from this CA */
+	bool in_window;	   /* the CA frees its renewal of all limits now */
+	int64_t danger_ms; /* since when it ends soon; INT64_MAX: there is none */
 	char ari_id[CH_STORE_ARI_ID_MAX + 1]; /* "": it cannot be named to the CA */
 };
 /* names: any order.  version 0, or a certificate that is gone: nothing of it. */

@@ -119,13 +119,13 @@ static int make_plan(struct ch_work *w, const char *name, enum slot slot, struct
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
-static enum ch_class class_of(const struct plan *plan, bool in_danger)
+static enum ch_class class_of(const struct plan *plan, int64_t danger_ms, int64_t now)
 {
 	const struct ch_name_row *row = &plan->row;
 
 	/* With another set of names than before, or else it would need no turn. */
 	if (row->cert)
-		return in_danger ? CH_CLASS_DANGER : CH_CLASS_RENEWAL;
+		return danger_ms <= now ? CH_CLASS_DANGER : CH_CLASS_RENEWAL;
 	return row->imported || row->failures ? CH_CLASS_BACKLOG : CH_CLASS_NEW;
 }
 
@@ -141,7 +141,7 @@ static int compare(struct ch_work *w, const char *account, const struct plan *pl
 	struct ch_live_cert first;
 	int rc;
 
-	memset(ret_known, 0, sizeof(*ret_known));
+	*ret_known = (struct as_known){.live.danger_ms = INT64_MAX};
 	if (!account)
 		return CH_OK;
 	rc = ch_work_live_cert(w, own, account, names, n, &ret_known->live);
@@ -185,7 +185,8 @@ static int admit(struct ch_work *w, const struct ch_pace_list *paces, struct pla
 		order.known[i] = (struct ch_pace_known){
 			.renewal = known[i].same, .exempt = known[i].live.in_window};
 	}
-	order.class = class_of(plan, known[0].live.in_danger);
+	order.danger_ms = known[0].live.danger_ms;
+	order.class = class_of(plan, order.danger_ms, w->now);
 	rc = ch_pace_admit(w, paces, &order, in_turn, &at, ret_verdict);
 	if (!rc && *ret_verdict == CH_PACE_GO) {
 		*ret_pace = paces->list[at];

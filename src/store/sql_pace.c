@@ -252,12 +252,9 @@ static int wait_in_line(
 	char at[CH_TIME_STR_B];
 	char detail[300];
 	int64_t waiting = 0;
+	int64_t look_ms;
 	int64_t at_ms;
-	int rc = ch_db_run(w->db,
-		"INSERT INTO waiting (name, class, tenant, since, cas) VALUES (?, ?, ?, ?, ?) "
-		"ON CONFLICT (name) DO NOTHING",
-		"titit", order->names[0], (int64_t)order->class, order->tenant, order->due_ms,
-		order->cas);
+	int rc = ch_pace_stand(w, order);
 
 	if (!rc)
 		rc = ch_db_get_i64(
@@ -272,12 +269,14 @@ static int wait_in_line(
 	/* Not to be looked at again and again just before its turn. */
 	if (at_ms < w->now + CH_MINUTE_MS)
 		at_ms = w->now + CH_MINUTE_MS;
+	look_ms = order->danger_ms > w->now && order->danger_ms < at_ms ? order->danger_ms
+									: at_ms;
 	snprintf(detail, sizeof(detail),
 		"Waits for its turn, %s at the latest: the CA allows %s new orders, and %lld "
 		"names wait.",
 		ch_time_str(at_ms, at), ch_limit_str(&account->limit, limit),
 		(long long)waiting);
-	return wait_until(w, order, at_ms, "ca-limit-account", detail, CH_ACTOR_NOBODY);
+	return wait_until(w, order, look_ms, "ca-limit-account", detail, CH_ACTOR_NOBODY);
 }
 
 static int take(struct ch_work *w, struct row *row)
@@ -639,33 +638,6 @@ int ch_pace_refund(struct ch_work *w, uint64_t order_id, bool ordered)
 			rc = give_back(w, &row);
 	}
 	return rc;
-}
-
-static const char waiting_sql[] = "SELECT n FROM counter WHERE key = 'waiting'";
-
-int ch_pace_next_ask(struct ch_db *db)
-{
-	return ch_db_ask(db, waiting_sql, "");
-}
-
-int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms)
-{
-	int64_t waiting = 0;
-	int64_t at_us;
-	int rc = ch_db_get_i64(db, &waiting, waiting_sql, "");
-
-	*ret_at_ms = INT64_MAX;
-	if (rc || !waiting)
-		return rc;
-	/* Any account that has a token: whose it is, the lease will tell. */
-	rc = ch_db_get_i64(db, &at_us,
-		"SELECT min(tat - (size - 1) * refill) FROM bucket "
-		"WHERE key >= 'account:' AND key < 'account;'",
-		"");
-	if (rc && rc != CH_ENOTFOUND)
-		return rc;
-	*ret_at_ms = rc ? now_ms : (at_us + 999) / 1000;
-	return CH_OK;
 }
 
 int ch_pace_prune(struct ch_work *w, int64_t max_rows, int64_t *ret_removed)

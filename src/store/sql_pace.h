@@ -21,7 +21,8 @@ struct ch_pace_order {
 	bool second;
 	bool standby; /* comes after all others, and stands in no line */
 	enum ch_class class;
-	int64_t due_ms; /* since when */
+	int64_t danger_ms; /* when it becomes CH_CLASS_DANGER; INT64_MAX: never */
+	int64_t due_ms;	   /* since when */
 };
 
 enum ch_pace_verdict {
@@ -63,6 +64,9 @@ CH_MUST int ch_pace_turn(
 	struct ch_work *w, const struct ch_op_lease *lease, char ret_name[CH_NAME_MAX + 1]);
 CH_MUST int ch_pace_learn(
 	struct ch_work *w, uint64_t order_id, const struct ch_store_limited *limited);
+/* Puts the name in line.  One that stands there stays where it is, but that it comes to be of a
+ * more urgent class. */
+CH_MUST int ch_pace_stand(struct ch_work *w, const struct ch_pace_order *order);
 /* The name waits for no turn any more. */
 CH_MUST int ch_pace_forget(struct ch_work *w, const char *name);
 /* The order begins again, and the CA will count a new one: takes another token of its account,

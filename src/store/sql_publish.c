@@ -187,8 +187,7 @@ static int write_first(struct ch_work *w, const struct publication *pub,
 		"iiitittzi", pub->in->id, pub->in->not_after_ms, pub->renew_at,
 		ch_name_state_str(state), w->now, row->name, ch_key_type_str(pub->key),
 		came_from(pub),
-		pub->in->not_after_ms - (pub->in->not_after_ms - pub->in->not_before_ms) / 100 *
-						CH_STORE_DANGER_PERCENT);
+		ch_calendar_danger_ms(pub->in->not_before_ms, pub->in->not_after_ms));
 	struct ch_name_row now;
 
 	/* Who can use RSA only is served with the second one until the first has such a key,

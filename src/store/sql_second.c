@@ -2,6 +2,7 @@
  * a name that has, or lacks, its certificates. */
 #include <string.h>
 
+#include "pace/calendar.h"
 #include "store/sql_work.h"
 
 #define STILL_TO_COME "Served; a certificate that is asked for is still to come."
@@ -120,7 +121,7 @@ int ch_work_both_end(struct ch_work *w, const char *name)
 		"WHERE c.version IN (name.cert, name.second_cert)), not_after = (SELECT "
 		"min(c.not_after) FROM cert c WHERE c.version IN (name.cert, "
 		"name.second_cert)) WHERE name = ?2",
-		"it", (int64_t)CH_STORE_DANGER_PERCENT, name);
+		"it", (int64_t)CH_CALENDAR_DANGER_PERCENT, name);
 }
 
 int ch_work_withdraw_second(struct ch_work *w, const struct ch_name_row *row)

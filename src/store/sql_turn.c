@@ -4,6 +4,34 @@
 
 #include "store/sql_pace.h"
 
+static int insert_waiting(
+	struct ch_work *w, const struct ch_pace_order *order, int64_t since_ms)
+{
+	return ch_db_run(w->db,
+		"INSERT INTO waiting (name, class, tenant, since, cas) VALUES (?, ?, ?, ?, ?) "
+		"ON CONFLICT (name) DO NOTHING",
+		"titit", order->names[0], (int64_t)order->class, order->tenant, since_ms,
+		order->cas);
+}
+
+/* It keeps its age: only by its urgency it comes before others. */
+int ch_pace_stand(struct ch_work *w, const struct ch_pace_order *order)
+{
+	int64_t since_ms;
+	int rc = insert_waiting(w, order, order->due_ms);
+
+	if (rc || ch_db_changes(w->db))
+		return rc;
+	rc = ch_db_get_i64(w->db, &since_ms,
+		"SELECT since FROM waiting WHERE name = ? AND class > ?", "ti", order->names[0],
+		(int64_t)order->class);
+	if (rc)
+		return rc == CH_ENOTFOUND ? CH_OK : rc;
+	/* What waits of each class is counted as it comes and goes. */
+	rc = ch_pace_forget(w, order->names[0]);
+	return rc ? rc : insert_waiting(w, order, since_ms);
+}
+
 static const char cas_sql[] =
 	"SELECT cas FROM turn WHERE n > 0 AND cas >= ? ORDER BY cas LIMIT 1";
 
@@ -158,4 +186,31 @@ int ch_pace_turn(
 			    "UPDATE turn SET served = ? WHERE class = ? AND tenant = ? "
 			    "AND cas = ?",
 			    "iitt", ch_work_id(w), turn.class, turn.tenant, turn.cas);
+}
+
+static const char waiting_sql[] = "SELECT n FROM counter WHERE key = 'waiting'";
+
+int ch_pace_next_ask(struct ch_db *db)
+{
+	return ch_db_ask(db, waiting_sql, "");
+}
+
+int ch_pace_next(struct ch_db *db, int64_t now_ms, int64_t *ret_at_ms)
+{
+	int64_t waiting = 0;
+	int64_t at_us;
+	int rc = ch_db_get_i64(db, &waiting, waiting_sql, "");
+
+	*ret_at_ms = INT64_MAX;
+	if (rc || !waiting)
+		return rc;
+	/* Any account that has a token: whose it is, the lease will tell. */
+	rc = ch_db_get_i64(db, &at_us,
+		"SELECT min(tat - (size - 1) * refill) FROM bucket "
+		"WHERE key >= 'account:' AND key < 'account;'",
+		"");
+	if (rc && rc != CH_ENOTFOUND)
+		return rc;
+	*ret_at_ms = rc ? now_ms : (at_us + 999) / 1000;
+	return CH_OK;
 }

@@ -76,7 +76,6 @@ CH_MUST int ch_store_list_alerts(struct ch_store *store, bool closed_too, size_t
 	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n);
 
 #define CH_STORE_DANGER_MAX 10000
-#define CH_STORE_DANGER_PERCENT 10
 struct ch_store_danger {
 	/* Certificates with under a tenth of their lifetime left; so many are counted at most.
 	 */
