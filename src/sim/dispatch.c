@@ -1,7 +1,6 @@
 /* Who may start an order now. */
 #include "sim/world.h"
 
-#define DANGER_PART 6
 #define LATENCY_LEAST_MS 50
 #define LATENCY_MOST_MS 1500
 #define EXEMPT ((1u << CH_CLASS_DANGER) | (1u << CH_CLASS_RENEWAL))
@@ -9,7 +8,7 @@
 
 static int64_t danger_ms(const struct name *name)
 {
-	return name->not_after_ms - (name->not_after_ms - name->not_before_ms) / DANGER_PART;
+	return ch_calendar_danger_ms(name->not_before_ms, name->not_after_ms);
 }
 
 void world_wait(struct world *world, uint32_t id, bool first)
