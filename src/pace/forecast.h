@@ -64,7 +64,7 @@ struct ch_forecast_class {
 
 struct ch_forecast {
 	int64_t now_ms;
-	uint64_t turn; /* turns that were taken before */
+	uint64_t turn; /* as ch_sched_class counts them */
 	/* By class and tenant each in the order of its arrival. */
 	struct ch_forecast_item *items;
 	struct ch_forecast_tenant *tenants;

@@ -40,7 +40,7 @@ struct ch_sched {
 	uint16_t *weights;
 	uint8_t *lines; /* by tenant */
 	unsigned n_lines;
-	uint64_t turn; /* that are taken */
+	uint64_t turn; /* as ch_sched_class counts them */
 };
 
 #define TURN 1000000
@@ -55,6 +55,13 @@ enum ch_class ch_sched_class(unsigned waiting, uint64_t turn)
 		n--)
 		others &= others - 1;
 	return (enum ch_class)__builtin_ctz(others);
+}
+
+uint64_t ch_sched_next_turn(unsigned waiting, uint64_t turn)
+{
+	if (waiting & (waiting - 1))
+		return turn + 1;
+	return waiting == 1u << (CH_CLASS_COUNT - 1) ? turn - turn % CH_SCHED_SHARE : turn;
 }
 
 static struct list *new_lists(uint32_t n)
@@ -298,7 +305,8 @@ uint32_t ch_sched_take_of(struct ch_sched *sched, unsigned open, unsigned lines)
 			waiting |= 1u << i;
 	if (!waiting)
 		return CH_SCHED_NONE;
-	class = ch_sched_class(waiting, sched->turn++);
+	class = ch_sched_class(waiting, sched->turn);
+	sched->turn = ch_sched_next_turn(waiting, sched->turn);
 	return take(sched, &sched->classes[class], at[class]);
 }
 

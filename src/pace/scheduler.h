@@ -27,10 +27,14 @@ enum ch_class {
 /* Each so many turns one is a less urgent class's. */
 #define CH_SCHED_SHARE 8
 
-/* Whose turn number `turn` (0 …) is, of the classes whose bit (1 << class) is set in waiting
- * (at least one): the most urgent's, but of CH_SCHED_SHARE turns one is for the others, which
- * take theirs in turn.  So nothing starves, however much comes that is more urgent. */
+/* Whose turn it is, of the classes whose bit (1 << class) is set in waiting (at least one): the
+ * most urgent's, but of CH_SCHED_SHARE turns for which less urgent ones waited too, one is for
+ * these, which take theirs in turn.  So nothing starves, however much comes that is more
+ * urgent. turn: how many of these turns there have been; 0 to begin with. */
 enum ch_class ch_sched_class(unsigned waiting, uint64_t turn);
+/* The number after that turn.  A turn for which nobody else waited does not count; one of the
+ * least urgent class is its share: it has the next one after as many as after any other. */
+uint64_t ch_sched_next_turn(unsigned waiting, uint64_t turn);
 
 struct ch_sched;
 
@@ -61,7 +65,7 @@ void ch_sched_set_place(
  * added. */
 #define CH_SCHED_LINES 8
 void ch_sched_set_line(struct ch_sched *sched, uint32_t tenant, unsigned line);
-/* Turns that were taken before this scheduler was made. */
+/* Turns (ch_sched_class) that were taken before this scheduler was made. */
 void ch_sched_set_turn(struct ch_sched *sched, uint64_t turn);
 bool ch_sched_waits(const struct ch_sched *sched, uint32_t item);
 

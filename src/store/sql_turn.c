@@ -116,32 +116,35 @@ static int find_turn(struct ch_work *w, const struct ch_op_lease *lease, enum ch
 	return ret_turn->class == INT64_MAX ? CH_ENOTFOUND : CH_OK;
 }
 
-/* Once in CH_SCHED_SHARE turns: whose it is of the less urgent ones. */
-static int find_share(
-	struct ch_work *w, const struct ch_op_lease *lease, int64_t number, struct turn *turn)
+/* Who waits, class by class, from that of *first on: as many as the turn depends on.  All of
+ * them only where it is a less urgent one's. */
+static int find_others(struct ch_work *w, const struct ch_op_lease *lease, int64_t number,
+	const struct turn *first, struct turn found[CH_CLASS_COUNT], unsigned *ret_waiting)
 {
-	struct turn found[CH_CLASS_COUNT];
-	struct turn next = *turn;
+	int most = number % CH_SCHED_SHARE == CH_SCHED_SHARE - 1 ? CH_CLASS_COUNT : 2;
+	struct turn next = *first;
 	unsigned waiting = 0;
 	int rc = CH_OK;
 
-	while (rc == CH_OK && next.class >= 0 && next.class < CH_CLASS_COUNT) {
+	for (int n = 0; rc == CH_OK && n < most; n++) {
+		if (next.class < 0 || next.class >= CH_CLASS_COUNT)
+			return CH_ECORRUPT;
 		found[next.class] = next;
 		waiting |= 1u << next.class;
 		rc = next.class + 1 < CH_CLASS_COUNT
 			     ? find_turn(w, lease, (enum ch_class)(next.class + 1), &next)
 			     : CH_ENOTFOUND;
 	}
-	if (rc == CH_ENOTFOUND)
-		rc = CH_OK;
-	if (!rc && waiting)
-		*turn = found[ch_sched_class(waiting, (uint64_t)number)];
-	return rc;
+	*ret_waiting = waiting;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
 static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct turn *ret_turn)
 {
+	struct turn found[CH_CLASS_COUNT];
+	unsigned waiting = 0;
 	int64_t number = 0;
+	int64_t after;
 	int rc = find_turn(w, lease, CH_CLASS_DANGER, ret_turn);
 
 	if (!rc) {
@@ -149,13 +152,17 @@ static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct 
 			w->db, &number, "SELECT n FROM counter WHERE key = 'turns'", "");
 		rc = rc == CH_ENOTFOUND ? CH_OK : rc;
 	}
-	if (!rc && number % CH_SCHED_SHARE == CH_SCHED_SHARE - 1)
-		rc = find_share(w, lease, number, ret_turn);
-	return rc ? rc
-		  : ch_db_run(w->db,
-			    "INSERT INTO counter (key, n) VALUES ('turns', 1) "
-			    "ON CONFLICT (key) DO UPDATE SET n = counter.n + 1",
-			    "");
+	if (!rc)
+		rc = find_others(w, lease, number, ret_turn, found, &waiting);
+	if (rc)
+		return rc;
+	*ret_turn = found[ch_sched_class(waiting, (uint64_t)number)];
+	after = (int64_t)ch_sched_next_turn(waiting, (uint64_t)number);
+	return after == number ? CH_OK
+			       : ch_db_run(w->db,
+					 "INSERT INTO counter (key, n) VALUES ('turns', ?) "
+					 "ON CONFLICT (key) DO UPDATE SET n = excluded.n",
+					 "i", after);
 }
 
 int ch_pace_turn(

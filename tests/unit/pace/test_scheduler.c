@@ -60,6 +60,33 @@ static void the_less_urgent_have_a_small_share(void **state)
 	ch_sched_free(sched);
 }
 
+/* An import that had all turns for itself has none before one that comes alone, whenever that
+ * is; of those for which both wait it has its share. */
+static void who_had_turns_alone_is_owed_none(void **state)
+{
+	for (int before = 0; before < 3 * CH_SCHED_SHARE; before++) {
+		struct ch_sched *sched;
+		int share = 0;
+
+		assert_int_equal(ch_sched_new(1000, 2, 1, &sched), CH_OK);
+		for (uint32_t i = 0; i < 500; i++)
+			ch_sched_add(sched, i, 0, CH_CLASS_BACKLOG, false);
+		for (uint32_t i = 0; i < (uint32_t)before; i++)
+			assert_int_equal(ch_sched_take(sched, ALL), i);
+		for (uint32_t i = 500; i < 504; i++) {
+			ch_sched_add(sched, i, 1, CH_CLASS_NEW, false);
+			assert_int_equal(ch_sched_take(sched, ALL), i);
+		}
+		assert_in_range(ch_sched_take(sched, ALL), 0, 499);
+		for (uint32_t i = 504; i < 600; i++)
+			ch_sched_add(sched, i, 1, CH_CLASS_NEW, false);
+		for (int i = 0; i < 64; i++)
+			share += ch_sched_take(sched, ALL) < 500;
+		assert_int_equal(share, 64 / CH_SCHED_SHARE);
+		ch_sched_free(sched);
+	}
+}
+
 static void a_tenant_has_the_place_that_it_had_before(void **state)
 {
 	struct ch_sched *sched = sched_of(6, 3, 1);
@@ -230,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_urgent_come_first_and_a_shut_class_is_passed_over),
 		cmocka_unit_test(the_less_urgent_have_a_small_share),
+		cmocka_unit_test(who_had_turns_alone_is_owed_none),
 		cmocka_unit_test(a_tenant_has_the_place_that_it_had_before),
 		cmocka_unit_test(a_big_import_does_not_starve_another_tenant),
 		cmocka_unit_test(turns_go_by_weight),

@@ -123,6 +123,32 @@ static void a_small_onboarding_keeps_to_its_forecast(void **state)
 	free(forecast_ms);
 }
 
+/* Whatever turn an import is at: one comes every 37 seconds, and each eighth is a share. */
+static void one_name_does_not_wait_for_an_import_whenever_it_comes(void **state)
+{
+	const struct ch_sim_options options = {0};
+
+	for (int moment = 0; moment < 40; moment++) {
+		struct ch_scenario scenario;
+		struct ch_sim_result result;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			"[simulation]\ndays=2\n[onboard shops]\nnames=10000\nclass=backlog\n"
+			"[onboard newcomer]\nnames=1\nat=%ds\n",
+			86400 + 17 * moment);
+		scenario_of(text, &scenario);
+		result = run(&scenario, &options);
+		assert_true(result.account_short_ms > CH_DAY_MS);
+		assert_int_equal(result.onboards[1].done, 1);
+		if (result.onboards[1].longest_ms >= CH_MINUTE_MS)
+			fail_msg("moment %d: %lld ms", moment,
+				(long long)result.onboards[1].longest_ms);
+		ch_sim_result_done(&result);
+		ch_scenario_done(&scenario);
+	}
+}
+
 static void a_ca_that_is_down_for_too_long_lets_all_expire_and_is_blamed(void **state)
 {
 	const struct ch_sim_options options = {0};
@@ -274,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_year_loses_nothing_and_is_level),
 		cmocka_unit_test(a_small_onboarding_keeps_to_its_forecast),
+		cmocka_unit_test(one_name_does_not_wait_for_an_import_whenever_it_comes),
 		cmocka_unit_test(a_ca_that_is_down_for_too_long_lets_all_expire_and_is_blamed),
 		cmocka_unit_test(the_same_seed_gives_the_same_run_and_names_of_one_domain_wait),
 		cmocka_unit_test(what_a_ca_takes_back_is_replaced_in_time_however_it_fails),

@@ -105,6 +105,50 @@ static void who_is_in_danger_stays_so_in_line(void **state)
 	assert_int_equal(limits.waiting, 1);
 }
 
+static void import(struct fixture *fx, int n)
+{
+	struct ch_store_op op = {.type = CH_OP_PUT};
+	struct ch_store_put_item items[50] = {0};
+	char names[50][32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "shop.big-%d.example", i);
+		items[i].name = names[i];
+		items[i].tenant = "big";
+	}
+	op.u.put.items = items;
+	op.u.put.n_items = (size_t)n;
+	assert_ok(fx_run(fx, &op));
+}
+
+/* Of the next turn: whether it is one of the import. */
+static bool is_next_imported(struct fixture *fx)
+{
+	struct ch_store_order *orders;
+
+	test_now_ms += CH_MINUTE_MS;
+	assert_int_equal(lease(fx, "now.test/thumb", "2/2m", &orders), 1);
+	return strncmp(orders->names[0].name, "shop.big", 8) == 0;
+}
+
+/* Those that the import has while it waits alone are its share. */
+static void a_name_that_comes_alone_has_the_next_turn_whenever_it_comes(void **state)
+{
+	struct fixture *fx = *state;
+	char name[32];
+
+	import(fx, 50);
+	assert_int_equal(lease(fx, "now.test/thumb", "2/2m", NULL), 1);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "alone-%d.example", i);
+		fx_add(fx, name);
+		assert_int_equal(lease(fx, "now.test/thumb", "2/2m", NULL), 0);
+		assert_false(is_next_imported(fx));
+		for (int k = 0; k < 1 + i % 2; k++)
+			assert_true(is_next_imported(fx));
+	}
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 
 int main(void)
@@ -112,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_renewal_that_comes_to_be_in_danger_goes_before_others),
 		T(who_is_in_danger_stays_so_in_line),
+		T(a_name_that_comes_alone_has_the_next_turn_whenever_it_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
