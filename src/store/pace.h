@@ -7,11 +7,13 @@
  *   set      the exact set of names: until its bucket has a token
  *   domain   the registered domain: the same, one name after another
  *   account  new orders: names that came alone before those that came with many, but for one
- *            turn in CH_SCHED_SHARE of those for which both wait, and within each of these the
- * tenants in turn A renewal of the same names is free of the last two, and of all in the window
- * that the CA has named for it, but of what the CA's own answers have taught of them no order
- * is.  An order that begins again takes another token of its account.  No bucket is empty for
- * longer than its limit and CH_STORE_LEARN_MAX_MS together, whatever an issuer has said.
+ *            in CH_SCHED_SHARE of the turns for which both wait, and within each of these the
+ *            tenants in turn
+ *
+ * A renewal of the same names is free of the last two, and of all in the window that the CA has
+ * named for it, but of what the CA's own answers have taught of them no order is.  An order
+ * that begins again takes another token of its account.  No bucket is empty for longer than its
+ * limit and CH_STORE_LEARN_MAX_MS together, whatever an issuer has said.
  *
  * A name may have a list of the CAs that it may use, in its own order; those that have the same
  * list wait in a line of their own. */
