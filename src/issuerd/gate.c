@@ -5,6 +5,8 @@
 #include "pace/retry.h"
 
 #define FAILED_LEAST 3
+/* A day's outage is no promise: whether it is over shows only to who looks. */
+#define SILENCE_MOST_MS (30 * CH_MINUTE_MS)
 
 void ch_gate_init(struct ch_gate *gate)
 {
@@ -79,8 +81,12 @@ static void close_gate(struct ch_gate *gate, struct ch_acme_answer *ans)
 		gate->open_at_ms = now_ms + ch_outage_wait_ms(gate->outages);
 	}
 	/* What the CA says about one order is no word about all. */
-	if (is_silence(ans) && ans->retry_at_ms > gate->open_at_ms)
-		gate->open_at_ms = ans->retry_at_ms;
+	if (is_silence(ans)) {
+		if (ans->retry_at_ms > now_ms + SILENCE_MOST_MS)
+			ans->retry_at_ms = now_ms + SILENCE_MOST_MS;
+		if (ans->retry_at_ms > gate->open_at_ms)
+			gate->open_at_ms = ans->retry_at_ms;
+	}
 	gate->err = ans->err;
 	if (ans->retry_at_ms < gate->open_at_ms)
 		ans->retry_at_ms = gate->open_at_ms;

@@ -155,8 +155,29 @@ static void the_cas_own_word_counts_for_all_only_with_an_outage(void **state)
 	assert_int_equal(gate.open_at_ms, now_ms + CH_SECOND_MS);
 	ans.fate = CH_ACME_OUTAGE;
 	ans.status = 503;
+	ans.retry_at_ms = now_ms + 10 * CH_MINUTE_MS;
 	ch_gate_note(&gate, 4, &ans);
-	assert_int_equal(gate.open_at_ms, now_ms + CH_HOUR_MS);
+	assert_int_equal(gate.open_at_ms, now_ms + 10 * CH_MINUTE_MS);
+}
+
+static void one_answer_closes_it_for_half_an_hour_at_most(void **state)
+{
+	for (int i = 0; i < 3; i++) {
+		struct ch_acme_answer ans = {.fate = CH_ACME_OUTAGE,
+			.status = 503,
+			.retry_at_ms = now_ms + CH_DAY_MS};
+		int64_t open_at_ms = now_ms + 30 * CH_MINUTE_MS;
+
+		ch_gate_note(&gate, 1, &ans);
+		/* The order that met it comes back then, too. */
+		assert_int_equal(ans.retry_at_ms, open_at_ms);
+		now_ms = open_at_ms - 1;
+		assert_true(ch_gate_is_closed(&gate));
+		now_ms = open_at_ms;
+		assert_false(ch_gate_is_closed(&gate));
+	}
+	note(2, CH_ACME_OK, 200);
+	assert_int_equal(ch_gate_outages(&gate), 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -171,6 +192,7 @@ int main(void)
 		T(one_order_alone_closes_nothing_by_its_errors),
 		T(an_outage_is_met_by_few),
 		T(the_cas_own_word_counts_for_all_only_with_an_outage),
+		T(one_answer_closes_it_for_half_an_hour_at_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
