@@ -83,20 +83,30 @@ static size_t page_len(const char *page)
 	return len;
 }
 
-/* A limit without a time whose detail shows a page: the CA has paused the name for this
- * account, and waiting changes nothing.  The page goes to ans->page: it may be longer than an
- * err.detail. */
+/* As ".../sfe/v1/unpause?jwt=…": other limits show the page that explains them. */
+static bool is_to_unpause(const char *url)
+{
+	const char *path = strchr(url + strlen("https://"), '/');
+	const char *found = path ? strcasestr(path, "/unpause") : NULL;
+
+	return found && found < path + strcspn(path, "?#");
+}
+
+/* A limit of no known kind and without a time, whose detail shows the page where a person ends
+ * it: the CA has paused the name for this account, and waiting changes nothing.  The page goes
+ * to ans->page: it may be longer than an err.detail. */
 static bool is_pause(struct ch_acme_answer *ans)
 {
 	const char *detail = ch_acme_json_str(ans->doc, "detail");
 	const char *page = detail ? strstr(detail, "https://") : NULL;
 	char url[CH_ACME_URL_B];
 
-	if (ans->fate != CH_ACME_LIMITED || ans->retry_at_ms != 0 || !page)
+	if (ans->fate != CH_ACME_LIMITED || ans->retry_at_ms != 0 || !page ||
+		ch_acme_problem_limit(ans->doc) != CH_ACME_LIMIT_UNKNOWN)
 		return false;
 	snprintf(url, sizeof(url), "%.*s", (int)page_len(page), page);
 	/* Without a page that can be visited it is a limit like any other. */
-	if (!ch_acme_url_ok(url))
+	if (!ch_acme_url_ok(url) || !is_to_unpause(url))
 		return false;
 	strcpy(ans->page, url);
 	return true;
@@ -146,7 +156,8 @@ static enum ch_acme_fate take_error(
 	}
 	if (strcmp(ans->err.problem, "account-action-required") == 0)
 		take_page_to_act(ans);
-	if (ans->retry_at_ms == 0 && ans->fate == CH_ACME_LIMITED)
+	ans->retry_guessed = ans->retry_at_ms == 0 && ans->fate == CH_ACME_LIMITED;
+	if (ans->retry_guessed)
 		ans->retry_at_ms = now_ms + LIMIT_WAIT_MS;
 	ans->err.retry_at_ms = ans->retry_at_ms;
 	return ans->fate;

@@ -102,6 +102,7 @@ struct ch_acme_answer {
 	int status;	     /* of HTTP; 0: no answer came */
 	struct ch_err err;   /* filled unless fate is CH_ACME_OK */
 	int64_t retry_at_ms; /* when to ask again; 0: the CA names no time */
+	bool retry_guessed;  /* LIMITED: it names none, and retry_at_ms is a guess */
 	json_t *doc;	     /* owned: the object, or the problem document; may be NULL */
 	char location[CH_ACME_URL_B];
 	char page[CH_ACME_URL_B]; /* PAUSED, or account-action-required: what a person has to

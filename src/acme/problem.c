@@ -156,6 +156,7 @@ enum ch_acme_limit ch_acme_problem_limit(const json_t *doc)
 	} kinds[] = {
 		{"exact set of", CH_ACME_LIMIT_SET},
 		{"already issued for", CH_ACME_LIMIT_DOMAIN},
+		{"failed authorizations", CH_ACME_LIMIT_NAME},
 		{"new orders", CH_ACME_LIMIT_ACCOUNT},
 	};
 	const char *detail = ch_acme_json_str(doc, "detail");

@@ -13,7 +13,7 @@
  *   OUTAGE      nobody answered, or the CA is overloaded: no word on the request
  *   LATER       a passing error of the CA: the same request again at retry_at
  *   LIMITED     rate limit: again at retry_at
- *   PAUSED      never again until a person has visited the URL in the detail
+ *   PAUSED      never again until a person has visited the URL in the detail, which unpauses
  *   GONE        the object is not there (any more)
  *   NOT_READY   orderNotReady: look at the order again
  *   NAME        names are refused: their verdicts follow from the problem
@@ -62,6 +62,7 @@ enum ch_acme_limit {
 	CH_ACME_LIMIT_ACCOUNT, /* new orders of the account */
 	CH_ACME_LIMIT_DOMAIN,  /* certificates of a registered domain */
 	CH_ACME_LIMIT_SET,     /* certificates for these very names */
+	CH_ACME_LIMIT_NAME,    /* failures of one name */
 };
 enum ch_acme_limit ch_acme_problem_limit(const json_t *doc);
 

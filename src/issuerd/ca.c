@@ -71,6 +71,7 @@ int ch_ca_open(const struct ch_ca_config *config, struct ch_ca *ret_ca, struct c
 	pthread_mutex_init(&ca->account.lock, NULL);
 	pthread_mutex_init(&ca->rate.lock, NULL);
 	ch_gate_init(&ca->gate);
+	ch_hold_init(&ca->hold);
 	rc = open_account_key(ca, err);
 	if (rc == CH_OK && config->eab_hmac_file[0])
 		rc = ch_secret_read_file(
@@ -92,6 +93,7 @@ void ch_ca_close(struct ch_ca *ca)
 	ch_trust_free(ca->roots);
 	pthread_mutex_destroy(&ca->account.lock);
 	pthread_mutex_destroy(&ca->gate.lock);
+	ch_hold_done(&ca->hold);
 	pthread_mutex_destroy(&ca->rate.lock);
 }
 

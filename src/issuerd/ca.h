@@ -41,6 +41,15 @@ struct ch_gate {
 	struct ch_err err;
 };
 
+/* New orders pause after a limit that the CA did not name: whoever has an order already, in
+ * this process, asks no more than the others, whom the store keeps from making one. */
+struct ch_hold {
+	pthread_mutex_t lock;
+	unsigned guesses; /* in a row: limits without a time */
+	int64_t until_ms;
+	struct ch_err err;
+};
+
 /* Requests of this process to the CA. */
 struct ch_rate {
 	pthread_mutex_t lock;
@@ -61,6 +70,7 @@ struct ch_ca {
 	struct ch_trust *roots;
 	struct ch_account account;
 	struct ch_gate gate;
+	struct ch_hold hold;
 	struct ch_rate rate;
 	struct ch_habit validating;
 	struct ch_habit issuing;
@@ -107,7 +117,19 @@ unsigned ch_gate_outages(struct ch_gate *gate); /* in a row; 0 once the CA has a
 void ch_gate_why(struct ch_gate *gate, char *ret_text, size_t text_b);
 /* What came of asking for that order; when that closed the gate, ans->retry_at_ms is not before
  * it opens.  Silence counts each time, an answer that cannot be used once for each order in
- * turn; any other answer ends the row, also one that refuses. */
+ * turn; any other answer ends the row, also one that refuses.  A Retry-After with silence
+ * closes it at once, for half an hour at most. */
 void ch_gate_note(struct ch_gate *gate, uint64_t order_id, struct ch_acme_answer *ans);
+
+/* hold.c */
+void ch_hold_init(struct ch_hold *hold);
+void ch_hold_done(struct ch_hold *hold);
+/* True when an order may be asked for; else ans says why not and until when. */
+bool ch_hold_pass(struct ch_hold *hold, struct ch_acme_answer *ans);
+/* ans is a limit on new orders: until its time, or, where that is guessed, for a minute, twice
+ * as long when it comes again, up to an hour; ans->retry_at_ms is not before that. */
+void ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans);
+/* The CA has given an order. */
+void ch_hold_end(struct ch_hold *hold);
 
 #endif

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "acme/json.h"
 #include "issuerd/step.h"
+#include "wire/name.h"
 
 static bool note_order(const struct ch_acme_answer *ans, struct ch_notes *notes)
 {
@@ -19,19 +21,51 @@ static bool note_order(const struct ch_acme_answer *ans, struct ch_notes *notes)
 	return true;
 }
 
-/* So that others that would meet the same limit do not try. */
-static void note_limit(struct ch_step *step, const struct ch_acme_answer *ans)
+/* One customer's name must not hold up the account: a limit whose words show a name is taken
+ * for that name's. */
+static bool is_about_a_name(const struct ch_work *work, const json_t *doc)
+{
+	const char *detail = ch_acme_json_str(doc, "detail");
+	char domain[CH_NAME_TEXT_B];
+
+	for (size_t i = 0; detail && i < work->n_names; i++)
+		if (ch_name_registered(work->names[i], domain) == CH_OK &&
+			strcasestr(detail, domain))
+			return true;
+	return ch_acme_problem_has_names(doc);
+}
+
+/* Which limit others would meet too, by the store's name of it; NULL: none.
+ *
+ * Only answers to newOrder are read so.  One to a challenge or to finalize refuses an order
+ * that is there and has to be finished at that CA: it waits until the CA's time, and whether
+ * others would be refused is not known.  New ones that are not served either learn it here. */
+static const char *which_limit(struct ch_step *step, struct ch_acme_answer *ans)
 {
 	static const char *const words[] = {
 		[CH_ACME_LIMIT_ACCOUNT] = "account",
 		[CH_ACME_LIMIT_DOMAIN] = "domain",
 		[CH_ACME_LIMIT_SET] = "set",
+		[CH_ACME_LIMIT_NAME] = NULL,
 	};
 	enum ch_acme_limit limit = ch_acme_problem_limit(ans->doc);
 
-	if (ans->fate != CH_ACME_LIMITED || limit == CH_ACME_LIMIT_UNKNOWN || !ans->retry_at_ms)
+	if (limit != CH_ACME_LIMIT_UNKNOWN)
+		return words[limit];
+	/* Without a status it was not the CA that said it. */
+	if (!ans->status || is_about_a_name(step->work, ans->doc))
+		return NULL;
+	ch_hold_note(&step->ca->hold, ans);
+	return words[CH_ACME_LIMIT_ACCOUNT];
+}
+
+/* So that others that would meet the same limit do not try. */
+static void note_limit(
+	struct ch_step *step, const char *limit, const struct ch_acme_answer *ans)
+{
+	if (!limit || !ans->retry_at_ms)
 		return;
-	step->out->limited = words[limit];
+	step->out->limited = limit;
 	step->out->limited_until_ms = ans->retry_at_ms;
 	step->out->limited_account = step->ca->pace_account;
 }
@@ -49,11 +83,18 @@ void ch_step_order(struct ch_step *step)
 		.errors_before = step->work->attempts};
 
 	ch_acme_answer_init(&ans);
-	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {
-		note_limit(step, &ans);
+	if (!ch_hold_pass(&step->ca->hold, &ans)) {
+		note_limit(step, "account", &ans);
 		ch_step_ca_error(step, &ans);
 		return;
 	}
+	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {
+		if (ans.fate == CH_ACME_LIMITED)
+			note_limit(step, which_limit(step, &ans), &ans);
+		ch_step_ca_error(step, &ans);
+		return;
+	}
+	ch_hold_end(&step->ca->hold);
 	ch_account_acts(step->ca);
 	/* The CA may hand out an order that it has already, but not one that was finalized
 	 * with a CSR that we do not have. */

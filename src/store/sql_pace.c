@@ -19,6 +19,11 @@
  */
 #define LEARNED ((struct ch_limit){.size = 1, .refill_us = 1})
 
+static bool is_learned(const struct ch_limit *limit)
+{
+	return limit->size == LEARNED.size && limit->refill_us == LEARNED.refill_us;
+}
+
 static const char *const words[CH_PACED_COUNT] = {
 #define X(name, text) [name] = text,
 	CH_PACED_LIST(X)
@@ -128,8 +133,7 @@ static int load(struct ch_work *w, const struct ch_limit *wanted, struct row *ro
 	row->kept.size = (uint32_t)ch_db_i64(stmt, 2);
 	row->kept.refill_us = ch_db_i64(stmt, 3);
 	/* Of a limit that was configured once nothing is left when it no longer is. */
-	if (!row->limit.size && row->kept.size == 1 && row->kept.refill_us == 1 &&
-		row->bucket.tat_us > w->now * 1000)
+	if (!row->limit.size && is_learned(&row->kept) && row->bucket.tat_us > w->now * 1000)
 		row->limit = LEARNED;
 	/* Written, so that it comes nearer. */
 	return row->limit.size && clamp(w, row) ? save(w, row) : CH_OK;
@@ -271,11 +275,17 @@ static int wait_in_line(
 		at_ms = w->now + CH_MINUTE_MS;
 	look_ms = order->danger_ms > w->now && order->danger_ms < at_ms ? order->danger_ms
 									: at_ms;
-	snprintf(detail, sizeof(detail),
-		"Waits for its turn, %s at the latest: the CA allows %s new orders, and %lld "
-		"names wait.",
-		ch_time_str(at_ms, at), ch_limit_str(&account->limit, limit),
-		(long long)waiting);
+	if (is_learned(&account->limit))
+		snprintf(detail, sizeof(detail),
+			"Waits for its turn, %s at the latest: a limit of the CA is reached, "
+			"and %lld names wait.",
+			ch_time_str(at_ms, at), (long long)waiting);
+	else
+		snprintf(detail, sizeof(detail),
+			"Waits for its turn, %s at the latest: the CA allows %s new orders, "
+			"and %lld names wait.",
+			ch_time_str(at_ms, at), ch_limit_str(&account->limit, limit),
+			(long long)waiting);
 	return wait_until(w, order, look_ms, "ca-limit-account", detail, CH_ACTOR_NOBODY);
 }
 

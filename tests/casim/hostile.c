@@ -89,6 +89,13 @@ static void set_word(struct sim_reply *reply, const char *key, const char *word)
 		json_object_set_new(reply->json, key, json_string(word));
 }
 
+/* As a CA's load balancer does. */
+static void refuse(struct sim_reply *reply)
+{
+	set_body(reply, "text/plain", "Slow down", 9);
+	reply->status = 429;
+}
+
 static bool on_body(struct sim *sim, const char *answer, struct sim_reply *reply)
 {
 	if (strcmp(answer, "truncated") == 0)
@@ -111,6 +118,8 @@ static bool on_body(struct sim *sim, const char *answer, struct sim_reply *reply
 		set_word(reply, "status", "\x1b[31mfine");
 	else if (strcmp(answer, "foreign-url") == 0)
 		set_word(reply, "finalize", "https://127.0.0.1:9/finalize");
+	else if (strcmp(answer, "busy") == 0)
+		refuse(reply);
 	else if (strcmp(answer, "redirect") == 0)
 		lead_away(sim, reply, false);
 	else if (strcmp(answer, "circle") == 0)

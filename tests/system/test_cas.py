@@ -80,6 +80,30 @@ def test_an_outage_moves_names_to_the_next_ca_and_back(two):
     assert not by_pebble(site, "away.cas.example")
 
 
+def asked_for_orders(ca):
+    return ca.tell("/state")["counts"]["requests"].get("newOrder", 0)
+
+
+def test_a_limit_in_no_words_moves_names_to_the_next_ca(two_to_start):
+    site, ca = two_to_start
+    ca.start()
+    site.herd.start("up")
+    site.nginx.start()
+    site.go_live("first.limit.example", timeout=60)
+    assert not by_pebble(site, "first.limit.example")
+    ca.ask("/settings", {"hostile": {"newOrder": "busy"}})
+    before = asked_for_orders(ca)
+    for number in range(3):
+        site.go_live(f"next{number}.limit.example", timeout=60)
+        assert by_pebble(site, f"next{number}.limit.example")
+    # Whoever comes within the minute does not meet it.
+    assert asked_for_orders(ca) == before + 1
+    taught = [limit for limit in site.herd.api().get("/v1/limits").json["limits"]
+              if limit["limit"] == "account"]
+    assert len(taught) == 1 and taught[0]["left"] == 0
+    ca.ask("/settings", {"hostile": {"newOrder": None}})
+
+
 def test_a_name_has_its_own_order_of_cas(two):
     """casim is down: the first for all who say nothing, and not for a name that may use it alone."""
     site, ca = two

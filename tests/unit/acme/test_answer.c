@@ -122,16 +122,18 @@ static void a_rate_limit_waits_for_its_time(void **state)
 
 	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
 	assert_int_equal(ans.retry_at_ms, now_ms + 3600000);
+	assert_false(ans.retry_guessed);
 	assert_int_equal(ans.err.actor, CH_ACTOR_CA);
 	turn.headers[1] = NULL;
 	turn.body = "{\"type\":\"" URN "rateLimited\",\"detail\":\"too many\"}";
 	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
 	assert_int_equal(ans.retry_at_ms, now_ms + CH_HOUR_MS);
+	assert_true(ans.retry_guessed);
 	turn.body = "";
 	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_LIMITED);
 }
 
-static void a_limit_without_time_but_with_a_page_is_a_pause(void **state)
+static void a_limit_without_time_but_with_a_page_to_end_it_is_a_pause(void **state)
 {
 	struct script_turn turn = {.status = 429,
 		.headers = {PROBLEM},
@@ -167,9 +169,16 @@ static void what_a_person_must_visit_for_the_account_is_told(void **state)
 	}
 }
 
-static void a_limit_whose_page_cannot_be_visited_is_only_a_limit(void **state)
+/* Nobody has to act: most limits show the page that explains them. */
+static void a_limit_whose_page_ends_nothing_is_only_a_limit(void **state)
 {
-	static const char *const details[] = {"see https://.", "https://?x", "http://ca/x"};
+	static const char *const details[] = {"see https://.", "https://?x",
+		"http://ca/unpause",
+		"too many requests, see https://ca.example/docs/rate-limits/",
+		"see https://ca.example/docs?about=/unpause", "see https://unpause.example",
+		"see https://ca.example/docs#/unpause",
+		"too many new orders (300): see https://ca.example/unpause",
+		"too many failed authorizations (5): see https://ca.example/unpause"};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(details); i++) {
 		char body[200];
@@ -196,7 +205,8 @@ static void which_limit_it_is_follows_from_the_words(void **state)
 		{"too many certificates (5) already issued for this exact set of identifiers",
 			CH_ACME_LIMIT_SET},
 		{"too many failed authorizations (5) for \\\"a.example\\\"",
-			CH_ACME_LIMIT_UNKNOWN},
+			CH_ACME_LIMIT_NAME},
+		{"Requests are limited", CH_ACME_LIMIT_UNKNOWN},
 		{"", CH_ACME_LIMIT_UNKNOWN},
 	};
 
@@ -217,10 +227,10 @@ static void the_page_to_visit_is_a_url_and_nothing_else(void **state)
 	struct script_turn turn = {.status = 429,
 		.headers = {PROBLEM},
 		.body = "{\"type\":\"" URN "rateLimited\",\"detail\":"
-			"\"https://ca/x\\u001b[31m\"}"};
+			"\"https://ca/unpause\\u001b[31m\"}"};
 
 	assert_int_equal(take(CH_ACME_NEW_ORDER, turn), CH_ACME_PAUSED);
-	assert_string_equal(ans.page, "https://ca/x");
+	assert_string_equal(ans.page, "https://ca/unpause");
 }
 
 static void objects_that_are_gone_are_told_from_refusals(void **state)
@@ -300,8 +310,8 @@ int main(void)
 		T(an_internal_error_names_no_time),
 		T(redirections_are_named_and_not_followed),
 		T(a_rate_limit_waits_for_its_time),
-		T(a_limit_without_time_but_with_a_page_is_a_pause),
-		T(a_limit_whose_page_cannot_be_visited_is_only_a_limit),
+		T(a_limit_without_time_but_with_a_page_to_end_it_is_a_pause),
+		T(a_limit_whose_page_ends_nothing_is_only_a_limit),
 		T(what_a_person_must_visit_for_the_account_is_told),
 		T(which_limit_it_is_follows_from_the_words),
 		T(the_page_to_visit_is_a_url_and_nothing_else),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "bench.h"
 
 static struct bench *b;
@@ -269,6 +270,120 @@ static void an_account_that_is_refused_is_passed_over(void **state)
 	assert_false(ch_ca_is_usable(&b->issuer->cas[0]));
 }
 
+#define LIMITED "{\"type\":\"urn:ietf:params:acme:error:rateLimited\""
+
+/* A limit in words of another CA, or in none, is the account's, whatever it was meant to be:
+ * until it is over nobody else asks. */
+static void a_limit_that_is_not_told_moves_new_orders_on(void **state)
+{
+	static const struct {
+		const char *header;
+		const char *body;
+		int64_t wait_ms;
+	} cases[] = {{"Retry-After: 600", LIMITED ",\"detail\":\"Quota exceeded\"}",
+			     10 * CH_MINUTE_MS},
+		{"Retry-After: 600", "", 10 * CH_MINUTE_MS}, {NULL, "", CH_MINUTE_MS},
+		{NULL, LIMITED "}", CH_MINUTE_MS},
+		{"Retry-After: 999999999999", LIMITED "}", CH_DAY_MS},
+		{"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT", "", CH_DAY_MS},
+		{"Retry-After: -5", "", CH_MINUTE_MS}};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(cases); i++) {
+		struct fake_answer limit = {.status = 429,
+			.header = cases[i].header,
+			.body = cases[i].body,
+			.times = 100};
+		int64_t began_ms;
+
+		tear_down(state);
+		set_up(state);
+		goes_to(0);
+		fake_ca_inject(&b->ca, FAKE_NEW_ORDER, limit);
+		began_ms = bench_now_ms;
+		bench_step(b, true);
+		assert_let_go("ca-next");
+		assert_string_equal(b->last.limited, "account");
+		assert_string_equal(b->last.limited_account, b->issuer->cas[0].pace_account);
+		assert_int_equal(b->last.limited_until_ms, began_ms + cases[i].wait_ms);
+		/* One that was made already costs the CA nothing. */
+		b->row.state = CH_ORDER_NEW;
+		bench_step(b, true);
+		assert_let_go("ca-next");
+		assert_int_equal(b->ca.count[FAKE_NEW_ORDER], 1);
+		assert_true(b->last.limited_until_ms <= began_ms + cases[i].wait_ms);
+		/* At the CA itself nothing else is held up. */
+		assert_true(ch_ca_is_usable(&b->issuer->cas[0]));
+	}
+}
+
+static void a_limit_that_is_over_is_forgotten(void **state)
+{
+	struct fake_answer limit = {.status = 429, .body = LIMITED "}", .times = 1};
+
+	goes_to(0);
+	strcpy(b->row.cas[0], "main");
+	b->row.n_cas = 1;
+	fake_ca_inject(&b->ca, FAKE_NEW_ORDER, limit);
+	bench_step(b, true);
+	assert_int_equal(b->row.state, CH_ORDER_NEW);
+	assert_string_equal(b->last.limited, "account");
+	assert_string_equal(b->last.reason.code, "rate-limited");
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], 2);
+}
+
+/* As it might be one customer's alone. */
+static void a_limit_of_one_name_holds_up_no_other(void **state)
+{
+	static const char *const bodies[] = {LIMITED
+		",\"detail\":\"too many failed authorizations (5) for "
+		"\\\"a.example\\\" in the last 1h0m0s\"}",
+		LIMITED ",\"detail\":\"Rate exceeded: WWW.Shop.test\"}",
+		LIMITED ",\"detail\":\"Rate exceeded: shop.test\"}",
+		LIMITED ",\"subproblems\":[{\"identifier\":{\"value\":\"x.test\"}}]}"};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(bodies); i++) {
+		struct fake_answer limit = {.status = 429, .body = bodies[i], .times = 1};
+		int64_t began_ms;
+
+		tear_down(state);
+		set_up(state);
+		goes_to(0);
+		fake_ca_inject(&b->ca, FAKE_NEW_ORDER, limit);
+		began_ms = bench_now_ms;
+		bench_step(b, true);
+		assert_int_equal(b->row.state, CH_ORDER_NEW);
+		assert_null(b->last.limited);
+		assert_in_range(
+			b->last.next_at_ms - began_ms, CH_HOUR_MS, CH_HOUR_MS + CH_MINUTE_MS);
+		bench_now_ms = began_ms;
+		bench_step(b, true);
+		assert_int_equal(b->row.state, CH_ORDER_ORDERED);
+	}
+}
+
+/* What was ordered is finished there. */
+static void a_limit_of_an_order_under_way_is_waited_for(void **state)
+{
+	static const enum fake_route routes[] = {FAKE_CHALLENGE, FAKE_FINALIZE};
+	struct fake_answer limit = {
+		.status = 429, .header = "Retry-After: 600", .body = LIMITED "}", .times = 1};
+
+	goes_to(0);
+	for (size_t i = 0; i < CH_ARRAY_LEN(routes); i++) {
+		fake_ca_inject(&b->ca, routes[i], limit);
+		while (b->ca.count[routes[i]] == 0) {
+			bench_step(b, true);
+			assert_null(b->last.limited);
+			assert_int_not_equal(b->row.state, CH_ORDER_FAILED);
+		}
+		assert_string_equal(b->last.reason.code, "rate-limited");
+	}
+	bench_run_to(b, CH_ORDER_DONE);
+	assert_int_equal(b->ca.count[FAKE_NEW_ORDER], 1);
+	assert_int_equal(b->other.n_orders, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +420,14 @@ int main(void)
 			what_may_have_been_issued_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			an_account_that_is_refused_is_passed_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_limit_that_is_not_told_moves_new_orders_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_limit_that_is_over_is_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_limit_of_one_name_holds_up_no_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_limit_of_an_order_under_way_is_waited_for, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,32 @@ static void a_renewal_is_free_but_for_its_own_set(void **state)
 	assert_string_equal(fx_get(fx, "a.renewed.example").reason.code, "ca-limit-set");
 }
 
+/* Of a CA whose limits nobody knows. */
+static void an_account_without_limits_learns_one(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "none", "none");
+	struct ch_store_order *orders;
+	struct ch_op_patch patch;
+
+	add(fx, "a.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	patch = fx_step(&orders[0], CH_ORDER_NEW);
+	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
+	patch.limited = (struct ch_store_limited){.account = ACCOUNT,
+		.paced = CH_PACED_ACCOUNT,
+		.until_ms = test_now_ms + 30 * CH_MINUTE_MS};
+	assert_ok(fx_patch(fx, &patch));
+	add(fx, "b.example", "t");
+	add(fx, "c.example", "u");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_waits(fx, "b.example", "ca-limit-account");
+	assert_non_null(
+		strstr(fx_get(fx, "b.example").reason.detail, "a limit of the CA is reached"));
+	test_now_ms += 31 * CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 2);
+}
+
 static void names_that_never_got_to_the_ca_cost_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -609,6 +635,7 @@ int main(void)
 		TEST(tenants_come_in_turn),
 		TEST(one_domains_limit_is_no_others),
 		TEST(a_renewal_is_free_but_for_its_own_set),
+		TEST(an_account_without_limits_learns_one),
 		TEST(names_that_never_got_to_the_ca_cost_nothing),
 		TEST(an_order_that_fails_is_no_certificate),
 		TEST(who_waited_and_went_is_passed_over),
