@@ -7,9 +7,11 @@
 #include "base/log.h"
 #include "issuerd/ladder.h"
 
-/* One request after the other, a tenth of a second each. */
-#define RATE_PER_ASKER 10
+/* One request after the other, half a second each. */
+#define RATE_PER_ASKER 2
 #define LOOK_MOST_MS (10 * CH_SECOND_MS)
+/* Of those who only help. */
+#define HELP_LOOK_MS (5 * CH_SECOND_MS)
 #define LOOK_LEAST_MS 500
 /* Longer than a batch takes at the slowest pace; whoever dies meanwhile has it repeated. */
 #define LEASE_MS (10 * CH_MINUTE_MS)
@@ -355,15 +357,21 @@ static int64_t ask_about_due(struct ch_asker *asker, size_t at)
 	return wait_ms;
 }
 
-static bool may_look(struct ch_asker *asker, size_t at)
+/* More is due than those at work ask about, and a turn has come that none of them is free to
+ * take: so there are as many connections as a CA's answers take time, and no more. */
+static bool needs_help(struct ch_asking *asking, size_t at)
 {
-	struct ch_asking *asking = asker->asking;
-	bool backlog;
+	bool needed;
 
 	pthread_mutex_lock(&asking->lock);
-	backlog = asking->cas[at].backlog;
+	needed = asking->cas[at].backlog && asking->cas[at].next_mono_ms <= ch_mono_ms();
 	pthread_mutex_unlock(&asking->lock);
-	return (asker->leads || backlog) && !is_paused(asking, at);
+	return needed;
+}
+
+static bool may_look(struct ch_asker *asker, size_t at)
+{
+	return (asker->leads || needs_help(asker->asking, at)) && !is_paused(asker->asking, at);
 }
 
 static bool has_http(struct ch_asker *asker, size_t at)
@@ -382,7 +390,7 @@ static bool has_http(struct ch_asker *asker, size_t at)
 int64_t ch_asker_round(struct ch_asker *asker)
 {
 	struct ch_issuer *issuer = asker->asking->issuer;
-	int64_t least_ms = asker->leads ? LOOK_MOST_MS : CH_SECOND_MS;
+	int64_t least_ms = asker->leads ? LOOK_MOST_MS : HELP_LOOK_MS;
 
 	for (size_t i = 0; i < issuer->n_cas && !atomic_load(&issuer->stopping); i++) {
 		int64_t wait_ms = least_ms;

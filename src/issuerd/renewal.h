@@ -13,7 +13,7 @@
 #include "issuerd/queue.h"
 #include "net/api.h"
 
-#define CH_ASKERS_MAX 8
+#define CH_ASKERS_MAX 32
 #define CH_ASK_BATCH 100
 
 /* Adds renew_at, renew_from and, if the CA can be asked about it, ari_id. */
@@ -40,12 +40,13 @@ struct ch_asker {
 	struct ch_asking *asking;
 	struct ch_api *api;		   /* owned: the store */
 	struct ch_http *https[CH_CAS_MAX]; /* owned: the CAs; made when first needed */
-	bool leads; /* looks for work by itself; the others help with a backlog */
+	bool leads; /* looks for work by itself; the others help when it does not keep the pace
+		     */
 	bool told;  /* the store is away, or knows nothing of this */
 };
 
-/* So many threads as keep the pace with a CA that takes a tenth of a second to answer; 0: the
- * CAs are not asked. */
+/* So many threads as keep the pace with a CA that takes half a second to answer, within
+ * CH_ASKERS_MAX; 0: the CAs are not asked. */
 size_t ch_askers_needed(const struct ch_issuer_config *config);
 /* api NULL: one is made from the configuration; else it is taken over, on success. */
 CH_MUST int ch_asker_init(struct ch_asker *asker, struct ch_asking *asking, bool leads,
