@@ -1,5 +1,4 @@
 /* The one place that knows every program: a table of commands, which is also the help. */
-#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include "base/opts.h"
 #include "cli/cli.h"
 #include "cli/kinds.h"
+#include "cli/output.h"
 #include "cli/setup.h"
 #include "cli/text.h"
 #include "issuerd/issuerd.h"
@@ -165,7 +165,6 @@ static const char *command_name(const char *given)
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	int code;
 
 	/* Every program here writes to sockets and pipes and looks at the result. */
 	signal(SIGPIPE, SIG_IGN);
@@ -178,13 +177,7 @@ int main(int argc, char **argv)
 	command = find(command_name(argv[1]));
 	if (!command)
 		return unknown(argv[1]);
-	code = command->run(argc - 1, argv + 1);
+	ch_output_begin();
 	/* What was not written was not said: a full disk must not look like success. */
-	if ((fflush(stdout) || ferror(stdout)) && code == 0) {
-		if (errno != EPIPE)
-			fprintf(stderr, "certherd: cannot write the output: %s\n",
-				strerror(errno));
-		return 1;
-	}
-	return code;
+	return ch_output_end(command->run(argc - 1, argv + 1));
 }

@@ -133,7 +133,10 @@ static int fail(const struct list *list, const struct ch_err *err)
 {
 	CH_AUTO_JSON json_t *error = NULL;
 
-	if (list->client.json && list->printed && !ferror(stdout)) {
+	/* It is told by all commands alike (output.h). */
+	if (ferror(stdout))
+		return CH_EXIT_FAILED;
+	if (list->client.json && list->printed) {
 		error = json_pack("{s:s, s:s}", "code", err->problem, "detail", err->detail);
 		/* What is no UTF-8 is on standard error. */
 		if (!error)

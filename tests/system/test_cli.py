@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -312,6 +313,38 @@ def test_status_says_how_far_an_edge_is_behind(site):
         wait.until(behind, "the edge is behind")
     site.herd.wait_state("behind.example.com", "active")
     wait.until(lambda: behind() == 0, "the edge is level again")
+
+
+def to_full(site, *words, given=None):
+    with open("/dev/full", "w") as full:
+        return subprocess.run([lab_herd.binary(), *map(str, words)], stdout=full, stderr=subprocess.PIPE, text=True,
+                              input=given, env={**os.environ, **site.herd.env}, timeout=60)
+
+
+@pytest.mark.parametrize("words,given,code", [
+    (["status"], None, 1), (["status", "--json"], None, 1), (["alerts"], None, 1), (["alerts", "--json"], None, 1),
+    (["domain", "list"], None, 1), (["domain", "add", "full1.example.com"], None, 1), (["--help"], None, 1),
+    (["domain", "import", "-"], "full2.example.com\n", 1), (["domain", "import", "-"], "not a name\n", 3),
+    (["domain", "import", "-", "--json"], "not a name\n" * 1000, 3)])
+def test_output_that_cannot_be_written_is_told_with_its_reason(site, words, given, code):
+    done = to_full(site, *words, given=given)
+    assert done.returncode == code, done
+    assert done.stderr.count("certherd: cannot write the output: No space left on device\n") == 1, done
+
+
+def test_a_reader_that_has_read_enough_is_no_fault_to_tell_of(site):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "w") as pipe:
+        done = subprocess.run([lab_herd.binary(), "status"], stdout=pipe, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, **site.herd.env}, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_what_has_no_output_needs_none(site):
+    """A command that failed before it printed anything is told once, not twice."""
+    done = to_full(site, "domain", "show", "absent.example.com")
+    assert done.returncode == 1 and "cannot write" not in done.stderr and "absent.example.com" in done.stderr
 
 
 def test_pause_resume_and_retry(site):
