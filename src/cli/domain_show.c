@@ -40,8 +40,6 @@ static void print_expected(const json_t *expected)
 	const char *limit = ch_json_str(expected, "limit");
 	char when[64];
 
-	if (!json_is_object(expected))
-		return;
 	printf("%-12s %s", "Turn", at_ms ? ch_when_str(at_ms, when) : "in more than a year");
 	if (*limit) {
 		fputs(", for the limit of ", stdout);
@@ -223,8 +221,12 @@ static void print_domain(const json_t *domain)
 	putchar('\n');
 	line("State", ch_json_str(domain, "state"));
 	print_reason(json_object_get(domain, "reason"));
-	line("Next", ch_when_str(ch_json_time(domain, "next_at"), when));
-	print_expected(json_object_get(domain, "expected"));
+	/* Where a turn is foreseen, next_at says only when the store looks at the name again.
+	 */
+	if (json_is_object(json_object_get(domain, "expected")))
+		print_expected(json_object_get(domain, "expected"));
+	else
+		line("Next", ch_when_str(ch_json_time(domain, "next_at"), when));
 	if (ch_json_int(domain, "failures"))
 		printf("%-12s %" PRId64 " in a row\n", "Failures",
 			ch_json_int(domain, "failures"));

@@ -102,8 +102,9 @@ static int print_renewals(const json_t *list)
 	if (left_out < json_array_size(list))
 		ch_table_print(&table, stdout);
 	if (left_out)
-		printf("No renewal is planned in %zu %sparts of 30 days.\n", left_out,
-			left_out < json_array_size(list) ? "other " : "");
+		printf("No renewal is planned in %zu %spart%s of 30 days.\n", left_out,
+			left_out < json_array_size(list) ? "other " : "",
+			left_out == 1 ? "" : "s");
 	return table.rc;
 }
 
@@ -112,7 +113,6 @@ static void print_advice(const json_t *answer)
 	const json_t *limited = json_object_get(answer, "limited");
 	const char *raise = ch_json_str(answer, "raise");
 
-	putchar('\n');
 	if (json_is_null(limited)) {
 		puts("No issuer has asked for work within a week: under which limits names "
 		     "wait is not known.");
@@ -123,9 +123,30 @@ static void print_advice(const json_t *answer)
 		fputs("Ask the CA to raise ", stdout);
 		ch_text_print(stdout, raise);
 		puts(".");
+	} else if (ch_json_int(answer, "uncounted")) {
+		puts("Whether a limit needs to be raised is not known until they are.");
 	} else {
 		puts("No limit needs to be raised.");
 	}
+}
+
+/* The figures are kept, so that asking costs little: they may be of before an import. */
+static void print_age(const json_t *answer)
+{
+	int64_t uncounted = ch_json_int(answer, "uncounted");
+	int64_t at_ms = ch_json_time(answer, "computed_at");
+	char when[64];
+
+	if (at_ms)
+		printf("\nFigures of %s.", ch_when_str(at_ms, when));
+	else
+		fputs("\nThe store has not looked ahead yet: run it again in a minute.",
+			stdout);
+	if (uncounted)
+		printf(" %s%" PRId64 " %s not counted yet: run it again in a minute.",
+			uncounted >= CH_ANSWER_UNCOUNTED_MAX ? ">=" : "", uncounted,
+			uncounted == 1 ? "name is" : "names are");
+	putchar('\n');
 }
 
 static int print(const json_t *answer)
@@ -138,8 +159,10 @@ static int print(const json_t *answer)
 		rc = print_buckets(json_object_get(answer, "buckets"));
 	if (!rc)
 		rc = print_renewals(json_object_get(answer, "renewals"));
-	if (!rc)
+	if (!rc) {
+		print_age(answer);
 		print_advice(answer);
+	}
 	return rc ? CH_EXIT_FAILED : CH_EXIT_OK;
 }
 

@@ -110,6 +110,10 @@ static void print_summary(const json_t *status)
 
 	print_names(json_object_get(status, "names"));
 	print_failed(json_object_get(status, "failed"));
+	if (ch_json_int(status, "in_line"))
+		printf("In line  %" PRId64 " for a limit of a CA: `certherd forecast` says how "
+		       "long\n",
+			ch_json_int(status, "in_line"));
 	printf("Orders   %" PRId64 " open, %" PRId64 " of them waiting\n",
 		ch_json_int(orders, "open"), ch_json_int(orders, "waiting"));
 	printf("Next due %s\n", ch_when_str(ch_json_time(status, "next_due_at"), when));

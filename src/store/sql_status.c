@@ -81,6 +81,7 @@ static void take_counter(struct ch_store_status *status, const char *key, uint64
 		uint64_t *n;
 	} counts[] = {
 		{"orders-open", &status->orders_open},
+		{"waiting", &status->in_line},
 		{CH_COUNTER_PRUNED "history", &status->pruned.history},
 		{CH_COUNTER_PRUNED "orders", &status->pruned.orders},
 		{CH_COUNTER_PRUNED "audit", &status->pruned.audit},
@@ -163,6 +164,21 @@ static int read_waiting(struct ch_db *db, struct ch_store_status *status)
 	return rc;
 }
 
+/* Those in line are due only for the moment in which they are looked at again. */
+static int read_unseen(struct ch_db *db, struct ch_store_status *status)
+{
+	int64_t n = 0;
+	int rc = ch_db_get_i64(db, &n,
+		"SELECT count(*) FROM (SELECT 1 FROM name AS n WHERE n.order_id IS NULL "
+		"AND n.next_at IS NOT NULL AND n.next_at <= ? "
+		"AND (SELECT 1 FROM waiting AS w WHERE w.name = n.name) IS NULL LIMIT ?) AS "
+		"due",
+		"ii", ch_now_ms(), (int64_t)CH_STORE_UNSEEN_MAX);
+
+	status->unseen = (uint64_t)n;
+	return rc;
+}
+
 static int read_expiry(struct ch_db *db, struct ch_arena *arena, struct ch_store_status *status)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
@@ -193,6 +209,8 @@ static int read_status(struct ch_db *db, const struct ch_sql_kind *kind, struct 
 		rc = read_counters(db, status);
 	if (!rc)
 		rc = read_waiting(db, status);
+	if (!rc)
+		rc = read_unseen(db, status);
 	if (!rc)
 		rc = read_failed(db, status);
 	if (!rc)

@@ -106,23 +106,35 @@ static const char *to_raise(const struct ch_foresight_report *r)
 	return r->domain_short_ms > DOMAIN_SHORT_MS ? "certificates_per_domain" : NULL;
 }
 
+/* Names of which the report knows nothing: that nobody has looked at, or that have come into
+ * the line since it was made. */
+static uint64_t uncounted(
+	const struct ch_foresight_report *r, const struct ch_store_status *now)
+{
+	return now->unseen + (now->in_line > r->waiting ? now->in_line - r->waiting : 0);
+}
+
 void ch_handle_forecast(struct ch_req *req)
 {
 	struct ch_foresight_report r;
+	struct ch_store_status status;
 	struct ch_store_calendar c;
 	int rc = ch_foresight_report(req->service->foresight, req->arena, &r);
 
 	if (!rc)
 		rc = ch_store_get_calendar(req->service->store, req->arena, &c);
+	if (!rc)
+		rc = ch_store_get_status(req->service->store, req->arena, &status);
 	if (rc) {
 		ch_req_fail_rc(req, rc, "look ahead");
 		return;
 	}
 	ch_req_json(req, 200,
-		json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:s?}", "computed_at",
+		json_pack("{s:o, s:o, s:I, s:I, s:b, s:o, s:o, s:o, s:s?}", "computed_at",
 			ch_present_time(r.now_ms), "limited",
 			r.known ? json_boolean(r.limited) : json_null(), "waiting",
-			(json_int_t)r.waiting, "more", r.more, "classes", classes_json(&r),
-			"buckets", buckets_json(&r), "renewals", renewals_json(&c), "raise",
+			(json_int_t)r.waiting, "uncounted", (json_int_t)uncounted(&r, &status),
+			"more", r.more, "classes", classes_json(&r), "buckets",
+			buckets_json(&r), "renewals", renewals_json(&c), "raise",
 			to_raise(&r)));
 }

@@ -102,11 +102,12 @@ void ch_handle_status(struct ch_req *req)
 			ch_present_time(status.expiry_ms));
 	ch_req_json(req, 200,
 		json_pack(
-			"{s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:o, s:I}, s:o, "
-			"s:o, s:i, s:s, s:o}",
+			"{s:o, s:o, s:I, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:o, s:I}, "
+			"s:o, s:o, s:i, s:s, s:o}",
 			"names", name_counts(&status), "failed", failed_counts(&status),
-			"next_due_at", ch_present_time(status.next_due_ms), "next_expiry",
-			expiry, "orders", "open", (json_int_t)status.orders_open, "waiting",
+			"in_line", (json_int_t)status.in_line, "next_due_at",
+			ch_present_time(status.next_due_ms), "next_expiry", expiry, "orders",
+			"open", (json_int_t)status.orders_open, "waiting",
 			(json_int_t)status.orders_waiting, "edges", edges_array(edges, n),
 			"issuers", ch_issuers_list(req->service->issuers), "pools",
 			ch_present_pools(pools, n_pools), "feed", "epoch",

@@ -81,8 +81,12 @@ static void add_standing(struct ch_ui_page *page, const json_t *domain)
 	ch_ui_badge(html, ch_json_str(domain, "state"));
 	ch_html_fact_end(html);
 	add_reason(page, reason);
-	ch_html_fact_moment(html, "Next", ch_json_time(domain, "next_at"));
-	add_expected(html, json_object_get(domain, "expected"));
+	/* Where a turn is foreseen, next_at says only when the store looks at the name again.
+	 */
+	if (json_is_object(json_object_get(domain, "expected")))
+		add_expected(html, json_object_get(domain, "expected"));
+	else
+		ch_html_fact_moment(html, "Next", ch_json_time(domain, "next_at"));
 	add_failures(html, domain);
 	if (ch_json_time(domain, "away_since"))
 		ch_html_fact_moment(html, "Away since", ch_json_time(domain, "away_since"));

@@ -236,6 +236,13 @@ static void add_advice(struct ch_html *html, const json_t *answer)
 	const json_t *limited = json_object_get(answer, "limited");
 	const char *raise = ch_json_str(answer, "raise");
 
+	if (ch_json_int(answer, "uncounted")) {
+		CH_HTML(html, "<p>Names that are not counted yet: ");
+		if (ch_json_int(answer, "uncounted") >= CH_ANSWER_UNCOUNTED_MAX)
+			CH_HTML(html, "\u2265\u00a0");
+		ch_html_count(html, ch_json_int(answer, "uncounted"));
+		CH_HTML(html, ".</p>\n");
+	}
 	CH_HTML(html, "<p>");
 	if (json_is_null(limited)) {
 		CH_HTML(html, "No issuer has asked for work within a week: under which limits "
@@ -246,6 +253,9 @@ static void add_advice(struct ch_html *html, const json_t *answer)
 		CH_HTML(html, "<strong>Ask the CA to raise ");
 		ch_html_text_cut(html, raise, 100);
 		CH_HTML(html, ".</strong>");
+	} else if (ch_json_int(answer, "uncounted")) {
+		CH_HTML(html,
+			"Whether a limit needs to be raised is not known until they are.");
 	} else {
 		CH_HTML(html, "No limit needs to be raised.");
 	}

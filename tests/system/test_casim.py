@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import http.client
 import json
+import re
 
 import pytest
 
@@ -149,8 +150,11 @@ def test_a_forecast_of_the_store_names_classes_buckets_and_the_limit_to_raise(wi
     (account,) = forecast["buckets"]
     assert account["limit"] == "account" and account["short_until"] == backlog["done_at"]
     assert account["left"] == account["left_in_a_week"] == 0
-    assert forecast["raise"] == "orders_per_account"
+    assert forecast["raise"] == "orders_per_account" and forecast["uncounted"] == 0
+    assert site.herd.api().get("/v1/status").json["in_line"] == 4
+    assert "In line  4 for a limit of a CA" in site.herd.cli("status").stdout
     text = site.herd.cli("forecast", "--live").stdout
+    assert re.search(r"Figures of (now|\d+m?s.* ago)\.", text) and "not counted yet" not in text, text
     assert "backlog" in text and "Ask the CA to raise orders_per_account." in text
     assert site.herd.cli("forecast", "--live", "scenario.conf", check=False).returncode == 2
 
@@ -164,7 +168,8 @@ def test_a_ca_without_limits_has_nothing_to_wait_for(with_casim):
     forecast = site.herd.api().get("/v1/forecast").json
     assert (forecast["waiting"], forecast["classes"], forecast["buckets"]) == (0, [], [])
     assert forecast["raise"] is None
-    assert sum(part["renewals"] for part in forecast["renewals"]) == 1
+    assert sum(part["renewals"] for part in forecast["renewals"]) == 1 and forecast["uncounted"] == 0
+    assert "In line" not in site.herd.cli("status").stdout
     text = site.herd.cli("forecast").stdout
     assert "No name waits for its turn." in text and "There is no limit: " in text
     assert site.herd.domain("free.casim.example")["expected"] is None

@@ -293,6 +293,26 @@ static void an_order_that_lost_all_names_is_canceled_at_any_time(void **state)
 	assert_null(status.expiry_name);
 }
 
+static void names_that_nobody_has_looked_at_are_counted(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_status status;
+
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.unseen, 0);
+	fx_add(fx, "a.example");
+	fx_add(fx, "b.example");
+	fx_add(fx, "c.example");
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.unseen, 3);
+	(void)fx_lease_one(fx);
+	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "b.example"));
+	assert_ok(fx_name_op(fx, CH_OP_DELETE, "c.example"));
+	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
+	assert_int_equal(status.unseen, 0);
+	assert_int_equal(status.in_line, 0);
+}
+
 /* Who waits for somebody and has not failed is not among them. */
 static void failed_names_are_counted_by_who_must_act(void **state)
 {
@@ -427,6 +447,7 @@ int main(void)
 		T(deleting_a_name_cancels_its_order),
 		T(a_name_that_leaves_late_is_left_out_of_the_publication),
 		T(an_order_that_lost_all_names_is_canceled_at_any_time),
+		T(names_that_nobody_has_looked_at_are_counted),
 		T(failed_names_are_counted_by_who_must_act),
 		T(pausing_cancels_an_order),
 		T(a_canceled_renewal_of_the_other_name_waits_for_its_time),
