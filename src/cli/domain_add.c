@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/domain.h"
 #include "cli/domain_settings.h"
+#include "cli/pools.h"
 #include "cli/text.h"
 
 #define WAIT_POLL_MS 500
@@ -100,6 +101,14 @@ static int add_one(struct add *add, const char *name, json_t *body)
 	return CH_EXIT_OK;
 }
 
+static void warn_of_pool(struct add *add)
+{
+	const char *pool = add->settings.pool;
+	CH_AUTO_JSON json_t *pools = pool && *pool ? json_pack("{s:b}", pool, 1) : NULL;
+
+	ch_pools_warn(&add->client, pools);
+}
+
 static int add_all(struct add *add, char **names, size_t n)
 {
 	CH_AUTO_JSON json_t *body = make_body(add);
@@ -118,6 +127,9 @@ static int add_all(struct add *add, char **names, size_t n)
 			if (code == CH_EXIT_STORE)
 				return code;
 		}
+		/* Before names are waited for: it is why they would wait. */
+		if (!waiting && failed < n)
+			warn_of_pool(add);
 		if (worst)
 			break;
 		/* Whoever waits wants to see for what, also through a pipe. */
@@ -128,7 +140,7 @@ static int add_all(struct add *add, char **names, size_t n)
 
 int ch_domain_add_main(int argc, char **argv)
 {
-	struct add add = {.timeout = "10m"};
+	struct add add = {.timeout = NULL};
 	CH_CLEANUP(ch_client_done) struct ch_client client = {0};
 	const struct ch_opt list[] = {
 		{"www", NULL, "the certificate also covers www.NAME", &add.www, NULL},
@@ -175,6 +187,13 @@ int ch_domain_add_main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (add.timeout && !add.wait) {
+		fprintf(stderr, "certherd domain add: --timeout is for --wait, which is not "
+				"given\n");
+		return CH_EXIT_USAGE;
+	}
+	if (!add.timeout)
+		add.timeout = "10m";
 	if (ch_duration_parse(add.timeout, &add.timeout_ms)) {
 		fprintf(stderr,
 			"certherd domain add: --timeout takes a span such as 30s or 10m\n");

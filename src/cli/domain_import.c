@@ -12,14 +12,15 @@
 #include "cli/domain.h"
 #include "cli/import_progress.h"
 #include "cli/import_read.h"
+#include "cli/import_seen.h"
+#include "cli/pools.h"
 #include "cli/text.h"
 
 #define BATCH 1000
 #define TRIES 6
 #define CALL_TIMEOUT_MS 120000
-/* Pools that are remembered, and told of. */
+/* Pools that are remembered. */
 #define POOLS_MAX 1000
-#define POOLS_TOLD_MAX 10
 
 struct import {
 	struct ch_client client;
@@ -28,6 +29,7 @@ struct import {
 	const char *pool;
 	struct ch_import_reader reader;
 	struct ch_import_progress progress;
+	struct ch_import_seen seen;
 	/* The batch that is being filled: its lines, and the items of those that are sent. */
 	struct {
 		uint64_t line;
@@ -218,9 +220,20 @@ static int add_row(struct import *im, const struct ch_import_row *row, struct ch
 {
 	json_t *item = make_item(im, row);
 	struct ch_err wrong;
+	uint64_t before;
+	int rc = item ? ch_import_seen_add(&im->seen, item, im->reader.line, &before) : CH_OK;
 
-	if (item)
+	if (item && rc == CH_OK)
 		return add_line(im, item, NULL, err);
+	json_decref(item);
+	if (rc == CH_ECONFLICT) {
+		(void)ch_err_set(&wrong, CH_EINVAL, "name-twice",
+			"the name stands in line %" PRIu64 " already, with other settings",
+			before);
+		return add_line(im, NULL, &wrong, err);
+	}
+	if (rc)
+		return ch_err_set(err, rc, "out-of-memory", "out of memory");
 	(void)ch_err_set(&wrong, CH_EINVAL, "name-not-utf8",
 		"the line is not UTF-8: save the file as UTF-8");
 	return add_line(im, NULL, &wrong, err);
@@ -271,36 +284,26 @@ static void print_summary(const struct import *im)
 			p->created, p->changed, p->existing - p->changed, p->rejected);
 }
 
-/* A pool that was misspelt takes names as any other does, and nobody serves them.  Whoever may
- * not see edges is told nothing. */
-static void warn_of_pools(struct import *im)
+/* What of the batch that failed is not done: all of it, as far as is known. */
+static int fail(const struct import *im, const char *path, const struct ch_err *err)
 {
-	CH_AUTO_JSON json_t *answer = NULL;
-	const char *pool;
-	const json_t *edge;
-	json_t *value;
-	struct ch_err err;
-	size_t told = 0;
-	size_t i;
+	const char *subject = strcmp(err->problem, "file") == 0 ? path : NULL;
+	char lines[64];
+	int code;
 
-	if (json_object_size(im->pools) == 0 ||
-		ch_client_call(&im->client, "GET", "/v1/edges", NULL, &answer, &err))
-		return;
-	json_array_foreach(json_object_get(answer, "edges"), i, edge)(void)
-		json_object_del(im->pools, ch_json_str(edge, "pool"));
-	json_object_foreach(im->pools, pool, value)
-	{
-		if (told++ == POOLS_TOLD_MAX) {
-			fprintf(stderr, "... and %zu more such pools\n",
-				json_object_size(im->pools) - POOLS_TOLD_MAX);
-			return;
-		}
-		fputs("Pool ", stderr);
-		ch_text_print(stderr, pool);
-		fputs(" has no edge (yet): its names wait until one reports. "
-		      "`certherd status` shows the edges and their pools.\n",
-			stderr);
+	if (!subject && im->answered && im->n) {
+		snprintf(lines, sizeof(lines), "lines %" PRIu64 " to %" PRIu64,
+			im->lines[0].line, im->lines[im->n - 1].line);
+		subject = lines;
 	}
+	(void)fflush(stdout);
+	code = ch_client_fail(&im->client, subject, err);
+	if (im->answered)
+		fprintf(stderr,
+			"Stopped before line %" PRIu64 ": go on from there, or run all of it "
+			"again, which does no harm: what is done stays so.\n",
+			im->n ? im->lines[0].line : im->reader.line + 1);
+	return code;
 }
 
 static int import_file(struct import *im, const char *path)
@@ -330,23 +333,20 @@ static int import_file(struct import *im, const char *path)
 	im->pools = json_object();
 	rc = import_lines(im, &err);
 	ch_import_progress_clear(&im->progress);
-	forget_batch(im);
-	json_decref(im->items);
 	if (in != stdin)
 		fclose(in);
 	if (rc == CH_OK || im->answered)
 		print_summary(im);
 	if (rc == CH_OK)
-		warn_of_pools(im);
+		ch_pools_warn(&im->client, im->pools);
+	if (rc)
+		rc = fail(im, path, &err);
+	else
+		rc = im->progress.rejected ? CH_EXIT_PARTLY : CH_EXIT_OK;
+	forget_batch(im);
+	json_decref(im->items);
 	json_decref(im->pools);
-	if (rc == CH_OK)
-		return im->progress.rejected ? CH_EXIT_PARTLY : CH_EXIT_OK;
-	rc = ch_client_fail(&im->client, strcmp(err.problem, "file") == 0 ? path : NULL, &err);
-	if (im->answered)
-		fprintf(stderr,
-			"Stopped at line %" PRIu64 ". Running it again does no harm: what is "
-			"done stays so.\n",
-			im->reader.line);
+	ch_import_seen_done(&im->seen);
 	return rc;
 }
 
@@ -393,5 +393,6 @@ int ch_domain_import_main(int argc, char **argv)
 	im->www = www;
 	im->tenant = tenant;
 	im->pool = pool;
+	im->seen.slots_max = CH_IMPORT_SEEN_SLOTS;
 	return import_file(im, argv[1]);
 }

@@ -99,6 +99,9 @@ const char *ch_answer_advice(const struct ch_err *err)
 		       "[cli] "
 		       "its address?";
 	case CH_EAGAIN:
+		/* It says by itself what to do. */
+		if (strcmp(err->problem, "store-full") == 0)
+			return NULL;
 		return "The store is busy: try again in a moment.";
 	case CH_EAUTH:
 		return strcmp(err->problem, "http-tls-server") == 0

@@ -383,6 +383,62 @@ def test_import_without_a_fault_exits_with_0_and_may_be_repeated(site, tmp_path)
     assert counts == {"created": 0, "exists": 2, "changed": 1, "rejected": 0}
 
 
+def test_import_rejects_what_contradicts_a_line_before(site, tmp_path):
+    listing = tmp_path / "names.csv"
+    listing.write_text("name,tenant\ntwice1.example.com,acme\ntwice2.example.com,acme\n\nTWICE1.example.com.,other\n"
+                       "twice2.example.com,acme\n")
+    for before in ("2 registered, 0 changed, 1 unchanged", "0 registered, 0 changed, 3 unchanged"):
+        done = site.herd.cli("domain", "import", listing, check=False)
+        assert done.returncode == 3 and f"{before}, 1 rejected" in done.stdout, done
+        assert 'line 5: "TWICE1.example.com.,other" rejected: the name stands in line 2 already, with other settings ' \
+            "(name-twice)\n" in done.stdout
+        assert site.herd.domain("twice1.example.com")["tenant"] == "acme"
+    listing.write_text("name,pool\ntwice1.example.com,\ntwice1.example.com,default\n")
+    assert site.herd.cli("domain", "import", listing, "--pool", "default", "--tenant", "acme").returncode == 0
+
+
+def full_store(full_from):
+    """Takes batches until one has the line whose number this is."""
+    def answer(path, body):
+        names = [domain["name"] for domain in body["domains"]]
+        if f"n{full_from}.example.com" in names:
+            return 503, {"type": "about:blank", "title": "The disk of the store's database is full", "status": 503,
+                         "code": "store-full", "detail": "nothing was changed: the database's disk is full, make room there"}
+        return 200, {"results": [{"name": name, "status": "created"} for name in names], "created": len(names),
+                     "exists": 0, "changed": 0, "rejected": 0}
+    return answer
+
+
+def test_an_import_that_ends_early_says_from_where_to_go_on(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    listing = "".join(f"n{line}.example.com\n" for line in range(1, 3001))
+    with ui_fixture.LyingStore(made, None, post=full_store(2500)):
+        done = made.cli("domain", "import", "-", input=listing, check=False)
+    assert done.returncode == 4 and "2000 registered, 0 changed, 0 unchanged, 0 rejected" in done.stdout, done
+    assert "certherd domain import: lines 2001 to 3000: nothing was changed: " in done.stderr
+    assert "Stopped before line 2001: go on from there" in done.stderr and "busy" not in done.stderr, done
+
+
+def test_an_import_that_does_not_begin_is_not_to_be_gone_on_with(scratch):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    with ui_fixture.LyingStore(made, None, post=full_store(1)):
+        done = made.cli("domain", "import", "-", input="n1.example.com\n", check=False)
+    assert done.returncode == 4 and done.stdout == "" and "Stopped before" not in done.stderr, done
+
+
+def test_add_warns_of_a_pool_without_an_edge(site):
+    done = site.herd.cli("domain", "add", "addpool.example.com", "--pool", "typo")
+    assert "Pool typo has no edge (yet): its names wait until one reports." in done.stderr, done
+    assert site.herd.cli("domain", "add", "addpool.example.com", "--pool", "default").stderr == ""
+    assert site.herd.cli("domain", "add", "addpool.example.com").stderr == ""
+    site.herd.cli("domain", "rm", "addpool.example.com")
+
+
+def test_a_timeout_without_a_wait_is_refused(site):
+    done = site.herd.cli("domain", "add", "untimely.example.com", "--timeout", "1s", check=False)
+    assert done.returncode == 2 and "--timeout is for --wait" in done.stderr, done
+
+
 def test_import_warns_of_pools_without_an_edge(site, tmp_path):
     listing = tmp_path / "names.csv"
     listing.write_text("name,pool\npool1.example.com,nowhere\npool2.example.com,nowhere\n"
@@ -455,6 +511,41 @@ def test_a_store_that_is_not_there_gives_4(scratch):
 def test_a_missing_configuration_gives_2(scratch, command):
     done = process.run([lab_herd.binary(), *command, "--config", scratch / "absent.conf"], check=False)
     assert done.returncode == 2 and "absent.conf" in done.stderr
+    assert "--config FILE" in done.stderr and "certherd init" in done.stderr
+
+
+@pytest.mark.parametrize("command", [
+    ["restore", "absent"], ["restore", "--verify", "absent"], ["identity", "revoke", "./absent.pem"],
+    ["account", "--rollover", "absent", "--yes"]])
+def test_a_file_that_is_not_there_gives_2(scratch, command):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    done = made.cli(*command, check=False)
+    assert done.returncode == 2 and "absent" in done.stderr, done
+
+
+@pytest.mark.parametrize("role", ["store", "issuer", "agent", "up"])
+def test_a_misspelt_section_is_named_by_each_role(scratch, role):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("up", store_user="-", issuer_user="-", agent_user="-")
+    made.config.write_text(made.config.read_text().replace("[issuer]", "[isuer]"))
+    done = made.cli(role, check=False, timeout=30)
+    assert done.returncode == 2 and "there is no section [isuer]" in done.stdout + done.stderr, done
+
+
+@pytest.mark.parametrize("section,key,value,word", [
+    ("up", "roles", "store,edge", "it takes store, issuer and agent"),
+    ("issuer", "retry_ladder", "1m,soon", "it takes spans of time"),
+    ("cli", "store", "http://127.0.0.1:1", "it takes URLs without a path, such as https://"),
+    ("issuer", "ca_timeout", "60s", "must be below `lease`")])
+def test_a_wrong_value_is_told_with_what_there_could_be(scratch, section, key, value, word):
+    made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("up", store_user="-", issuer_user="-", agent_user="-")
+    made.set(section, **{key: value})
+    if key == "ca_timeout":
+        made.set(section, lease="60s")
+    command = {"up": ["up"], "issuer": ["issuer"], "cli": ["status"]}[section]
+    done = made.cli(*command, check=False, timeout=30)
+    assert done.returncode == 2 and word in done.stdout + done.stderr, done
 
 
 @pytest.mark.parametrize("arguments,word", [
@@ -480,6 +571,7 @@ def test_an_identity_that_is_not_there_gives_2(scratch):
 
 def test_a_section_that_nobody_reads_gives_2(scratch):
     made = lab_herd.Herd(scratch / "certherd").init()
+    made.set("up", store_user="-", issuer_user="-", agent_user="-")
     made.config.write_text(made.config.read_text() + "[agents]\nstore = https://127.0.0.1:1\n")
     done = made.cli("status", check=False)
     assert done.returncode == 2 and "no section [agents]" in done.stderr

@@ -85,8 +85,9 @@ class LyingStore:
     """Answers every path with what answer(path) says: bytes, or something for JSON; or waits until it
     is stopped."""
 
-    def __init__(self, herd, answer, port=None):
-        self.answer = answer
+    def __init__(self, herd, answer, port=None, post=None):
+        """post(path, body): the status and the JSON of what is posted."""
+        self.answer, self.post = answer, post
         self.stopping = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(herd.pki("store.pem"), herd.pki("store.key"))
@@ -121,6 +122,16 @@ class LyingStore:
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, answer = store.post(self.path, body)
+                text = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json" if status == 200 else "application/problem+json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *args):
                 pass
