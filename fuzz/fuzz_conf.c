@@ -32,7 +32,7 @@ static void ask_everything(struct ch_conf *conf)
 	(void)ch_conf_int(conf, "store", "threads", 4, 1, 64);
 	(void)ch_conf_duration(conf, "store", "edge_timeout", "60s", 1, CH_DAY_MS);
 	(void)ch_conf_bool(conf, "store", "flag", false);
-	ch_conf_list(conf, "store", "listen", "", each, NULL);
+	ch_conf_list(conf, "store", "listen", "", "anything", each, NULL);
 	if (ch_conf_finish(conf, "store", &err))
 		CH_FUZZ_CHECK(err.detail[0]);
 }

@@ -185,7 +185,10 @@ int ch_conf_load(const char *path, struct ch_conf **ret_conf, struct ch_err *err
 
 	if (!full)
 		return ch_err_set(err, errno == ENOENT ? CH_ENOTFOUND : CH_EIO, "config-open",
-			"cannot open the configuration %s: %s", path, strerror(errno));
+			"cannot open the configuration %s: %s%s", path, strerror(errno),
+			errno == ENOENT ? " (`--config FILE` names another, `certherd init` "
+					  "makes one)"
+					: "");
 	rc = ch_file_read(full, CONF_MAX_B, &text, &len, err);
 	if (rc)
 		return rc;
@@ -358,7 +361,8 @@ bool ch_conf_bool(struct ch_conf *conf, const char *section, const char *key, bo
 }
 
 void ch_conf_list(struct ch_conf *conf, const char *section, const char *key,
-	const char *fallback, int (*each)(const char *item, void *arg), void *arg)
+	const char *fallback, const char *wants, int (*each)(const char *item, void *arg),
+	void *arg)
 {
 	CH_AUTO_FREE char *copy = strdup(ch_conf_str(conf, section, key, fallback));
 	char *rest = copy;
@@ -370,14 +374,17 @@ void ch_conf_list(struct ch_conf *conf, const char *section, const char *key,
 	}
 	while ((item = strsep(&rest, ",")) != NULL) {
 		char *end;
+		int rc;
 
 		item += strspn(item, " \t");
 		for (end = item + strlen(item); end > item && strchr(" \t", end[-1]); end--)
 			end[-1] = 0;
-		if (*item && each(item, arg))
-			ch_conf_fail(conf, section, key,
-				"\"%s\" cannot be used here: certherd.conf(5) says what can",
-				item);
+		rc = *item ? each(item, arg) : CH_OK;
+		if (rc)
+			ch_conf_fail(conf, section, key, "\"%s\" %s: it takes %s", item,
+				rc == CH_ETOOBIG ? "is too long, or one too many"
+						 : "cannot be used here",
+				wants);
 	}
 }
 
@@ -395,17 +402,22 @@ static bool is_section(const char *name)
 
 int ch_conf_finish(struct ch_conf *conf, const char *section, struct ch_err *err)
 {
+	const struct entry *stray = NULL;
+
+	for (size_t i = 0; i < conf->n && !stray; i++)
+		if (!is_section(conf->entries[i].section))
+			stray = &conf->entries[i];
+	if (stray && conf->err.rc != CH_ENOMEM)
+		(void)ch_err_set(&conf->err, CH_EINVAL, "config-section",
+			"%s:%d: there is no section [%s]: only store, issuer, ca NAME, "
+			"dns, alerts, agent, cli and up",
+			conf->file, stray->line, stray->section);
 	for (size_t i = 0; i < conf->n && !conf->err.rc; i++) {
 		const struct entry *e = &conf->entries[i];
 
 		if (strcmp(e->section, section) == 0 && !e->asked)
 			ch_conf_fail(conf, section, e->key,
 				"no such key: see certherd.conf(5) or doc/configuration.md");
-		else if (!is_section(e->section))
-			(void)ch_err_set(&conf->err, CH_EINVAL, "config-section",
-				"%s:%d: there is no section [%s]: only store, issuer, ca NAME, "
-				"dns, alerts, agent, cli and up",
-				conf->file, e->line, e->section);
 	}
 	if (conf->err.rc && err)
 		*err = conf->err;

@@ -43,14 +43,17 @@ int64_t ch_conf_duration(struct ch_conf *conf, const char *section, const char *
 /* yes/no, true/false, on/off. */
 bool ch_conf_bool(struct ch_conf *conf, const char *section, const char *key, bool fallback);
 /* A comma-separated list: calls each(item, arg) for every trimmed, non-empty item; an error
- * from each is latched. */
+ * from each is latched.  wants: what an item must be, for people ("spans of time, such as
+ * 30s"); CH_ETOOBIG from each says that there are too many, or that it is too long. */
 void ch_conf_list(struct ch_conf *conf, const char *section, const char *key,
-	const char *fallback, int (*each)(const char *item, void *arg), void *arg);
+	const char *fallback, const char *wants, int (*each)(const char *item, void *arg),
+	void *arg);
 /* Latches an error about this key ("file:line: [section] key: detail"). */
 void ch_conf_fail(struct ch_conf *conf, const char *section, const char *key,
 	const char *detail_fmt, ...) CH_PRINTF(4, 5);
 
-/* The first latched error, or unknown keys in the section. */
+/* A section that there is not (misspelt, it is why keys of another one are missing), the first
+ * latched error, or unknown keys in the section. */
 CH_MUST int ch_conf_finish(struct ch_conf *conf, const char *section, struct ch_err *err);
 /* For files with sections of their own: the first latched error, or a key of any section that
  * nobody asked for. */

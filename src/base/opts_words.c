@@ -108,7 +108,7 @@ static void print_configured(const struct ch_opt_kind *kind, const char *config,
 	struct ch_err err;
 
 	if (kind->section && ch_conf_load(config, &conf, &err) == CH_OK)
-		ch_conf_list(conf, kind->section, kind->key, "", print_item, out);
+		ch_conf_list(conf, kind->section, kind->key, "", "words", print_item, out);
 }
 
 void ch_opts_print_words(const char *arg, const char *config, FILE *out)

@@ -42,7 +42,10 @@ static const struct {
 static int complain(const struct ch_err *err)
 {
 	fprintf(stderr, "certherd identity: %s\n", err->detail);
-	return err->rc == CH_EINVAL ? 2 : 1;
+	return err->rc == CH_EINVAL ||
+			       (err->rc == CH_ENOTFOUND && strcmp(err->problem, "file") == 0)
+		       ? 2
+		       : 1;
 }
 
 struct place {

@@ -62,7 +62,8 @@ static const struct key keys[] = {
 	{"store", "wildcards", "no",
 		"whether *.NAME may be registered; the issuer needs [dns] for them"},
 	{"store", "resolvers", "",
-		"DNS resolvers for it, ADDRESS or ADDRESS:PORT; empty: this host's"},
+		"DNS resolvers by which `claims` look, ADDRESS or ADDRESS:PORT; empty: this "
+		"host's"},
 	{"store", "threads", "4", "of the API server"},
 	{"store", "identify_within", "20s",
 		"a connection without an accepted client certificate is closed after so long"},
@@ -112,7 +113,7 @@ static const struct key keys[] = {
 	{"issuer", "key_type", "p256",
 		"curve of the keys of names that say ecdsa: p256 or p384"},
 	{"issuer", "rsa_bits", "2048", "size of RSA keys: 2048, 3072 or 4096"},
-	{"issuer", "workers", "16", "threads, each making one step at a time"},
+	{"issuer", "workers", "16", "threads, each making one step at a time; 1 to 256"},
 	{"issuer", "lease", "60s",
 		"how long an order is one worker's, should it vanish meanwhile"},
 	{"issuer", "retry_ladder", "1m,10m,100m,1d",

@@ -38,8 +38,12 @@ struct desk {
 
 static int complain(const char *command, const struct ch_err *err)
 {
+	bool is_absent = err->rc == CH_ENOTFOUND &&
+			 (strcmp(err->problem, "file") == 0 ||
+				 strcmp(err->problem, "secret-file-open") == 0);
+
 	fprintf(stderr, "certherd %s: %s\n", command, err->detail);
-	return err->rc == CH_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+	return err->rc == CH_EINVAL || is_absent ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 static void desk_close(struct desk *c)

@@ -1,5 +1,6 @@
 #include "issuerd/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -75,7 +76,8 @@ static void read_rates(struct ch_conf *conf, struct ch_issuer_config *config)
 	config->workers = (size_t)ch_conf_int(conf, SECTION, "workers", 16, 1, CH_WORKERS_MAX);
 	config->lease_ms =
 		ch_conf_duration(conf, SECTION, "lease", "60s", CH_SECOND_MS, CH_HOUR_MS);
-	ch_conf_list(conf, SECTION, "retry_ladder", "1m,10m,100m,1d", add_rung, config);
+	ch_conf_list(conf, SECTION, "retry_ladder", "1m,10m,100m,1d",
+		"spans of time, such as 30s, 10m or 3h, 16 at most", add_rung, config);
 	if (config->n_ladder == 0)
 		ch_conf_fail(conf, SECTION, "retry_ladder", "needs one span of time at least");
 	config->retry_jitter_percent = percent(conf, "retry_jitter_percent", 20, 100);
@@ -138,6 +140,25 @@ static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config
 			"dns-01 needs [dns] method = rfc2136 or hook");
 }
 
+/* A call that outlasts the lease would leave its order to another issuer while it waits. */
+static void refuse_long_calls(struct ch_conf *conf, const struct ch_issuer_config *config)
+{
+	char lease[CH_TIME_STR_B];
+
+	for (size_t i = 0; i < config->n_cas; i++) {
+		char section[sizeof("ca ") + CH_CA_NAME_B] = SECTION;
+
+		if (i)
+			snprintf(section, sizeof(section), "ca %s", config->cas[i].name);
+		if (!*ch_conf_str(conf, section, "ca_timeout", "") ||
+			config->cas[i].timeout_ms < config->lease_ms)
+			continue;
+		ch_conf_fail(conf, section, "ca_timeout",
+			"must be below `lease` in [" SECTION "], which is %s",
+			ch_duration_str(config->lease_ms, lease));
+	}
+}
+
 int ch_issuer_config_read(
 	struct ch_conf *conf, struct ch_issuer_config *ret_config, struct ch_err *err)
 {
@@ -159,6 +180,7 @@ int ch_issuer_config_read(
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))
 		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");
+	refuse_long_calls(conf, config);
 	rc = ch_conf_finish(conf, SECTION, err);
 	if (rc == CH_OK)
 		rc = ch_conf_finish(conf, "dns", err);

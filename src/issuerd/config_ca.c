@@ -90,14 +90,15 @@ static void read_ca(struct ch_conf *conf, const char *section, const char *key,
 	ca->roots = ch_conf_str(conf, section, "roots", "system");
 	if (strcmp(ca->roots, "system") != 0 && strcmp(ca->roots, "any") != 0)
 		ca->roots = ch_conf_path(conf, section, "roots", NULL);
-	ch_conf_list(conf, section, "contact", "", add_contact, ca);
+	ch_conf_list(conf, section, "contact", "", "URLs such as mailto:ops@example.com",
+		add_contact, ca);
 	ca->terms_agreed = ch_conf_bool(conf, section, "terms_agreed", false);
 	read_eab(conf, section, ca);
 	ca->account_key = ch_conf_path(conf, section, "account_key", key);
 	ca->account_state = ch_conf_path(conf, section, "account_state", state);
 	ca->profile = optional(conf, section, "profile");
 	ca->preferred_chain = optional(conf, section, "preferred_chain");
-	ch_conf_list(conf, section, "caa_identities", "", add_identity, ca);
+	ch_conf_list(conf, section, "caa_identities", "", "domain names", add_identity, ca);
 	ca->timeout_ms = ch_conf_duration(
 		conf, section, "ca_timeout", "30s", CH_SECOND_MS, 5 * CH_MINUTE_MS);
 	ch_limits_read(conf, section, preset_of(ca->directory), &ca->limits);
@@ -203,7 +204,8 @@ void ch_issuer_config_cas(struct ch_conf *conf, struct ch_issuer_config *config)
 	config->n_cas = 1;
 	read_ca(conf, MAIN_SECTION, "issuer/account.key", "issuer/state/account.json",
 		&config->cas[0]);
-	ch_conf_list(conf, MAIN_SECTION, "fallback", "", add_fallback, &naming);
+	ch_conf_list(conf, MAIN_SECTION, "fallback", "", "names of [ca NAME] sections",
+		add_fallback, &naming);
 	for (size_t i = 1; i < config->n_cas; i++)
 		read_fallback(conf, &config->cas[i]);
 	refuse_twins(conf, config);

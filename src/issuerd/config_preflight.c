@@ -50,8 +50,9 @@ void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *c
 {
 	bool known;
 
-	ch_conf_list(conf, SECTION, "addresses", "", add_address, &config->platform);
-	ch_conf_list(conf, SECTION, "targets", "", add_target, &config->platform);
+	ch_conf_list(conf, SECTION, "addresses", "", "addresses and ADDRESS/BITS", add_address,
+		&config->platform);
+	ch_conf_list(conf, SECTION, "targets", "", "host names", add_target, &config->platform);
 	known = config->platform.n_addresses || config->platform.n_targets;
 	config->preflight =
 		read_auto(conf, "preflight", known || config->probe == CH_PROBE_DNS);
@@ -64,8 +65,8 @@ void ch_issuer_config_preflight(struct ch_conf *conf, struct ch_issuer_config *c
 		ch_conf_fail(conf, SECTION, "resolvers",
 			"must be at most 8 addresses, comma-separated, with :PORT where it is "
 			"not 53");
-	ch_conf_list(conf, SECTION, "preflight_ladder", "1m,2m,5m,10m,30m,1h,3h,6h", add_rung,
-		config);
+	ch_conf_list(conf, SECTION, "preflight_ladder", "1m,2m,5m,10m,30m,1h,3h,6h",
+		"spans of time, such as 30s, 10m or 3h, 16 at most", add_rung, config);
 	if (config->n_preflight_ladder == 0)
 		ch_conf_fail(
 			conf, SECTION, "preflight_ladder", "needs one span of time at least");

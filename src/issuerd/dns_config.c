@@ -53,7 +53,8 @@ static void read_update(struct ch_conf *conf, struct ch_dns_config *config)
 	struct server_list servers = {config->servers, &config->n_servers};
 	const char *algorithm;
 
-	ch_conf_list(conf, SECTION, "servers", "", add_server, &servers);
+	ch_conf_list(
+		conf, SECTION, "servers", "", "ADDRESS or ADDRESS:PORT", add_server, &servers);
 	config->tsig_name = ch_conf_str(conf, SECTION, "tsig_name", "");
 	algorithm = ch_conf_str(conf, SECTION, "tsig_algorithm", "hmac-sha256");
 	if (ch_tsig_algorithm_parse(algorithm, &config->tsig_algorithm))
@@ -83,7 +84,8 @@ static void read_check(struct ch_conf *conf, struct ch_dns_config *config)
 		config->check = CH_DNS_CHECK_AUTHORITATIVE;
 	} else {
 		config->check = CH_DNS_CHECK_SERVERS;
-		ch_conf_list(conf, SECTION, "check", "", add_server, &servers);
+		ch_conf_list(conf, SECTION, "check", "", "ADDRESS or ADDRESS:PORT", add_server,
+			&servers);
 		if (config->n_check_servers == 0)
 			ch_conf_fail(conf, SECTION, "check",
 				"must be authoritative, off, or addresses of DNS servers");
@@ -99,7 +101,8 @@ void ch_issuer_config_dns(struct ch_conf *conf, struct ch_dns_config *config)
 	read_method(conf, config);
 	read_update(conf, config);
 	read_check(conf, config);
-	ch_conf_list(conf, SECTION, "zones", "", add_zone, config);
+	ch_conf_list(conf, SECTION, "zones", "", "names of zones, such as example.com",
+		add_zone, config);
 	delegate = ch_conf_str(conf, SECTION, "delegate", "");
 	if (delegate[0] && ch_delegate_zone(delegate, config->delegate))
 		ch_conf_fail(conf, SECTION, "delegate",

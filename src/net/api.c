@@ -50,7 +50,9 @@ int ch_api_options_from_conf(struct ch_conf *conf, const char *section, const ch
 	char path[80];
 	struct ch_api_options options = {.http = {.user_agent = "certherd/" CH_VERSION}};
 
-	ch_conf_list(conf, section, "store", "https://127.0.0.1:8443", add_url, &options);
+	ch_conf_list(conf, section, "store", "https://127.0.0.1:8443",
+		"URLs without a path, such as https://store.example.com:8443, 8 at most",
+		add_url, &options);
 	if (!options.n_urls)
 		ch_conf_fail(conf, section, "store", "names no https:// URL of a store");
 	snprintf(path, sizeof(path), "pki/%s.pem", role);

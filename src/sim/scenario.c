@@ -47,7 +47,8 @@ static void read_ca(struct ch_scenario *s)
 static void read_issuer(struct ch_scenario *s)
 {
 	s->ladder.rungs_ms = s->rungs_ms;
-	ch_conf_list(s->conf, "issuer", "retry_ladder", "1m,10m,100m,1d", add_rung, s);
+	ch_conf_list(s->conf, "issuer", "retry_ladder", "1m,10m,100m,1d",
+		"spans of time, such as 30s, 10m or 3h", add_rung, s);
 	if (s->ladder.n == 0)
 		ch_conf_fail(
 			s->conf, "issuer", "retry_ladder", "needs one span of time at least");

@@ -20,9 +20,11 @@ int ch_sqlite_lock(const char *path, int *ret_fd, struct ch_err *err)
 		sizeof(lock_path))
 		return ch_err_set(err, CH_EINVAL, "bad-database", "the path is too long");
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	/* Rights do not come by themselves: that is for the operator to mend. */
 	if (fd < 0)
-		return ch_err_set(err, CH_EIO, "internal", "cannot open %.300s: %s", lock_path,
-			strerror(errno));
+		return ch_err_set(err,
+			errno == EACCES || errno == EPERM || errno == EROFS ? CH_EAUTH : CH_EIO,
+			"internal", "cannot open %.300s: %s", lock_path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return ch_err_set(err, CH_ECONFLICT, "database-in-use",
 			"another certherd store uses %.300s: an SQLite database serves one",

@@ -30,8 +30,9 @@ static int make_private(const char *path, struct ch_err *err)
 	CH_AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 || fchmod(fd, 0600) < 0)
-		return ch_err_set(err, CH_EIO, "internal", "cannot open %.300s: %s", path,
-			strerror(errno));
+		return ch_err_set(err,
+			errno == EACCES || errno == EPERM || errno == EROFS ? CH_EAUTH : CH_EIO,
+			"internal", "cannot open %.300s: %s", path, strerror(errno));
 	return CH_OK;
 }
 

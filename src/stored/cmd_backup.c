@@ -16,8 +16,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_KEPT = 3 };
 
 static int complain(const char *command, const struct ch_err *err)
 {
+	bool is_absent = strcmp(err->problem, "no-backup") == 0;
+
 	fprintf(stderr, "certherd %s: %s\n", command, err->detail);
-	return err->rc == CH_EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	return err->rc == CH_EINVAL || is_absent ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static int print_json(json_t *json)

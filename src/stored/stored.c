@@ -75,7 +75,7 @@ static int read_conf(struct ch_conf *conf, struct ch_server_options *o, char **r
 	if (ch_log_level_parse(level_text, &level))
 		ch_conf_fail(conf, SECTION, "log_level", "expected error, warn, info or debug");
 	ch_log_init("store", level);
-	ch_conf_list(conf, SECTION, "listen", "127.0.0.1:8443", add_listen, o);
+	ch_conf_list(conf, SECTION, "listen", "127.0.0.1:8443", "ADDRESS:PORT", add_listen, o);
 	*ret_database = ch_database_text(conf);
 	o->database = *ret_database;
 	o->port_file = ch_conf_path(conf, SECTION, "port_file", "");

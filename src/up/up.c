@@ -131,7 +131,8 @@ static int make_plan(const char *path, struct plan *plan, struct ch_err *err)
 	if (ch_log_level_parse(level, &plan->log_level))
 		ch_conf_fail(conf, "up", "log_level",
 			"\"%s\" is none of error, warn, info, debug", level);
-	ch_conf_list(conf, "up", "roles", "store,issuer,agent", want_role, plan);
+	ch_conf_list(conf, "up", "roles", "store,issuer,agent",
+		"store, issuer and agent, each once", want_role, plan);
 	for (size_t i = 0; i < KNOWN && rc == CH_OK; i++) {
 		if (plan->wanted[i])
 			rc = add_role(plan, conf, i, err);

@@ -212,7 +212,7 @@ static void configuration_is_read(void **state)
 	assert_true(ch_conf_bool(conf, "agent", "on", false));
 	assert_string_equal(ch_conf_path(conf, "agent", "p", NULL), "/etc/x/k/f");
 	assert_string_equal(ch_conf_path(conf, "agent", "q", "/abs"), "/abs");
-	ch_conf_list(conf, "agent", "l", "", count_items, &items);
+	ch_conf_list(conf, "agent", "l", "", "items", count_items, &items);
 	assert_int_equal(items, 3);
 	assert_int_equal(ch_conf_finish(conf, "agent", &err), CH_OK);
 	assert_int_equal(ch_conf_finish(conf, "up", &err), CH_EINVAL);
@@ -230,6 +230,16 @@ static void a_section_that_no_role_reads_is_an_error(void **state)
 	assert_non_null(strstr(err.detail, "configuration:4: there is no section [agents]"));
 	assert_string_equal(ch_conf_str(good, "agent", "x", NULL), "1");
 	assert_int_equal(ch_conf_finish(good, "agent", &err), CH_OK);
+}
+
+static void a_misspelt_section_is_told_and_not_what_is_missing_for_it(void **state)
+{
+	CH_AUTO_CONF struct ch_conf *conf = conf_of("[agent]\nx=1\n[isuer]\ndirectory=y\n");
+	struct ch_err err;
+
+	(void)ch_conf_str(conf, "issuer", "directory", NULL);
+	assert_int_equal(ch_conf_finish(conf, "issuer", &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "configuration:4: there is no section [isuer]"));
 }
 
 static void a_file_may_have_sections_of_its_own(void **state)
@@ -256,16 +266,16 @@ static void all_that_was_asked_for_is_known(void **state)
 
 static void what_is_missing_has_no_line(void **state)
 {
-	CH_AUTO_CONF struct ch_conf *none = conf_of("[a]\nx=1\n");
-	CH_AUTO_CONF struct ch_conf *wrong = conf_of("[a]\nx=1\n");
+	CH_AUTO_CONF struct ch_conf *none = conf_of("[up]\nx=1\n");
+	CH_AUTO_CONF struct ch_conf *wrong = conf_of("[up]\nx=1\n");
 	struct ch_err err;
 
-	assert_string_equal(ch_conf_str(none, "a", "y", NULL), "");
-	assert_int_equal(ch_conf_finish(none, "a", &err), CH_EINVAL);
-	assert_non_null(strstr(err.detail, "configuration: [a] y: is missing"));
-	assert_true(ch_conf_int(wrong, "a", "x", 5, 5, 9) == 5);
-	assert_int_equal(ch_conf_finish(wrong, "a", &err), CH_EINVAL);
-	assert_non_null(strstr(err.detail, "configuration:2: [a] x: \"1\" is not"));
+	assert_string_equal(ch_conf_str(none, "up", "y", NULL), "");
+	assert_int_equal(ch_conf_finish(none, "up", &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "configuration: [up] y: is missing"));
+	assert_true(ch_conf_int(wrong, "up", "x", 5, 5, 9) == 5);
+	assert_int_equal(ch_conf_finish(wrong, "up", &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "configuration:2: [up] x: \"1\" is not"));
 }
 
 static void configuration_errors_name_the_line(void **state)
@@ -298,8 +308,8 @@ static void configuration_values_are_checked(void **state)
 	CH_AUTO_CONF struct ch_conf *n = conf_of("[a]\nn=10\n");
 	CH_AUTO_CONF struct ch_conf *t = conf_of("[a]\nt=10 minutes\n");
 	CH_AUTO_CONF struct ch_conf *b = conf_of("[a]\nb=maybe\n");
-	CH_AUTO_CONF struct ch_conf *l = conf_of("[a]\nl=ok,bad\n");
-	CH_AUTO_CONF struct ch_conf *m = conf_of("[a]\nx=\n");
+	CH_AUTO_CONF struct ch_conf *l = conf_of("[agent]\nl=ok,bad\n");
+	CH_AUTO_CONF struct ch_conf *m = conf_of("[agent]\nx=\n");
 
 	(void)ch_conf_int(n, "a", "n", 1, 0, 9);
 	assert_int_equal(ch_conf_finish(n, "a", &err), CH_EINVAL);
@@ -307,10 +317,12 @@ static void configuration_values_are_checked(void **state)
 	assert_int_equal(ch_conf_finish(t, "a", &err), CH_EINVAL);
 	(void)ch_conf_bool(b, "a", "b", false);
 	assert_int_equal(ch_conf_finish(b, "a", &err), CH_EINVAL);
-	ch_conf_list(l, "a", "l", "", count_items, &items);
-	assert_int_equal(ch_conf_finish(l, "a", &err), CH_EINVAL);
-	(void)ch_conf_str(m, "a", "required", NULL);
-	assert_int_equal(ch_conf_finish(m, "a", &err), CH_EINVAL);
+	ch_conf_list(l, "agent", "l", "", "items that are good", count_items, &items);
+	assert_int_equal(ch_conf_finish(l, "agent", &err), CH_EINVAL);
+	assert_non_null(strstr(
+		err.detail, "l: \"bad\" cannot be used here: it takes items that are good"));
+	(void)ch_conf_str(m, "agent", "required", NULL);
+	assert_int_equal(ch_conf_finish(m, "agent", &err), CH_EINVAL);
 	assert_non_null(strstr(err.detail, "is missing"));
 }
 
@@ -478,6 +490,7 @@ int main(void)
 		cmocka_unit_test(hex),
 		cmocka_unit_test(configuration_is_read),
 		cmocka_unit_test(a_section_that_no_role_reads_is_an_error),
+		cmocka_unit_test(a_misspelt_section_is_told_and_not_what_is_missing_for_it),
 		cmocka_unit_test(a_file_may_have_sections_of_its_own),
 		cmocka_unit_test(all_that_was_asked_for_is_known),
 		cmocka_unit_test(what_is_missing_has_no_line),
