@@ -307,6 +307,26 @@ def test_where_nothing_works_with_a_wrong_configuration_up_ends(scratch, roles, 
     assert "lissten" in done.stderr and "wrong configuration" in done.stderr
 
 
+@pytest.mark.parametrize("absent", ["rights", "folder"])
+def test_a_database_that_may_not_be_opened_ends_up_with_2(scratch, absent):
+    """Rights do not come by themselves; a folder may, when it is mounted."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to somebody else and drop its own rights")
+    made = alone(scratch)
+    folder = made.folder / "database"
+    made.set("store", database=f"sqlite:{folder}/certherd.db")
+    if absent == "rights":
+        folder.mkdir(mode=0o700)
+        os.chown(folder, 65534, 65534)
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", herd.binary()]
+    if absent == "rights":
+        done = process.run([*words, "up"], check=False, timeout=20, env={**os.environ, **made.env})
+        assert done.returncode == 2 and "Permission denied" in done.stderr, done
+    else:
+        done = process.run([*words, "store"], check=False, timeout=20, env={**os.environ, **made.env})
+        assert done.returncode == 1 and "No such file" in done.stderr, done
+
+
 def test_a_misspelt_key_is_an_error(scratch):
     made = herd.Herd(scratch / "certherd").init()
     made.set("store", lissten="127.0.0.1:1")

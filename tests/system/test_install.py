@@ -39,6 +39,7 @@ FILES = {
     "share/doc/certherd/renewals.md",
     "share/doc/certherd/replica.md",
     "share/doc/certherd/simulate.md",
+    "share/doc/certherd/trial.md",
     "share/doc/certherd/troubleshooting.md",
     "share/doc/certherd/ui.md",
     "share/doc/certherd/upgrade.md",
