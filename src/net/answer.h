@@ -10,8 +10,9 @@
 
 /* The store counts no further: so many or more. */
 #define CH_ANSWER_COUNTED_MAX 10000
-#define CH_ANSWER_UNCOUNTED_MAX 100000 /* the same of names that a forecast does not know yet  \
-					*/
+#define CH_ANSWER_UNCOUNTED_MAX                                                                \
+	100000 /* the same of names that a forecast does not know yet                          \
+		*/
 
 /* Members of an answer, "" or 0 when they are missing or of another type.  The text is borrowed
  * and is shown to nobody as it is: what the store says may have come from strangers. */
