@@ -2,9 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "store/sql_ahead.h"
 #include "store/sql_pace.h"
+#include "wire/policy.h"
 
 #define QUEUED "Waits for its first order."
 /* Who brings a first certificate may have a second one, too. */
@@ -247,6 +250,48 @@ static int change_www(
 			    "iit", (int64_t)www, w->now, row->name);
 }
 
+/* Names what differs; of whose it is, and who serves it, what it was and is too. */
+static int tell_change(
+	struct ch_work *w, const struct ch_name_row *row, bool www, const struct settings *s)
+{
+	CH_AUTO_BUF struct ch_buf text = {.max_b = 1024};
+	const char *between = ": ";
+	const struct {
+		const char *what;
+		bool differs;
+	} others[] = {
+		{"www", www != row->www},
+		{"keys", s->keys != row->keys},
+		{"cas", strcmp(s->cas, row->cas) != 0},
+		{"standby", strcmp(s->standby, row->standby) != 0},
+	};
+
+	ch_buf_add_str(&text, "Settings changed");
+	if (strcmp(s->tenant, row->tenant) != 0) {
+		ch_buf_addf(&text, "%stenant from %s to %s", between, row->tenant, s->tenant);
+		between = ", ";
+	}
+	if (strcmp(s->pool, row->pool) != 0) {
+		ch_buf_addf(&text, "%spool from %s to %s", between, row->pool, s->pool);
+		between = ", ";
+	}
+	for (int tag = CH_STORE_POLICY_FIRST; tag < CH_POLICY_TAG_COUNT; tag++) {
+		if (strcmp(row->policy[tag], s->policy[tag]) == 0)
+			continue;
+		ch_buf_addf(&text, "%s%s", between, ch_policy_word((enum ch_policy_tag)tag));
+		between = ", ";
+	}
+	for (size_t i = 0; i < CH_ARRAY_LEN(others); i++) {
+		if (!others[i].differs)
+			continue;
+		ch_buf_addf(&text, "%s%s", between, others[i].what);
+		between = ", ";
+	}
+	if (ch_buf_add_str(&text, "."))
+		return CH_ENOMEM;
+	return ch_work_history(w, row->name, "changed", ch_buf_str(&text), CH_ACTOR_NOBODY);
+}
+
 static int change_name(
 	struct ch_work *w, const struct ch_name_row *row, struct ch_store_put_item *item)
 {
@@ -269,8 +314,7 @@ static int change_name(
 	else if (!rc && mate[0] && !row->www_of[0])
 		rc = follow_mate(w, mate, &s);
 	if (!rc)
-		rc = ch_work_history(
-			w, row->name, "changed", "Settings changed.", CH_ACTOR_NOBODY);
+		rc = tell_change(w, row, www, &s);
 	return rc ? rc : ch_work_audit(w, "domain.change", row->name);
 }
 

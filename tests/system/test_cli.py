@@ -397,6 +397,21 @@ def test_import_rejects_what_contradicts_a_line_before(site, tmp_path):
     assert site.herd.cli("domain", "import", listing, "--pool", "default", "--tenant", "acme").returncode == 0
 
 
+def test_the_history_says_what_was_changed(site):
+    site.herd.cli("domain", "add", "history.example.com")
+    for words, said in (
+            (["--tenant", "acme"], "Settings changed: tenant from default to acme."),
+            (["--tenant", "b", "--hsts", "max-age=60", "--www"], "Settings changed: tenant from acme to b, hsts, www."),
+            (["--pool", "away", "--keys", "rsa"], "Settings changed: pool from default to away, keys.")):
+        site.herd.cli("domain", "add", "history.example.com", *words)
+        changes = [event for event in site.herd.domain("history.example.com")["history"] if event["event"] == "changed"]
+        assert changes[0]["detail"] == said, changes
+    site.herd.cli("domain", "add", "history.example.com", "--keys", "rsa")
+    assert len([event for event in site.herd.domain("history.example.com")["history"]
+                if event["event"] == "changed"]) == len(changes)
+    site.herd.cli("domain", "rm", "history.example.com")
+
+
 def full_store(full_from):
     """Takes batches until one has the line whose number this is."""
     def answer(path, body):
