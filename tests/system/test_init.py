@@ -372,7 +372,7 @@ def test_bad_identities_are_refused(made):
         identity(made, *words, code=2)
     identity(made, "new", "edge", "--id", "e1", "--out", made / "pki/edge", code=1)  # is there
     identity(made, "new", "viewer", "--id", "x", "--ca-key", made / "pki/edge-ca.key", code=2)
-    identity(made, "revoke", made / "no-such.pem", code=1)
+    identity(made, "revoke", made / "no-such.pem", code=2)
     assert tree(made) == before
 
 
