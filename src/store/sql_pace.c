@@ -253,7 +253,6 @@ static int wait_in_line(
 	struct ch_work *w, const struct ch_pace_order *order, const struct row *account)
 {
 	char limit[CH_LIMIT_TEXT_B];
-	char at[CH_TIME_STR_B];
 	char detail[300];
 	int64_t waiting = 0;
 	int64_t look_ms;
@@ -277,15 +276,14 @@ static int wait_in_line(
 									: at_ms;
 	if (is_learned(&account->limit))
 		snprintf(detail, sizeof(detail),
-			"Waits for its turn, %s at the latest: a limit of the CA is reached, "
-			"and %lld names wait.",
-			ch_time_str(at_ms, at), (long long)waiting);
+			"Waits for its turn: a limit of the CA is reached, and %lld names "
+			"wait.",
+			(long long)waiting);
 	else
 		snprintf(detail, sizeof(detail),
-			"Waits for its turn, %s at the latest: the CA allows %s new orders, "
-			"and %lld names wait.",
-			ch_time_str(at_ms, at), ch_limit_str(&account->limit, limit),
-			(long long)waiting);
+			"Waits for its turn: the CA allows %s new orders, and %lld names "
+			"wait.",
+			ch_limit_str(&account->limit, limit), (long long)waiting);
 	return wait_until(w, order, look_ms, "ca-limit-account", detail, CH_ACTOR_NOBODY);
 }
 
