@@ -226,6 +226,9 @@ static void print_plan(
 		print_spacing(spacing_us);
 	if (n)
 		puts(".");
+	if (n > 1 && !done)
+		printf("These are their turns: where the CA allows fewer orders it takes longer. "
+		       "`certherd limits` says what it allows.\n");
 	if (passed_over)
 		printf("%" PRIu64 " %s passed over: paused, moved away, or with an order under "
 		       "way.\n",

@@ -19,6 +19,7 @@ def test_all_names_get_new_certificates(make_site):
     assert "3 certificates would be replaced" in dry
     spread = site.herd.cli("rekey", "--all", "--dry-run").stdout
     assert "3 certificates would be replaced within 1d 0h, one every 8h 0m, the oldest first." in spread
+    assert "where the CA allows fewer orders it takes longer" in spread
     # Pebble's certificates live for years: of the parts of 30 days only that with the renewals is shown.
     forecast = site.herd.cli("forecast").stdout.splitlines()
     at = next(i for i, line in enumerate(forecast) if line.startswith("30 DAYS FROM"))
@@ -30,6 +31,7 @@ def test_all_names_get_new_certificates(make_site):
     assert "No live certificate is meant" in none
     watched = site.herd.cli("rekey", "--ca", "pebble", "--within", "0s", "--watch").stdout
     assert "3 certificates will be replaced" in watched and watched.rstrip().endswith("all.")
+    assert "takes longer" not in watched
     assert not set(before) & set(serials(site, names))
     for name in names:
         site.herd.wait_state(name, "active")
