@@ -67,8 +67,7 @@ sanitized_nginx() {
 	return "$status"
 }
 
-# Most of them wait most of the time: more at once than there are processors.  Once more only what
-# met the known lock-up of the test CA, which its watchdog tells.
+# Most of them wait most of the time: more at once than there are processors.
 # system_tests DIR [MORE TESTS…]: the binary of DIR; the module of build/ and Debian's nginx, or
 # what the caller has put into CERTHERD_MODULE and CERTHERD_NGINX.
 system_tests() {
