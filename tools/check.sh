@@ -74,7 +74,7 @@ system_tests() {
 	CERTHERD_BIN=$PWD/$1/src/certherd \
 	CERTHERD_MODULE=${CERTHERD_MODULE:-$PWD/build/nginx/ngx_http_certherd_module.so} \
 		"$python" -m pytest -p no:cacheprovider -q -n $((3 * jobs)) --dist loadfile tests/system "${@:2}" \
-		--reruns 1 --only-rerun 'Pebble no longer answers' --junitxml="$1/system.xml" ${PYTEST_ARGS:-}
+		--junitxml="$1/system.xml" ${PYTEST_ARGS:-}
 }
 
 # Seconds that processors have worked on what has ended: cutime and cstime of proc_pid_stat(5).

@@ -40,10 +40,14 @@ static int64_t guess(struct ch_hold *hold, int64_t now_ms)
 
 void ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans)
 {
+	int64_t now_ms = ch_now_ms();
 	int64_t until_ms;
 
 	pthread_mutex_lock(&hold->lock);
-	until_ms = ans->retry_guessed ? guess(hold, ch_now_ms()) : ans->retry_at_ms;
+	until_ms = ans->retry_guessed ? guess(hold, now_ms) : ans->retry_at_ms;
+	/* Perhaps it was about that one order, in words that nobody knows. */
+	if (until_ms > now_ms + CH_HOUR_MS)
+		until_ms = now_ms + CH_HOUR_MS;
 	if (until_ms > hold->until_ms)
 		hold->until_ms = until_ms;
 	ans->retry_at_ms = hold->until_ms;

@@ -4,9 +4,12 @@
 #include "base/clock.h"
 #include "issuerd/ladder.h"
 #include "issuerd/step.h"
+#include "pace/retry.h"
 
-/* Until an order looks again whether others have made room: a handshake takes milliseconds. */
-#define TURN_MS 100
+/* Until an order looks again whether others have made room: a handshake takes milliseconds, one
+ * that is not answered seconds. */
+#define TURN_LEAST_MS INT64_C(100)
+#define TURN_MOST_MS (2 * CH_SECOND_MS)
 
 /* A list whose first CAs do all the work would be found out to be wrong when they cannot. */
 static void look_for_unknown(struct ch_step *step)
@@ -90,7 +93,11 @@ static void probe_all(struct ch_step *step)
 
 static void wait_for_turn(struct ch_step *step)
 {
-	ch_step_poll(step, ch_now_ms() + TURN_MS, &step->work->notes);
+	struct ch_notes notes = step->work->notes;
+	int64_t wait_ms = ch_doubling_ms(TURN_LEAST_MS, (uint64_t)notes.polls++, TURN_MOST_MS);
+
+	ch_step_poll(step, ch_now_ms() + wait_ms, &notes);
+	step->out->no_news = true;
 }
 
 void ch_step_confirm(struct ch_step *step)

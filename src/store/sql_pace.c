@@ -550,6 +550,7 @@ int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_li
 	const char *list[CH_STORE_ORDER_NAMES_MAX];
 	struct ch_order_names names;
 	int64_t until_ms = limited->until_ms;
+	int64_t free = 0;
 	struct row row;
 	int rc = ch_order_names_load(w->db, order_id, &names);
 
@@ -562,8 +563,13 @@ int ch_pace_learn(struct ch_work *w, uint64_t order_id, const struct ch_store_li
 	rc = make_key(row.key, limited->paced, limited->account, list, names.n);
 	if (!rc)
 		rc = learn(w, &row, until_ms);
+	/* What a new order is refused for says nothing of those that are exempt. */
 	if (!rc)
-		rc = make_taught_key(row.key, limited->paced, limited->account, list, names.n);
+		rc = ch_db_get_i64(
+			w->db, &free, "SELECT free FROM orders WHERE id = ?", "i", order_id);
+	if (rc || !free)
+		return rc;
+	rc = make_taught_key(row.key, limited->paced, limited->account, list, names.n);
 	return rc ? rc : learn(w, &row, until_ms);
 }
 

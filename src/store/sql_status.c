@@ -164,15 +164,15 @@ static int read_waiting(struct ch_db *db, struct ch_store_status *status)
 	return rc;
 }
 
-/* Those in line are due only for the moment in which they are looked at again. */
+/* Those in line are due only for the moment in which they are looked at again; while nobody
+ * asks for work, they may be very many. */
 static int read_unseen(struct ch_db *db, struct ch_store_status *status)
 {
 	int64_t n = 0;
 	int rc = ch_db_get_i64(db, &n,
-		"SELECT count(*) FROM (SELECT 1 FROM name AS n WHERE n.order_id IS NULL "
-		"AND n.next_at IS NOT NULL AND n.next_at <= ? "
-		"AND (SELECT 1 FROM waiting AS w WHERE w.name = n.name) IS NULL LIMIT ?) AS "
-		"due",
+		"SELECT count(*) FROM (SELECT name FROM name WHERE order_id IS NULL AND "
+		"next_at IS NOT NULL AND next_at <= ? ORDER BY next_at DESC LIMIT ?) AS n "
+		"WHERE (SELECT 1 FROM waiting AS w WHERE w.name = n.name) IS NULL",
 		"ii", ch_now_ms(), (int64_t)CH_STORE_UNSEEN_MAX);
 
 	status->unseen = (uint64_t)n;

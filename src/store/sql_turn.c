@@ -139,6 +139,23 @@ static int find_others(struct ch_work *w, const struct ch_op_lease *lease, int64
 	return rc == CH_ENOTFOUND ? CH_OK : rc;
 }
 
+/* The backlog alone has no turn to give back while others wait in a line whose account is short
+ * of tokens just now: those may have had theirs before it. */
+static int give_back_turns(struct ch_work *w, int64_t number, int64_t *after)
+{
+	int64_t others = 0;
+	int rc;
+
+	if (*after >= number)
+		return CH_OK;
+	rc = ch_db_get_i64(w->db, &others,
+		"SELECT 1 FROM turn WHERE n > 0 AND class <> ? LIMIT 1", "i",
+		(int64_t)CH_CLASS_BACKLOG);
+	if (others)
+		*after = number;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct turn *ret_turn)
 {
 	struct turn found[CH_CLASS_COUNT];
@@ -158,11 +175,13 @@ static int take_turn(struct ch_work *w, const struct ch_op_lease *lease, struct 
 		return rc;
 	*ret_turn = found[ch_sched_class(waiting, (uint64_t)number)];
 	after = (int64_t)ch_sched_next_turn(waiting, (uint64_t)number);
-	return after == number ? CH_OK
-			       : ch_db_run(w->db,
-					 "INSERT INTO counter (key, n) VALUES ('turns', ?) "
-					 "ON CONFLICT (key) DO UPDATE SET n = excluded.n",
-					 "i", after);
+	rc = give_back_turns(w, number, &after);
+	if (rc || after == number)
+		return rc;
+	return ch_db_run(w->db,
+		"INSERT INTO counter (key, n) VALUES ('turns', ?) "
+		"ON CONFLICT (key) DO UPDATE SET n = excluded.n",
+		"i", after);
 }
 
 int ch_pace_turn(

@@ -156,6 +156,10 @@ static void what_the_ca_says_of_others_holds_up_no_renewal(void **state)
 	add(fx, "c.example", "t");
 	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
 	refuse_until(fx, &orders[0], CH_PACED_SET, test_now_ms + CH_DAY_MS);
+	/* The limit of new orders, which a renewal is none of. */
+	add(fx, "d.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	refuse_until(fx, &orders[0], CH_PACED_ACCOUNT, test_now_ms + CH_DAY_MS);
 	test_now_ms += CH_HOUR_MS;
 	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
 	assert_string_equal(orders[0].names[0].name, "a.example");
