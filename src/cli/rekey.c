@@ -227,7 +227,8 @@ static void print_plan(
 	if (n)
 		puts(".");
 	if (n > 1 && !done)
-		printf("These are their turns: where the CA allows fewer orders it takes longer. "
+		printf("These are their turns: where the CA allows fewer orders it takes "
+		       "longer. "
 		       "`certherd limits` says what it allows.\n");
 	if (passed_over)
 		printf("%" PRIu64 " %s passed over: paused, moved away, or with an order under "
