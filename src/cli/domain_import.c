@@ -228,7 +228,8 @@ static int add_row(struct import *im, const struct ch_import_row *row, struct ch
 	json_decref(item);
 	if (rc == CH_ECONFLICT) {
 		(void)ch_err_set(&wrong, CH_EINVAL, "name-twice",
-			"the name stands in line %" PRIu64 " already, with other settings",
+			"the name stands in line %" PRIu64 " already, with other settings: "
+			"keep one of the two",
 			before);
 		return add_line(im, NULL, &wrong, err);
 	}

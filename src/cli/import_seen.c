@@ -79,6 +79,7 @@ int ch_import_seen_add(
 	struct ch_import_seen_slot *slot;
 	char name[CH_NAME_TEXT_B];
 	uint64_t settings;
+	uint64_t hash;
 	int rc = CH_OK;
 
 	/* What is no name the store refuses, each time. */
@@ -90,7 +91,8 @@ int ch_import_seen_add(
 		rc = hash_settings(seen, item, &settings);
 	if (rc)
 		return rc;
-	slot = find(seen, add_hash(seen->salt, name));
+	hash = add_hash(seen->salt, name);
+	slot = find(seen, hash);
 	if (slot->line) {
 		if (slot->settings == settings)
 			return CH_OK;
@@ -99,8 +101,7 @@ int ch_import_seen_add(
 	}
 	if (seen->n + seen->n / 4 >= seen->n_slots)
 		return CH_OK;
-	*slot = (struct ch_import_seen_slot){
-		.name = add_hash(seen->salt, name), .settings = settings, .line = line};
+	*slot = (struct ch_import_seen_slot){.name = hash, .settings = settings, .line = line};
 	seen->n++;
 	return CH_OK;
 }

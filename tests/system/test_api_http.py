@@ -384,7 +384,7 @@ def send_until_refused(connection):
     try:
         while True:
             connection.sendall(b"G")
-            time.sleep(0.1)
+            time.sleep(0.1)  # nothing is waited for: it is how slowly the stranger sends
     except OSError:
         pass
 

@@ -390,7 +390,7 @@ def test_import_rejects_what_contradicts_a_line_before(site, tmp_path):
     for before in ("2 registered, 0 changed, 1 unchanged", "0 registered, 0 changed, 3 unchanged"):
         done = site.herd.cli("domain", "import", listing, check=False)
         assert done.returncode == 3 and f"{before}, 1 rejected" in done.stdout, done
-        assert 'line 5: "TWICE1.example.com.,other" rejected: the name stands in line 2 already, with other settings ' \
+        assert 'line 5: "TWICE1.example.com.,other" rejected: the name stands in line 2 already, with other settings: keep one of the two ' \
             "(name-twice)\n" in done.stdout
         assert site.herd.domain("twice1.example.com")["tenant"] == "acme"
     listing.write_text("name,pool\ntwice1.example.com,\ntwice1.example.com,default\n")

@@ -272,6 +272,20 @@ static void an_account_that_is_refused_is_passed_over(void **state)
 
 #define LIMITED "{\"type\":\"urn:ietf:params:acme:error:rateLimited\""
 
+/* The first order for a new bench's names meets that; returns when. */
+static int64_t meets(void **state, struct fake_answer limit)
+{
+	int64_t began_ms;
+
+	tear_down(state);
+	set_up(state);
+	goes_to(0);
+	fake_ca_inject(&b->ca, FAKE_NEW_ORDER, limit);
+	began_ms = bench_now_ms;
+	bench_step(b, true);
+	return began_ms;
+}
+
 /* A limit in words of another CA, or in none, is the account's, whatever it was meant to be:
  * until it is over nobody else asks. */
 static void a_limit_that_is_not_told_moves_new_orders_on(void **state)
@@ -293,14 +307,8 @@ static void a_limit_that_is_not_told_moves_new_orders_on(void **state)
 			.header = cases[i].header,
 			.body = cases[i].body,
 			.times = 100};
-		int64_t began_ms;
+		int64_t began_ms = meets(state, limit);
 
-		tear_down(state);
-		set_up(state);
-		goes_to(0);
-		fake_ca_inject(&b->ca, FAKE_NEW_ORDER, limit);
-		began_ms = bench_now_ms;
-		bench_step(b, true);
 		assert_let_go("ca-next");
 		assert_string_equal(b->last.limited, "account");
 		assert_string_equal(b->last.limited_account, b->issuer->cas[0].pace_account);
@@ -344,14 +352,8 @@ static void a_limit_of_one_name_holds_up_no_other(void **state)
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(bodies); i++) {
 		struct fake_answer limit = {.status = 429, .body = bodies[i], .times = 1};
-		int64_t began_ms;
+		int64_t began_ms = meets(state, limit);
 
-		tear_down(state);
-		set_up(state);
-		goes_to(0);
-		fake_ca_inject(&b->ca, FAKE_NEW_ORDER, limit);
-		began_ms = bench_now_ms;
-		bench_step(b, true);
 		assert_int_equal(b->row.state, CH_ORDER_NEW);
 		assert_null(b->last.limited);
 		assert_in_range(

@@ -546,3 +546,18 @@ struct ch_store_order fx_get_order(struct fixture *fx, uint64_t id)
 	assert_ok(ch_store_get_order(fx->store, id, fx->arena, &order));
 	return order;
 }
+
+void fx_refuse(struct fixture *fx, const struct ch_store_order *order,
+	const struct ch_store_limited *limited)
+{
+	struct ch_store_outcome outcome = {.name = order->names[0].name,
+		.state = CH_NAME_FAILED,
+		.next_at_ms = test_now_ms,
+		.reason = {"ca-next", "Another CA is asked.", CH_ACTOR_NOBODY}};
+	struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
+
+	patch.limited = *limited;
+	patch.outcomes = &outcome;
+	patch.n_outcomes = 1;
+	assert_ok(fx_patch(fx, &patch));
+}

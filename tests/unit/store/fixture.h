@@ -55,6 +55,9 @@ int fx_put_keys(struct fixture *fx, const char *name, enum ch_store_tri www, enu
 	struct ch_store_put_item *ret_item);
 int fx_name_op(struct fixture *fx, enum ch_store_op_type type, const char *name);
 int fx_patch(struct fixture *fx, struct ch_op_patch *patch);
+/* What an issuer writes of an order that one of several CAs has refused with a limit. */
+void fx_refuse(struct fixture *fx, const struct ch_store_order *order,
+	const struct ch_store_limited *limited);
 int fx_ack(struct fixture *fx, const char *pool, const char *id, uint64_t seq);
 
 /* Behind the store's back, as a program of before has left it: one statement. */

@@ -117,20 +117,12 @@ static void a_full_one_is_passed_over_and_come_back_to(void **state)
 	assert_goes_to(fx, &cas, "two.test/thumb");
 }
 
-/* What an issuer writes of an order that the first of several CAs has refused. */
 static void refuse(struct fixture *fx, const struct ch_store_order *order, int64_t until_ms)
 {
-	struct ch_store_outcome outcome = {.name = order->names[0].name,
-		.state = CH_NAME_FAILED,
-		.next_at_ms = test_now_ms,
-		.reason = {"ca-next", "Another CA is asked.", CH_ACTOR_NOBODY}};
-	struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
-
-	patch.limited = (struct ch_store_limited){
+	const struct ch_store_limited limited = {
 		.account = order->account, .paced = CH_PACED_ACCOUNT, .until_ms = until_ms};
-	patch.outcomes = &outcome;
-	patch.n_outcomes = 1;
-	assert_ok(fx_patch(fx, &patch));
+
+	fx_refuse(fx, order, &limited);
 }
 
 static void a_renewal_that_one_refuses_goes_to_the_next(void **state)
@@ -287,6 +279,55 @@ static void an_account_of_another_form_is_taken(void **state)
 	assert_int_equal(fx_get(fx, "a.example").state, CH_NAME_ACTIVE);
 }
 
+static void import(struct fixture *fx, const char *prefix, const char *cas, size_t n)
+{
+	struct ch_store_put_item items[50] = {0};
+	char names[50][32];
+	struct ch_store_op op = {.type = CH_OP_PUT};
+
+	assert_true(n <= 50);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "%s%zu.example", prefix, i);
+		items[i] = (struct ch_store_put_item){.name = names[i], .cas = cas};
+	}
+	op.u.put.items = items;
+	op.u.put.n_items = n;
+	assert_ok(fx_run(fx, &op));
+}
+
+/* Main and backup have a token a minute each, half a minute apart: whenever one has, those who
+ * wait for the other one have none. */
+static void an_import_gets_its_share_beside_another_list(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = all_cas();
+	struct ch_store_order *orders;
+	unsigned shared = 0;
+	unsigned alone = 0;
+
+	cas.list[0] = pace_of("main", "one.test/thumb", "2/2m");
+	cas.list[1] = pace_of("backup", "two.test/thumb", "2/2m");
+	import(fx, "other", "main", 50);
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	test_now_ms += 30 * CH_SECOND_MS;
+	import(fx, "shared", "backup", 20);
+	assert_int_equal(lease(fx, &cas, &orders), 1);
+	for (int i = 0; i < 40; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "alone%d.example", i);
+		put(fx, name, CH_TRI_KEEP, "backup");
+	}
+	for (int i = 0; i < 48; i++) {
+		test_now_ms += 30 * CH_SECOND_MS;
+		assert_int_equal(lease(fx, &cas, &orders), 1);
+		shared += strncmp(orders[0].names[0].name, "shared", 6) == 0;
+		alone += strncmp(orders[0].names[0].name, "alone", 5) == 0;
+	}
+	assert_int_equal(shared + alone, 24);
+	assert_int_equal(shared, 3);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
 
 int main(void)
@@ -302,6 +343,7 @@ int main(void)
 		T(an_order_says_what_its_names_may_use),
 		T(a_www_name_has_no_list_of_its_own),
 		T(an_account_of_another_form_is_taken),
+		T(an_import_gets_its_share_beside_another_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

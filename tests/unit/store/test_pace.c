@@ -1,40 +1,5 @@
 /* Pacing: tokens are taken with the order, who has none waits, tenants come in turn. */
-#include "fixture.h"
-
-#define ACCOUNT "ca.test/thumb"
-/* Orders that were leased once do not come again. */
-#define LONG_MS (1000 * CH_DAY_MS)
-
-static struct ch_store_pace pace_of(const char *account, const char *domain, const char *set)
-{
-	struct ch_store_pace pace = {.account = ACCOUNT};
-
-	assert_ok(ch_limit_parse(account, &pace.limits[CH_PACED_ACCOUNT]));
-	assert_ok(ch_limit_parse(domain, &pace.limits[CH_PACED_DOMAIN]));
-	assert_ok(ch_limit_parse(set, &pace.limits[CH_PACED_SET]));
-	return pace;
-}
-
-static size_t lease(struct fixture *fx, const struct ch_store_pace *pace, size_t max,
-	struct ch_store_order **ret_orders)
-{
-	struct ch_store_op op = {.type = CH_OP_LEASE};
-
-	op.u.lease = (struct ch_op_lease){
-		.issuer = "issuer/default/i1", .max = max, .lease_ms = LONG_MS, .pace = *pace};
-	assert_ok(fx_run(fx, &op));
-	if (ret_orders)
-		*ret_orders = op.u.lease.orders;
-	return op.u.lease.n_orders;
-}
-
-static void add(struct fixture *fx, const char *name, const char *tenant)
-{
-	struct ch_store_put_item item;
-
-	assert_ok(fx_put(fx, name, CH_TRI_KEEP, tenant, NULL, &item));
-	assert_int_equal(item.result, CH_PUT_CREATED);
-}
+#include "pacing.h"
 
 static void add_many(struct fixture *fx, const char *tenant, int n)
 {
@@ -58,16 +23,6 @@ static int64_t due(struct fixture *fx)
 
 	assert_ok(ch_store_next_due(fx->store, &at_ms));
 	return at_ms;
-}
-
-static void assert_waits(struct fixture *fx, const char *name, const char *code)
-{
-	struct ch_store_domain domain = fx_get(fx, name);
-
-	assert_string_equal(domain.reason.code, code);
-	assert_int_equal(domain.order_id, 0);
-	assert_int_equal(domain.state, CH_NAME_PENDING);
-	assert_true(domain.next_at_ms > test_now_ms);
 }
 
 static void no_limit_holds_nobody_up(void **state)
@@ -214,32 +169,6 @@ static void a_renewal_is_free_but_for_its_own_set(void **state)
 	test_now_ms += RENEW_MS;
 	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
 	assert_string_equal(fx_get(fx, "a.renewed.example").reason.code, "ca-limit-set");
-}
-
-/* Of a CA whose limits nobody knows. */
-static void an_account_without_limits_learns_one(void **state)
-{
-	struct fixture *fx = *state;
-	struct ch_store_pace pace = pace_of("none", "none", "none");
-	struct ch_store_order *orders;
-	struct ch_op_patch patch;
-
-	add(fx, "a.example", "t");
-	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
-	patch = fx_step(&orders[0], CH_ORDER_NEW);
-	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
-	patch.limited = (struct ch_store_limited){.account = ACCOUNT,
-		.paced = CH_PACED_ACCOUNT,
-		.until_ms = test_now_ms + 30 * CH_MINUTE_MS};
-	assert_ok(fx_patch(fx, &patch));
-	add(fx, "b.example", "t");
-	add(fx, "c.example", "u");
-	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
-	assert_waits(fx, "b.example", "ca-limit-account");
-	assert_non_null(
-		strstr(fx_get(fx, "b.example").reason.detail, "a limit of the CA is reached"));
-	test_now_ms += 31 * CH_MINUTE_MS;
-	assert_int_equal(lease(fx, &pace, 10, NULL), 2);
 }
 
 static void names_that_never_got_to_the_ca_cost_nothing(void **state)
@@ -635,7 +564,6 @@ int main(void)
 		TEST(tenants_come_in_turn),
 		TEST(one_domains_limit_is_no_others),
 		TEST(a_renewal_is_free_but_for_its_own_set),
-		TEST(an_account_without_limits_learns_one),
 		TEST(names_that_never_got_to_the_ca_cost_nothing),
 		TEST(an_order_that_fails_is_no_certificate),
 		TEST(who_waited_and_went_is_passed_over),

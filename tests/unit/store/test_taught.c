@@ -1,66 +1,15 @@
 /* What a CA's answers have taught of its limits. */
-#include "fixture.h"
-
-#define ACCOUNT "ca.test/thumb"
-/* Orders that were leased once do not come again. */
-#define LONG_MS (1000 * CH_DAY_MS)
-
-static struct ch_store_pace pace_of(const char *account, const char *domain, const char *set)
-{
-	struct ch_store_pace pace = {.account = ACCOUNT};
-
-	assert_ok(ch_limit_parse(account, &pace.limits[CH_PACED_ACCOUNT]));
-	assert_ok(ch_limit_parse(domain, &pace.limits[CH_PACED_DOMAIN]));
-	assert_ok(ch_limit_parse(set, &pace.limits[CH_PACED_SET]));
-	return pace;
-}
-
-static size_t lease(struct fixture *fx, const struct ch_store_pace *pace, size_t max,
-	struct ch_store_order **ret_orders)
-{
-	struct ch_store_op op = {.type = CH_OP_LEASE};
-
-	op.u.lease = (struct ch_op_lease){
-		.issuer = "issuer/default/i1", .max = max, .lease_ms = LONG_MS, .pace = *pace};
-	assert_ok(fx_run(fx, &op));
-	if (ret_orders)
-		*ret_orders = op.u.lease.orders;
-	return op.u.lease.n_orders;
-}
-
-static void add(struct fixture *fx, const char *name, const char *tenant)
-{
-	struct ch_store_put_item item;
-
-	assert_ok(fx_put(fx, name, CH_TRI_KEEP, tenant, NULL, &item));
-	assert_int_equal(item.result, CH_PUT_CREATED);
-}
-
-static void assert_waits(struct fixture *fx, const char *name, const char *code)
-{
-	struct ch_store_domain domain = fx_get(fx, name);
-
-	assert_string_equal(domain.reason.code, code);
-	assert_int_equal(domain.order_id, 0);
-	assert_int_equal(domain.state, CH_NAME_PENDING);
-	assert_true(domain.next_at_ms > test_now_ms);
-}
+#include "pacing.h"
 
 static void what_the_ca_says_is_learned(void **state)
 {
 	struct fixture *fx = *state;
 	struct ch_store_pace pace = pace_of("100/100m", "none", "none");
 	struct ch_store_order *orders;
-	struct ch_op_patch patch;
 
 	add(fx, "a.example", "t");
 	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
-	patch = fx_step(&orders[0], CH_ORDER_NEW);
-	patch.next_at_ms = test_now_ms + CH_HOUR_MS;
-	patch.limited = (struct ch_store_limited){.account = ACCOUNT,
-		.paced = CH_PACED_ACCOUNT,
-		.until_ms = test_now_ms + 30 * CH_MINUTE_MS};
-	assert_ok(fx_patch(fx, &patch));
+	teach(fx, &orders[0], CH_PACED_ACCOUNT, test_now_ms + 30 * CH_MINUTE_MS);
 	add(fx, "b.example", "t");
 	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
 	assert_waits(fx, "b.example", "ca-limit-account");
@@ -69,23 +18,6 @@ static void what_the_ca_says_is_learned(void **state)
 	test_now_ms += 2 * CH_MINUTE_MS;
 	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
 	assert_string_equal(orders[0].names[0].name, "b.example");
-}
-
-/* The CA refuses the order until then, and the issuer lets it go. */
-static void refuse_until(struct fixture *fx, const struct ch_store_order *order,
-	enum ch_paced paced, int64_t until_ms)
-{
-	struct ch_store_outcome outcome = {.name = order->names[0].name,
-		.state = CH_NAME_FAILED,
-		.next_at_ms = test_now_ms,
-		.reason = {"ca-next", "Another CA is asked.", CH_ACTOR_NOBODY}};
-	struct ch_op_patch patch = fx_step(order, CH_ORDER_FAILED);
-
-	patch.limited = (struct ch_store_limited){
-		.account = ACCOUNT, .paced = paced, .until_ms = until_ms};
-	patch.outcomes = &outcome;
-	patch.n_outcomes = 1;
-	assert_ok(fx_patch(fx, &patch));
 }
 
 static void assert_renewal_is_held(struct fixture *fx, const char *name, enum ch_paced paced,
@@ -171,21 +103,35 @@ static void nothing_is_learned_for_ever(void **state)
 	struct fixture *fx = *state;
 	struct ch_store_pace pace = pace_of("none", "none", "none");
 	struct ch_store_order *orders;
-	struct ch_op_patch patch;
 
 	add(fx, "a.example", "t");
 	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
-	patch = fx_step(&orders[0], CH_ORDER_NEW);
-	patch.next_at_ms = test_now_ms + 1000 * CH_DAY_MS;
-	patch.limited = (struct ch_store_limited){.account = ACCOUNT,
-		.paced = CH_PACED_DOMAIN,
-		.until_ms = test_now_ms + 1000 * CH_DAY_MS};
-	assert_ok(fx_patch(fx, &patch));
+	teach(fx, &orders[0], CH_PACED_DOMAIN, test_now_ms + 1000 * CH_DAY_MS);
 	add(fx, "b.a.example", "t");
 	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
 	assert_waits(fx, "b.a.example", "ca-limit-domain");
 	test_now_ms += CH_STORE_LEARN_MAX_MS + CH_SECOND_MS;
 	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+}
+
+/* Of a CA whose limits nobody knows. */
+static void an_account_without_limits_learns_one(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("none", "none", "none");
+	struct ch_store_order *orders;
+
+	add(fx, "a.example", "t");
+	assert_int_equal(lease(fx, &pace, 1, &orders), 1);
+	teach(fx, &orders[0], CH_PACED_ACCOUNT, test_now_ms + 30 * CH_MINUTE_MS);
+	add(fx, "b.example", "t");
+	add(fx, "c.example", "u");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	assert_waits(fx, "b.example", "ca-limit-account");
+	assert_non_null(
+		strstr(fx_get(fx, "b.example").reason.detail, "a limit of the CA is reached"));
+	test_now_ms += 31 * CH_MINUTE_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 2);
 }
 
 int main(void)
@@ -196,6 +142,7 @@ int main(void)
 		TEST(what_the_ca_says_holds_for_renewals_too),
 		TEST(what_the_ca_says_of_others_holds_up_no_renewal),
 		TEST(nothing_is_learned_for_ever),
+		TEST(an_account_without_limits_learns_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
