@@ -45,6 +45,7 @@ struct ch_store_backend {
 	int (*get_rekey)(struct ch_store *store, struct ch_store_rekey *ret_rekey);
 	int (*get_limits)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_limits *ret_limits);
+	int (*get_line)(struct ch_store *store, struct ch_store_line *ret_line);
 	int (*get_queue)(struct ch_store *store, const struct ch_store_pace *paces,
 		size_t n_paces, struct ch_arena *arena, struct ch_store_queue *ret_queue);
 	int (*next_ask)(struct ch_store *store, const char *ca, int64_t *ret_at_ms);

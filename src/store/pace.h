@@ -79,4 +79,13 @@ struct ch_store_limits {
 CH_MUST int ch_store_get_limits(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_limits *ret_limits);
 
+#define CH_STORE_UNSEEN_MAX 100000
+struct ch_store_line {
+	uint64_t waiting; /* names that wait for an account */
+	/* Due, without an order and not in line: nobody has looked yet whether they may have
+	 * one.  Up to CH_STORE_UNSEEN_MAX, of so many that are due. */
+	uint64_t unseen;
+};
+CH_MUST int ch_store_get_line(struct ch_store *store, struct ch_store_line *ret_line);
+
 #endif

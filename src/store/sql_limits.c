@@ -29,6 +29,11 @@ static void present(struct ch_stmt *stmt, int64_t now_ms, struct ch_arena *arena
 	b->full_at_ms = (bucket.tat_us + 999) / 1000;
 }
 
+static int read_waiting(struct ch_db *db, int64_t *ret_n)
+{
+	return ch_db_get_i64(db, ret_n, "SELECT n FROM counter WHERE key = 'waiting'", "");
+}
+
 static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store_limits *limits)
 {
 	struct ch_store_bucket *list =
@@ -37,9 +42,7 @@ static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store
 	int64_t now_ms = ch_now_ms();
 	int64_t waiting = 0;
 	size_t n = 0;
-	int rc = list ? ch_db_get_i64(
-				db, &waiting, "SELECT n FROM counter WHERE key = 'waiting'", "")
-		      : CH_ENOMEM;
+	int rc = list ? read_waiting(db, &waiting) : CH_ENOMEM;
 
 	/* What a CA has taught is in the buckets too. */
 	if (!rc)
@@ -76,5 +79,36 @@ int ch_sql_get_limits(
 	ch_sql_read_end(store, db);
 	if (!rc)
 		*ret_limits = limits;
+	return rc;
+}
+
+/* Those in line are due only for the moment in which they are looked at again; while nobody
+ * asks for work, they may be very many. */
+static int read_unseen(struct ch_db *db, int64_t *ret_n)
+{
+	return ch_db_get_i64(db, ret_n,
+		"SELECT count(*) FROM (SELECT name FROM name WHERE order_id IS NULL AND "
+		"next_at IS NOT NULL AND next_at <= ? ORDER BY next_at DESC LIMIT ?) AS n "
+		"WHERE (SELECT 1 FROM waiting AS w WHERE w.name = n.name) IS NULL",
+		"ii", ch_now_ms(), (int64_t)CH_STORE_UNSEEN_MAX);
+}
+
+int ch_sql_get_line(struct ch_store *base, struct ch_store_line *ret_line)
+{
+	struct ch_sql_store *store = ch_sql_of(base);
+	int64_t waiting = 0;
+	int64_t unseen = 0;
+	struct ch_db *db;
+	int rc = ch_sql_read_begin(store, &db);
+
+	if (rc)
+		return rc;
+	rc = read_waiting(db, &waiting);
+	if (!rc)
+		rc = read_unseen(db, &unseen);
+	ch_sql_read_end(store, db);
+	if (!rc)
+		*ret_line = (struct ch_store_line){
+			.waiting = (uint64_t)waiting, .unseen = (uint64_t)unseen};
 	return rc;
 }

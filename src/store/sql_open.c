@@ -39,6 +39,7 @@ static const struct ch_store_backend backend = {
 	.get_danger = ch_sql_get_danger,
 	.get_rekey = ch_sql_get_rekey,
 	.get_limits = ch_sql_get_limits,
+	.get_line = ch_sql_get_line,
 	.get_queue = ch_sql_get_queue,
 	.next_ask = ch_sql_next_ask,
 	.get_calendar = ch_sql_get_calendar,

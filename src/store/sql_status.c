@@ -164,21 +164,6 @@ static int read_waiting(struct ch_db *db, struct ch_store_status *status)
 	return rc;
 }
 
-/* Those in line are due only for the moment in which they are looked at again; while nobody
- * asks for work, they may be very many. */
-static int read_unseen(struct ch_db *db, struct ch_store_status *status)
-{
-	int64_t n = 0;
-	int rc = ch_db_get_i64(db, &n,
-		"SELECT count(*) FROM (SELECT name FROM name WHERE order_id IS NULL AND "
-		"next_at IS NOT NULL AND next_at <= ? ORDER BY next_at DESC LIMIT ?) AS n "
-		"WHERE (SELECT 1 FROM waiting AS w WHERE w.name = n.name) IS NULL",
-		"ii", ch_now_ms(), (int64_t)CH_STORE_UNSEEN_MAX);
-
-	status->unseen = (uint64_t)n;
-	return rc;
-}
-
 static int read_expiry(struct ch_db *db, struct ch_arena *arena, struct ch_store_status *status)
 {
 	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
@@ -209,8 +194,6 @@ static int read_status(struct ch_db *db, const struct ch_sql_kind *kind, struct 
 		rc = read_counters(db, status);
 	if (!rc)
 		rc = read_waiting(db, status);
-	if (!rc)
-		rc = read_unseen(db, status);
 	if (!rc)
 		rc = read_failed(db, status);
 	if (!rc)

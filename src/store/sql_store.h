@@ -127,6 +127,7 @@ int ch_sql_get_queue(struct ch_store *base, const struct ch_store_pace *paces, s
 	struct ch_arena *arena, struct ch_store_queue *ret_queue);
 int ch_sql_get_limits(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_limits *ret_limits);
+int ch_sql_get_line(struct ch_store *base, struct ch_store_line *ret_line);
 int ch_sql_next_ask(struct ch_store *base, const char *ca, int64_t *ret_at_ms);
 int ch_sql_get_calendar(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_calendar *ret_calendar);

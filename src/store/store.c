@@ -194,6 +194,11 @@ int ch_store_get_limits(
 	return store->backend->get_limits(store, arena, ret_limits);
 }
 
+int ch_store_get_line(struct ch_store *store, struct ch_store_line *ret_line)
+{
+	return store->backend->get_line(store, ret_line);
+}
+
 int ch_store_get_queue(struct ch_store *store, const struct ch_store_pace *paces,
 	size_t n_paces, struct ch_arena *arena, struct ch_store_queue *ret_queue)
 {

@@ -12,8 +12,7 @@
 
 struct ch_store;
 
-#define CH_STORE_FIGURE_MAX 10000  /* counts that no counter is kept of go up to here */
-#define CH_STORE_UNSEEN_MAX 100000 /* the same of what a forecast cannot know yet */
+#define CH_STORE_FIGURE_MAX 10000 /* counts that no counter is kept of go up to here */
 #define CH_STORE_ONE_ACTOR(id, word) +1
 #define CH_STORE_ACTORS (0 CH_ACTOR_LIST(CH_STORE_ONE_ACTOR))
 
@@ -29,9 +28,6 @@ struct ch_store_status {
 	uint64_t orders_open;
 	uint64_t orders_waiting; /* open, not leased, not due yet */
 	uint64_t in_line;	 /* names that wait for an account's next order */
-	/* Due, without an order and not in line: nobody has looked yet whether they may have
-	 * one. Up to CH_STORE_UNSEEN_MAX. */
-	uint64_t unseen;
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t head;
 	unsigned schema;

@@ -1,5 +1,6 @@
 /* When those who wait have their turn, and how full the buckets will be. */
 #include "base/clock.h"
+#include "store/pace.h"
 #include "stored/foresight.h"
 #include "stored/handlers.h"
 #include "stored/present.h"
@@ -108,23 +109,22 @@ static const char *to_raise(const struct ch_foresight_report *r)
 
 /* Names of which the report knows nothing: that nobody has looked at, or that have come into
  * the line since it was made. */
-static uint64_t uncounted(
-	const struct ch_foresight_report *r, const struct ch_store_status *now)
+static uint64_t uncounted(const struct ch_foresight_report *r, const struct ch_store_line *now)
 {
-	return now->unseen + (now->in_line > r->waiting ? now->in_line - r->waiting : 0);
+	return now->unseen + (now->waiting > r->waiting ? now->waiting - r->waiting : 0);
 }
 
 void ch_handle_forecast(struct ch_req *req)
 {
 	struct ch_foresight_report r;
-	struct ch_store_status status;
+	struct ch_store_line line;
 	struct ch_store_calendar c;
 	int rc = ch_foresight_report(req->service->foresight, req->arena, &r);
 
 	if (!rc)
 		rc = ch_store_get_calendar(req->service->store, req->arena, &c);
 	if (!rc)
-		rc = ch_store_get_status(req->service->store, req->arena, &status);
+		rc = ch_store_get_line(req->service->store, &line);
 	if (rc) {
 		ch_req_fail_rc(req, rc, "look ahead");
 		return;
@@ -133,7 +133,7 @@ void ch_handle_forecast(struct ch_req *req)
 		json_pack("{s:o, s:o, s:I, s:I, s:b, s:o, s:o, s:o, s:s?}", "computed_at",
 			ch_present_time(r.now_ms), "limited",
 			r.known ? json_boolean(r.limited) : json_null(), "waiting",
-			(json_int_t)r.waiting, "uncounted", (json_int_t)uncounted(&r, &status),
+			(json_int_t)r.waiting, "uncounted", (json_int_t)uncounted(&r, &line),
 			"more", r.more, "classes", classes_json(&r), "buckets",
 			buckets_json(&r), "renewals", renewals_json(&c), "raise",
 			to_raise(&r)));

@@ -1,5 +1,6 @@
 /* Orders that fail or lose their names. */
 #include "fixture.h"
+#include "store/pace.h"
 
 static void fail_order(struct fixture *fx, const struct ch_store_order *order,
 	const struct ch_store_outcome *outcomes, size_t n)
@@ -296,23 +297,23 @@ static void an_order_that_lost_all_names_is_canceled_at_any_time(void **state)
 static void names_that_nobody_has_looked_at_are_counted(void **state)
 {
 	struct fixture *fx = *state;
-	struct ch_store_status status;
+	struct ch_store_line line;
 
-	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
-	assert_int_equal(status.unseen, 0);
+	assert_ok(ch_store_get_line(fx->store, &line));
+	assert_int_equal(line.unseen, 0);
 	fx_add(fx, "a.example");
 	fx_add(fx, "b.example");
 	fx_add(fx, "c.example");
-	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
-	assert_int_equal(status.unseen, 3);
+	assert_ok(ch_store_get_line(fx->store, &line));
+	assert_int_equal(line.unseen, 3);
 	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "b.example"));
 	assert_ok(fx_name_op(fx, CH_OP_DELETE, "c.example"));
-	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
-	assert_int_equal(status.unseen, 1);
+	assert_ok(ch_store_get_line(fx->store, &line));
+	assert_int_equal(line.unseen, 1);
 	(void)fx_lease_one(fx);
-	assert_ok(ch_store_get_status(fx->store, fx->arena, &status));
-	assert_int_equal(status.unseen, 0);
-	assert_int_equal(status.in_line, 0);
+	assert_ok(ch_store_get_line(fx->store, &line));
+	assert_int_equal(line.unseen, 0);
+	assert_int_equal(line.waiting, 0);
 }
 
 /* Who waits for somebody and has not failed is not among them. */
