@@ -127,8 +127,9 @@ void ch_hold_done(struct ch_hold *hold);
 /* True when an order may be asked for; else ans says why not and until when. */
 bool ch_hold_pass(struct ch_hold *hold, struct ch_acme_answer *ans);
 /* ans is a limit on new orders: until its time, or, where that is guessed, for a minute, twice
- * as long when it comes again; for an hour at most.  ans->retry_at_ms is the end of that. */
-void ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans);
+ * as long when it comes again; for an hour at most.  Returns the end of that; ans->retry_at_ms
+ * is not before, and as late as the CA has said. */
+int64_t ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans);
 /* The CA has given an order. */
 void ch_hold_end(struct ch_hold *hold);
 

@@ -38,7 +38,7 @@ static int64_t guess(struct ch_hold *hold, int64_t now_ms)
 	return now_ms + ch_doubling_ms(CH_MINUTE_MS, hold->guesses++, CH_HOUR_MS);
 }
 
-void ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans)
+int64_t ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans)
 {
 	int64_t now_ms = ch_now_ms();
 	int64_t until_ms;
@@ -50,10 +50,14 @@ void ch_hold_note(struct ch_hold *hold, struct ch_acme_answer *ans)
 		until_ms = now_ms + CH_HOUR_MS;
 	if (until_ms > hold->until_ms)
 		hold->until_ms = until_ms;
-	ans->retry_at_ms = hold->until_ms;
-	ans->err.retry_at_ms = hold->until_ms;
+	until_ms = hold->until_ms;
 	hold->err = ans->err;
+	hold->err.retry_at_ms = until_ms;
 	pthread_mutex_unlock(&hold->lock);
+	/* What the CA has said holds for the order itself, however long. */
+	if (ans->retry_guessed || ans->retry_at_ms < until_ms)
+		ans->retry_at_ms = ans->err.retry_at_ms = until_ms;
+	return until_ms;
 }
 
 void ch_hold_end(struct ch_hold *hold)

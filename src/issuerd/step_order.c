@@ -35,12 +35,13 @@ static bool is_about_a_name(const struct ch_work *work, const json_t *doc)
 	return ch_acme_problem_has_names(doc);
 }
 
-/* Which limit others would meet too, by the store's name of it; NULL: none.
+/* Which limit others would meet too, by the store's name of it, and until when; NULL: none.
  *
  * Only answers to newOrder are read so.  One to a challenge or to finalize refuses an order
  * that is there and has to be finished at that CA: it waits until the CA's time, and whether
  * others would be refused is not known.  New ones that are not served either learn it here. */
-static const char *which_limit(struct ch_step *step, struct ch_acme_answer *ans)
+static const char *which_limit(
+	struct ch_step *step, struct ch_acme_answer *ans, int64_t *ret_until_ms)
 {
 	static const char *const words[] = {
 		[CH_ACME_LIMIT_ACCOUNT] = "account",
@@ -50,23 +51,23 @@ static const char *which_limit(struct ch_step *step, struct ch_acme_answer *ans)
 	};
 	enum ch_acme_limit limit = ch_acme_problem_limit(ans->doc);
 
+	*ret_until_ms = ans->retry_at_ms;
 	if (limit != CH_ACME_LIMIT_UNKNOWN)
 		return words[limit];
 	/* Without a status it was not the CA that said it. */
 	if (!ans->status || is_about_a_name(step->work, ans->doc))
 		return NULL;
-	ch_hold_note(&step->ca->hold, ans);
+	*ret_until_ms = ch_hold_note(&step->ca->hold, ans);
 	return words[CH_ACME_LIMIT_ACCOUNT];
 }
 
 /* So that others that would meet the same limit do not try. */
-static void note_limit(
-	struct ch_step *step, const char *limit, const struct ch_acme_answer *ans)
+static void note_limit(struct ch_step *step, const char *limit, int64_t until_ms)
 {
-	if (!limit || !ans->retry_at_ms)
+	if (!limit || !until_ms)
 		return;
 	step->out->limited = limit;
-	step->out->limited_until_ms = ans->retry_at_ms;
+	step->out->limited_until_ms = until_ms;
 	step->out->limited_account = step->ca->pace_account;
 }
 
@@ -84,13 +85,17 @@ void ch_step_order(struct ch_step *step)
 
 	ch_acme_answer_init(&ans);
 	if (!ch_hold_pass(&step->ca->hold, &ans)) {
-		note_limit(step, "account", &ans);
+		note_limit(step, "account", ans.retry_at_ms);
 		ch_step_ca_error(step, &ans);
 		return;
 	}
 	if (ch_step_ask(step, &req, &ans) != CH_ACME_OK) {
-		if (ans.fate == CH_ACME_LIMITED)
-			note_limit(step, which_limit(step, &ans), &ans);
+		if (ans.fate == CH_ACME_LIMITED) {
+			int64_t until_ms;
+			const char *limit = which_limit(step, &ans, &until_ms);
+
+			note_limit(step, limit, until_ms);
+		}
 		ch_step_ca_error(step, &ans);
 		return;
 	}

@@ -48,11 +48,14 @@ static int64_t note(int64_t retry_at_ms)
 {
 	struct ch_acme_answer ans = {.fate = CH_ACME_LIMITED,
 		.retry_at_ms = retry_at_ms ? retry_at_ms : now_ms + CH_DAY_MS,
+		.err.retry_at_ms = retry_at_ms,
 		.retry_guessed = retry_at_ms == 0};
+	int64_t until_ms = ch_hold_note(&hold, &ans);
 
-	ch_hold_note(&hold, &ans);
 	assert_int_equal(ans.err.retry_at_ms, ans.retry_at_ms);
-	return ans.retry_at_ms - now_ms;
+	/* The order waits as long as the CA has said. */
+	assert_int_equal(ans.retry_at_ms, retry_at_ms > until_ms ? retry_at_ms : until_ms);
+	return until_ms - now_ms;
 }
 
 static void guesses_grow_to_an_hour(void **state)
