@@ -221,16 +221,15 @@ static int open_databases(
 	return mdb_rc ? ch_lmdb_fail(err, mdb_rc, "commit", gen->name) : CH_OK;
 }
 
-static int open_env(const char *path, const struct ch_generation_open *how,
-	struct ch_generation *gen, struct ch_err *err)
+static int try_env(
+	const char *path, const struct ch_generation_open *how, struct ch_generation *gen)
 {
 	size_t map_b = how->map_b ? how->map_b : DEFAULT_MAP_B;
 	unsigned readers = how->max_readers ? how->max_readers : CH_REPLICA_READERS_MAX;
 	int mdb_rc = mdb_env_create(&gen->env);
 
-	if (mdb_rc)
-		return ch_lmdb_fail(err, mdb_rc, "make the environment", gen->name);
-	mdb_rc = mdb_env_set_maxdbs(gen->env, 4);
+	if (mdb_rc == 0)
+		mdb_rc = mdb_env_set_maxdbs(gen->env, 4);
 	if (mdb_rc == 0)
 		mdb_rc = mdb_env_set_maxreaders(gen->env, readers);
 	/* A reader takes the size that the writer noted in the file. */
@@ -240,8 +239,20 @@ static int open_env(const char *path, const struct ch_generation_open *how,
 	if (mdb_rc == 0)
 		mdb_rc = mdb_env_open(
 			gen->env, path, MDB_NOTLS | (how->writer ? 0 : MDB_RDONLY), 0640);
-	if (mdb_rc == 0)
-		mdb_rc = mdb_env_get_fd(gen->env, &gen->fd);
+	return mdb_rc ? mdb_rc : mdb_env_get_fd(gen->env, &gen->fd);
+}
+
+static int open_env(const char *path, const struct ch_generation_open *how,
+	struct ch_generation *gen, struct ch_err *err)
+{
+	int mdb_rc = try_env(path, how, gen);
+
+	/* A process that was killed while it made the table of readers left it half made to
+	 * those that waited for it; the first one that comes afterwards makes it anew. */
+	if (mdb_rc == MDB_INVALID) {
+		mdb_env_close(gen->env);
+		mdb_rc = try_env(path, how, gen);
+	}
 	return mdb_rc ? ch_lmdb_fail(err, mdb_rc, "open the environment", gen->name) : CH_OK;
 }
 

@@ -552,6 +552,8 @@ static void a_writer_that_is_killed_leaves_data_and_cursor_in_step(void **state)
 		assert_true(WIFSIGNALED(status));
 
 		writer = open_writer(f);
+		if (f->err.rc)
+			print_message("round %d: %s\n", round, f->err.detail);
 		assert_int_equal(f->err.rc, CH_OK); /* nothing was found damaged */
 		assert_false(ch_replica_writer_is_rebuilding(writer));
 		assert_int_equal(ch_replica_writer_cursor(writer, &cursor), CH_OK);

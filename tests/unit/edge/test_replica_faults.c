@@ -2,7 +2,11 @@
  * of the table of readers. */
 #include "replica_fixture.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -398,6 +402,74 @@ static void a_look_through_gives_its_place_back(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 
+/* As LMDB has it while it makes the table of readers. */
+static void hold_table(const char *path, int told)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	int fd = open(path, O_RDWR);
+
+	if (fd < 0 || fcntl(fd, F_SETLK, &lock) || write(told, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static bool waits_for_a_lock(pid_t pid)
+{
+	FILE *locks = fopen("/proc/locks", "r");
+	char line[256];
+	char kind[16];
+	int waiter;
+	bool found = false;
+
+	assert_non_null(locks);
+	while (fgets(line, sizeof(line), locks))
+		found |= strstr(line, "->") &&
+			 sscanf(strstr(line, "->"), "-> %15s %*s %*s %d", kind, &waiter) == 2 &&
+			 waiter == pid;
+	fclose(locks);
+	return found;
+}
+
+static void a_table_that_was_left_half_made_is_no_damage(void **state)
+{
+	struct fixture *f = *state;
+	char name[CH_GENERATION_NAME_B];
+	char path[CH_REPLICA_PATH_B];
+	struct stat st;
+	int told[2];
+	char byte;
+	int status;
+	pid_t holder;
+	pid_t reader;
+
+	fill(f, 10);
+	assert_int_equal(
+		ch_generation_read_pointer(f->dir, CH_REPLICA_CURRENT, name, NULL), CH_OK);
+	assert_int_equal(ch_generation_path(path, f->dir, name, "lock.mdb"), CH_OK);
+	/* Of its size, and without anything in it. */
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(truncate(path, st.st_size), 0);
+	assert_int_equal(pipe(told), 0);
+	holder = fork();
+	if (holder == 0)
+		hold_table(path, told[1]);
+	assert_int_equal(read(told[0], &byte, 1), 1);
+	reader = fork();
+	if (reader == 0)
+		_exit(open_rc(f));
+	while (!waits_for_a_lock(reader))
+		sched_yield();
+	kill(holder, SIGKILL);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(told[0]);
+	close(told[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +483,7 @@ int main(void)
 		TEST(what_others_could_have_written_is_made_anew),
 		TEST(a_folder_that_cannot_be_used_is_told),
 		TEST(the_lock_file_has_no_holes),
+		TEST(a_table_that_was_left_half_made_is_no_damage),
 		TEST(a_look_through_gives_its_place_back),
 	};
 
