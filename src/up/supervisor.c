@@ -264,7 +264,6 @@ int ch_sup_run(const struct ch_sup_role *roles, size_t n, int *ret_exit)
 {
 	struct sup s = {.n = n, .hangup_stops = hangup_stops()};
 	sigset_t set;
-	sigset_t old;
 
 	if (n > CH_SUP_ROLES_MAX)
 		return CH_ETOOBIG;
@@ -273,14 +272,13 @@ int ch_sup_run(const struct ch_sup_role *roles, size_t n, int *ret_exit)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &set, &old) < 0)
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return CH_EIO;
 	for (size_t i = 0; i < n; i++)
 		s.children[i] = (struct child){.role = &roles[i], .kill_ms = NEVER};
 	start_due(&s);
 	while (!s.stopping || last_running(&s))
 		on_signal(&s, wait_signal(&s, &set));
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	*ret_exit = s.exit;
 	return CH_OK;
 }

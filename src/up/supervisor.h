@@ -27,7 +27,9 @@ struct ch_sup_role {
 
 /* Started in the order given, stopped in the opposite one.  Returns when SIGTERM or SIGINT
  * came, or SIGHUP of a terminal, and all have ended; *ret_exit is the exit code of the whole.
- * Without a terminal, or under nohup, SIGHUP is passed on to the roles that take it. */
+ * Without a terminal, or under nohup, SIGHUP is passed on to the roles that take it.  The
+ * signals stay blocked, so that one more of them does not take the exit code from a process
+ * that has only to end. */
 CH_MUST int ch_sup_run(const struct ch_sup_role *roles, size_t n, int *ret_exit);
 
 /* The process of a role: in its own session, without a controlling terminal, nothing to read as
