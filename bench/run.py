@@ -24,7 +24,7 @@ import report as reports
 SUITES = ["seal", "store", "handshake", "resume", "start", "issue", "bootstrap", "preflight", "fanout", "postgres",
           "backup", "prune", "rekey", "adopt", "ui"]
 # They take long, and the first needs the packages of the section "peers".
-ASKED_FOR = ["issue_peers", "ari", "distance", "idle"]
+ASKED_FOR = ["issue_peers", "ari", "distance", "idle", "faults"]
 
 
 class Bench:
