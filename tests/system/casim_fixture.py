@@ -33,7 +33,7 @@ def add_all(site, names):
 def states(site):
     """{name: state} of all names."""
     found, path = {}, "/v1/domains?limit=1000"
-    listing = site.herd.api().get(path).json
+    listing = site.herd.look(path).json
     for domain in listing["domains"]:
         found[domain["name"]] = domain["state"]
     return found

@@ -11,7 +11,7 @@ from lab import wait
 
 
 def edges(herd):
-    return {edge["id"]: edge for edge in herd.api().get("/v1/edges").json["edges"]}
+    return {edge["id"]: edge for edge in herd.look("/v1/edges").json["edges"]}
 
 
 def wait_edge(herd, condition, what):

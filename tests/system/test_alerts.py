@@ -94,7 +94,7 @@ def test_every_kind_has_a_section():
 def test_a_silent_edge_is_told_once_and_signed(told):
     site, receiver, said = told()
     # A name that is there before the first edge is told of, too.
-    wait.until(lambda: site.herd.api().get("/v1/edges").json["edges"], "the edge is known")
+    wait.until(lambda: site.herd.look("/v1/edges").json["edges"], "the edge is known")
     site.go_live("alert.example.com")
     assert "Nothing is wrong" in site.herd.cli("alerts").stdout
     with site.herd.suspended("agent"):
@@ -121,7 +121,7 @@ def test_an_edge_whose_nginx_cannot_open_keys_is_told(make_site):
     site.settings = {"alerts": {"look_every": "1s"},
                      "agent": {"nginx_status": f"http://127.0.0.1:{port}/metrics"}}
     site.start().go_live("opened.example.com")
-    assert site.herd.api().get("/v1/edges").json["edges"][0]["error"] is None
+    assert site.herd.look("/v1/edges").json["edges"][0]["error"] is None
     # The key is another one than the issuer seals to.
     site.nginx.stop()
     key = site.herd.folder / "edge/recipient.key"
@@ -132,7 +132,7 @@ def test_an_edge_whose_nginx_cannot_open_keys_is_told(make_site):
     def told():
         with pytest.raises(tls.Refused):
             site.connect("opened.example.com").close()
-        return [alert["detail"] for alert in site.herd.api().get("/v1/alerts").json["alerts"]
+        return [alert["detail"] for alert in site.herd.look("/v1/alerts").json["alerts"]
                 if alert["kind"] == "edge-in-trouble"]
 
     assert "nginx cannot open keys" in wait.until(told, "it is an alert", 60)[0]
@@ -145,7 +145,7 @@ def test_a_webhook_that_fails_is_tried_again(told):
     site.go_live("again.example.com")
     with site.herd.suspended("agent"):
         wait.until(lambda: receiver.alerts("edge-silent"), "it was tried", 60)
-        wait.until(lambda: site.herd.api().get("/v1/alerts").json["alerts"][0]["tries"] >= 1, "it failed", 30)
+        wait.until(lambda: site.herd.look("/v1/alerts").json["alerts"][0]["tries"] >= 1, "it failed", 30)
         assert "HTTP status 500" in (site.herd.folder / "up.log").read_text()
         assert "edge-silent" in site.herd.cli("alerts", check=False).stdout
 
@@ -156,7 +156,7 @@ def test_the_path_of_a_webhook_is_in_no_log(told):
     receiver.close()
     site.go_live("token.example.com")
     with site.herd.suspended("agent"):
-        wait.until(lambda: any(alert["tries"] for alert in site.herd.api().get("/v1/alerts").json["alerts"]),
+        wait.until(lambda: any(alert["tries"] for alert in site.herd.look("/v1/alerts").json["alerts"]),
                    "it failed", 60)
     log = (site.herd.folder / "up.log").read_text()
     origin, _, path = receiver.url.partition("://")[2].partition("/")
@@ -243,10 +243,10 @@ def test_whom_names_wait_for_is_told_without_those_that_wait_for_a_freeze(told_b
     reason = wait.until(lambda: (lambda found: found["code"] == "feed-frozen" and found)(
         site.herd.domain("frozen.example.com")["reason"]), "it waits for the freeze", 30)
     assert reason["actor"] == "operator"
-    since = site.herd.api().get("/v1/status").json["now"]
+    since = site.herd.look("/v1/status").json["now"]
 
     def looked_again():
-        return [alert for alert in site.herd.api().get("/v1/alerts").json["alerts"]
+        return [alert for alert in site.herd.look("/v1/alerts").json["alerts"]
                 if alert["kind"] == "platform-must-act" and alert["seen_at"] > since]
 
     found = wait.until(looked_again, "the store has looked since", 30)
@@ -275,4 +275,4 @@ def test_an_edge_that_takes_nothing_is_critical(told, tmp_path):
     site.herd.stop()
     site.herd.start("up")
     site.go_live("after.example.com")
-    wait.until(lambda: site.herd.api().get("/v1/edges").json["edges"][0]["error"] is None, "it is well again", 30)
+    wait.until(lambda: site.herd.look("/v1/edges").json["edges"][0]["error"] is None, "it is well again", 30)

@@ -59,7 +59,7 @@ def test_a_window_to_come_is_shown_and_planned_for(with_casim):
     wait.until(lambda: shown(site, "later.ari.example")["renewal_info"], "the CA was asked", 30)
     certificate = shown(site, "later.ari.example")
     assert certificate["renew_at"] < certificate["renewal_info"]["end"]
-    assert site.herd.api().get("/v1/calendar").json["total"] == 1
+    assert site.herd.look("/v1/calendar").json["total"] == 1
     assert "Renewals planned: 1" in site.herd.cli("calendar").stdout
     assert len(ca.tell("/certificates")) == 1
 

@@ -31,12 +31,12 @@ def second_agent(herd):
 
 
 def edge(herd, name):
-    listed = herd.api().get("/v1/edges").json["edges"]
+    listed = herd.look("/v1/edges").json["edges"]
     return next((one for one in listed if one["id"] == f"edge/default/{name}"), None)
 
 
 def pool(herd):
-    return herd.api().get("/v1/pools").json["pools"][0]
+    return herd.look("/v1/pools").json["pools"][0]
 
 
 def status(herd):
@@ -44,7 +44,7 @@ def status(herd):
 
 
 def order_of(herd, name):
-    return herd.api().get(f"/v1/orders/{herd.domain(name)['order']}").json
+    return herd.look(f"/v1/orders/{herd.domain(name)['order']}").json
 
 
 def wait_reason(herd, name, code):
@@ -103,7 +103,7 @@ def test_a_frozen_feed_stands_still_and_goes_on(platform):
     log = herd.running[0].log()
     for name in ("new.example.com", "shop.example.com"):
         assert len(re.findall(rf"name={name} .* reason=feed-frozen", log)) == 1
-    actions = [entry["action"] for entry in herd.api().get("/v1/audit").json["entries"]]
+    actions = [entry["action"] for entry in herd.look("/v1/audit").json["entries"]]
     assert actions.count("feed.freeze") == 1 and actions.count("feed.thaw") == 1
 
 
@@ -260,7 +260,7 @@ def test_a_certificate_is_rolled_back_with_its_key(platform):
     herd.cli("cert", "rollback", name, "--to", str(second["version"]))
     wait.until(lambda: serial_served(platform, name) == second["serial"].lstrip("0"),
                "the second is served again", 20)
-    actions = [entry["action"] for entry in herd.api().get("/v1/audit").json["entries"]]
+    actions = [entry["action"] for entry in herd.look("/v1/audit").json["entries"]]
     assert actions.count("cert.rollback") == 2
 
 

@@ -98,7 +98,7 @@ def test_a_limit_in_no_words_moves_names_to_the_next_ca(two_to_start):
         assert by_pebble(site, f"next{number}.limit.example")
     # Whoever comes within the minute does not meet it.
     assert asked_for_orders(ca) == before + 1
-    taught = [limit for limit in site.herd.api().get("/v1/limits").json["limits"]
+    taught = [limit for limit in site.herd.look("/v1/limits").json["limits"]
               if limit["limit"] == "account"]
     assert len(taught) == 1 and taught[0]["left"] == 0
     ca.ask("/settings", {"hostile": {"newOrder": None}})
@@ -131,11 +131,11 @@ def test_a_name_has_its_own_order_of_cas(two):
 
 def test_a_ca_that_no_issuer_has_is_refused(two):
     site, _ = two
-    wait.until(lambda: site.herd.api().get("/v1/forecast").json["limited"] is not None,
+    wait.until(lambda: site.herd.look("/v1/forecast").json["limited"] is not None,
                "the issuer has said what it has", 30)
     done = site.herd.cli("domain", "add", "typo.cas.example", "--cas", "pebbel,main", check=False)
     assert done.returncode == 1 and '"pebbel"' in done.stderr and "main,pebble" in done.stderr, done
-    assert site.herd.api().get("/v1/domains/typo.cas.example").status == 404
+    assert site.herd.look("/v1/domains/typo.cas.example").status == 404
     done = site.herd.cli("domain", "add", "typo.cas.example", "--standby", "pebbel", check=False)
     assert done.returncode == 1 and "main,pebble" in done.stderr, done
     site.herd.cli("domain", "add", "typo.cas.example", "--cas", "pebble,main", "--wait")

@@ -59,7 +59,7 @@ def test_a_limit_of_the_ca_is_learned_and_waited_for(with_casim):
     for name in names:
         site.add(name)
     wait.until(lambda: any(limit["limit"] == "account"
-                           for limit in site.herd.api().get("/v1/limits").json["limits"]),
+                           for limit in site.herd.look("/v1/limits").json["limits"]),
                "the limit is learned", 30)
     for name in names:
         site.herd.wait_state(name, "active", timeout=60)
@@ -151,7 +151,7 @@ def test_a_forecast_of_the_store_names_classes_buckets_and_the_limit_to_raise(wi
     assert account["limit"] == "account" and account["short_until"] == backlog["done_at"]
     assert account["left"] == account["left_in_a_week"] == 0
     assert forecast["raise"] == "orders_per_account" and forecast["uncounted"] == 0
-    assert site.herd.api().get("/v1/status").json["in_line"] == 4
+    assert site.herd.look("/v1/status").json["in_line"] == 4
     assert "In line  4 for a limit of a CA" in site.herd.cli("status").stdout
     text = site.herd.cli("forecast", "--live").stdout
     assert re.search(r"Figures of (now|\d+m?s.* ago)\.", text) and "not counted yet" not in text, text
@@ -163,9 +163,9 @@ def test_a_ca_without_limits_has_nothing_to_wait_for(with_casim):
     site, ca = with_casim({"limits": "generic", "orders_per_account": "none",
                            "certificates_per_domain": "none", "certificates_per_set": "none"})
     site.go_live("free.casim.example")
-    wait.until(lambda: site.herd.api().get("/v1/forecast").json["limited"] is False,
+    wait.until(lambda: site.herd.look("/v1/forecast").json["limited"] is False,
                "it is known that there is no limit", 30 * SLOWNESS)
-    forecast = site.herd.api().get("/v1/forecast").json
+    forecast = site.herd.look("/v1/forecast").json
     assert (forecast["waiting"], forecast["classes"], forecast["buckets"]) == (0, [], [])
     assert forecast["raise"] is None
     assert sum(part["renewals"] for part in forecast["renewals"]) == 1 and forecast["uncounted"] == 0

@@ -35,7 +35,7 @@ def serial(site, name):
 
 
 def trouble(site, kind):
-    return [one for one in site.herd.api().get("/v1/alerts").json["alerts"] if one["kind"] == kind]
+    return [one for one in site.herd.look("/v1/alerts").json["alerts"] if one["kind"] == kind]
 
 
 # A certificate of the test's CA, which was made a moment ago, is not valid yet where the clock is behind.
@@ -59,7 +59,7 @@ def test_names_go_live_with_one_wrong_clock(make_site, role, shift_s):
     assert serial(site, "a.clock.example.com") == before
     if role == "agent":
         wait.until(lambda: trouble(site, "edge-in-trouble") or
-                   "set both by NTP" in (site.herd.api().get("/v1/edges").json["edges"][0]["error"] or ""),
+                   "set both by NTP" in (site.herd.look("/v1/edges").json["edges"][0]["error"] or ""),
                    "the edge says so")
     else:
         wait.until(lambda: "set both by NTP" in made.running["issuer"].log(), "the issuer says so", 40)

@@ -77,7 +77,7 @@ def test_between_agent_and_store(make_site, lines):
     site.add("b.cut.example.com")
 
     def is_silent():
-        (edge,) = site.herd.api().get("/v1/edges").json["edges"]
+        (edge,) = site.herd.look("/v1/edges").json["edges"]
         return not edge["live"]
 
     wait.until(is_silent, "the edge is told to be silent")

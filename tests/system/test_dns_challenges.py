@@ -224,7 +224,7 @@ def test_a_record_that_is_not_seen_is_not_told_to_the_ca(make_platform, elsewher
     platform.site.add("*.unseen.example.com")
     failed(platform, "*.unseen.example.com", "dns-not-visible")
     platform.wait_clean("_acme-challenge.unseen.example.com")
-    for order in platform.site.herd.api().get("/v1/orders").json["orders"]:
+    for order in platform.site.herd.look("/v1/orders").json["orders"]:
         assert order["state"] not in ("validating", "valid"), order
 
 

@@ -68,7 +68,7 @@ def small(request, make_site):
 
 
 def edge_of(site):
-    (edge,) = site.herd.api().get("/v1/edges").json["edges"]
+    (edge,) = site.herd.look("/v1/edges").json["edges"]
     return edge
 
 

@@ -97,7 +97,7 @@ def test_a_name_deleted_during_its_order_is_not_served(site):
     site.add("gone.example.com")
     assert site.herd.api().delete("/v1/domains/gone.example.com").status == 204
     site.go_live("follower.example.com")
-    assert site.herd.api().get("/v1/domains/gone.example.com").status == 404
+    assert site.herd.look("/v1/domains/gone.example.com").status == 404
 
 
 EAB = {"kid-1": base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")}
@@ -155,7 +155,7 @@ def test_an_issuer_killed_in_mid_order_is_carried_on(make_site, state):
     made.add("killed.example.com")
 
     def reached():
-        orders = made.herd.api().get("/v1/orders?name=killed.example.com").json["orders"]
+        orders = made.herd.look("/v1/orders?name=killed.example.com").json["orders"]
         return orders and states.index(orders[0]["state"]) >= states.index(state)
 
     wait.until(reached, f"the order is {state}", 30, interval=0.005)
@@ -165,7 +165,7 @@ def test_an_issuer_killed_in_mid_order_is_carried_on(make_site, state):
     made.herd.wait_state("killed.example.com", "active", 40)
     with made.connect("killed.example.com") as visit:
         assert visit.names == ["killed.example.com"]
-    orders = made.herd.api().get("/v1/orders?name=killed.example.com").json["orders"]
+    orders = made.herd.look("/v1/orders?name=killed.example.com").json["orders"]
     assert len(orders) == 1, "the same order was carried on"
 
 
@@ -177,7 +177,7 @@ def test_an_issuer_killed_over_and_over_loses_nothing(make_site):
     kills = 0
 
     def all_active():
-        listing = made.herd.api().get("/v1/domains").json["domains"]
+        listing = made.herd.look("/v1/domains").json["domains"]
         return all(domain["state"] == "active" for domain in listing)
 
     while not all_active():

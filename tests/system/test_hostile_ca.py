@@ -86,7 +86,7 @@ def assert_memory_is_bounded(site, before):
 
 def reasons(site):
     """{name: code of its reason}"""
-    listing = site.herd.api().get("/v1/domains?limit=1000").json
+    listing = site.herd.look("/v1/domains?limit=1000").json
     return {domain["name"]: (domain["reason"] or {}).get("code") for domain in listing["domains"]}
 
 

@@ -291,7 +291,7 @@ def test_a_wrong_issuer_keeps_nobody_else_from_running(scratch):
     try:
         wait.until(lambda: "issuer ended: exit code 2" in up.log(), up.log_tail)
         assert "lissten" in up.log() and "the others run on" in up.log()
-        wait.until(lambda: made.api().get("/v1/edges").json["edges"], "the agent has reported", 20)
+        wait.until(lambda: made.look("/v1/edges").json["edges"], "the agent has reported", 20)
         assert made.pid_of("store") and not made.pid_of("issuer")
     finally:
         made.stop()

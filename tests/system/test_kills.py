@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 def domains(site):
-    answer = site.herd.api().get("/v1/domains?limit=1000")
+    answer = site.herd.look("/v1/domains?limit=1000")
     assert answer.status == 200 and len(answer.json["domains"]) == len(NAMES), answer
     return answer.json["domains"]
 
@@ -81,7 +81,7 @@ def check_orders(site):
     again: within an order (`attempts`), or by a further one after one that failed."""
     orders, cursor = [], ""
     while cursor is not None:
-        page = site.herd.api().get(f"/v1/orders?limit=1000&cursor={cursor}" if cursor
+        page = site.herd.look(f"/v1/orders?limit=1000&cursor={cursor}" if cursor
                                    else "/v1/orders?limit=1000").json
         orders += page["orders"]
         cursor = page["next_cursor"]
@@ -134,7 +134,7 @@ def renew(site, killer):
 def check_state(site, killer):
     """Every name active, no order open, nobody missing.  Returns the retries by name."""
     killer.wait_whole()
-    wait.until(lambda: site.herd.api().get("/v1/status").json["orders"]["open"] == 0,
+    wait.until(lambda: site.herd.look("/v1/status").json["orders"]["open"] == 0,
                "no order is open", 20)
     assert {domain["state"] for domain in domains(site)} == {"active"}
     return check_orders(site)

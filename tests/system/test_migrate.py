@@ -229,7 +229,7 @@ def listed(move):
     """{name: (upstream, serial)}"""
     found, cursor = {}, ""
     while cursor is not None:
-        page = move.herd.api().get(f"/v1/domains?limit=1000{cursor and '&cursor=' + cursor}").json
+        page = move.herd.look(f"/v1/domains?limit=1000{cursor and '&cursor=' + cursor}").json
         found.update({one["name"]: (one["upstream"], (one["certificate"] or {}).get("serial"))
                       for one in page["domains"]})
         cursor = page["next_cursor"]
@@ -250,7 +250,7 @@ def assert_nothing_is_lost(move):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 def test_nothing_acknowledged_is_lost(move, how):
-    active = lambda: move.herd.api().get("/v1/status").json["names"]["active"]
+    active = lambda: move.herd.look("/v1/status").json["names"]["active"]
     move.write()
     wait.until(lambda: move.acknowledged and active() >= ACTIVE_LEAST, lambda: move.acknowledged, 60)
     command = move.migrate()

@@ -14,7 +14,7 @@ def paced(make_site):
 
 
 def limits(site):
-    return site.herd.api().get("/v1/limits").json
+    return site.herd.look("/v1/limits").json
 
 
 def test_an_account_gets_no_more_orders_than_it_may(paced):

@@ -155,7 +155,7 @@ def test_a_name_that_left_is_moved_and_comes_back_by_itself(looked_at):
     assert orders_at_the_ca(looked_at, name) == asked
     assert name in looked_at.herd.cli("domain", "list", "--state", "moved").stdout
     assert "Away since" in looked_at.herd.cli("domain", "show", name).stdout
-    assert looked_at.herd.api().get("/v1/status").json["names"]["moved"] >= 1
+    assert looked_at.herd.look("/v1/status").json["names"]["moved"] >= 1
     looked_at.pebble.dns_set("clear-a", host=name + ".")
     back = looked_at.herd.wait_state(name, "active")
     assert back["certificate"]["serial"] != live["certificate"]["serial"]

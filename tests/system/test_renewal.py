@@ -49,7 +49,7 @@ def test_the_previous_version_is_kept(site):
     site.herd.wait_state(
         "kept.example.com", ("active", "renewing"), 30,
         also=lambda domain: domain["certificate"]["version"] > first["certificate"]["version"])
-    both = site.herd.api().get("/v1/certificates/kept.example.com").json
+    both = site.herd.look("/v1/certificates/kept.example.com").json
     assert both["current"]["version"] > both["previous"]["version"]
     assert both["current"]["spki_sha256"] != both["previous"]["spki_sha256"]
 

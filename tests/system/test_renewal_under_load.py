@@ -92,7 +92,7 @@ def site():
 
 def serials(site):
     return {domain["name"]: domain["certificate"]["serial"].lstrip("0")
-            for domain in site.herd.api().get("/v1/domains?limit=1000").json["domains"]
+            for domain in site.herd.look("/v1/domains?limit=1000").json["domains"]
             if domain["state"] == "active"}
 
 

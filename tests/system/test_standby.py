@@ -145,7 +145,7 @@ def test_two_certificates_have_two_and_go_together(two):
     assert both_serials(domain) == kept
     # One order brought both, and takes both back.
     assert domain["second"]["certificate"]["version"] == domain["certificate"]["version"] + 1
-    version = site.herd.api().get(f"/v1/certificates/{name}").json["previous"]["version"]
+    version = site.herd.look(f"/v1/certificates/{name}").json["previous"]["version"]
     site.herd.cli("cert", "rollback", name, "--to", str(version))
     wait.until(lambda: both_shown(site, name) == before, "the edge serves what was before", 30)
     site.herd.wait_state(name, "active", timeout=30)
