@@ -105,6 +105,8 @@ static const struct key keys[] = {
 	{"issuer", "failures_per_name", "", "failed validations of a name"},
 	{"issuer", "new_order_requests", "", "requests for new orders"},
 	{"issuer", "requests", "", "all other requests"},
+	{"issuer", "renewals_exempt", "",
+		"whether renewals are free of the limits of account and domain: yes or no"},
 	{"issuer", "signing_key", "issuer/signing.key", "signs the edge records"},
 	{"issuer", "recipients", "issuer/recipients",
 		"who can open the leaf keys: one certherd-pub-… a line"},

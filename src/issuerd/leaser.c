@@ -23,13 +23,15 @@ static json_t *limit_json(const struct ch_limit *limit)
 
 /* The store passes over those that are out of order, as long as one of those is not that the
  * name may use. */
-static json_t *pace_json(struct ch_ca *ca)
+static json_t *pace_json(const struct ch_worker *worker, struct ch_ca *ca)
 {
 	const struct ch_limits *limits = &ca->config->limits;
+	bool tells = !limits->renewals_exempt && ch_mono_ms() >= worker->exempt_until_ms;
 
-	return json_pack("{sssssbsososo}", "account", ca->pace_account, "ca", ca->config->name,
-		"out", !ch_ca_is_usable(ca), "orders", limit_json(&limits->account), "domain",
-		limit_json(&limits->domain), "set", limit_json(&limits->set));
+	return json_pack("{sssssbsosososo*}", "account", ca->pace_account, "ca",
+		ca->config->name, "out", !ch_ca_is_usable(ca), "orders",
+		limit_json(&limits->account), "domain", limit_json(&limits->domain), "set",
+		limit_json(&limits->set), "renewals_exempt", tells ? json_false() : NULL);
 }
 
 static bool tells_second_standbys(const struct ch_worker *worker)
@@ -43,10 +45,10 @@ static json_t *lease_json(const struct ch_worker *worker, size_t room, int64_t w
 	json_t *fallback = issuer->n_cas > 1 ? json_array() : NULL;
 
 	for (size_t i = 1; i < issuer->n_cas; i++)
-		(void)json_array_append_new(fallback, pace_json(&issuer->cas[i]));
+		(void)json_array_append_new(fallback, pace_json(worker, &issuer->cas[i]));
 	return json_pack("{sIsIsIsoso*ss*so*so*sbso*}", "max", (json_int_t)room, "lease_ms",
 		(json_int_t)issuer->config->lease_ms, "wait_ms", (json_int_t)wait_ms, "pace",
-		pace_json(&issuer->cas[0]), "fallback", fallback, "standby",
+		pace_json(worker, &issuer->cas[0]), "fallback", fallback, "standby",
 		issuer->config->standby, "caa", ch_issuer_caa_advice(issuer), "persist",
 		ch_issuer_persist_advice(issuer), "persist_all",
 		issuer->config->challenge == CH_ACME_DNS_PERSIST_01, "second_standbys",
@@ -98,6 +100,20 @@ static bool all_closed(struct ch_issuer *issuer)
 	return true;
 }
 
+/* The store does not know what it was told: the next lease is without. */
+static bool is_of_before(struct ch_worker *worker, const struct ch_err *err)
+{
+	int64_t until_ms = ch_mono_ms() + UNTOLD_MS;
+
+	if (ch_scout_is_unknown(err, "second_standbys"))
+		worker->untold_until_ms = until_ms;
+	else if (ch_scout_is_unknown(err, "renewals_exempt"))
+		worker->exempt_until_ms = until_ms;
+	else
+		return false;
+	return true;
+}
+
 /* One lease, and what follows when the store does not answer it.  False: stop. */
 static bool lease_once(struct ch_worker *worker, struct ch_scout *scout, size_t room,
 	unsigned *tries, bool *ret_news)
@@ -117,10 +133,8 @@ static bool lease_once(struct ch_worker *worker, struct ch_scout *scout, size_t 
 	}
 	if (atomic_load(&worker->issuer->stopping))
 		return false;
-	if (rc == CH_EINVAL && ch_scout_is_unknown(&err, "second_standbys")) {
-		worker->untold_until_ms = ch_mono_ms() + UNTOLD_MS;
+	if (rc == CH_EINVAL && is_of_before(worker, &err))
 		return true;
-	}
 	if (rc == CH_EINVAL && scout && scout->on) {
 		ch_scout_refused(scout, &err);
 		return true;

@@ -16,6 +16,8 @@ struct ch_worker {
 	/* Monotonic, of the leasing thread: the store is one of before, and refuses to be told
 	 * of the standbys of second certificates. */
 	int64_t untold_until_ms;
+	/* … or to be told that renewals are not exempt. */
+	int64_t exempt_until_ms;
 };
 
 /* The clients of one thread; err says what is wrong with the files. */

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 /* Tokens and the time in which they all come back; Let's Encrypt's as documented in August
- * 2026. */
+ * 2026.  It alone documents an exemption of renewals. */
 #define LIMIT(n, span_ms)                                                                      \
 	{                                                                                      \
 		n, ((span_ms)*1000 + (n)-1) / (n)                                              \
@@ -26,13 +26,15 @@ static const struct {
 				.set = LIMIT(5, 7 * CH_DAY_MS),
 				.failures = LIMIT(5, CH_HOUR_MS),
 				.new_orders = LIMIT(200, 667),
-				.requests = LIMIT(125, 500)}},
+				.requests = LIMIT(125, 500),
+				.renewals_exempt = true}},
 	{"letsencrypt-staging", {.account = LIMIT(1500, 3 * CH_HOUR_MS),
 					.domain = LIMIT(30000, 7 * CH_DAY_MS),
 					.set = LIMIT(30000, 7 * CH_DAY_MS),
 					.failures = LIMIT(200, CH_HOUR_MS),
 					.new_orders = LIMIT(200, 667),
-					.requests = LIMIT(125, 500)}},
+					.requests = LIMIT(125, 500),
+					.renewals_exempt = true}},
 	/* ZeroSSL publishes no numbers and answers 429 under load: requests are kept few. */
 	{"zerossl", {.account = NONE,
 			    .domain = NONE,
@@ -92,4 +94,7 @@ void ch_limits_read(struct ch_conf *conf, const char *section, const char *fallb
 #define X(member, key) read_limit(conf, section, key, &ret_limits->member);
 	CH_LIMITS_LIST(X)
 #undef X
+	if (*ch_conf_str(conf, section, "renewals_exempt", ""))
+		ret_limits->renewals_exempt =
+			ch_conf_bool(conf, section, "renewals_exempt", false);
 }

@@ -122,11 +122,17 @@ static bool in_window(const struct ch_sim_ca *ca, uint32_t name, int64_t now_ms)
 	       now_ms < middle_ms + life_ms / 100;
 }
 
+/* Of the limits of account and domain. */
+static bool is_free(const struct ch_sim_ca *ca, uint32_t name)
+{
+	return ca->scenario->limits.renewals_exempt && ca->issued_ms[name] >= 0;
+}
+
 enum ch_sim_limit ch_sim_ca_new_order(struct ch_sim_ca *ca, uint32_t name, uint32_t domain,
 	int64_t now_ms, int64_t *ret_at_ms)
 {
 	const struct ch_limits *limits = &ca->scenario->limits;
-	bool renewal = ca->issued_ms[name] >= 0;
+	bool renewal = is_free(ca, name);
 	bool exempt = renewal && in_window(ca, name, now_ms);
 
 	if (!has(&ca->new_orders, &limits->new_orders, now_ms, ret_at_ms))
@@ -169,7 +175,7 @@ int64_t ch_sim_ca_issue(struct ch_sim_ca *ca, uint32_t name, uint32_t domain, in
 	const struct ch_scenario *s = ca->scenario;
 	size_t i = s->n_lifetimes;
 
-	if (ca->issued_ms[name] < 0)
+	if (!is_free(ca, name))
 		count(&ca->domains[domain], &s->limits.domain, now_ms);
 	if (!ca->exempt[name])
 		count(&ca->sets[name], &s->limits.set, now_ms);

@@ -27,8 +27,8 @@ void ch_sim_ca_free(struct ch_sim_ca *ca);
 bool ch_sim_ca_is_down(const struct ch_sim_ca *ca, int64_t now_ms);
 /* A request for a new order: CH_SIM_LIMIT_NONE: it is there; else nothing was counted, and
  * *ret_at_ms is when it would be.  Of a name that has a certificate here it is a renewal, which
- * account and domain do not count; in the certificate's ARI window nothing does.  Domain and
- * set count certificates: an order that fails is none. */
+ * account and domain do not count, where the CA exempts renewals; in the certificate's ARI
+ * window nothing does.  Domain and set count certificates: an order that fails is none. */
 enum ch_sim_limit ch_sim_ca_new_order(struct ch_sim_ca *ca, uint32_t name, uint32_t domain,
 	int64_t now_ms, int64_t *ret_at_ms);
 /* n requests to anything else. */

@@ -30,6 +30,11 @@ void world_wait(struct world *world, uint32_t id, bool first)
 	world->wake_ms = world->now_ms;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* A bucket of its own is empty: it is in nobody's way meanwhile.  True: put aside. */
 static bool put_aside(struct world *world, uint32_t id)
 {
@@ -40,14 +45,17 @@ static bool put_aside(struct world *world, uint32_t id)
 		&world->domains[name->domain], &limits->domain, 1, now_ms);
 	int64_t failed_at_ms;
 
+	if (!world_pays(world, name))
+		at_ms = now_ms;
+	world->result->parked += at_ms > now_ms;
+	/* A renewal looks at the domain's next token before those that are parked there. */
 	if (!world_has_cert(name) && at_ms > now_ms) {
-		world->result->parked++;
 		ch_sched_park(world->sched, id, name->domain, at_ms);
 		return true;
 	}
-	at_ms = ch_bucket_ready_at_ms(&name->set, &limits->set, 1, now_ms);
+	at_ms = later(at_ms, ch_bucket_ready_at_ms(&name->set, &limits->set, 1, now_ms));
 	failed_at_ms = ch_bucket_ready_at_ms(&name->failed, &limits->failures, 1, now_ms);
-	at_ms = at_ms > failed_at_ms ? at_ms : failed_at_ms;
+	at_ms = later(at_ms, failed_at_ms);
 	if (at_ms <= now_ms)
 		return false;
 	name->state = NAME_RETRIES;
@@ -62,7 +70,7 @@ static void send(struct world *world, uint32_t id)
 	double latency = world_random(world) * (LATENCY_MOST_MS - LATENCY_LEAST_MS);
 
 	/* Whether there is a token was looked at before. */
-	if (!world_has_cert(name)) {
+	if (world_pays(world, name)) {
 		(void)ch_bucket_take(&world->account, &limits->account, world->now_ms);
 		(void)ch_bucket_take(
 			&world->domains[name->domain], &limits->domain, world->now_ms);
@@ -74,9 +82,18 @@ static void send(struct world *world, uint32_t id)
 	ch_heap_set(&world->events, id, world->now_ms + LATENCY_LEAST_MS + (int64_t)latency);
 }
 
-static bool new_names_wait(const struct world *world)
+/* Classes that need no token of the account. */
+static unsigned free_classes(const struct world *world)
 {
-	return ch_sched_count(world->sched, CH_CLASS_VISITOR) ||
+	return world->limits.renewals_exempt ? EXEMPT : 0;
+}
+
+static bool somebody_pays(const struct world *world)
+{
+	return (!world->limits.renewals_exempt &&
+		       (ch_sched_count(world->sched, CH_CLASS_DANGER) ||
+			       ch_sched_count(world->sched, CH_CLASS_RENEWAL))) ||
+	       ch_sched_count(world->sched, CH_CLASS_VISITOR) ||
 	       ch_sched_count(world->sched, CH_CLASS_NEW) ||
 	       ch_sched_count(world->sched, CH_CLASS_BACKLOG);
 }
@@ -86,7 +103,7 @@ static int64_t next_ms(const struct world *world, int64_t account_ms)
 {
 	int64_t at_ms = ch_sched_next_wake_ms(world->sched);
 
-	if (new_names_wait(world) && account_ms < at_ms)
+	if (somebody_pays(world) && account_ms < at_ms)
 		at_ms = account_ms;
 	return at_ms;
 }
@@ -111,7 +128,7 @@ void world_dispatch(struct world *world)
 			&world->pace, &world->pace_limit, 1, world->now_ms);
 		uint32_t id;
 
-		world->result->short_now = account_ms > world->now_ms && new_names_wait(world);
+		world->result->short_now = account_ms > world->now_ms && somebody_pays(world);
 		/* A request under way will tell. */
 		world->wake_ms = world->trying ? INT64_MAX : world->open_at_ms;
 		if (world->trying || world->open_at_ms > world->now_ms)
@@ -119,7 +136,8 @@ void world_dispatch(struct world *world)
 		world->wake_ms = pace_ms;
 		if (pace_ms > world->now_ms)
 			return;
-		id = ch_sched_take(world->sched, account_ms > world->now_ms ? EXEMPT : ALL);
+		id = ch_sched_take(
+			world->sched, account_ms > world->now_ms ? free_classes(world) : ALL);
 		if (id == CH_SCHED_NONE) {
 			world->wake_ms = next_ms(world, account_ms);
 			return;

@@ -24,6 +24,11 @@ bool world_has_cert(const struct name *name)
 	return name->not_after_ms != 0;
 }
 
+bool world_pays(const struct world *world, const struct name *name)
+{
+	return !world->limits.renewals_exempt || !world_has_cert(name);
+}
+
 int64_t world_arrival_ms(
 	const struct ch_scenario *scenario, const struct ch_sim_onboard *onboard, uint32_t i)
 {

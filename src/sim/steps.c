@@ -63,7 +63,7 @@ static void give_back(struct world *world, struct name *name)
 {
 	const struct ch_limits *limits = &world->limits;
 
-	if (!world_has_cert(name))
+	if (world_pays(world, name))
 		ch_bucket_give_back(&world->domains[name->domain], &limits->domain);
 	ch_bucket_give_back(&name->set, &limits->set);
 }
@@ -75,7 +75,7 @@ static void meet_outage(struct world *world, uint32_t id)
 	world->result->met_outage++;
 	name->trouble = TROUBLE_OUTAGE;
 	give_back(world, name);
-	if (!world_has_cert(name))
+	if (world_pays(world, name))
 		ch_bucket_give_back(&world->account, &world->limits.account);
 	/* Those that were under way together count as one outage. */
 	if (world->now_ms >= world->open_at_ms)

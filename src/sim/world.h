@@ -58,6 +58,8 @@ struct world {
 /* 0 <= x < 1. */
 double world_random(struct world *world);
 bool world_has_cert(const struct name *name);
+/* Whether its order takes tokens of account and domain. */
+bool world_pays(const struct world *world, const struct name *name);
 int64_t world_arrival_ms(
 	const struct ch_scenario *scenario, const struct ch_sim_onboard *onboard, uint32_t i);
 

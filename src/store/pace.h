@@ -10,10 +10,11 @@
  *            in CH_SCHED_SHARE of the turns for which both wait, and within each of these the
  *            tenants in turn
  *
- * A renewal of the same names is free of the last two, and of all in the window that the CA has
- * named for it, but of what the CA's own answers have taught of them no order is.  An order
- * that begins again takes another token of its account.  No bucket is empty for longer than its
- * limit and CH_STORE_LEARN_MAX_MS together, whatever an issuer has said.
+ * Where the CA exempts them, a renewal of the same names is free of the last two, and of all in
+ * the window that the CA has named for it, but of what the CA's own answers have taught of them
+ * no order is.  Where it does not, renewals come before new names, and first those in danger.
+ * An order that begins again takes another token of its account.  No bucket is empty for longer
+ * than its limit and CH_STORE_LEARN_MAX_MS together, whatever an issuer has said.
  *
  * A name may have a list of the CAs that it may use, in its own order; those that have the same
  * list wait in a line of their own. */
@@ -51,6 +52,7 @@ struct ch_store_pace {
 	const char *account; /* "CA/ACCOUNT", CA without "/"; NULL: nothing is paced */
 	const char *ca;	     /* as names' lists call it; NULL: they cannot */
 	bool out;	     /* out of order: for who may use no other */
+	bool renewals_count; /* as new orders do: the CA exempts none */
 	struct ch_limit limits[CH_PACED_COUNT];
 };
 

@@ -151,6 +151,14 @@ static int compare(struct ch_work *w, const char *account, const struct plan *pl
 	return rc;
 }
 
+/* As orders have it: 1: of the limits of account and domain, 2: of that of its names too. */
+static int64_t free_of(const struct as_known *known, const struct ch_store_pace *pace)
+{
+	if (pace->renewals_count)
+		return 0;
+	return known->live.in_window ? 2 : known->same;
+}
+
 /* One that was handed out to be looked at stands in line from now on. */
 static struct ch_pace_order order_of(const struct plan *plan, int64_t now)
 {
@@ -183,7 +191,8 @@ static int admit(struct ch_work *w, const struct ch_pace_list *paces, struct pla
 		if (rc)
 			return rc;
 		order.known[i] = (struct ch_pace_known){
-			.renewal = known[i].same, .exempt = known[i].live.in_window};
+			.renewal = free_of(&known[i], paces->list[i]) == 1,
+			.exempt = free_of(&known[i], paces->list[i]) == 2};
 	}
 	order.danger_ms = known[0].live.danger_ms;
 	order.class = class_of(plan, order.danger_ms, w->now);
@@ -211,9 +220,7 @@ static int make_order(struct ch_work *w, struct ch_op_lease *lease,
 		"VALUES (?1, 'new', ?2, 0, 0, ?3, ?4, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 		"itiitititi", id, plan->row.pool, (int64_t)plan->renewal, w->now,
 		ch_key_type_str(key), (int64_t)plan->second, pace->account,
-		(int64_t)(plan->known.live.in_window ? 2
-			  : plan->known.same	     ? 1
-						     : 0),
+		free_of(&plan->known, pace),
 		plan->known.live.ari_id[0] ? plan->known.live.ari_id : NULL,
 		(int64_t)plan->standby);
 
@@ -392,6 +399,16 @@ static int lease_due(struct ch_work *w, struct ch_op_lease *lease)
 	return rc ? rc : ch_work_hand_out(w, lease);
 }
 
+static int lease_in_turn(
+	struct ch_work *w, struct ch_op_lease *lease, const struct ch_name_row *row)
+{
+	bool second;
+	int rc = ch_work_second_waits(w, row, &second);
+
+	return rc ? rc
+		  : lease_name(w, lease, row->name, second ? SLOT_SECOND : SLOT_FIRST, true);
+}
+
 /* Names whose turn has come. */
 static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 {
@@ -409,53 +426,8 @@ static int lease_waiting(struct ch_work *w, struct ch_op_lease *lease)
 		if (rc == CH_ENOTFOUND)
 			rc = CH_OK;
 		else if (!rc && !row.order_id && row.next_at && row.state != CH_NAME_PAUSED)
-			rc = lease_name(w, lease, name, SLOT_FIRST, true);
+			rc = lease_in_turn(w, lease, &row);
 	}
-	return rc;
-}
-
-/* Unknown is another one: nothing is lost by one standby too many. */
-static bool is_of_host(const struct ch_store_pace *pace, const char *host)
-{
-	size_t len = strlen(host);
-
-	return pace->account && len && strncmp(pace->account, host, len) == 0 &&
-	       pace->account[len] == '/';
-}
-
-/* From which account the standby of a name comes: the one that is asked for, or, when what is
- * live is of that CA, the first other one that the name may use.  NULL: none; *ret_code says
- * why. */
-static const struct ch_store_pace *choose_standby(const struct ch_op_lease *lease,
-	const struct plan *plan, const char *wanted, const char *live_host,
-	const char **ret_code)
-{
-	const struct ch_store_pace *pace = ch_pace_of(lease, wanted, strlen(wanted));
-	struct ch_pace_list list;
-
-	*ret_code = pace ? "standby-no-ca" : "ca-unknown";
-	if (!pace || !is_of_host(pace, live_host))
-		return pace;
-	ch_pace_list(lease, plan->row.cas, &list);
-	for (size_t i = 0; i < list.n; i++)
-		if (!is_of_host(list.list[i], live_host))
-			return list.list[i];
-	return NULL;
-}
-
-static int live_host(
-	struct ch_work *w, uint64_t version, char ret_host[CH_STORE_ACCOUNT_MAX + 1])
-{
-	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
-	int rc = ch_db_query(w->db, &stmt,
-		"SELECT coalesce(ari_ca, '') FROM cert WHERE version = ?", "i", version);
-
-	if (!rc)
-		rc = ch_db_step(w->db, stmt);
-	if (rc <= 0)
-		return rc ? rc : CH_ECORRUPT;
-	rc = CH_OK;
-	ch_db_copy(stmt, 0, ret_host, CH_STORE_ACCOUNT_MAX + 1, &rc);
 	return rc;
 }
 
@@ -469,8 +441,6 @@ static int put_off_second_standby(struct ch_work *w, const char *name)
 static int lease_standby(struct ch_work *w, struct ch_op_lease *lease, const char *name,
 	enum slot slot, bool *ret_full)
 {
-	char host[CH_STORE_ACCOUNT_MAX + 1];
-	char wanted[CH_STORE_CA_NAME_MAX + 1];
 	const struct ch_store_pace *pace = NULL;
 	enum ch_pace_verdict verdict;
 	struct ch_pace_order order;
@@ -484,12 +454,10 @@ static int lease_standby(struct ch_work *w, struct ch_op_lease *lease, const cha
 		return rc;
 	if (plan.second && !ch_keys_both(plan.row.keys))
 		return put_off_second_standby(w, name);
-	rc = live_host(w, cert_of(&plan.row, plan.second, false), host);
-	if (!rc)
-		rc = ch_db_standby_wanted(w->db, plan.row.standby, wanted);
+	rc = ch_pace_standby(
+		w, lease, &plan.row, cert_of(&plan.row, plan.second, false), &pace, &code);
 	if (rc)
 		return rc;
-	pace = choose_standby(lease, &plan, wanted, host, &code);
 	order = order_of(&plan, w->now);
 	if (!pace)
 		return ch_pace_refuse_as(w, &order, code,

@@ -15,6 +15,7 @@
 #define YEAR_MS (366 * CH_DAY_MS)
 /* The issuer's configuration may have changed. */
 #define UNKNOWN_WAIT_MS (10 * CH_MINUTE_MS)
+#define MOMENT_MS 2 /* more than the classes of renewals are apart */
 /* What was learned of a limit that nobody configured holds until its time, as a bucket of one.
  */
 #define LEARNED ((struct ch_limit){.size = 1, .refill_us = 1})
@@ -198,7 +199,31 @@ int ch_pace_refuse_as(struct ch_work *w, const struct ch_pace_order *order, cons
 	return wait_until(w, order, w->now + UNKNOWN_WAIT_MS, code, detail, CH_ACTOR_OPERATOR);
 }
 
-/* A turn of its own, so that not all of a domain come back at the same moment. */
+/* A standby comes after all others, though its name has a certificate. */
+static bool is_urgent(const struct ch_pace_order *order)
+{
+	return order->class <= CH_CLASS_RENEWAL && !order->standby;
+}
+
+/* A turn of its own, so that not all of a domain come back at the same moment.  Renewals look
+ * at each token instead, those in danger first, a moment before whoever it was promised to. */
+static int64_t turn_at(const struct ch_work *w, const struct ch_pace_order *order,
+	enum ch_paced paced, const struct row *row)
+{
+	int64_t after_ms = is_urgent(order) ? (int64_t)order->class : MOMENT_MS;
+	int64_t at_ms = ready_at(w, row) + (paced == CH_PACED_DOMAIN ? after_ms : 0);
+	int64_t step_ms = row->limit.refill_us / 1000;
+	/* Turns of names that have been retried, or are gone, stay behind: no further ahead
+	 * than a bucket's worth, where all look again. */
+	int64_t most_ms = at_ms + step_ms * row->limit.size;
+
+	if (paced == CH_PACED_DOMAIN && !is_urgent(order) && row->tail_ms >= at_ms)
+		at_ms = row->tail_ms + step_ms;
+	if (at_ms > most_ms)
+		at_ms = most_ms;
+	return at_ms < w->now + YEAR_MS ? at_ms : w->now + YEAR_MS;
+}
+
 static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 	enum ch_paced paced, struct row *row)
 {
@@ -206,21 +231,11 @@ static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 	char at[CH_TIME_STR_B];
 	char code[32];
 	char detail[300];
-	int64_t at_ms = ready_at(w, row);
-	int64_t step_ms = row->limit.refill_us / 1000;
-	int64_t most_ms;
+	int64_t at_ms = turn_at(w, order, paced, row);
 	int rc;
 
-	/* Turns of names that have been retried, or are gone, stay behind: no further ahead
-	 * than a bucket's worth, where all look again. */
-	most_ms = at_ms + step_ms * row->limit.size;
-	if (paced == CH_PACED_DOMAIN && row->tail_ms >= at_ms)
-		at_ms = row->tail_ms + step_ms;
-	if (at_ms > most_ms)
-		at_ms = most_ms;
-	if (at_ms > w->now + YEAR_MS)
-		at_ms = w->now + YEAR_MS;
-	row->tail_ms = at_ms;
+	if (!is_urgent(order))
+		row->tail_ms = at_ms;
 	rc = save(w, row);
 	snprintf(code, sizeof(code), "ca-limit-%s", words[paced]);
 	snprintf(detail, sizeof(detail),

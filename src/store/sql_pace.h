@@ -5,7 +5,7 @@
 #include "pace/scheduler.h"
 #include "store/sql_work.h"
 
-/* What an account's CA knows of an order that could be made. */
+/* What an account's CA exempts an order from that could be made. */
 struct ch_pace_known {
 	bool renewal; /* of the same names: free of all limits but theirs */
 	bool exempt;  /* … in the CA's window: free of that too */
@@ -57,6 +57,12 @@ CH_MUST int ch_pace_refuse(struct ch_work *w, const struct ch_pace_order *order)
 /* The same, for another reason that is the operator's to mend. */
 CH_MUST int ch_pace_refuse_as(struct ch_work *w, const struct ch_pace_order *order,
 	const char *code, const char *detail);
+/* sql_standby.c: under which account the standby of a name is made whose live certificate this
+ * is: that which is asked for, or, when what is live is of its CA, the first other one that the
+ * name may use.  *ret_pace NULL: none; *ret_code says why. */
+CH_MUST int ch_pace_standby(struct ch_work *w, const struct ch_op_lease *lease,
+	const struct ch_name_row *row, uint64_t live, const struct ch_store_pace **ret_pace,
+	const char **ret_code);
 /* Whose turn it is, if an account that it may use has a token for it; it waits no longer then.
  * CH_ENOTFOUND. */
 CH_MUST int ch_pace_turn_ask(struct ch_work *w);

@@ -23,6 +23,21 @@ bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row
 	       row->cert_key == CH_KEY_RSA && row->second_at && row->second_at <= w->now;
 }
 
+int ch_work_second_waits(struct ch_work *w, const struct ch_name_row *row, bool *ret_waits)
+{
+	int64_t waits = 0;
+	int rc = CH_OK;
+
+	/* A first one that is due goes before. */
+	if (row->second_at && row->next_at > w->now + CH_STORE_LOOK_MS)
+		rc = ch_db_get_i64(w->db, &waits,
+			"SELECT 1 FROM name WHERE name = ? AND second_code = "
+			"'ca-limit-account' AND code <> 'ca-limit-account'",
+			"t", row->name);
+	*ret_waits = waits;
+	return rc == CH_ENOTFOUND ? CH_OK : rc;
+}
+
 static bool is_complete(const struct ch_name_row *row)
 {
 	return row->cert_key == ch_keys_first(row->keys) &&

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "store/sql_work.h"
+#include "store/sql_pace.h"
 
 /* Names that are told of a new default by one lease. */
 #define MARK_MAX 2000
@@ -337,4 +337,61 @@ int ch_work_plan_standby(
 	ch_work_due(w, w->now);
 	return ch_db_run(
 		w->db, second ? of_second : of_first, "iit", version, w->now, row->name);
+}
+
+/* Unknown is another one: nothing is lost by one standby too many. */
+static bool is_of_host(const struct ch_store_pace *pace, const char *host)
+{
+	size_t len = strlen(host);
+
+	return pace->account && len && strncmp(pace->account, host, len) == 0 &&
+	       pace->account[len] == '/';
+}
+
+static const struct ch_store_pace *choose_standby(const struct ch_op_lease *lease,
+	const struct ch_name_row *row, const char *wanted, const char *live_host,
+	const char **ret_code)
+{
+	const struct ch_store_pace *pace = ch_pace_of(lease, wanted, strlen(wanted));
+	struct ch_pace_list list;
+
+	*ret_code = pace ? "standby-no-ca" : "ca-unknown";
+	if (!pace || !is_of_host(pace, live_host))
+		return pace;
+	ch_pace_list(lease, row->cas, &list);
+	for (size_t i = 0; i < list.n; i++)
+		if (!is_of_host(list.list[i], live_host))
+			return list.list[i];
+	return NULL;
+}
+
+static int live_host(
+	struct ch_work *w, uint64_t version, char ret_host[CH_STORE_ACCOUNT_MAX + 1])
+{
+	CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+	int rc = ch_db_query(w->db, &stmt,
+		"SELECT coalesce(ari_ca, '') FROM cert WHERE version = ?", "i", version);
+
+	if (!rc)
+		rc = ch_db_step(w->db, stmt);
+	if (rc <= 0)
+		return rc ? rc : CH_ECORRUPT;
+	rc = CH_OK;
+	ch_db_copy(stmt, 0, ret_host, CH_STORE_ACCOUNT_MAX + 1, &rc);
+	return rc;
+}
+
+int ch_pace_standby(struct ch_work *w, const struct ch_op_lease *lease,
+	const struct ch_name_row *row, uint64_t live, const struct ch_store_pace **ret_pace,
+	const char **ret_code)
+{
+	char host[CH_STORE_ACCOUNT_MAX + 1];
+	char wanted[CH_STORE_CA_NAME_MAX + 1];
+	int rc = live_host(w, live, host);
+
+	if (!rc)
+		rc = ch_db_standby_wanted(w->db, row->standby, wanted);
+	if (!rc)
+		*ret_pace = choose_standby(lease, row, wanted, host, ret_code);
+	return rc;
 }

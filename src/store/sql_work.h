@@ -368,6 +368,9 @@ CH_MUST int ch_work_change_keys(struct ch_work *w, const char *name, enum ch_key
 /* Of a name that is due: it has an RSA certificate that makes room for an ECDSA one.  Those
  * that can use RSA only get their own before. */
 bool ch_work_second_goes_first(const struct ch_work *w, const struct ch_name_row *row);
+/* Whether it is for the second certificate that a name stands in the line of an account. */
+CH_MUST int ch_work_second_waits(
+	struct ch_work *w, const struct ch_name_row *row, bool *ret_waits);
 /* When the name is in danger, and when it ends, by whichever of its live certificates is first.
  */
 CH_MUST int ch_work_both_end(struct ch_work *w, const char *name);

@@ -169,6 +169,7 @@ static void read_pace(
 	pace->account = ch_json_in_str(&in, "account", CH_JSON_REQUIRED, CH_STORE_ACCOUNT_MAX);
 	pace->ca = ch_json_in_str(&in, "ca", CH_JSON_OPTIONAL, CH_STORE_CA_NAME_MAX);
 	pace->out = ch_json_in_bool(&in, "out", false);
+	pace->renewals_count = !ch_json_in_bool(&in, "renewals_exempt", true);
 	text = ch_json_in_str(&in, "orders", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);
 	take_limit(&in, "orders", text, &pace->limits[CH_PACED_ACCOUNT]);
 	text = ch_json_in_str(&in, "domain", CH_JSON_OPTIONAL, CH_LIMIT_TEXT_B);

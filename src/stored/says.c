@@ -118,7 +118,8 @@ static int read_pace(const json_t *from, struct ch_arena *arena, struct ch_store
 	*pace = (struct ch_store_pace){
 		.account = ch_arena_str(arena, text_of(from, "account", CH_STORE_ACCOUNT_MAX)),
 		.ca = ch_arena_str(arena, ca),
-		.out = json_is_true(json_object_get(from, "out"))};
+		.out = json_is_true(json_object_get(from, "out")),
+		.renewals_count = json_is_false(json_object_get(from, "renewals_exempt"))};
 	if (!pace->account || (ca && !pace->ca))
 		return CH_ENOMEM;
 	for (int k = 0; k < CH_PACED_COUNT; k++) {

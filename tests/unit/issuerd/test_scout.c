@@ -237,6 +237,45 @@ static void a_store_of_before_is_not_told_of_second_standbys(void **state)
 	assert_true(worker.untold_until_ms > 0);
 }
 
+static const json_t *pace_of_second(void)
+{
+	return json_object_get(store.second, "pace");
+}
+
+static void a_store_of_before_is_not_told_of_renewals_that_count(void **state)
+{
+	store.first = "{\"code\":\"unknown-field\",\"detail\":"
+		      "\"\\\"renewals_exempt\\\" is not a field here.\"}";
+	store.status = 400;
+	store.is_enough = at_the_second;
+	ch_leaser_main(&worker);
+	assert_non_null(pace_of_second());
+	assert_null(json_object_get(pace_of_second(), "renewals_exempt"));
+	assert_true(json_is_true(json_object_get(store.second, "second_standbys")));
+	assert_true(worker.exempt_until_ms > 0);
+	assert_int_equal(worker.untold_until_ms, 0);
+}
+
+static void the_store_is_told_where_renewals_count(void **state)
+{
+	for (int exempt = 0; exempt < 2; exempt++) {
+		if (exempt) {
+			tear_down(state);
+			set_up(state);
+		}
+		b->config.cas[0].limits.renewals_exempt = exempt;
+		store.first = REFUSED;
+		store.status = 400;
+		store.is_enough = at_the_second;
+		ch_leaser_main(&worker);
+		assert_int_equal(
+			json_is_false(json_object_get(pace_of_second(), "renewals_exempt")),
+			!exempt);
+		assert_int_equal(
+			json_object_get(pace_of_second(), "renewals_exempt") == NULL, exempt);
+	}
+}
+
 static void without_a_preflight_no_name_is_looked_at(void **state)
 {
 	struct ch_scout *scout;
@@ -343,6 +382,11 @@ int main(void)
 			another_refusal_keeps_looks_off_for_one_moment_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_store_of_before_is_not_told_of_second_standbys, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_store_of_before_is_not_told_of_renewals_that_count, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_store_is_told_where_renewals_count, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			without_a_preflight_no_name_is_looked_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_told_keeps_no_room, set_up, tear_down),

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -144,6 +145,32 @@ static void presets_have_overrides(void **state)
 	assert_non_null(strstr(err.detail, "failures_per_name"));
 }
 
+/* Only Let's Encrypt documents that it exempts renewals. */
+static void renewals_are_exempt_where_the_ca_says_so(void **state)
+{
+	static const struct {
+		const char *text;
+		bool exempt;
+	} of[] = {{"limits = letsencrypt", true}, {"limits = letsencrypt-staging", true},
+		{"limits = zerossl", false}, {"limits = google", false},
+		{"limits = generic", false}, {"limits = generic\nrenewals_exempt = yes", true},
+		{"limits = letsencrypt\nrenewals_exempt = no", false},
+		{"limits = letsencrypt\nrenewals_exempt =", true}};
+	struct ch_limits limits;
+	struct ch_err err;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(of); i++) {
+		char text[100];
+
+		snprintf(text, sizeof(text), "[ca]\n%s\n", of[i].text);
+		assert_int_equal(read_limits(text, &limits, &err), CH_OK);
+		assert_int_equal(limits.renewals_exempt, of[i].exempt);
+	}
+	assert_int_equal(
+		read_limits("[ca]\nrenewals_exempt = maybe\n", &limits, &err), CH_EINVAL);
+	assert_non_null(strstr(err.detail, "renewals_exempt"));
+}
+
 static void waits_double_up_to_a_most(void **state)
 {
 	static const int64_t rungs_ms[] = {1000, 2000};
@@ -166,6 +193,7 @@ int main(void)
 		cmocka_unit_test(no_limit_is_never_in_the_way),
 		cmocka_unit_test(limits_are_read_and_written),
 		cmocka_unit_test(presets_have_overrides),
+		cmocka_unit_test(renewals_are_exempt_where_the_ca_says_so),
 		cmocka_unit_test(waits_double_up_to_a_most),
 	};
 

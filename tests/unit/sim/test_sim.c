@@ -219,6 +219,63 @@ static void what_a_ca_takes_back_is_replaced_in_time_however_it_fails(void **sta
 	ch_scenario_done(&scenario);
 }
 
+/* Renewals come before the new names, of the account and of a domain. */
+static void where_renewals_count_they_take_their_turns(void **state)
+{
+	static const char text[] = "[simulation]\ndays=120\n[ca]\norders_per_account=60/1d\n"
+				   "certificates_per_domain=20/1d\nlifetime=30d\nari=no\n"
+				   "renewals_exempt=%s\n"
+				   "[onboard old]\nnames=600\nover=20d\nnames_per_domain=100\n"
+				   "[onboard more]\nat=40d\nnames=1500\nclass=backlog\n";
+	const struct ch_sim_options options = {0};
+	struct ch_sim_result result[2];
+
+	for (int exempt = 0; exempt < 2; exempt++) {
+		struct ch_scenario scenario;
+		char of[sizeof(text) + 8];
+
+		snprintf(of, sizeof(of), text, exempt ? "yes" : "no");
+		scenario_of(of, &scenario);
+		result[exempt] = run(&scenario, &options);
+		assert_int_equal(exceeded(&result[exempt]), 0);
+		assert_int_equal(ch_sim_expired_sum(&result[exempt].expired), 0);
+		ch_scenario_done(&scenario);
+	}
+	/* What renewals take the new names do not have. */
+	assert_true(
+		result[0].onboards[1].last_ms > result[1].onboards[1].last_ms + 10 * CH_DAY_MS);
+	ch_sim_result_done(&result[0]);
+	ch_sim_result_done(&result[1]);
+}
+
+static void a_ca_that_exempts_none_counts_renewals(void **state)
+{
+	struct ch_scenario scenario;
+	struct ch_sim_ca *ca;
+	int64_t at_ms = 0;
+
+	scenario_of("[ca]\norders_per_account=2/2h\ncertificates_per_set=none\n"
+		    "certificates_per_domain=2/1d\nrenewals_exempt=no\n"
+		    "[onboard a]\nnames=3\n",
+		&scenario);
+	assert_int_equal(ch_sim_ca_new(&scenario, &ca), CH_OK);
+	assert_int_equal(ch_sim_ca_new_order(ca, 0, 0, 5, &at_ms), CH_SIM_LIMIT_NONE);
+	(void)ch_sim_ca_issue(ca, 0, 0, 5);
+	assert_int_equal(ch_sim_ca_new_order(ca, 0, 0, 5, &at_ms), CH_SIM_LIMIT_NONE);
+	assert_int_equal(ch_sim_ca_new_order(ca, 0, 0, 5, &at_ms), CH_SIM_LIMIT_ACCOUNT);
+	(void)ch_sim_ca_issue(ca, 0, 0, 5);
+	assert_int_equal(
+		ch_sim_ca_new_order(ca, 0, 0, 3 * CH_HOUR_MS, &at_ms), CH_SIM_LIMIT_DOMAIN);
+	/* Nor is its window anything to it. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ch_sim_ca_new_order(ca, 0, 0, 60 * CH_DAY_MS, &at_ms),
+			CH_SIM_LIMIT_NONE);
+	assert_int_equal(
+		ch_sim_ca_new_order(ca, 0, 0, 60 * CH_DAY_MS, &at_ms), CH_SIM_LIMIT_ACCOUNT);
+	ch_sim_ca_free(ca);
+	ch_scenario_done(&scenario);
+}
+
 static void the_ca_counts_by_itself(void **state)
 {
 	struct ch_scenario scenario;
@@ -305,6 +362,8 @@ int main(void)
 		cmocka_unit_test(the_same_seed_gives_the_same_run_and_names_of_one_domain_wait),
 		cmocka_unit_test(what_a_ca_takes_back_is_replaced_in_time_however_it_fails),
 		cmocka_unit_test(the_ca_counts_by_itself),
+		cmocka_unit_test(where_renewals_count_they_take_their_turns),
+		cmocka_unit_test(a_ca_that_exempts_none_counts_renewals),
 		cmocka_unit_test(bad_scenarios_are_told_apart),
 	};
 

@@ -152,7 +152,8 @@ static void what_one_store_hears_the_other_knows(void **state)
 	assert_true(hear(fx->here, FIRST,
 		"{\"max\":5,\"pace\":{\"account\":\"ca.test/1\",\"ca\":\"main\",\"orders\":"
 		"\"300/3h\",\"set\":\"none\"},\"fallback\":[{\"account\":\"two.test/1\",\"ca\":"
-		"\"backup\",\"out\":true,\"domain\":\"5/1h\"}],\"caa\":[\"ca.test\"],"
+		"\"backup\",\"out\":true,\"renewals_exempt\":false,\"domain\":\"5/"
+		"1h\"}],\"caa\":[\"ca.test\"],"
 		"\"persist\":[\"ca.test; accounturi=https://ca.test/1\"],\"persist_all\":"
 		"true}"));
 	assert_string_equal(account(fx, fx->here), "ca.test/1");
@@ -167,6 +168,8 @@ static void what_one_store_hears_the_other_knows(void **state)
 	assert_int_equal(paces[0].limits[CH_PACED_SET].size, 0);
 	assert_false(paces[0].out);
 	assert_true(paces[1].out);
+	assert_false(paces[0].renewals_count);
+	assert_true(paces[1].renewals_count);
 	assert_int_equal(paces[1].limits[CH_PACED_DOMAIN].size, 5);
 	assert_string_equal(text(ch_says_caa(says, true)), "[\"0 issuewild \\\"ca.test\\\"\"]");
 	assert_non_null(strstr(
