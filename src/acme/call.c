@@ -28,6 +28,7 @@ void ch_acme_call_init(struct ch_acme_call *call, const struct ch_acme_session *
 
 void ch_acme_call_done(struct ch_acme_call *call)
 {
+	ch_acme_nonces_put(call->session->nonces, call->nonce);
 	ch_buf_done(&call->body);
 }
 
@@ -142,12 +143,29 @@ static int sign(struct ch_acme_call *call, const char *url, struct ch_err *err)
 	return CH_OK;
 }
 
+static bool is_plain(enum ch_acme_kind kind)
+{
+	return kind == CH_ACME_DIRECTORY || kind == CH_ACME_NEW_NONCE ||
+	       kind == CH_ACME_RENEWAL_INFO;
+}
+
+enum ch_acme_kind ch_acme_call_choose(struct ch_acme_call *call)
+{
+	if (call->chosen)
+		return call->sending;
+	call->chosen = true;
+	call->sending = call->req->kind;
+	if (!is_plain(call->sending) && !call->nonce[0] &&
+		!ch_acme_nonces_take(call->session->nonces, call->nonce))
+		call->sending = CH_ACME_NEW_NONCE;
+	return call->sending;
+}
+
 int ch_acme_call_next(
 	struct ch_acme_call *call, struct ch_http_req *ret_req, struct ch_err *err)
 {
 	struct ch_http_req req = {.method = "GET", .timeout_ms = call->session->timeout_ms};
-	bool plain =
-		call->req->kind == CH_ACME_DIRECTORY || call->req->kind == CH_ACME_RENEWAL_INFO;
+	bool plain;
 	int rc = check_host(call, err);
 
 	if (rc == CH_OK)
@@ -156,12 +174,8 @@ int ch_acme_call_next(
 		rc = renewal_url(call, err);
 	if (rc)
 		return rc;
-	call->sending = call->req->kind;
-	if (!plain && !call->nonce[0] &&
-		!ch_acme_nonces_take(call->session->nonces, call->nonce)) {
-		call->sending = CH_ACME_NEW_NONCE;
-		plain = true;
-	}
+	plain = is_plain(ch_acme_call_choose(call));
+	call->chosen = false;
 	req.url = request_url(call);
 	if (!ch_acme_url_ok(req.url))
 		return ch_err_set(err, CH_EINVAL, "ca-bad-url",

@@ -108,6 +108,7 @@ struct ch_acme_answer {
 	char page[CH_ACME_URL_B]; /* PAUSED, or account-action-required: what a person has to
 				     visit */
 	struct ch_acme_directory directory;
+	bool unsent;	       /* it was not the CA that said this: see ch_acme_set_pass */
 	bool replaces_refused; /* NEW_ORDER: the order, if any, replaces nothing for the CA */
 	struct ch_acme_window window; /* these three borrow from doc */
 	struct ch_acme_order order;
@@ -155,6 +156,7 @@ struct ch_acme_call {
 	const struct ch_acme_session *session;
 	const struct ch_acme_request *req;
 	enum ch_acme_kind sending;    /* NEW_NONCE, or the request's own kind */
+	bool chosen;		      /* that is what ch_acme_call_next sends */
 	struct ch_acme_request plain; /* req without what it replaces, once that was refused */
 	char url[CH_ACME_URL_B];      /* RENEWAL_INFO */
 	unsigned tries;		      /* signed requests sent */
@@ -165,6 +167,8 @@ struct ch_acme_call {
 void ch_acme_call_init(struct ch_acme_call *call, const struct ch_acme_session *session,
 	const struct ch_acme_request *req);
 void ch_acme_call_done(struct ch_acme_call *call);
+/* Which kind of request is sent now; a call that ends before gives the nonce for it back. */
+enum ch_acme_kind ch_acme_call_choose(struct ch_acme_call *call);
 /* What to send now; borrowed from call until it is asked again.  CH_EINVAL (a URL that is not
  * fit to be sent to), CH_ECRYPTO, CH_ETOOBIG. */
 CH_MUST int ch_acme_call_next(

@@ -15,6 +15,8 @@ struct ch_acme {
 	EVP_PKEY *key;
 	struct ch_acme_nonces nonces;
 	int64_t timeout_ms;
+	ch_acme_pass pass; /* NULL: all pass */
+	void *pass_arg;
 	pthread_mutex_t lock; /* of what follows */
 	struct ch_acme_directory directory;
 	int64_t directory_until_ms; /* monotonic; 0: not known */
@@ -75,6 +77,12 @@ void ch_acme_set_timeout(struct ch_acme *acme, int64_t timeout_ms)
 	acme->timeout_ms = timeout_ms;
 }
 
+void ch_acme_set_pass(struct ch_acme *acme, ch_acme_pass pass, void *arg)
+{
+	acme->pass = pass;
+	acme->pass_arg = arg;
+}
+
 size_t ch_acme_get_identities(
 	struct ch_acme *acme, char ret_identities[CH_ACME_IDENTITIES_MAX][CH_ACME_IDENTITY_B])
 {
@@ -117,8 +125,18 @@ static bool is_stale_directory(const struct ch_acme_call *call, enum ch_acme_fat
 		       call->sending == CH_ACME_FIND_ACCOUNT);
 }
 
-static enum ch_acme_fate exchange(const struct ch_acme_session *session, struct ch_http *http,
-	const struct ch_acme_request *req, struct ch_acme_answer *ans, bool *ret_stale)
+static bool may_send(
+	struct ch_acme *acme, struct ch_acme_call *call, struct ch_acme_answer *ans)
+{
+	if (!acme->pass || acme->pass(acme->pass_arg, ch_acme_call_choose(call), ans))
+		return true;
+	ans->unsent = true;
+	return false;
+}
+
+static enum ch_acme_fate exchange(struct ch_acme *acme, const struct ch_acme_session *session,
+	struct ch_http *http, const struct ch_acme_request *req, struct ch_acme_answer *ans,
+	bool *ret_stale)
 {
 	CH_CLEANUP(ch_acme_call_done) struct ch_acme_call call;
 	struct ch_err err = {0};
@@ -130,6 +148,8 @@ static enum ch_acme_fate exchange(const struct ch_acme_session *session, struct 
 		struct ch_http_req out;
 
 		ch_http_resp_init(&resp);
+		if (!may_send(acme, &call, ans))
+			return ans->fate;
 		if (ch_acme_call_next(&call, &out, &ans->err)) {
 			ans->fate = CH_ACME_REFUSED;
 			ans->err.actor = CH_ACTOR_PLATFORM;
@@ -158,7 +178,7 @@ static enum ch_acme_fate fetch_directory(
 	bool stale;
 
 	open_session(acme, &session);
-	if (exchange(&session, http, &req, ans, &stale) != CH_ACME_OK) {
+	if (exchange(acme, &session, http, &req, ans, &stale) != CH_ACME_OK) {
 		/* A directory that is not there says nothing about any order. */
 		if (ans->fate == CH_ACME_GONE)
 			ans->fate = CH_ACME_OUTAGE;
@@ -196,7 +216,7 @@ enum ch_acme_fate ch_acme_run(struct ch_acme *acme, struct ch_http *http,
 	session.directory = acme->directory;
 	strcpy(session.kid, acme->kid);
 	pthread_mutex_unlock(&acme->lock);
-	exchange(&session, http, req, ans, &stale);
+	exchange(acme, &session, http, req, ans, &stale);
 	if (stale) {
 		pthread_mutex_lock(&acme->lock);
 		acme->directory_until_ms = 0;

@@ -20,6 +20,12 @@ bool ch_acme_get_account(struct ch_acme *acme, char ret_url[CH_ACME_URL_B]);
  * other threads use it. */
 void ch_acme_set_timeout(struct ch_acme *acme, int64_t timeout_ms);
 
+/* Asked before each request of a call: the directory, a nonce, the request itself, and what is
+ * sent again.  False: it is not sent, nor anything after it, and ans says why; ans->unsent is
+ * set.  Before other threads use it. */
+typedef bool (*ch_acme_pass)(void *arg, enum ch_acme_kind kind, struct ch_acme_answer *ans);
+void ch_acme_set_pass(struct ch_acme *acme, ch_acme_pass pass, void *arg);
+
 /* Whether the directory, as it was read last, says where to ask when to renew (RFC 9773). */
 bool ch_acme_has_renewal_info(struct ch_acme *acme);
 

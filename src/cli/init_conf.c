@@ -104,6 +104,7 @@ static const struct key keys[] = {
 	{"issuer", "certificates_per_set", "", "for the very same names"},
 	{"issuer", "failures_per_name", "", "failed validations of a name"},
 	{"issuer", "new_order_requests", "", "requests for new orders"},
+	{"issuer", "new_nonce_requests", "", "requests for nonces"},
 	{"issuer", "requests", "", "all other requests"},
 	{"issuer", "renewals_exempt", "",
 		"whether renewals are free of the limits of account and domain: yes or no"},

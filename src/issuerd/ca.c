@@ -32,6 +32,8 @@ static int open_account_key(struct ch_ca *ca, struct ch_err *err)
 	rc = ch_acme_new(ca->config->directory, ca->account_key, &ca->acme, err);
 	if (rc == CH_OK)
 		ch_acme_set_timeout(ca->acme, ca->config->timeout_ms);
+	if (rc == CH_OK)
+		ch_acme_set_pass(ca->acme, ch_rate_pass, ca);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 #define CH_ISSUERD_CA_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "acme/client.h"
@@ -54,7 +55,9 @@ struct ch_hold {
 struct ch_rate {
 	pthread_mutex_t lock;
 	struct ch_bucket new_orders;
-	struct ch_bucket requests; /* all others */
+	struct ch_bucket new_nonces;
+	struct ch_bucket requests;  /* all others */
+	const atomic_int *stopping; /* nobody waits any more; NULL: never */
 };
 
 #define CH_PACE_ACCOUNT_B 256
@@ -106,6 +109,11 @@ void ch_account_acts(struct ch_ca *ca);
 bool ch_account_must_act(struct ch_ca *ca, char *ret_text, size_t text_b);
 /* What the CA said of the account last; false: nothing. */
 bool ch_account_why(struct ch_ca *ca, char *ret_text, size_t text_b);
+
+/* rate.c: waits, for some seconds at most, until the CA's limits allow one more such request of
+ * the CA `arg`.  False: they do not yet, and ans says until when.  What asks when to renew has
+ * a pace of its own (renewal.c). */
+bool ch_rate_pass(void *arg, enum ch_acme_kind kind, struct ch_acme_answer *ans);
 
 /* gate.c */
 void ch_gate_init(struct ch_gate *gate);

@@ -15,6 +15,7 @@ static int open_cas(struct ch_issuer *issuer, struct ch_err *err)
 		issuer->n_cas = i + 1;
 		ch_file_sweep(config->cas[i].account_state);
 		rc = ch_ca_open(&config->cas[i], &issuer->cas[i], err);
+		issuer->cas[i].rate.stopping = &issuer->stopping;
 		for (size_t n = 0; rc == CH_OK && n < i; n++)
 			if (issuer->cas[n].account_hint == issuer->cas[i].account_hint)
 				rc = ch_err_set(err, CH_EINVAL, "account-key",
@@ -141,12 +142,10 @@ enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 
 	if (!ch_gate_pass(&ca->gate, ans))
 		return ans->fate;
-	if (!ch_rate_pass(issuer, ca, req->kind, ans))
-		return ans->fate;
 	if (ch_account_ensure(ca, http, ans) == CH_ACME_OK)
 		ch_acme_run(ca->acme, http, req, ans);
-	/* What we cut off ourselves says nothing about the CA. */
-	if (ans->err.rc != CH_ECANCELED) {
+	/* What we cut off ourselves, or did not send, says nothing about the CA. */
+	if (ans->err.rc != CH_ECANCELED && !ans->unsent) {
 		ch_gate_note(&ca->gate, order_id, ans);
 		ch_figures_answer(&issuer->figures.cas[ca - issuer->cas], ans->fate,
 			ch_mono_ms() - began_ms);

@@ -80,14 +80,10 @@ int ch_issuer_canceled(void *issuer);
 /* The same for what need not be finished once a stop has begun. */
 int ch_issuer_stopping(void *issuer);
 
-/* One call to the CA for an order, under our account there: gate, rate, account, request.  ans
+/* One call to the CA for an order, under our account there: gate, account, request.  ans
  * is initialized by the caller and tells everything; returns ans->fate. */
 enum ch_acme_fate ch_issuer_ask_ca(struct ch_issuer *issuer, struct ch_ca *ca,
 	struct ch_http *http, uint64_t order_id, const struct ch_acme_request *req,
-	struct ch_acme_answer *ans);
-/* rate.c: waits, for some seconds at most, until the CA's limits allow one more such request.
- * False: they do not yet, and ans says until when. */
-bool ch_rate_pass(struct ch_issuer *issuer, struct ch_ca *ca, enum ch_acme_kind kind,
 	struct ch_acme_answer *ans);
 /* The CA that this account's hint belongs to; NULL: none that is configured. */
 struct ch_ca *ch_issuer_ca_of(struct ch_issuer *issuer, uint64_t account_hint);

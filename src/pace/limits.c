@@ -26,6 +26,7 @@ static const struct {
 				.set = LIMIT(5, 7 * CH_DAY_MS),
 				.failures = LIMIT(5, CH_HOUR_MS),
 				.new_orders = LIMIT(200, 667),
+				.new_nonces = LIMIT(10, 500),
 				.requests = LIMIT(125, 500),
 				.renewals_exempt = true}},
 	{"letsencrypt-staging", {.account = LIMIT(1500, 3 * CH_HOUR_MS),
@@ -33,6 +34,7 @@ static const struct {
 					.set = LIMIT(30000, 7 * CH_DAY_MS),
 					.failures = LIMIT(200, CH_HOUR_MS),
 					.new_orders = LIMIT(200, 667),
+					.new_nonces = LIMIT(10, 500),
 					.requests = LIMIT(125, 500),
 					.renewals_exempt = true}},
 	/* ZeroSSL publishes no numbers and answers 429 under load: requests are kept few. */
@@ -41,6 +43,7 @@ static const struct {
 			    .set = NONE,
 			    .failures = LIMIT(5, CH_HOUR_MS),
 			    .new_orders = LIMIT(5, CH_SECOND_MS),
+			    .new_nonces = LIMIT(10, CH_SECOND_MS),
 			    .requests = LIMIT(20, CH_SECOND_MS)}},
 	/* Quotas go by project and are raised on request: a cautious figure until yours is set.
 	 */
@@ -49,6 +52,7 @@ static const struct {
 			   .set = NONE,
 			   .failures = LIMIT(5, CH_HOUR_MS),
 			   .new_orders = LIMIT(5, CH_SECOND_MS),
+			   .new_nonces = LIMIT(10, CH_SECOND_MS),
 			   .requests = LIMIT(20, CH_SECOND_MS)}},
 	/* Nothing is known, and what it answers is obeyed. */
 	{"generic", {.account = NONE,
@@ -56,6 +60,7 @@ static const struct {
 			    .set = NONE,
 			    .failures = NONE,
 			    .new_orders = NONE,
+			    .new_nonces = NONE,
 			    .requests = NONE}},
 };
 

@@ -12,6 +12,7 @@
 	X(set, "certificates_per_set")	     /* per exact set of names */                      \
 	X(failures, "failures_per_name")     /* failed validations, per name and account */    \
 	X(new_orders, "new_order_requests")  /* requests to newOrder */                        \
+	X(new_nonces, "new_nonce_requests")  /* requests to newNonce */                        \
 	X(requests, "requests")		     /* requests to anything else */
 
 struct ch_limits {

@@ -181,6 +181,66 @@ static void the_directorys_hosts_are_the_cas(void **state)
 	}
 }
 
+static struct {
+	enum ch_acme_kind kinds[16];
+	size_t n;
+	size_t most;
+} passed;
+
+static bool pass(void *arg, enum ch_acme_kind kind, struct ch_acme_answer *of)
+{
+	assert_ptr_equal(arg, &passed);
+	if (passed.n == passed.most) {
+		of->fate = CH_ACME_LIMITED;
+		return false;
+	}
+	passed.kinds[passed.n++] = kind;
+	return true;
+}
+
+/* Also a nonce, and what is signed and sent again. */
+static void each_request_has_to_pass(void **state)
+{
+	static const enum ch_acme_kind kinds[] = {CH_ACME_DIRECTORY, CH_ACME_NEW_NONCE,
+		CH_ACME_GET_ORDER, CH_ACME_GET_ORDER, CH_ACME_NEW_NONCE, CH_ACME_GET_ORDER};
+
+	passed.n = 0;
+	passed.most = 6;
+	ch_acme_set_pass(acme, pass, &passed);
+	add_directory();
+	add_nonce("Replay-Nonce: n1");
+	script_add(&script, (struct script_turn){.status = 400,
+				    .headers = {PROBLEM, "Replay-Nonce: n2"},
+				    .body = "{\"type\":\"" URN "badNonce\"}"});
+	script_add(&script, (struct script_turn){.rc = CH_EAGAIN});
+	add_nonce("Replay-Nonce: n3");
+	script_add(&script, (struct script_turn){.status = 200, .body = ORDER});
+	assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_OK);
+	assert_false(ans.unsent);
+	assert_int_equal(passed.n, CH_ARRAY_LEN(kinds));
+	for (size_t i = 0; i < passed.n; i++)
+		assert_int_equal(passed.kinds[i], kinds[i]);
+}
+
+/* Nothing is sent, and the nonce that was taken for it is there for another one. */
+static void what_does_not_pass_is_not_sent(void **state)
+{
+	passed.n = 0;
+	passed.most = 2;
+	ch_acme_set_pass(acme, pass, &passed);
+	add_directory();
+	add_nonce("Replay-Nonce: n1");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_LIMITED);
+		assert_true(ans.unsent);
+		assert_int_equal(passed.n, 2);
+	}
+	passed.most = 3;
+	script_add(&script, (struct script_turn){.status = 200, .body = ORDER});
+	assert_int_equal(run(CH_ACME_GET_ORDER, "https://ca/o/1"), CH_ACME_OK);
+	assert_protected(2, "n1", "https://ca/o/1", true);
+}
+
 static void accounts_are_asked_for_by_key(void **state)
 {
 	add_directory();
@@ -447,6 +507,8 @@ int main(void)
 		T(nothing_signed_goes_to_a_foreign_host),
 		T(the_directorys_hosts_are_the_cas),
 		T(accounts_are_asked_for_by_key),
+		T(each_request_has_to_pass),
+		T(what_does_not_pass_is_not_sent),
 		T(an_external_account_is_bound),
 		T(bad_nonce_is_signed_again_with_the_nonce_of_the_error),
 		T(bad_nonce_without_a_nonce_fetches_one),
