@@ -70,6 +70,7 @@ struct ch_store_bucket {
 	uint32_t left;
 	int64_t next_at_ms; /* when there is a token; not after now: there is */
 	int64_t full_at_ms;
+	int64_t tail_ms; /* the last turn that a name was promised; before now: none is */
 };
 
 struct ch_store_limits {

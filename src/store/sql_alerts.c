@@ -12,6 +12,10 @@
 /* A tenth of the longest lifetime that any CA gives, and more. */
 #define LONGEST_DANGER_MS (40 * CH_DAY_MS)
 
+#define LATELY_MS (7 * CH_DAY_MS)
+/* A name that has been due for longer failed before: a customer who has left, say. */
+#define FRESH_MS CH_DAY_MS
+
 #define COLUMNS                                                                                \
 	"id, kind, subject, source, severity, detail, opened_at, seen_at, closed_at, tries"
 
@@ -215,6 +219,29 @@ static int read_paused(struct ch_db *db, struct ch_arena *arena, struct ch_store
 	return rc;
 }
 
+#define LATEST "(SELECT name, at, event FROM history ORDER BY id DESC LIMIT ?1) AS h "
+
+static int read_failing(struct ch_db *db, int64_t now, struct ch_store_danger *danger)
+{
+	int64_t failing = 0;
+	int64_t published = 0;
+	int rc = ch_db_get_i64(db, &failing,
+		"SELECT count(*) FROM (SELECT DISTINCT h.name FROM " LATEST
+		"WHERE h.event = 'failed' AND h.at > ?2 AND (SELECT c.renew_at FROM cert AS c "
+		"WHERE c.version = (SELECT n.cert FROM name AS n WHERE n.name = h.name "
+		"AND n.failures > 0)) >= h.at - ?3) AS fresh",
+		"iii", (int64_t)CH_STORE_LATELY_MAX, now - LATELY_MS, (int64_t)FRESH_MS);
+
+	if (!rc)
+		rc = ch_db_get_i64(db, &published,
+			"SELECT count(*) FROM " LATEST
+			"WHERE h.event = 'published' AND h.at > ?2",
+			"ii", (int64_t)CH_STORE_LATELY_MAX, now - LATELY_MS);
+	danger->failing = (uint64_t)failing;
+	danger->published = (uint64_t)published;
+	return rc;
+}
+
 int ch_sql_get_danger(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_danger *ret_danger)
 {
@@ -228,6 +255,8 @@ int ch_sql_get_danger(
 	rc = read_danger(db, arena, ch_now_ms(), ret_danger);
 	if (!rc)
 		rc = read_paused(db, arena, ret_danger);
+	if (!rc)
+		rc = read_failing(db, ch_now_ms(), ret_danger);
 	ch_sql_read_end(store, db);
 	return rc;
 }

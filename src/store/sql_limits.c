@@ -26,6 +26,7 @@ static void present(struct ch_stmt *stmt, int64_t now_ms, struct ch_arena *arena
 	b->of = colon + 1;
 	b->left = ch_bucket_level(&bucket, &b->limit, now_ms);
 	b->next_at_ms = ch_bucket_ready_at_ms(&bucket, &b->limit, 1, now_ms);
+	b->tail_ms = ch_db_i64(stmt, 4);
 	b->full_at_ms = (bucket.tat_us + 999) / 1000;
 }
 
@@ -47,7 +48,7 @@ static int list_limits(struct ch_db *db, struct ch_arena *arena, struct ch_store
 	/* What a CA has taught is in the buckets too. */
 	if (!rc)
 		rc = ch_db_query(db, &stmt,
-			"SELECT key, tat, size, refill FROM bucket WHERE tat > ? "
+			"SELECT key, tat, size, refill, tail FROM bucket WHERE tat > ? "
 			"AND key NOT LIKE 'set:=%' ORDER BY key LIMIT ?",
 			"ii", now_ms * 1000, (int64_t)CH_STORE_BUCKETS_MAX + 1);
 	limits->more = false;

@@ -76,6 +76,7 @@ CH_MUST int ch_store_list_alerts(struct ch_store *store, bool closed_too, size_t
 	struct ch_arena *arena, struct ch_store_alert **ret_alerts, size_t *ret_n);
 
 #define CH_STORE_DANGER_MAX 10000
+#define CH_STORE_LATELY_MAX 5000
 struct ch_store_danger {
 	/* Certificates with under a tenth of their lifetime left; so many are counted at most.
 	 */
@@ -87,9 +88,14 @@ struct ch_store_danger {
 	uint64_t paused;
 	const char *paused_name;   /* of one of them */
 	const char *paused_detail; /* its reason, with the page to visit */
+	/* Of the latest CH_STORE_LATELY_MAX events of a week: names with a certificate that
+	 * came to fail, within a day of its renewal's time, and do still; and certificates that
+	 * were published. */
+	uint64_t failing;
+	uint64_t published;
 };
-/* Costs what is counted.  In danger is no name that is paused or moved, nor one whose
- * certificate ended over a week ago. */
+/* Costs what is counted, and these events.  In danger is no name that is paused or moved, nor
+ * one whose certificate ended over a week ago. */
 CH_MUST int ch_store_get_danger(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_danger *ret_danger);
 

@@ -9,15 +9,16 @@
 #include "base/mem.h"
 #include "wire/edge_error.h"
 
-/* Fewer, or a smaller part, fail every day: customers' DNS. */
+/* Fewer, or a smaller part, come to fail every day: customers' DNS. */
 #define FAILING_LEAST 10
-#define FAILING_PERCENT 5
+#define FAILING_PERCENT 20
 #define WAITS_MS (15 * CH_MINUTE_MS)
 #define BEHIND_RECORDS 1000
 /* A freeze that was meant is no trouble for so long, and for less long where somebody waits. */
 #define FROZEN_MS CH_DAY_MS
 #define FROZEN_HOLDS_MS (4 * CH_HOUR_MS)
 #define SHORT_MS CH_DAY_MS
+#define DOMAINS_MAX 20 /* that are told of */
 /* Edges are forgotten by hand only: one that is gone for so long is not mended any more. */
 #define SILENT_MOST_MS (30 * CH_DAY_MS)
 
@@ -94,7 +95,6 @@ static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct c
 	struct ch_store_danger danger;
 	struct ch_store_status status;
 	struct ch_store_figures figures;
-	uint64_t failed;
 	char when[CH_TIME_STR_B];
 	int rc = ch_store_get_danger(store, arena, &danger);
 
@@ -118,13 +118,13 @@ static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct c
 			"`certherd domain list --state paused`. The first, %s: %s",
 			danger.paused, danger.paused == CH_STORE_DANGER_MAX ? " or more" : "",
 			danger.paused_name, danger.paused_detail);
-	failed = status.names[CH_NAME_FAILED];
-	if (failed > FAILING_LEAST && failed * 100 > status.names_total * FAILING_PERCENT)
+	if (danger.failing > FAILING_LEAST &&
+		danger.failing * 100 > (danger.failing + danger.published) * FAILING_PERCENT)
 		add(t, "names-failing", "", false,
-			"%" PRIu64 " of %" PRIu64 " names fail: has an address of your own "
-			"changed? `certherd domain list "
-			"--state failed` says which.",
-			failed, status.names_total);
+			"%" PRIu64 " names that have a certificate have come to fail lately, "
+			"%" PRIu64 " got a new one: has an address of your own changed? "
+			"`certherd domain list --state failed` says why.",
+			danger.failing, danger.published);
 	if (status.next_due_ms && status.next_due_ms < ch_now_ms() - WAITS_MS)
 		add(t, "work-waits", "", false,
 			"Work has been due since %s and no issuer takes it: is there one that "
@@ -135,24 +135,47 @@ static int look_at_names(struct ch_troubles *t, struct ch_store *store, struct c
 	return CH_OK;
 }
 
+static bool add_account(
+	struct ch_troubles *t, const struct ch_store_bucket *l, uint64_t n_waiting)
+{
+	int64_t last_ms = (int64_t)((double)n_waiting * (double)l->limit.refill_us / 1000);
+
+	if (l->paced != CH_PACED_ACCOUNT || last_ms < SHORT_MS)
+		return false;
+	add(t, "limit-short", l->of, false,
+		"%" PRIu64 " names wait for new orders, and the account's limit lets the last "
+		"one in after %" PRId64 " hours only: ask the CA for a higher one.",
+		n_waiting, last_ms / CH_HOUR_MS);
+	return true;
+}
+
+/* Turns are promised for as long as the bucket takes to fill, and those who come after that
+ * look again then: when nearly all are, more names wait than it has tokens. */
+static bool add_domain(struct ch_troubles *t, const struct ch_store_bucket *l)
+{
+	int64_t worth_ms = l->limit.refill_us * l->limit.size / 1000;
+	int64_t last_ms = l->tail_ms - ch_now_ms();
+
+	if (l->paced != CH_PACED_DOMAIN || worth_ms < SHORT_MS || last_ms < worth_ms / 10 * 9)
+		return false;
+	add(t, "limit-short", l->of, false,
+		"Names of this registered domain wait for certificates, and its limit lets the "
+		"last of them in after %" PRId64 " days or more: ask the CA for a higher one, "
+		"or use a wildcard certificate.",
+		last_ms / CH_DAY_MS);
+	return true;
+}
+
 static int look_at_limits(struct ch_troubles *t, struct ch_store *store, struct ch_arena *arena)
 {
 	struct ch_store_limits limits;
+	size_t n_domains = 0;
+	bool found = false;
 	int rc = ch_store_get_limits(store, arena, &limits);
 
-	for (size_t i = 0; !rc && i < limits.n_buckets; i++) {
-		const struct ch_store_bucket *l = &limits.buckets[i];
-		int64_t last_ms =
-			(int64_t)((double)limits.waiting * (double)l->limit.refill_us / 1000);
-
-		if (l->paced != CH_PACED_ACCOUNT || last_ms < SHORT_MS)
-			continue;
-		add(t, "limit-short", l->of, false,
-			"%" PRIu64
-			" names wait for new orders, and the account's limit lets the last "
-			"one in after %" PRId64 " hours only: ask the CA for a higher one.",
-			limits.waiting, last_ms / CH_HOUR_MS);
-		break;
+	for (size_t i = 0; !rc && i < limits.n_buckets && n_domains < DOMAINS_MAX; i++) {
+		found = found || add_account(t, &limits.buckets[i], limits.waiting);
+		n_domains += add_domain(t, &limits.buckets[i]);
 	}
 	return rc;
 }

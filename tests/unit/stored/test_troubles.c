@@ -236,6 +236,147 @@ static void a_name_that_was_paused_by_a_command_is_none(void **state)
 	assert_null(look(fx, "platform-must-act", ""));
 }
 
+static void issue_some(struct fixture *fx, const char *prefix, int n)
+{
+	char name[64];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%s-%d.example", prefix, i);
+		fx_add(fx, name);
+		fx_issue(fx, fx_lease_one(fx));
+	}
+}
+
+/* All that is due: what begins so is renewed, the rest fails. */
+static void look_at_due(struct fixture *fx, const char *good)
+{
+	size_t n;
+	struct ch_store_order *orders = fx_lease(fx, 100, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct ch_store_outcome outcome = {.name = orders[i].names[0].name,
+			.failed = true,
+			.state = CH_NAME_FAILED,
+			.next_at_ms = test_now_ms + CH_DAY_MS,
+			.reason = {"dns-elsewhere", "It leads elsewhere.", CH_ACTOR_CUSTOMER}};
+		struct ch_op_patch patch = fx_step(&orders[i], CH_ORDER_FAILED);
+
+		if (strncmp(outcome.name, good, strlen(good)) == 0) {
+			fx_issue(fx, &orders[i]);
+			continue;
+		}
+		patch.outcomes = &outcome;
+		patch.n_outcomes = 1;
+		assert_ok(fx_patch(fx, &patch));
+	}
+}
+
+static void many_that_come_to_fail_are_told(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	issue_some(fx, "gone", 12);
+	issue_some(fx, "here", 8);
+	test_now_ms += RENEW_MS;
+	assert_null(look(fx, "names-failing", ""));
+	look_at_due(fx, "here");
+	found = look(fx, "names-failing", "");
+	assert_non_null(found);
+	assert_non_null(strstr(found->detail, "12 names that have a certificate"));
+	/* Those that are renewed do not fail any more. */
+	test_now_ms += CH_DAY_MS;
+	look_at_due(fx, "gone");
+	assert_null(look(fx, "names-failing", ""));
+}
+
+static void those_that_have_long_failed_are_no_alert(void **state)
+{
+	struct fixture *fx = *state;
+
+	issue_some(fx, "gone", 12);
+	test_now_ms += RENEW_MS;
+	for (int day = 0; day < 10; day++) {
+		look_at_due(fx, "none");
+		if (day < 6)
+			assert_non_null(look(fx, "names-failing", ""));
+		test_now_ms += CH_DAY_MS + 1;
+	}
+	assert_int_equal(fx_get(fx, "gone-1.example").state, CH_NAME_FAILED);
+	assert_null(look(fx, "names-failing", ""));
+}
+
+static void few_among_many_and_new_names_are_no_alert(void **state)
+{
+	struct fixture *fx = *state;
+	char name[64];
+
+	issue_some(fx, "gone", 11);
+	issue_some(fx, "here", 50);
+	for (int i = 0; i < 15; i++) {
+		snprintf(name, sizeof(name), "new-%d.example", i);
+		fx_add(fx, name);
+	}
+	look_at_due(fx, "here");
+	assert_null(look(fx, "names-failing", ""));
+	test_now_ms += RENEW_MS;
+	look_at_due(fx, "here");
+	assert_null(look(fx, "names-failing", ""));
+}
+
+static void lease_under(struct fixture *fx, const char *domain)
+{
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+
+	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+		.max = 100,
+		.lease_ms = 1000 * CH_DAY_MS,
+		.pace = {.account = "ca.test/1"}};
+	assert_ok(ch_limit_parse(domain, &op.u.lease.pace.limits[CH_PACED_DOMAIN]));
+	assert_ok(fx_run(fx, &op));
+}
+
+static void add_some(struct fixture *fx, const char *domain, int from, int until)
+{
+	char name[64];
+
+	for (int i = from; i < until; i++) {
+		snprintf(name, sizeof(name), "n%d.%s", i, domain);
+		fx_add(fx, name);
+	}
+}
+
+/* Ten have certificates at once, and each next one has its turn after 16.8 hours. */
+static void a_domain_for_which_too_many_wait_is_told(void **state)
+{
+	struct fixture *fx = *state;
+	const struct ch_store_trouble *found;
+
+	add_some(fx, "busy.example", 0, 17);
+	add_some(fx, "calm.example", 0, 3);
+	lease_under(fx, "11/185h");
+	assert_null(look(fx, "limit-short", "ca.test:busy.example"));
+	add_some(fx, "busy.example", 17, 21);
+	lease_under(fx, "11/185h");
+	found = look(fx, "limit-short", "ca.test:busy.example");
+	assert_non_null(found);
+	assert_false(found->critical);
+	assert_non_null(strstr(found->detail, "7 days or more"));
+	assert_null(look(fx, "limit-short", "ca.test:calm.example"));
+	test_now_ms += 2 * CH_DAY_MS;
+	assert_null(look(fx, "limit-short", "ca.test:busy.example"));
+}
+
+/* Nobody asks a CA to raise what comes back within the hour. */
+static void a_limit_of_an_hour_is_not_told(void **state)
+{
+	struct fixture *fx = *state;
+
+	add_some(fx, "busy.example", 0, 30);
+	lease_under(fx, "11/1h");
+	assert_null(look(fx, "limit-short", "ca.test:busy.example"));
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 
 int main(void)
@@ -252,6 +393,11 @@ int main(void)
 		T(a_freeze_that_somebody_waits_for_is_told_sooner),
 		T(a_canary_that_is_silent_is_told_with_its_pool),
 		T(a_name_that_was_paused_by_a_command_is_none),
+		T(many_that_come_to_fail_are_told),
+		T(those_that_have_long_failed_are_no_alert),
+		T(few_among_many_and_new_names_are_no_alert),
+		T(a_domain_for_which_too_many_wait_is_told),
+		T(a_limit_of_an_hour_is_not_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
