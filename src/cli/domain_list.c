@@ -73,11 +73,13 @@ static void add_row(struct list *list, const json_t *domain)
 	const json_t *cert = json_object_get(domain, "certificate");
 	const json_t *reason = json_object_get(domain, "reason");
 	const char *code = ch_json_str(reason, "code");
+	int64_t next_ms;
 	char when[64];
 
 	ch_table_add(&list->table, ch_json_display(domain));
 	ch_table_add(&list->table, ch_json_str(domain, "state"));
-	ch_table_add(&list->table, ch_when_str(ch_json_time(domain, "next_at"), when));
+	ch_table_add(&list->table,
+		ch_answer_next(domain, &next_ms) ? ch_when_str(next_ms, when) : "in line");
 	ch_table_add(&list->table, ch_when_str(ch_json_time(cert, "not_after"), when));
 	ch_table_add(&list->table, ch_json_str(domain, "tenant"));
 	ch_table_add(&list->table, ch_json_str(reason, "actor"));

@@ -40,6 +40,20 @@ const char *ch_when_str(int64_t at_ms, char ret_text[64])
 	return ret_text;
 }
 
+bool ch_answer_next(const json_t *domain, int64_t *ret_at_ms)
+{
+	const json_t *expected = json_object_get(domain, "expected");
+	const char *code = ch_json_str(json_object_get(domain, "reason"), "code");
+
+	*ret_at_ms = ch_json_time(json_is_object(expected) ? expected : domain,
+		json_is_object(expected) ? "at" : "next_at");
+	if (json_is_object(expected))
+		return *ret_at_ms != 0;
+	/* A renewal with this reason may wait for the CA's own time, as next_at says. */
+	return strcmp(code, "ca-limit-account") != 0 ||
+	       json_is_object(json_object_get(domain, "certificate"));
+}
+
 const char *ch_answer_limit_str(const char *limit)
 {
 	return strcmp(limit, "account") == 0  ? "the account"

@@ -24,6 +24,11 @@ int64_t ch_json_time(const json_t *object, const char *key);
 /* "in 3d 4h", "12m 5s ago", "now", "-" for 0. */
 const char *ch_when_str(int64_t at_ms, char ret_text[64]);
 
+/* When a name of a list has its next step, 0: nothing is planned; where a turn is foreseen,
+ * that: next_at says only when the store looks at the name again.  False: it waits in line, and
+ * for when is not known. */
+bool ch_answer_next(const json_t *domain, int64_t *ret_at_ms);
+
 /* Of a limit that a name waits for ("account", "domain", "set"): "the account", … */
 const char *ch_answer_limit_str(const char *limit);
 /* Of a canary's state: why it lets nothing through; NULL: it keeps nobody waiting for longer

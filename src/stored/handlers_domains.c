@@ -312,6 +312,20 @@ static bool read_filter(struct ch_req *req, struct ch_store_domain_filter *filte
 	       read_cursor(req, &filter->after);
 }
 
+/* With the turn that is foreseen, where there is one.  NULL: out of memory. */
+static json_t *listed(struct ch_req *req, const struct ch_store_domain *domain)
+{
+	json_t *json = ch_present_domain(domain, req->service->delegate);
+	struct ch_expected expected;
+
+	if (json && !ch_foresight_name(req->service->foresight, domain, &expected) &&
+		json_object_set_new(json, "expected", ch_expected_json(&expected))) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
 void ch_handle_domains_list(struct ch_req *req)
 {
 	struct ch_store_domain_filter filter = {0};
@@ -328,8 +342,7 @@ void ch_handle_domains_list(struct ch_req *req)
 	}
 	array = json_array();
 	for (size_t i = 0; i < page.n_domains; i++)
-		if (json_array_append_new(array,
-			    ch_present_domain(&page.domains[i], req->service->delegate))) {
+		if (json_array_append_new(array, listed(req, &page.domains[i]))) {
 			ch_req_fail_rc(req, CH_ENOMEM, "list domains");
 			json_decref(array);
 			return;

@@ -113,6 +113,7 @@ static void add_row(struct ch_html_table *table, const json_t *domain)
 	const json_t *reason = json_object_get(domain, "reason");
 	const char *actor = ch_json_str(reason, "actor");
 	struct ch_html *html = table->html;
+	int64_t next_ms;
 
 	ch_html_cell(table);
 	ch_ui_name_link(html, ch_json_str(domain, "name"), ch_json_str(domain, "display"));
@@ -123,7 +124,12 @@ static void add_row(struct ch_html_table *table, const json_t *domain)
 		html, strcmp(actor, "nobody") == 0 ? "\u2013" : ch_ui_actor(actor), 40);
 	ch_html_cell(table);
 	add_reason(html, reason);
-	ch_html_cell_when(table, ch_json_time(domain, "next_at"));
+	if (ch_answer_next(domain, &next_ms)) {
+		ch_html_cell_when(table, next_ms);
+	} else {
+		ch_html_cell(table);
+		CH_HTML(html, "in line");
+	}
 	ch_html_cell_when(table, ch_json_time(cert, "not_after"));
 	ch_html_cell(table);
 	ch_html_text_cut(html, ch_json_str(domain, "tenant"), 100);

@@ -37,6 +37,20 @@ def test_an_account_gets_no_more_orders_than_it_may(paced):
     table = paced.herd.cli("limits").stdout
     assert "account" in table and "2 names wait" in table
     assert json.loads(paced.herd.cli("limits", "--json").stdout)["waiting"] == 2
+    assert_turns_are_listed(paced, names, waiting)
+
+
+def assert_turns_are_listed(paced, names, waiting):
+    def listed():
+        return {one["name"]: one for one in paced.herd.api().get("/v1/domains").json["domains"]}
+
+    wait.until(lambda: all("expected" in listed()[name] for name in waiting), "turns are foreseen")
+    for name, one in listed().items():
+        assert ("expected" in one) == (name in waiting), one
+    turn = min(listed()[name]["expected"]["at"] for name in waiting)
+    assert turn == min(paced.herd.domain(name)["expected"]["at"] for name in waiting)
+    rows = [line.split() for line in paced.herd.cli("domain", "list").stdout.splitlines()]
+    assert {row[0] for row in rows if row[1:3] == ["pending", "in"]} == set(waiting), rows
 
 
 def test_a_busy_domain_holds_no_other_up(paced):

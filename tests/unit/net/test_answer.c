@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/answer.h"
 
@@ -33,10 +34,42 @@ static void a_version_is_compared_with_the_stores(void **state)
 	}
 }
 
+static void of_a_name_in_line_the_turn_is_next(void **state)
+{
+#define WAITS "\"next_at\":\"2027-01-15T08:00:00Z\",\"reason\":{\"code\":\"ca-limit-account\"}"
+	static const struct {
+		const char *domain;
+		bool known;
+		const char *next; /* NULL: nothing is planned */
+	} cases[] = {
+		{"{\"next_at\":\"2027-01-15T08:00:00Z\"}", true, "2027-01-15T08:00:00Z"},
+		{"{\"next_at\":null,\"expected\":null}", true, NULL},
+		{"{" WAITS ",\"expected\":{\"at\":\"2027-01-01T08:00:00Z\"}}", true,
+			"2027-01-01T08:00:00Z"},
+		{"{" WAITS ",\"expected\":{\"at\":null}}", false, NULL},
+		{"{" WAITS ",\"certificate\":null}", false, NULL},
+		{"{" WAITS ",\"certificate\":{}}", true, "2027-01-15T08:00:00Z"},
+	};
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(cases); i++) {
+		json_auto_t *domain = json_loads(cases[i].domain, 0, NULL);
+		int64_t wanted_ms = 0;
+		int64_t next_ms;
+
+		if (cases[i].next)
+			assert_int_equal(ch_time_parse(cases[i].next, &wanted_ms), 0);
+		assert_int_equal(ch_answer_next(domain, &next_ms), cases[i].known);
+		if (cases[i].known)
+			assert_int_equal(next_ms, wanted_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_version_is_compared_with_the_stores)};
+		cmocka_unit_test(a_version_is_compared_with_the_stores),
+		cmocka_unit_test(of_a_name_in_line_the_turn_is_next),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

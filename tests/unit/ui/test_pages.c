@@ -258,6 +258,25 @@ static void lists_are_cut(void **state)
 }
 
 static void names_are_filtered_and_go_on(void **state)
+static void a_name_in_line_says_so(void **state)
+{
+#define IN_LINE                                                                                \
+	"\"state\":\"pending\",\"reason\":{\"code\":\"ca-limit-account\"},"                    \
+	"\"next_at\":\"2020-01-15T08:00:00.000Z\",\"certificate\":null"
+	const struct script_line lines[] = {
+		{.path = "/v1/domains?",
+			.json = "{\"domains\":[{\"name\":\"a.example\"," IN_LINE
+				"},{\"name\":\"b.example\"," IN_LINE
+				",\"expected\":{\"at\":\"2020-02-20T09:00:00.000Z\"}}],"
+				"\"next_cursor\":null}"},
+		{.path = NULL}};
+
+	assert_int_equal(names(lines, NULL), CH_OK);
+	has("in line");
+	has("2020-02-20");
+	has_not("2020-01-15");
+}
+
 {
 	const struct script_line lines[] = {
 		{.path = "/v1/domains?",
@@ -421,6 +440,7 @@ int main(void)
 		T(lists_are_cut),
 		T(names_are_filtered_and_go_on),
 		T(the_beginning_of_names_may_be_in_any_script),
+		T(a_name_in_line_says_so),
 		T(an_empty_part_of_the_list_is_not_its_end),
 		T(a_name_has_what_domain_show_has),
 		T(a_name_that_is_none_is_not_asked_for),
