@@ -112,6 +112,7 @@ static void print_advice(const json_t *answer)
 {
 	const json_t *limited = json_object_get(answer, "limited");
 	const char *raise = ch_json_str(answer, "raise");
+	const char *ca = ch_json_str(answer, "raise_ca");
 
 	if (json_is_null(limited)) {
 		puts("No issuer has asked for work within a week: under which limits names "
@@ -120,7 +121,9 @@ static void print_advice(const json_t *answer)
 		puts("There is no limit: none is set in the issuers' configuration "
 		     "(`limits`).");
 	} else if (*raise) {
-		fputs("Ask the CA to raise ", stdout);
+		fputs("Ask the CA ", stdout);
+		ch_text_print(stdout, ca);
+		fputs(*ca ? " to raise " : "to raise ", stdout);
 		ch_text_print(stdout, raise);
 		puts(".");
 	} else if (ch_json_int(answer, "uncounted")) {

@@ -105,6 +105,13 @@ static size_t pick_domains(
 	return n;
 }
 
+static const char *ca_of(struct ch_arena *arena, const struct ch_store_pace *pace)
+{
+	return pace->ca ? ch_arena_str(arena, pace->ca)
+			: ch_arena_fmt(arena, "%.*s", (int)strcspn(pace->account, "/"),
+				  pace->account);
+}
+
 static int keep_buckets(const struct ch_store_queue *queue, const struct ch_store_pace *paces,
 	struct view *view)
 {
@@ -120,17 +127,22 @@ static int keep_buckets(const struct ch_store_queue *queue, const struct ch_stor
 			continue;
 		list[n] = (struct ch_foresight_bucket){.paced = CH_PACED_ACCOUNT,
 			.of = ch_arena_str(view->arena, paces[i].account),
+			.ca = ca_of(view->arena, &paces[i]),
+			.renewals_count = paces[i].renewals_count,
 			.bucket = forecast->accounts[i]};
-		if (!list[n++].of)
+		if (!list[n].of || !list[n].ca)
 			return CH_ENOMEM;
+		n++;
 	}
 	for (size_t i = 0; list && i < n_domains; i++) {
 		list[n] = (struct ch_foresight_bucket){.paced = CH_PACED_DOMAIN,
 			.of = ch_arena_str(view->arena, queue->domains[ids[i]]),
+			.ca = ca_of(view->arena, &paces[0]),
 			.bucket = forecast->domains[ids[i]],
 			.tail_ms = queue->tails_ms[ids[i]]};
-		if (!list[n++].of)
+		if (!list[n].of || !list[n].ca)
 			return CH_ENOMEM;
+		n++;
 	}
 	view->report.buckets = list;
 	view->report.n_buckets = n;
@@ -165,6 +177,7 @@ static int make_view(struct ch_foresight *f, const json_t *says, struct view *vi
 	memcpy(report->classes, queue.forecast.classes, sizeof(report->classes));
 	report->account_short_ms = queue.forecast.account_short_ms;
 	report->domain_short_ms = queue.forecast.domain_short_ms;
+	report->n_cas = n_paces;
 	for (size_t i = 0; i < n_paces; i++)
 		for (int k = 0; k < CH_PACED_COUNT; k++)
 			report->limited |= paces[i].limits[k].size != 0;
@@ -344,7 +357,8 @@ int ch_foresight_report(
 	for (size_t i = 0; list && i < report.n_buckets; i++) {
 		list[i] = report.buckets[i];
 		list[i].of = ch_arena_str(arena, report.buckets[i].of);
-		rc = list[i].of ? rc : CH_ENOMEM;
+		list[i].ca = ch_arena_str(arena, report.buckets[i].ca);
+		rc = list[i].of && list[i].ca ? rc : CH_ENOMEM;
 	}
 	pthread_mutex_unlock(&f->sync.lock);
 	report.buckets = list;

@@ -38,6 +38,8 @@ json_t *ch_expected_json(const struct ch_expected *expected);
 struct ch_foresight_bucket {
 	enum ch_paced paced;
 	const char *of;
+	const char *ca;	     /* as the issuer calls it, or else its host */
+	bool renewals_count; /* of an account */
 	struct ch_forecast_bucket bucket;
 	int64_t tail_ms; /* turns that are promised to names that are not in line */
 };
@@ -47,6 +49,7 @@ struct ch_foresight_report {
 	int64_t now_ms; /* when it was looked; 0: not yet */
 	bool known;	/* whether an issuer has said under which limits it works */
 	bool limited;	/* whether there is any */
+	size_t n_cas;	/* that it has */
 	uint64_t waiting;
 	bool more; /* than were looked at */
 	struct ch_forecast_class classes[CH_CLASS_COUNT];

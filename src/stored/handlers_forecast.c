@@ -97,14 +97,63 @@ static json_t *renewals_json(const struct ch_store_calendar *c)
 	return list;
 }
 
-static const char *to_raise(const struct ch_foresight_report *r)
+struct advice {
+	const char *raise; /* NULL: nothing */
+	const char *ca;	   /* NULL: there is one only */
+};
+
+/* Until when names are foreseen to wait for it. */
+static int64_t short_until_ms(const struct ch_foresight_bucket *b)
 {
-	if (r->account_short_ms > ACCOUNT_SHORT_MS)
-		return "orders_per_account";
-	for (size_t i = 0; i < r->n_buckets; i++)
-		if (r->buckets[i].tail_ms > r->now_ms + DOMAIN_SHORT_MS)
-			return "certificates_per_domain";
-	return r->domain_short_ms > DOMAIN_SHORT_MS ? "certificates_per_domain" : NULL;
+	return b->tail_ms > b->bucket.short_until_ms ? b->tail_ms : b->bucket.short_until_ms;
+}
+
+/* Of this kind the one that is short for longest; NULL: there is none. */
+static const struct ch_foresight_bucket *shortest(
+	const struct ch_foresight_report *r, enum ch_paced paced)
+{
+	const struct ch_foresight_bucket *found = NULL;
+
+	for (size_t i = 0; i < r->n_buckets; i++) {
+		const struct ch_foresight_bucket *b = &r->buckets[i];
+
+		if (b->paced == paced && (!found || short_until_ms(b) > short_until_ms(found)))
+			found = b;
+	}
+	return found;
+}
+
+/* The first CA's account, where renewals take tokens of it, on a day that has too many. */
+static const struct ch_foresight_bucket *too_few_for_renewals(
+	const struct ch_foresight_report *r, const struct ch_store_calendar *c)
+{
+	const struct ch_foresight_bucket *b = r->n_buckets ? &r->buckets[0] : NULL;
+
+	if (!b || b->paced != CH_PACED_ACCOUNT || !b->renewals_count)
+		return NULL;
+	for (size_t i = 0; i < c->n_days; i++)
+		if ((int64_t)c->days[i].n > CH_DAY_MS * 1000 / b->bucket.limit.refill_us)
+			return b;
+	return NULL;
+}
+
+static struct advice advise(
+	const struct ch_foresight_report *r, const struct ch_store_calendar *c)
+{
+	const struct ch_foresight_bucket *account = r->account_short_ms > ACCOUNT_SHORT_MS
+							    ? shortest(r, CH_PACED_ACCOUNT)
+							    : too_few_for_renewals(r, c);
+	const struct ch_foresight_bucket *domain = shortest(r, CH_PACED_DOMAIN);
+	struct advice advice = {NULL, NULL};
+
+	if (account)
+		advice = (struct advice){"orders_per_account", account->ca};
+	else if (domain && (domain->tail_ms > r->now_ms + DOMAIN_SHORT_MS ||
+				   r->domain_short_ms > DOMAIN_SHORT_MS))
+		advice = (struct advice){"certificates_per_domain", domain->ca};
+	if (r->n_cas < 2)
+		advice.ca = NULL;
+	return advice;
 }
 
 /* Names of which the report knows nothing: that nobody has looked at, or that have come into
@@ -119,6 +168,7 @@ void ch_handle_forecast(struct ch_req *req)
 	struct ch_foresight_report r;
 	struct ch_store_line line;
 	struct ch_store_calendar c;
+	struct advice advice;
 	int rc = ch_foresight_report(req->service->foresight, req->arena, &r);
 
 	if (!rc)
@@ -129,12 +179,13 @@ void ch_handle_forecast(struct ch_req *req)
 		ch_req_fail_rc(req, rc, "look ahead");
 		return;
 	}
+	advice = advise(&r, &c);
 	ch_req_json(req, 200,
-		json_pack("{s:o, s:o, s:I, s:I, s:b, s:o, s:o, s:o, s:s?}", "computed_at",
+		json_pack("{s:o, s:o, s:I, s:I, s:b, s:o, s:o, s:o, s:s?, s:s?}", "computed_at",
 			ch_present_time(r.now_ms), "limited",
 			r.known ? json_boolean(r.limited) : json_null(), "waiting",
 			(json_int_t)r.waiting, "uncounted", (json_int_t)uncounted(&r, &line),
 			"more", r.more, "classes", classes_json(&r), "buckets",
-			buckets_json(&r), "renewals", renewals_json(&c), "raise",
-			to_raise(&r)));
+			buckets_json(&r), "renewals", renewals_json(&c), "raise", advice.raise,
+			"raise_ca", advice.ca));
 }

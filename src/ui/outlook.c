@@ -235,6 +235,7 @@ static void add_advice(struct ch_html *html, const json_t *answer)
 {
 	const json_t *limited = json_object_get(answer, "limited");
 	const char *raise = ch_json_str(answer, "raise");
+	const char *ca = ch_json_str(answer, "raise_ca");
 
 	if (ch_json_int(answer, "uncounted")) {
 		CH_HTML(html, "<p>Names that are not counted yet: ");
@@ -250,7 +251,11 @@ static void add_advice(struct ch_html *html, const json_t *answer)
 	} else if (json_is_false(limited)) {
 		CH_HTML(html, "There is no limit.");
 	} else if (*raise) {
-		CH_HTML(html, "<strong>Ask the CA to raise ");
+		CH_HTML(html, "<strong>Ask the CA ");
+		ch_html_text_cut(html, ca, 100);
+		if (*ca)
+			CH_HTML(html, " ");
+		CH_HTML(html, "to raise ");
 		ch_html_text_cut(html, raise, 100);
 		CH_HTML(html, ".</strong>");
 	} else if (ch_json_int(answer, "uncounted")) {

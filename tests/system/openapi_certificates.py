@@ -94,6 +94,12 @@ def test_when_those_who_wait_have_their_turn(operator, issuer):
     assert forecast["limited"] and forecast["waiting"] and forecast["renewals"]
     assert forecast["classes"][0]["class"] == "new"
     assert [bucket["of"] for bucket in forecast["buckets"]][0] == "turns.test/1"
+    assert forecast["raise_ca"] is None
+    lease_all["fallback"] = [{"account": "second.test/1", "ca": "second", "orders": "2/2000h"}]
+    assert issuer.post("/v1/leases", lease_all).status == 200
+    until(lambda: operator.get("/v1/forecast").json["raise_ca"] == "turns.test", "its CA is named")
+    listed = operator.get("/v1/domains?prefix=turn&limit=1000").json["domains"]
+    assert {one["expected"]["limit"] for one in listed if "expected" in one} >= {"account"}
 
 
 def test_a_domain_with_two_certificates(store, operator, issuer):

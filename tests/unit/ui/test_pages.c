@@ -110,7 +110,8 @@ static const struct script_line whole[] = {{.path = "/v1/status", .json = status
 			"000Z\","
 			"\"renewals\":7}]}"},
 	{.path = "/v1/forecast",
-		.json = "{\"limited\":true,\"raise\":\"orders_per_account\",\"classes\":[{"
+		.json = "{\"limited\":true,\"raise\":\"orders_per_account\",\"raise_ca\":"
+			"\"backup\",\"classes\":[{"
 			"\"class\":\"new\","
 			"\"waiting\":77,\"first_at\":\"2020-01-01T00:00:00Z\",\"half_at\":"
 			"null,\"done_at\":"
@@ -138,7 +139,7 @@ static void the_overview_has_what_the_commands_have(void **state)
 	has("An edge has not reported within");
 	has("width=\"90.0\""); /* of 300, 30 are left */
 	has("4,321");
-	has("Ask the CA to raise orders_per_account.");
+	has("Ask the CA backup to raise orders_per_account.");
 	has("2027-01-02");
 	has("<meta http-equiv=\"refresh\"");
 	assert_string_equal(script.asked, "/v1/status\n/v1/alerts\n/v1/limits\n/v1/calendar\n"
@@ -257,7 +258,6 @@ static void lists_are_cut(void **state)
 	has_not(">n50<");
 }
 
-static void names_are_filtered_and_go_on(void **state)
 static void a_name_in_line_says_so(void **state)
 {
 #define IN_LINE                                                                                \
@@ -277,6 +277,7 @@ static void a_name_in_line_says_so(void **state)
 	has_not("2020-01-15");
 }
 
+static void names_are_filtered_and_go_on(void **state)
 {
 	const struct script_line lines[] = {
 		{.path = "/v1/domains?",
@@ -439,8 +440,8 @@ int main(void)
 		T(an_answer_that_is_no_object_is_refused),
 		T(lists_are_cut),
 		T(names_are_filtered_and_go_on),
-		T(the_beginning_of_names_may_be_in_any_script),
 		T(a_name_in_line_says_so),
+		T(the_beginning_of_names_may_be_in_any_script),
 		T(an_empty_part_of_the_list_is_not_its_end),
 		T(a_name_has_what_domain_show_has),
 		T(a_name_that_is_none_is_not_asked_for),
