@@ -140,8 +140,9 @@ static void read_challenge(struct ch_conf *conf, struct ch_issuer_config *config
 			"dns-01 needs [dns] method = rfc2136 or hook");
 }
 
-/* A call that outlasts the lease would leave its order to another issuer while it waits. */
-static void refuse_long_calls(struct ch_conf *conf, const struct ch_issuer_config *config)
+/* A call that outlasts the lease would leave its order to another issuer while it waits: what
+ * is written so is refused, and the default is less. */
+static void bound_calls(struct ch_conf *conf, struct ch_issuer_config *config)
 {
 	char lease[CH_TIME_STR_B];
 
@@ -150,12 +151,14 @@ static void refuse_long_calls(struct ch_conf *conf, const struct ch_issuer_confi
 
 		if (i)
 			snprintf(section, sizeof(section), "ca %s", config->cas[i].name);
-		if (!*ch_conf_str(conf, section, "ca_timeout", "") ||
-			config->cas[i].timeout_ms < config->lease_ms)
+		if (config->cas[i].timeout_ms < config->lease_ms)
 			continue;
-		ch_conf_fail(conf, section, "ca_timeout",
-			"must be below `lease` in [" SECTION "], which is %s",
-			ch_duration_str(config->lease_ms, lease));
+		if (*ch_conf_str(conf, section, "ca_timeout", ""))
+			ch_conf_fail(conf, section, "ca_timeout",
+				"must be below `lease` in [" SECTION "], which is %s",
+				ch_duration_str(config->lease_ms, lease));
+		else
+			config->cas[i].timeout_ms = config->lease_ms / 2;
 	}
 }
 
@@ -180,7 +183,7 @@ int ch_issuer_config_read(
 	level = ch_conf_str(conf, SECTION, "log_level", "info");
 	if (ch_log_level_parse(level, &config->log_level))
 		ch_conf_fail(conf, SECTION, "log_level", "must be error, warn, info or debug");
-	refuse_long_calls(conf, config);
+	bound_calls(conf, config);
 	rc = ch_conf_finish(conf, SECTION, err);
 	if (rc == CH_OK)
 		rc = ch_conf_finish(conf, "dns", err);

@@ -463,6 +463,35 @@ static void the_configuration_has_its_defaults(void **state)
 	assert_int_equal(config->cas[0].signup.n_contacts, 2);
 }
 
+/* A call is over before its order's lease is. */
+static void a_call_ends_before_the_lease(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t timeout_ms; /* 0: refused */
+	} of[] = {{"", 30000}, {"lease = 31s\n", 30000}, {"lease = 30s\n", 15000},
+		{"lease = 4s\n", 2000}, {"lease = 30s\nca_timeout = 29s\n", 29000},
+		{"lease = 30s\nca_timeout = 30s\n", 0}};
+	CH_AUTO_FREE struct ch_issuer_config *config = calloc(1, sizeof(*config));
+	struct ch_err err;
+
+	for (size_t i = 0; i < CH_ARRAY_LEN(of); i++) {
+		char text[200];
+
+		snprintf(text, sizeof(text), "[issuer]\ndirectory = https://ca/dir\n%s",
+			of[i].text);
+		assert_int_equal(
+			read_config(text, config, &err), of[i].timeout_ms ? CH_OK : CH_EINVAL);
+		if (of[i].timeout_ms)
+			assert_int_equal(config->cas[0].timeout_ms, of[i].timeout_ms);
+	}
+	assert_int_equal(read_config("[issuer]\ndirectory = https://ca/dir\nlease = 10s\n"
+				     "fallback = b\n[ca b]\ndirectory = https://b/dir\n",
+				 config, &err),
+		CH_OK);
+	assert_int_equal(config->cas[1].timeout_ms, 5000);
+}
+
 static void the_challenge_is_configured(void **state)
 {
 	static const struct {
@@ -553,6 +582,7 @@ int main(void)
 		cmocka_unit_test(broken_leased_orders_are_refused),
 		cmocka_unit_test(writes_say_only_what_changes),
 		cmocka_unit_test(the_configuration_has_its_defaults),
+		cmocka_unit_test(a_call_ends_before_the_lease),
 		cmocka_unit_test(the_challenge_is_configured),
 		cmocka_unit_test(mistakes_in_the_configuration_are_refused),
 	};
