@@ -198,56 +198,11 @@ static int follow(struct ch_work *w, const struct ch_name_row *row, const struct
 	return rc;
 }
 
-static int follow_mate(struct ch_work *w, const char *name, const struct settings *s)
+static bool differ(const struct ch_name_row *row, const struct settings *s)
 {
-	struct settings share;
-	struct ch_name_row row;
-	int rc = ch_name_row_load(w->db, name, &row);
-
-	if (rc)
-		return rc;
-	share = shared(s, row.policy[CH_POLICY_REDIRECT]);
-	return follow(w, &row, &share);
-}
-
-/* Registers the www name, or takes in the one that is there. */
-static int join_www(
-	struct ch_work *w, const char *name, const struct settings *s, struct occasion at)
-{
-	struct settings share = shared(s, "");
-	char www[CH_NAME_MAX + 1];
-	struct ch_name_row row;
-	int rc;
-
-	snprintf(www, sizeof(www), "www.%s", name);
-	rc = ch_ahead_row(w, www, &row);
-	if (rc == CH_ENOTFOUND)
-		return insert_name(w, www, &share, false, name, at);
-	ch_ahead_changed(w, CH_AHEAD_NAME, www);
-	if (!rc)
-		rc = ch_db_run(w->db,
-			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
-			name, w->now, www);
-	return rc ? rc : follow_mate(w, www, s);
-}
-
-static int part_www(struct ch_work *w, const struct ch_name_row *row)
-{
-	char www[CH_NAME_MAX + 1];
-
-	ch_name_row_mate(row, www);
-	return ch_db_run(w->db, "UPDATE name SET www_of = NULL, updated_at = ? WHERE name = ?",
-		"it", w->now, www);
-}
-
-static int change_www(
-	struct ch_work *w, const struct ch_name_row *row, bool www, const struct settings *s)
-{
-	int rc = www ? join_www(w, row->name, s, usual(w)) : part_www(w, row);
-
-	return rc ? rc
-		  : ch_db_run(w->db, "UPDATE name SET www = ?, updated_at = ? WHERE name = ?",
-			    "iit", (int64_t)www, w->now, row->name);
+	return policy_differs(row, s) || strcmp(s->pool, row->pool) != 0 ||
+	       s->keys != row->keys || strcmp(s->cas, row->cas) != 0 ||
+	       strcmp(s->standby, row->standby) != 0;
 }
 
 /* Names what differs; of whose it is, and who serves it, what it was and is too. */
@@ -292,6 +247,59 @@ static int tell_change(
 	return ch_work_history(w, row->name, "changed", ch_buf_str(&text), CH_ACTOR_NOBODY);
 }
 
+static int follow_mate(struct ch_work *w, const char *name, const struct settings *s)
+{
+	struct settings share;
+	struct ch_name_row row;
+	int rc = ch_name_row_load(w->db, name, &row);
+
+	if (rc)
+		return rc;
+	share = shared(s, row.policy[CH_POLICY_REDIRECT]);
+	rc = follow(w, &row, &share);
+	return rc || !differ(&row, &share) ? rc : tell_change(w, &row, row.www, &share);
+}
+
+/* Registers the www name, or takes in the one that is there. */
+static int join_www(
+	struct ch_work *w, const char *name, const struct settings *s, struct occasion at)
+{
+	struct settings share = shared(s, "");
+	char www[CH_NAME_MAX + 1];
+	struct ch_name_row row;
+	int rc;
+
+	snprintf(www, sizeof(www), "www.%s", name);
+	rc = ch_ahead_row(w, www, &row);
+	if (rc == CH_ENOTFOUND)
+		return insert_name(w, www, &share, false, name, at);
+	ch_ahead_changed(w, CH_AHEAD_NAME, www);
+	if (!rc)
+		rc = ch_db_run(w->db,
+			"UPDATE name SET www_of = ?, updated_at = ? WHERE name = ?", "tit",
+			name, w->now, www);
+	return rc ? rc : follow_mate(w, www, s);
+}
+
+static int part_www(struct ch_work *w, const struct ch_name_row *row)
+{
+	char www[CH_NAME_MAX + 1];
+
+	ch_name_row_mate(row, www);
+	return ch_db_run(w->db, "UPDATE name SET www_of = NULL, updated_at = ? WHERE name = ?",
+		"it", w->now, www);
+}
+
+static int change_www(
+	struct ch_work *w, const struct ch_name_row *row, bool www, const struct settings *s)
+{
+	int rc = www ? join_www(w, row->name, s, usual(w)) : part_www(w, row);
+
+	return rc ? rc
+		  : ch_db_run(w->db, "UPDATE name SET www = ?, updated_at = ? WHERE name = ?",
+			    "iit", (int64_t)www, w->now, row->name);
+}
+
 static int change_name(
 	struct ch_work *w, const struct ch_name_row *row, struct ch_store_put_item *item)
 {
@@ -300,9 +308,7 @@ static int change_name(
 	char mate[CH_NAME_MAX + 1];
 	int rc = CH_OK;
 
-	if (!policy_differs(row, &s) && strcmp(s.pool, row->pool) == 0 && www == row->www &&
-		s.keys == row->keys && strcmp(s.cas, row->cas) == 0 &&
-		strcmp(s.standby, row->standby) == 0)
+	if (!differ(row, &s) && www == row->www)
 		return CH_OK;
 	item->changed = true;
 	ch_name_row_mate(row, mate);
@@ -359,9 +365,7 @@ static bool leaves_its_group(
 	struct settings s = wanted(item, row);
 
 	s.policy[CH_POLICY_REDIRECT] = row->policy[CH_POLICY_REDIRECT];
-	return policy_differs(row, &s) || strcmp(s.pool, row->pool) != 0 ||
-	       s.keys != row->keys || strcmp(s.cas, row->cas) != 0 ||
-	       strcmp(s.standby, row->standby) != 0;
+	return differ(row, &s);
 }
 
 static int check_cas(struct ch_work *w, struct ch_store_put_item *item, const char *known,

@@ -161,6 +161,30 @@ static void a_www_name_shares_all_but_the_redirect(void **state)
 	assert_string_equal(item.problem, "bad-field");
 }
 
+static void a_www_names_history_has_what_it_followed(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_event *events;
+	size_t n;
+
+	put(fx, "a.example", CH_TRI_YES, "eu-1", NULL, "none");
+	put(fx, "a.example", CH_TRI_KEEP, NULL, "max-age=1", NULL);
+	assert_ok(ch_store_get_history(fx->store, "www.a.example", 50, fx->arena, &events, &n));
+	assert_int_equal(n, 2);
+	assert_string_equal(events[0].event, "changed");
+	assert_string_equal(events[0].detail, "Settings changed: hsts.");
+	/* The redirect is each name's own. */
+	put(fx, "a.example", CH_TRI_KEEP, NULL, NULL, "www.a.example");
+	assert_ok(ch_store_get_history(fx->store, "www.a.example", 50, fx->arena, &events, &n));
+	assert_int_equal(n, 2);
+	/* One that is taken in. */
+	put(fx, "b.example", CH_TRI_KEEP, "us-1", NULL, NULL);
+	put(fx, "www.b.example", CH_TRI_KEEP, NULL, NULL, NULL);
+	put(fx, "b.example", CH_TRI_YES, NULL, NULL, NULL);
+	assert_ok(ch_store_get_history(fx->store, "www.b.example", 50, fx->arena, &events, &n));
+	assert_string_equal(events[0].detail, "Settings changed: upstream.");
+}
+
 static void a_policy_does_not_hold_up_an_order(void **state)
 {
 	struct fixture *fx = *state;
@@ -297,6 +321,7 @@ int main(void)
 		T(a_policy_goes_with_its_name),
 		T(a_policy_moves_with_its_name_to_another_pool),
 		T(a_www_name_shares_all_but_the_redirect),
+		T(a_www_names_history_has_what_it_followed),
 		T(a_policy_does_not_hold_up_an_order),
 		T(a_redirect_that_leads_back_is_refused),
 		T(two_of_one_batch_do_not_close_a_loop),
