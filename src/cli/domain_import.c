@@ -117,11 +117,13 @@ static int take_results(struct import *im, const json_t *answer, struct ch_err *
 		item = json_array_get(im->items, at);
 		result = json_array_get(results, at++);
 		status = ch_json_str(result, "status");
-		if (strcmp(status, "created") == 0 || strcmp(status, "exists") == 0)
+		if (strcmp(status, "created") == 0 || strcmp(status, "exists") == 0) {
 			take_one(im, item, result);
-		else
-			reject(im, im->lines[i].line, im->lines[i].given,
-				ch_json_str(result, "code"), ch_json_str(result, "detail"));
+			continue;
+		}
+		ch_import_seen_refused(&im->seen, item, im->lines[i].line);
+		reject(im, im->lines[i].line, im->lines[i].given, ch_json_str(result, "code"),
+			ch_json_str(result, "detail"));
 	}
 	return CH_OK;
 }
@@ -216,28 +218,60 @@ static int add_line(
 	return ++im->n == BATCH ? send_batch(im, err) : CH_OK;
 }
 
+static int look_for_twin(
+	struct import *im, const json_t *item, uint64_t *ret_before, struct ch_err *err)
+{
+	int rc = ch_import_seen_add(&im->seen, item, im->reader.line, ret_before);
+
+	if (rc == CH_ECONFLICT)
+		return CH_OK;
+	*ret_before = 0;
+	return rc ? ch_err_set(err, rc, "out-of-memory", "out of memory") : CH_OK;
+}
+
+/* Only a line that the store took counts: of one that it has not seen yet it is asked first.
+ * *ret_before: where the name stands with other settings; 0: nowhere. */
+static int find_twin(
+	struct import *im, const json_t *item, uint64_t *ret_before, struct ch_err *err)
+{
+	int rc = look_for_twin(im, item, ret_before, err);
+
+	if (rc || !*ret_before || !im->n || *ret_before < im->lines[0].line)
+		return rc;
+	rc = send_batch(im, err);
+	return rc ? rc : look_for_twin(im, item, ret_before, err);
+}
+
+static int add_wrong(
+	struct import *im, const char *code, const char *detail, struct ch_err *err)
+{
+	struct ch_err wrong;
+
+	(void)ch_err_set(&wrong, CH_EINVAL, code, "%s", detail);
+	return add_line(im, NULL, &wrong, err);
+}
+
 static int add_row(struct import *im, const struct ch_import_row *row, struct ch_err *err)
 {
 	json_t *item = make_item(im, row);
-	struct ch_err wrong;
+	char detail[128];
 	uint64_t before;
-	int rc = item ? ch_import_seen_add(&im->seen, item, im->reader.line, &before) : CH_OK;
+	int rc;
 
-	if (item && rc == CH_OK)
+	if (!item)
+		return add_wrong(im, "name-not-utf8",
+			"the line is not UTF-8: save the file as UTF-8", err);
+	rc = find_twin(im, item, &before, err);
+	if (!rc && !before)
 		return add_line(im, item, NULL, err);
 	json_decref(item);
-	if (rc == CH_ECONFLICT) {
-		(void)ch_err_set(&wrong, CH_EINVAL, "name-twice",
-			"the name stands in line %" PRIu64 " already, with other settings: "
-			"keep one of the two",
-			before);
-		return add_line(im, NULL, &wrong, err);
-	}
 	if (rc)
-		return ch_err_set(err, rc, "out-of-memory", "out of memory");
-	(void)ch_err_set(&wrong, CH_EINVAL, "name-not-utf8",
-		"the line is not UTF-8: save the file as UTF-8");
-	return add_line(im, NULL, &wrong, err);
+		return rc;
+	snprintf(detail, sizeof(detail),
+		"the name stands in line %" PRIu64 " already, with other settings: keep one of "
+		"the two",
+		before);
+	return add_wrong(im, "name-twice", detail, err);
 }
 
 static int import_lines(struct import *im, struct ch_err *err)

@@ -12,8 +12,9 @@
 struct ch_import_seen_slot {
 	uint64_t name;
 	uint64_t settings;
-	uint64_t line; /* 0: free */
+	uint64_t line; /* 0: free; NO_LINE: none that was taken */
 };
+#define NO_LINE UINT64_MAX
 
 static uint64_t add_hash(uint64_t h, const char *text)
 {
@@ -71,19 +72,39 @@ static int hash_settings(
 	return CH_OK;
 }
 
-int ch_import_seen_add(
-	struct ch_import_seen *seen, const json_t *item, uint64_t line, uint64_t *ret_line)
+/* False: what it says is no name. */
+static bool read_name(const json_t *item, char ret_name[CH_NAME_TEXT_B])
 {
 	const struct ch_name_rules rules = {.allow_wildcard = true};
 	const char *given = json_string_value(json_object_get(item, "name"));
+
+	return given &&
+	       ch_name_normalize(given, strlen(given), &rules, ret_name, NULL) == CH_OK;
+}
+
+void ch_import_seen_refused(struct ch_import_seen *seen, const json_t *item, uint64_t line)
+{
+	struct ch_import_seen_slot *slot;
+	char name[CH_NAME_TEXT_B];
+
+	if (!seen->n_slots || !read_name(item, name))
+		return;
+	slot = find(seen, add_hash(seen->salt, name));
+	if (slot->line == line)
+		slot->line = NO_LINE;
+}
+
+int ch_import_seen_add(
+	struct ch_import_seen *seen, const json_t *item, uint64_t line, uint64_t *ret_line)
+{
 	struct ch_import_seen_slot *slot;
 	char name[CH_NAME_TEXT_B];
 	uint64_t settings;
 	uint64_t hash;
 	int rc = CH_OK;
 
-	/* What is no name the store refuses, each time. */
-	if (!given || ch_name_normalize(given, strlen(given), &rules, name, NULL))
+	/* Of what is no name the store refuses each line. */
+	if (!read_name(item, name))
 		return CH_OK;
 	if (seen->n + seen->n / 4 >= seen->n_slots && seen->n_slots < seen->slots_max)
 		rc = grow(seen);
@@ -93,6 +114,11 @@ int ch_import_seen_add(
 		return rc;
 	hash = add_hash(seen->salt, name);
 	slot = find(seen, hash);
+	if (slot->line == NO_LINE) {
+		slot->settings = settings;
+		slot->line = line;
+		return CH_OK;
+	}
 	if (slot->line) {
 		if (slot->settings == settings)
 			return CH_OK;

@@ -1,5 +1,6 @@
-/* Names that an import has met, with what their lines said: of two lines for one name that say
- * different things the last would win, and each run of the import would turn it around. */
+/* Names that an import has met in lines that the store took, with what their lines said: of two
+ * lines for one name that say different things the last would win, and each run of the import
+ * would turn it around. */
 #ifndef CH_CLI_IMPORT_SEEN_H
 #define CH_CLI_IMPORT_SEEN_H
 
@@ -24,6 +25,8 @@ struct ch_import_seen {
  * *ret_line, with other settings.  CH_ENOMEM. */
 CH_MUST int ch_import_seen_add(
 	struct ch_import_seen *seen, const json_t *item, uint64_t line, uint64_t *ret_line);
+/* The store has refused that line with this item: another one for the name may come. */
+void ch_import_seen_refused(struct ch_import_seen *seen, const json_t *item, uint64_t line);
 void ch_import_seen_done(struct ch_import_seen *seen);
 
 #endif

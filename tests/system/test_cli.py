@@ -393,6 +393,11 @@ def test_import_rejects_what_contradicts_a_line_before(site, tmp_path):
         assert 'line 5: "TWICE1.example.com.,other" rejected: the name stands in line 2 already, with other settings: keep one of the two ' \
             "(name-twice)\n" in done.stdout
         assert site.herd.domain("twice1.example.com")["tenant"] == "acme"
+    # Only a line that the store took counts.
+    listing.write_text("name,www\nwww.twice3.example.com,yes\nwww.twice3.example.com,no\n")
+    done = site.herd.cli("domain", "import", listing, check=False)
+    assert done.returncode == 3 and "1 registered, 0 changed, 0 unchanged, 1 rejected" in done.stdout, done
+    assert "line 2" in done.stdout and "name-twice" not in done.stdout, done
     listing.write_text("name,pool\ntwice1.example.com,\ntwice1.example.com,default\n")
     assert site.herd.cli("domain", "import", listing, "--pool", "default", "--tenant", "acme").returncode == 0
 

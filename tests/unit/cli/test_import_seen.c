@@ -39,6 +39,26 @@ static void a_line_that_contradicts_is_told_with_the_first_one(void **state)
 	ch_import_seen_done(&seen);
 }
 
+static void a_line_that_was_refused_does_not_count(void **state)
+{
+	struct ch_import_seen seen = {.slots_max = SLOTS};
+	json_t *item = json_pack("{s:s}", "name", "a.example");
+	uint64_t before = 0;
+
+	/* Of names that were never met, and of other lines, nothing is forgotten. */
+	ch_import_seen_refused(&seen, item, 3);
+	assert_int_equal(add(&seen, "a.example", "x", 3, &before), CH_OK);
+	ch_import_seen_refused(&seen, item, 4);
+	assert_int_equal(add(&seen, "a.example", "y", 5, &before), CH_ECONFLICT);
+	ch_import_seen_refused(&seen, item, 3);
+	assert_int_equal(add(&seen, "a.example", "y", 6, &before), CH_OK);
+	assert_int_equal(add(&seen, "a.example", "x", 7, &before), CH_ECONFLICT);
+	assert_int_equal(before, 6);
+	assert_int_equal(seen.n, 1);
+	json_decref(item);
+	ch_import_seen_done(&seen);
+}
+
 static void memory_has_a_limit(void **state)
 {
 	struct ch_import_seen seen = {.slots_max = SLOTS};
@@ -62,6 +82,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_that_contradicts_is_told_with_the_first_one),
+		cmocka_unit_test(a_line_that_was_refused_does_not_count),
 		cmocka_unit_test(memory_has_a_limit),
 	};
 
