@@ -95,6 +95,7 @@ struct ch_acme_request {
 	const char *cert_id; /* RENEWAL_INFO; NEW_ORDER: what it replaces, or NULL */
 	const uint8_t *csr;  /* FINALIZE: DER */
 	size_t csr_len;
+	bool patient; /* waits as long as it may, however quickly others were answered */
 };
 
 struct ch_acme_answer {

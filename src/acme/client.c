@@ -4,17 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acme/patience.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #define DIRECTORY_KEEP_MS CH_DAY_MS
+#define TIMEOUT_MS (30 * CH_SECOND_MS)
 
 struct ch_acme {
 	char directory_url[CH_ACME_URL_B];
 	EVP_PKEY *key;
 	struct ch_acme_nonces nonces;
 	int64_t timeout_ms;
+	struct ch_acme_patience patience;
 	ch_acme_pass pass; /* NULL: all pass */
 	void *pass_arg;
 	pthread_mutex_t lock; /* of what follows */
@@ -134,6 +137,24 @@ static bool may_send(
 	return false;
 }
 
+/* As ch_http_send: who has kept us waiting for nothing once is asked patiently the next time.
+ */
+static int send_one(struct ch_acme *acme, struct ch_http *http, bool patient,
+	struct ch_http_req *out, struct ch_http_resp *resp, struct ch_err *err)
+{
+	int64_t most_ms = out->timeout_ms ? out->timeout_ms : TIMEOUT_MS;
+	int64_t began_ms = ch_mono_ms();
+	int rc;
+
+	out->timeout_ms = patient ? most_ms : ch_acme_patience_ms(&acme->patience, most_ms);
+	rc = ch_http_send(http, out, resp, err);
+	if (!rc)
+		ch_acme_patience_answered(&acme->patience, ch_mono_ms() - began_ms);
+	else if (rc == CH_ETIMEOUT && out->timeout_ms < most_ms)
+		ch_acme_patience_late(&acme->patience, out->timeout_ms);
+	return rc;
+}
+
 static enum ch_acme_fate exchange(struct ch_acme *acme, const struct ch_acme_session *session,
 	struct ch_http *http, const struct ch_acme_request *req, struct ch_acme_answer *ans,
 	bool *ret_stale)
@@ -155,7 +176,7 @@ static enum ch_acme_fate exchange(struct ch_acme *acme, const struct ch_acme_ses
 			ans->err.actor = CH_ACTOR_PLATFORM;
 			return ans->fate;
 		}
-		if (ch_http_send(http, &out, &resp, &err)) {
+		if (send_one(acme, http, req->patient, &out, &resp, &err)) {
 			if (ch_acme_call_take_error(&call, &err, ans))
 				return ans->fate;
 			ch_log_debug("acme %s: %s", ch_acme_kind_str(call.sending), err.detail);

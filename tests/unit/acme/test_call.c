@@ -30,12 +30,14 @@ static struct script_http script;
 static struct ch_acme *acme;
 static EVP_PKEY *key;
 static struct ch_acme_answer ans;
+static bool patient;
 
 static int set_up(void **state)
 {
 	struct ch_err err;
 
 	now_ms = NOW_MS;
+	patient = false;
 	ch_clock_set(fake_clock, NULL);
 	script_init(&script);
 	assert_int_equal(ch_key_generate(&key), CH_OK);
@@ -74,8 +76,12 @@ static enum ch_acme_fate run(enum ch_acme_kind kind, const char *url)
 {
 	static const char *const names[] = {"shop.test", "www.shop.test"};
 	static struct ch_acme_signup signup;
-	struct ch_acme_request req = {
-		.kind = kind, .url = url, .signup = &signup, .names = names, .n_names = 2};
+	struct ch_acme_request req = {.kind = kind,
+		.url = url,
+		.signup = &signup,
+		.names = names,
+		.n_names = 2,
+		.patient = patient};
 
 	ch_acme_answer_done(&ans);
 	ch_acme_answer_init(&ans);
@@ -141,11 +147,69 @@ static void each_request_has_the_time_that_is_set(void **state)
 	assert_int_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
 	assert_protected(2, "n1", "https://ca/acct/1", true);
 	assert_payload(2, "");
-	assert_int_equal(script.timeout_ms[2], 0); /* net/http.h's own */
+	assert_int_equal(script.timeout_ms[2], 30000);
 	ch_acme_set_timeout(acme, 3000);
 	script_add(&script, account);
 	assert_int_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
 	assert_int_equal(script.timeout_ms[3], 3000);
+}
+
+static const struct script_turn an_account = {.url = "https://ca/acct/1",
+	.status = 200,
+	.body = "{}",
+	.headers = {"Replay-Nonce: n2"}};
+static const struct script_turn no_answer = {.url = "https://ca/acct/1", .rc = CH_ETIMEOUT};
+
+/* How long the last request was waited for. */
+static int64_t waited_ms(void)
+{
+	return script.timeout_ms[script.at - 1];
+}
+
+static void be_quick(int answers)
+{
+	add_directory();
+	add_nonce("Replay-Nonce: n1");
+	for (int i = 0; i < answers; i++) {
+		script_add(&script, an_account);
+		assert_int_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+		assert_int_equal(waited_ms(), i < 14 ? 30000 : 5000);
+	}
+}
+
+static void one_that_has_answered_quickly_is_not_waited_for_as_long(void **state)
+{
+	be_quick(20);
+	script_add(&script, no_answer);
+	assert_int_not_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+	assert_int_equal(waited_ms(), 5000);
+}
+
+static void one_that_was_late_is_waited_for_longer(void **state)
+{
+	be_quick(20);
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			add_nonce("Replay-Nonce: n3");
+		script_add(&script, no_answer);
+		assert_int_not_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+	}
+	assert_int_equal(waited_ms(), 30000);
+}
+
+static void who_asks_patiently_waits_as_long_as_may_be(void **state)
+{
+	be_quick(20);
+	patient = true;
+	script_add(&script, no_answer);
+	assert_int_not_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+	assert_int_equal(waited_ms(), 30000);
+	/* Which teaches nothing: it was given all there is. */
+	patient = false;
+	add_nonce("Replay-Nonce: n3");
+	script_add(&script, an_account);
+	assert_int_equal(run(CH_ACME_GET_ACCOUNT, NULL), CH_ACME_OK);
+	assert_int_equal(waited_ms(), 5000);
 }
 
 static void nothing_signed_goes_to_a_foreign_host(void **state)
@@ -504,6 +568,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(an_order_is_asked_for_with_directory_and_nonce),
 		T(each_request_has_the_time_that_is_set),
+		T(one_that_has_answered_quickly_is_not_waited_for_as_long),
+		T(one_that_was_late_is_waited_for_longer),
+		T(who_asks_patiently_waits_as_long_as_may_be),
 		T(nothing_signed_goes_to_a_foreign_host),
 		T(the_directorys_hosts_are_the_cas),
 		T(accounts_are_asked_for_by_key),
