@@ -48,12 +48,12 @@ class Scene:
     def count(self, state):
         return self.site.herd.api().get("/v1/status").json["names"][state]
 
-    def round(self, names, timeout=ROUND_S):
+    def round(self, names):
         """Names a second, from registration to all being active."""
         active = self.count("active")
         began = time.monotonic()
         self.add(names)
         wait.until(lambda: self.count("active") == active + len(names), "all names of the round are active",
-                   timeout=timeout, interval=0.05)
+                   timeout=ROUND_S, interval=0.05)
         self.site.check()
         return len(names) / (time.monotonic() - began)

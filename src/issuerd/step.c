@@ -25,8 +25,8 @@ static int64_t apart(const struct ch_step *step, int64_t at_ms)
 enum ch_acme_fate ch_step_ask(
 	struct ch_step *step, struct ch_acme_request *req, struct ch_acme_answer *ans)
 {
-	/* What was cut short once may need its time. */
-	req->patient = step->work->attempts > 0;
+	/* What was cut short again may need its time. */
+	req->patient = step->work->attempts > 1;
 	return ch_issuer_ask_ca(step->issuer, step->ca,
 		step->https[step->ca - step->issuer->cas], step->work->id, req, ans);
 }
