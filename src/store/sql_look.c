@@ -115,6 +115,18 @@ static int part_mate(struct ch_work *w, const struct ch_name_row *row)
 		       : CH_OK;
 }
 
+/* Strangers can have a name looked at before its time: then it is as if it had not been. */
+static int put_back(struct ch_work *w, const struct ch_name_row *row)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET next_at = look_was_at, look_was_at = NULL, wanted_at = NULL "
+		"WHERE name = ?",
+		"t", row->name);
+
+	ch_work_due(w, row->look_was_at);
+	return rc ? rc : part_mate(w, row);
+}
+
 static int bury(struct ch_work *w, const struct ch_name_row *row,
 	const struct ch_store_outcome *outcome)
 {
@@ -155,7 +167,8 @@ int ch_work_bury(struct ch_work *w, const struct ch_store_looking *looking)
 		if (rc == CH_ENOTFOUND)
 			rc = CH_OK;
 		else if (!rc && !row.order_id && row.next_at == looking->dead_until_ms[i])
-			rc = bury(w, &row, outcome);
+			rc = row.look_was_at > w->now ? put_back(w, &row)
+						      : bury(w, &row, outcome);
 	}
 	return rc;
 }

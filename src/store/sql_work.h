@@ -217,13 +217,15 @@ struct ch_name_row {
 	uint64_t standby_failures;
 	uint64_t second_standby_cert; /* 0: none */
 	int64_t wanted_at;	      /* 0: not */
+	/* It is looked at before its time, in place of this next_at; 0: it is not. */
+	int64_t look_was_at;
 };
 /* What is selected of the table `name` for ch_name_row_read. */
 #define CH_NAME_ROW                                                                            \
 	"name, tenant, pool, www, www_of, state, next_at, failures, version, order_id, solo, " \
 	"cert, prev_cert, keys, cert_key, second_cert, second_prev, second_at, "               \
 	"second_failures, upstream, hsts, redirect, imported, cas, standby, standby_cert, "    \
-	"standby_at, standby_failures, second_standby_cert, wanted_at"
+	"standby_at, standby_failures, second_standby_cert, wanted_at, look_was_at"
 /* An error is latched in *rc. */
 void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *ret_row, int *rc);
 /* CH_ENOTFOUND. */

@@ -5,7 +5,13 @@
  * moves to another pool, or CH_STORE_WANTED_KEEP_MS are over: it is handed out before others
  * that are due, and goes before new names in the line of an account.
  *
- * Strangers can ask for any name, so only so many count at once. */
+ * One that the preflight has found to lead elsewhere, and nobody else found fault with, is
+ * looked at at once, at most once in CH_STORE_LOOK_AGAIN_MS: that a visitor comes here puts it
+ * in doubt.  When it fails again before the CA was asked, it is tried when it would have been,
+ * and its failures are as many as before.
+ *
+ * Strangers can ask for any name, so only so many count at once, and so many are looked at
+ * again within CH_STORE_LOOK_AGAIN_MS. */
 #ifndef CH_STORE_STORE_WANTED_H
 #define CH_STORE_STORE_WANTED_H
 
@@ -21,10 +27,11 @@ struct ch_store;
 #define CH_STORE_WANTED_TENANT_MAX 100 /* that count at once, of one tenant, */
 #define CH_STORE_WANTED_ALL_MAX 1000   /* … and of all */
 #define CH_STORE_WANTED_KEEP_MS CH_DAY_MS
+#define CH_STORE_LOOK_AGAIN_MS CH_HOUR_MS
 
 /* CH_OP_WANTED.  Passed over are names of another pool, paused ones, those that have a
- * certificate or an order or are not due, and what is above the limits.  CH_EINVAL "bad-field":
- * none, or too many names. */
+ * certificate or an order or are not due (but for what is looked at again), and what is above
+ * the limits.  CH_EINVAL "bad-field": none, or too many names. */
 struct ch_op_wanted {
 	const char *pool; /* the edge's */
 	const char *const *names;

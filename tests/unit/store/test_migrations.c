@@ -280,7 +280,10 @@ static void as_version_14(struct fixture *fx)
 		"DROP TRIGGER name_certs_gone; DROP INDEX name_second_standby_own; "
 		"DROP INDEX name_second_standby_default; DROP TRIGGER name_wanted_ends; "
 		"DROP INDEX name_wanted; DROP INDEX name_wanted_of; "
+		"DROP INDEX name_looked_again; DROP TRIGGER name_look_ends; "
 		"ALTER TABLE name DROP COLUMN wanted_at; "
+		"ALTER TABLE name DROP COLUMN look_was_at; "
+		"ALTER TABLE name DROP COLUMN looked_again_at; "
 		"DELETE FROM cert_name WHERE version = (SELECT second_standby_cert" OF_NAME
 		")");
 	for (size_t i = 0; i < CH_ARRAY_LEN(columns); i++)
@@ -412,6 +415,12 @@ static void what_stores_of_version_16_do_ends_what_visitors_want(void **state)
 		run(db, "UPDATE name SET %s", done[i]);
 		assert_int_equal(number(db, "SELECT wanted_at IS NULL" OF_NAME), 1);
 	}
+	/* What they have looked at before its time counts, once. */
+	run(db, "UPDATE name SET cert = NULL, look_was_at = 9");
+	run(db, "UPDATE name SET order_id = 7");
+	assert_int_equal(number(db, "SELECT look_was_at" OF_NAME), 9);
+	run(db, "UPDATE name SET order_id = NULL, failures = failures + 1");
+	assert_int_equal(number(db, "SELECT look_was_at IS NULL" OF_NAME), 1);
 	sqlite3_close(db);
 }
 

@@ -1,21 +1,7 @@
 /* Names that visitors are waiting for: store/store_wanted.h. */
-#include "pacing.h"
+#include "wanted.h"
 
 #define HALF_MINUTE_MS (30 * CH_SECOND_MS)
-
-static size_t want_all(struct fixture *fx, const char *pool, const char *const *names, size_t n)
-{
-	struct ch_store_op op = {.type = CH_OP_WANTED};
-
-	op.u.wanted = (struct ch_op_wanted){.pool = pool, .names = names, .n_names = n};
-	assert_ok(fx_run(fx, &op));
-	return op.u.wanted.n_taken;
-}
-
-static size_t want(struct fixture *fx, const char *name)
-{
-	return want_all(fx, "default", &name, 1);
-}
 
 static struct ch_store_wanted see(struct fixture *fx, const char *name)
 {
@@ -24,50 +10,6 @@ static struct ch_store_wanted see(struct fixture *fx, const char *name)
 
 	assert_ok(ch_store_see_wanted(fx->store, &wanted, fx->arena, &seen));
 	return seen;
-}
-
-/* "t<number>.NAME", of one domain each. */
-struct many {
-	char names[CH_STORE_PUT_MAX][40];
-	const char *list[CH_STORE_PUT_MAX];
-	size_t n;
-};
-
-static struct many *many(struct fixture *fx, const char *name, size_t n)
-{
-	struct many *m = ch_arena_alloc(fx->arena, sizeof(*m));
-
-	assert_non_null(m);
-	for (m->n = 0; m->n < n; m->n++) {
-		m->list[m->n] = m->names[m->n];
-		snprintf(m->names[m->n], sizeof(m->names[0]), "%s-%04zu.example", name, m->n);
-	}
-	return m;
-}
-
-static void import(struct fixture *fx, const struct many *m, const char *tenant)
-{
-	struct ch_store_op op = {.type = CH_OP_PUT};
-	struct ch_store_put_item *items = ch_arena_array(fx->arena, m->n, sizeof(*items));
-
-	assert_non_null(items);
-	for (size_t i = 0; i < m->n; i++) {
-		items[i].name = m->list[i];
-		items[i].tenant = tenant;
-	}
-	op.u.put.items = items;
-	op.u.put.n_items = m->n;
-	assert_ok(fx_run(fx, &op));
-}
-
-static size_t want_many(struct fixture *fx, const struct many *m)
-{
-	size_t taken = 0;
-
-	for (size_t i = 0; i < m->n; i += CH_STORE_WANTED_MAX)
-		taken += want_all(fx, "default", m->list + i,
-			m->n - i < CH_STORE_WANTED_MAX ? m->n - i : CH_STORE_WANTED_MAX);
-	return taken;
 }
 
 /* In line, with this class; -1: not in line. */
@@ -94,34 +36,6 @@ static uint32_t foreseen(struct fixture *fx, const struct ch_store_pace *pace, c
 			return queue.forecast.items[i].ahead;
 	fail_msg("%s is not in line", name);
 	return 0;
-}
-
-static struct ch_store_looking hand_out(struct fixture *fx, size_t most)
-{
-	struct ch_store_looking looking = {.most = most};
-	struct ch_store_op op = {.type = CH_OP_LEASE};
-
-	op.u.lease = (struct ch_op_lease){
-		.issuer = "issuer/default/i1", .lease_ms = LEASE_MS, .looking = &looking};
-	assert_ok(fx_run(fx, &op));
-	return looking;
-}
-
-static void bury(struct fixture *fx, const struct ch_store_look_key *key, int64_t next_at_ms)
-{
-	struct ch_store_outcome dead = {.name = key->name,
-		.next_at_ms = next_at_ms,
-		.failed = true,
-		.check = true,
-		.state = CH_NAME_FAILED,
-		.reason = {"dns-no-address", "It has no address.", CH_ACTOR_CUSTOMER}};
-	struct ch_store_looking looking = {
-		.dead = &dead, .dead_until_ms = &key->until_ms, .n_dead = 1};
-	struct ch_store_op op = {.type = CH_OP_LEASE};
-
-	op.u.lease = (struct ch_op_lease){
-		.issuer = "issuer/default/i1", .lease_ms = LEASE_MS, .looking = &looking};
-	assert_ok(fx_run(fx, &op));
 }
 
 /* One order each minute. */
@@ -250,6 +164,7 @@ static void what_gains_nothing_is_passed_over(void **state)
 	add(fx, "failed.example", "a");
 	looking = hand_out(fx, 1);
 	bury(fx, &looking.looks[0].key, test_now_ms + CH_HOUR_MS);
+	fx_rewrite(fx, "UPDATE name SET code = 'caa-failed' WHERE name = 'failed.example'");
 	add(fx, "paused.example", "a");
 	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "paused.example"));
 	assert_ok(fx_put(fx, "else.example", CH_TRI_KEEP, "a", "other", &item));
