@@ -232,6 +232,9 @@ static void print_domain(const json_t *domain)
 			ch_json_int(domain, "failures"));
 	if (*ch_json_str(domain, "away_since"))
 		line("Away since", ch_json_str(domain, "away_since"));
+	if (*ch_json_str(domain, "wanted_at"))
+		printf("%-12s a visitor asked for it %s\n", "Wanted",
+			ch_when_str(ch_json_time(domain, "wanted_at"), when));
 	print_certificate(json_object_get(domain, "certificate"));
 	if (json_is_true(json_object_get(domain, "www")))
 		line("Shared with", "its www name");

@@ -42,6 +42,8 @@ struct ch_store_backend {
 		struct ch_store_issuer **ret_issuers, size_t *ret_n);
 	int (*get_danger)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_danger *ret_danger);
+	int (*see_wanted)(struct ch_store *store, const struct ch_op_wanted *wanted,
+		struct ch_arena *arena, struct ch_store_wanted *ret_wanted);
 	int (*get_rekey)(struct ch_store *store, struct ch_store_rekey *ret_rekey);
 	int (*get_limits)(struct ch_store *store, struct ch_arena *arena,
 		struct ch_store_limits *ret_limits);

@@ -6,8 +6,9 @@
  * says for which limit and until when, and keeps no other waiting:
  *   set      the exact set of names: until its bucket has a token
  *   domain   the registered domain: the same, one name after another
- *   account  new orders: names that came alone before those that came with many, but for one
- *            in CH_SCHED_SHARE of the turns for which both wait, and within each of these the
+ *   account  new orders: names that a visitor asks for (store/store_wanted.h) before those
+ *            that came alone, and these before those that came with many, but for one in
+ *            CH_SCHED_SHARE of the turns for which others wait, and within each of these the
  *            tenants in turn
  *
  * Where the CA exempts them, a renewal of the same names is free of the last two, and of all in

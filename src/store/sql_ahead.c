@@ -360,6 +360,7 @@ bool ch_ahead_outlives(const struct ch_store_op *op)
 	case CH_OP_PUBLISH:
 	case CH_OP_EDGE_ACK:
 	case CH_OP_ISSUER:
+	case CH_OP_WANTED:
 		return true;
 	default:
 		return false;

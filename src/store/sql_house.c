@@ -133,6 +133,7 @@ static int prune_kinds(struct ch_work *w, struct ch_op_housekeep *house, int64_t
 		{prune_alerts, CH_STORE_ALERTS_KEEP_MS, NULL},
 		{ch_work_prune_holders, CH_STORE_HOLDERS_KEEP_MS, NULL},
 		{ch_work_prune_issuers, CH_STORE_ISSUER_KEEP_MS, NULL},
+		{ch_work_prune_wanted, CH_STORE_WANTED_KEEP_MS, NULL},
 	};
 
 	for (size_t i = 0; i < CH_ARRAY_LEN(kinds); i++) {

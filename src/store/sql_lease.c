@@ -126,7 +126,7 @@ static enum ch_class class_of(const struct plan *plan, int64_t danger_ms, int64_
 	/* With another set of names than before, or else it would need no turn. */
 	if (row->cert)
 		return danger_ms <= now ? CH_CLASS_DANGER : CH_CLASS_RENEWAL;
-	return row->imported || row->failures ? CH_CLASS_BACKLOG : CH_CLASS_NEW;
+	return ch_pace_class_of_first(row->wanted_at, row->imported, row->failures);
 }
 
 /* Whether the CA takes the order for a renewal: by the names of what is live, not by there
@@ -169,6 +169,7 @@ static struct ch_pace_order order_of(const struct plan *plan, int64_t now)
 		.cas = plan->row.cas,
 		.second = plan->second,
 		.standby = plan->standby,
+		.class = class_of(plan, INT64_MAX, now),
 		.due_ms = plan->row.next_at < now ? plan->row.next_at : now,
 	};
 }
@@ -253,19 +254,6 @@ static bool must_renew(struct ch_work *w, const struct plan *plan, int *rc)
 	return !*rc && renew_at <= w->now;
 }
 
-static bool is_limited(const struct ch_op_lease *lease)
-{
-	bool limited = false;
-
-	for (size_t n = 0; n <= lease->n_fallback; n++) {
-		const struct ch_store_pace *pace = n ? &lease->fallback[n - 1] : &lease->pace;
-
-		for (int i = 0; i < CH_PACED_COUNT; i++)
-			limited |= pace->account && pace->limits[i].size != 0;
-	}
-	return limited;
-}
-
 /* The first certificate goes before the others: what is about to be due, or has been handed out
  * to be looked at, is left to it. */
 static bool is_left_to_first(const struct ch_work *w, const struct plan *plan)
@@ -305,6 +293,11 @@ static int lease_name(struct ch_work *w, struct ch_op_lease *lease, const char *
 	"AND next_at <= ? ORDER BY next_at "
 static const char first_due[] = FIRST_DUE "LIMIT ?";
 static const char first_due_last[] = FIRST_DUE "DESC LIMIT ?";
+/* That they have no order goes without saying.  Said, PostgreSQL would take the index of all
+ * that are due. */
+static const char wanted_due[] =
+	"SELECT name FROM name INDEXED BY name_wanted WHERE wanted_at IS NOT NULL "
+	"AND next_at <= ? ORDER BY wanted_at, next_at LIMIT ?";
 static const char second_due[] =
 	"SELECT name FROM name WHERE order_id IS NULL AND second_at IS NOT NULL "
 	"AND second_at <= ? AND cert IS NOT NULL AND failures = 0 "
@@ -313,7 +306,7 @@ static const char second_due[] =
 /* Those that have to wait make no order: so many more are looked at. */
 static size_t most_new(const struct ch_op_lease *lease, size_t n_orders)
 {
-	return lease->max - n_orders + (is_limited(lease) ? PACED_LOOKS : 0);
+	return lease->max - n_orders + (ch_pace_is_limited(lease) ? PACED_LOOKS : 0);
 }
 
 static int find_due(
@@ -343,6 +336,23 @@ static int lease_list(struct ch_work *w, struct ch_op_lease *lease, const char *
 	return rc;
 }
 
+static size_t half_of(size_t n)
+{
+	return (n + 1) / 2;
+}
+
+/* Those that visitors ask for, for up to a half of the room. */
+static int lease_wanted(
+	struct ch_work *w, struct ch_op_lease *lease, const char **names, size_t most)
+{
+	size_t room = lease->max - lease->n_orders;
+	size_t n = 0;
+	int rc = find_due(w, wanted_due, most, names, &n);
+
+	return rc ? rc
+		  : lease_list(w, lease, names, n, SLOT_FIRST, lease->n_orders + half_of(room));
+}
+
 /* second: of names that are due for that.  Those that are due the longest; behind very many a
  * quarter of the room is for those that came last, as where names are looked at. */
 static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
@@ -357,7 +367,9 @@ static int lease_new(struct ch_work *w, struct ch_op_lease *lease, bool second)
 
 	if (!names)
 		return CH_ENOMEM;
-	rc = find_due(w, second ? second_due : first_due, most, names, &n);
+	rc = second ? CH_OK : lease_wanted(w, lease, names, half_of(most));
+	if (!rc)
+		rc = find_due(w, second ? second_due : first_due, most, names, &n);
 	share = n == most ? share : 0;
 	if (!rc)
 		rc = lease_list(w, lease, names, n, slot, lease->max - share);
@@ -572,9 +584,10 @@ int ch_work_lease_ask(struct ch_work *w, const struct ch_op_lease *lease)
 
 	if (!rc && lease->max <= CH_STORE_LEASE_MAX)
 		rc = ch_work_lease_open_ask(w, lease, most_open(lease));
-	if (!rc && lease->max <= CH_STORE_LEASE_MAX && !lease->looking)
-		rc = ch_db_ask(w->db, first_due, "ii", w->now, (int64_t)most_new(lease, 0));
-	return rc;
+	if (rc || lease->max > CH_STORE_LEASE_MAX || lease->looking)
+		return rc;
+	rc = ch_db_ask(w->db, wanted_due, "ii", w->now, (int64_t)half_of(most_new(lease, 0)));
+	return rc ? rc : ch_db_ask(w->db, first_due, "ii", w->now, (int64_t)most_new(lease, 0));
 }
 
 int ch_work_lease_ask_more(struct ch_work *w, const struct ch_op_lease *lease)

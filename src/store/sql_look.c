@@ -17,11 +17,14 @@ static int read_look(
 	return rc;
 }
 
-#define DUE                                                                                    \
+#define NAMES                                                                                  \
 	"SELECT n.name, n.failures, n.checks_failed, n.away_since, "                           \
-	"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM name n "                 \
+	"c.not_before, c.not_after, c.ari_start, c.ari_end, r.at FROM name n "
+#define AND_MORE                                                                               \
 	"LEFT JOIN cert c ON c.version = n.cert "                                              \
-	"LEFT JOIN rekey r ON r.name = n.name AND r.second = 0 "                               \
+	"LEFT JOIN rekey r ON r.name = n.name AND r.second = 0 "
+#define DUE                                                                                    \
+	AND_MORE                                                                               \
 	"WHERE n.order_id IS NULL AND n.next_at IS NOT NULL AND n.next_at <= ? "
 
 /* most: of these. */
@@ -47,14 +50,21 @@ static int hand_out(struct ch_work *w, struct ch_store_looking *looking, const c
 	return rc;
 }
 
-/* Those that are due the longest; behind very many a quarter is for those that came last, whose
- * customers may be waiting. */
+/* First, as half of all at the most, those that visitors ask for.  Then those that are due the
+ * longest; behind very many a quarter is for those that came last, whose customers may be
+ * waiting. */
 int ch_work_hand_out(struct ch_work *w, const struct ch_op_lease *lease)
 {
-	static const char oldest[] = DUE "ORDER BY n.next_at LIMIT ?";
-	static const char newest[] = DUE "ORDER BY n.next_at DESC LIMIT ?";
+	/* As sql_lease.c does: they have no order. */
+	static const char wanted[] = NAMES "INDEXED BY name_wanted " AND_MORE
+					   "WHERE n.wanted_at IS NOT NULL AND n.next_at <= ? "
+					   "ORDER BY n.wanted_at, n.next_at LIMIT ?";
+	static const char oldest[] = NAMES DUE "ORDER BY n.next_at LIMIT ?";
+	static const char newest[] = NAMES DUE "ORDER BY n.next_at DESC LIMIT ?";
 	struct ch_store_looking *looking = lease->looking;
-	size_t share = looking->most / 4;
+	size_t most_wanted = (looking->most + 1) / 2;
+	size_t left;
+	size_t share;
 	int64_t until_ms = w->now + (lease->lease_ms < CH_STORE_LOOK_MS ? lease->lease_ms
 									: CH_STORE_LOOK_MS);
 	int rc;
@@ -64,7 +74,17 @@ int ch_work_hand_out(struct ch_work *w, const struct ch_op_lease *lease)
 	looking->looks = ch_arena_array(w->op->arena, looking->most, sizeof(*looking->looks));
 	if (!looking->looks)
 		return CH_ENOMEM;
-	rc = hand_out(w, looking, oldest, looking->most - share, until_ms);
+	/* Mostly nobody asks for anything. */
+	rc = ch_db_ask(w->db, wanted, "ii", w->now, (int64_t)most_wanted);
+	if (!rc)
+		rc = ch_db_ask(w->db, oldest, "ii", w->now,
+			(int64_t)(looking->most - looking->most / 4));
+	if (!rc)
+		rc = hand_out(w, looking, wanted, most_wanted, until_ms);
+	left = looking->most - looking->n_looks;
+	share = left / 4;
+	if (!rc)
+		rc = hand_out(w, looking, oldest, left - share, until_ms);
 	if (!rc && share && looking->n_looks == looking->most - share)
 		rc = hand_out(w, looking, newest, share, until_ms);
 	if (!rc && looking->n_looks)
@@ -93,6 +113,18 @@ static int part_mate(struct ch_work *w, const struct ch_name_row *row)
 				 "AND solo = 0 AND (cert IS NULL OR next_at <= ?)",
 				 "ti", mate, w->now + CH_STORE_LOOK_MS)
 		       : CH_OK;
+}
+
+/* Strangers can have a name looked at before its time: then it is as if it had not been. */
+static int put_back(struct ch_work *w, const struct ch_name_row *row)
+{
+	int rc = ch_db_run(w->db,
+		"UPDATE name SET next_at = look_was_at, look_was_at = NULL, wanted_at = NULL "
+		"WHERE name = ?",
+		"t", row->name);
+
+	ch_work_due(w, row->look_was_at);
+	return rc ? rc : part_mate(w, row);
 }
 
 static int bury(struct ch_work *w, const struct ch_name_row *row,
@@ -135,7 +167,8 @@ int ch_work_bury(struct ch_work *w, const struct ch_store_looking *looking)
 		if (rc == CH_ENOTFOUND)
 			rc = CH_OK;
 		else if (!rc && !row.order_id && row.next_at == looking->dead_until_ms[i])
-			rc = bury(w, &row, outcome);
+			rc = row.look_was_at > w->now ? put_back(w, &row)
+						      : bury(w, &row, outcome);
 	}
 	return rc;
 }

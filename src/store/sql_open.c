@@ -37,6 +37,7 @@ static const struct ch_store_backend backend = {
 	.list_alerts = ch_sql_list_alerts,
 	.list_issuers = ch_sql_list_issuers,
 	.get_danger = ch_sql_get_danger,
+	.see_wanted = ch_sql_see_wanted,
 	.get_rekey = ch_sql_get_rekey,
 	.get_limits = ch_sql_get_limits,
 	.get_line = ch_sql_get_line,

@@ -182,6 +182,19 @@ static int wait_until(struct ch_work *w, const struct ch_pace_order *order, int6
 		"ittitt", at_ms, code, detail, w->now, order->names[0], ch_actor_str(actor));
 }
 
+/* For another reason than that it has no turn yet: it is wanted no longer, so that others
+ * are. */
+static int wait_aside(struct ch_work *w, const struct ch_pace_order *order, int64_t at_ms,
+	const char *code, const char *detail, enum ch_actor actor)
+{
+	int rc = wait_until(w, order, at_ms, code, detail, actor);
+
+	if (rc || order->class != CH_CLASS_VISITOR)
+		return rc;
+	return ch_db_run(
+		w->db, "UPDATE name SET wanted_at = NULL WHERE name = ?", "t", order->names[0]);
+}
+
 int ch_pace_refuse(struct ch_work *w, const struct ch_pace_order *order)
 {
 	char detail[CH_STORE_CAS_TEXT_B + 150];
@@ -196,7 +209,7 @@ int ch_pace_refuse(struct ch_work *w, const struct ch_pace_order *order)
 int ch_pace_refuse_as(struct ch_work *w, const struct ch_pace_order *order, const char *code,
 	const char *detail)
 {
-	return wait_until(w, order, w->now + UNKNOWN_WAIT_MS, code, detail, CH_ACTOR_OPERATOR);
+	return wait_aside(w, order, w->now + UNKNOWN_WAIT_MS, code, detail, CH_ACTOR_OPERATOR);
 }
 
 /* A standby comes after all others, though its name has a certificate. */
@@ -242,7 +255,7 @@ static int wait_for_bucket(struct ch_work *w, const struct ch_pace_order *order,
 		"Waits for its turn at %s: the CA allows %s certificates for %s.",
 		ch_time_str(at_ms, at), ch_limit_str(&row->limit, limit),
 		paced == CH_PACED_DOMAIN ? "a registered domain" : "the same set of names");
-	return rc ? rc : wait_until(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
+	return rc ? rc : wait_aside(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
 }
 
 /* Of a limit that the order is exempt from. */
@@ -260,7 +273,7 @@ static int wait_as_taught(struct ch_work *w, const struct ch_pace_order *order,
 	snprintf(detail, sizeof(detail),
 		"Waits until %s: the CA has said that it takes no order of %s before.",
 		ch_time_str(at_ms, at), of[paced]);
-	return wait_until(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
+	return wait_aside(w, order, at_ms, code, detail, CH_ACTOR_NOBODY);
 }
 
 /* The time is that of the last turn: earlier when fewer tenants or classes are before it. */

@@ -251,9 +251,13 @@ static int fail_first(struct ch_work *w, const struct ch_name_row *name,
 {
 	enum ch_name_state state = outcome->state;
 	int64_t next_at = state == CH_NAME_PAUSED ? 0 : outcome->next_at_ms;
+	/* Before its time, since a visitor came: its ladder is as it was. */
+	bool again = outcome->failed && outcome->check && name->look_was_at > w->now;
 	bool solo = false;
 	int rc;
 
+	if (again && state != CH_NAME_PAUSED)
+		next_at = name->look_was_at;
 	if (state != CH_NAME_PAUSED && !next_at)
 		next_at = w->now;
 	if (!outcome->failed) {
@@ -271,15 +275,17 @@ static int fail_first(struct ch_work *w, const struct ch_name_row *name,
 		}
 	}
 	rc = ch_db_run(w->db,
-		"UPDATE name SET state = ?1, next_at = ?2, failures = failures + ?3, solo = "
+		"UPDATE name SET state = ?1, next_at = ?2, failures = failures + ?9, solo = "
 		"?4, "
 		"second_at = iif(?2 IS NULL, NULL, second_at), order_id = NULL, "
 		"checks_failed = checks_failed + ?7, "
 		"away_since = iif(?3, iif(?8, coalesce(away_since, ?5), NULL), away_since), "
-		"updated_at = ?5 WHERE name = ?6",
-		"tziiitii", ch_name_state_str(state), next_at, (int64_t)outcome->failed,
-		(int64_t)solo, w->now, name->name, (int64_t)(outcome->failed && outcome->check),
-		(int64_t)(outcome->failed && outcome->away));
+		"look_was_at = iif(?3, NULL, look_was_at), updated_at = ?5 WHERE name = ?6",
+		"tziiitiii", ch_name_state_str(state), next_at, (int64_t)outcome->failed,
+		(int64_t)solo, w->now, name->name,
+		(int64_t)(outcome->failed && outcome->check && !again),
+		(int64_t)(outcome->failed && outcome->away),
+		(int64_t)(outcome->failed && !again));
 	if (!rc && next_at)
 		ch_work_due(w, next_at);
 	return rc;

@@ -44,6 +44,7 @@ static void read_domain(
 		*rc = CH_ECORRUPT;
 	domain->checks_failed = ch_db_u64(stmt, KEYS_COLUMN + 1);
 	domain->away_since_ms = ch_db_i64(stmt, KEYS_COLUMN + 2);
+	domain->wanted_at_ms = ch_db_i64(stmt, KEYS_COLUMN + 7);
 	domain->cas = ch_db_text(arena, stmt, KEYS_COLUMN + 3, rc);
 	if (domain->cas && !*domain->cas)
 		domain->cas = NULL;
@@ -184,7 +185,8 @@ int ch_db_domain_load(struct ch_db *db, const char *name, struct ch_arena *arena
 		"n.updated_at, n.upstream, n.hsts, n.redirect, " CH_CERT_COLUMNS
 		", n.keys, n.checks_failed, n.away_since, n.cas, "
 		"coalesce(nullif(n.standby, ''), (SELECT ca FROM standby_default)), "
-		"n.standby_cert, n.second_standby_cert FROM name n LEFT JOIN orders o "
+		"n.standby_cert, n.second_standby_cert, n.wanted_at FROM name n LEFT JOIN "
+		"orders o "
 		"ON "
 		"o.id = n.order_id "
 		"LEFT JOIN cert c ON c.version = n.cert WHERE n.name = ?",

@@ -47,6 +47,8 @@ void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *row, int *rc)
 		ch_db_u64(stmt, 24 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 	row->second_standby_cert =
 		ch_db_u64(stmt, 25 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	row->wanted_at = ch_db_i64(stmt, 26 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
+	row->look_was_at = ch_db_i64(stmt, 27 + CH_POLICY_TAG_COUNT - CH_STORE_POLICY_FIRST);
 }
 
 static const char name_sql[] = "SELECT " CH_NAME_ROW " FROM name WHERE name = ?";

@@ -82,6 +82,7 @@ static void take_counter(struct ch_store_status *status, const char *key, uint64
 	} counts[] = {
 		{"orders-open", &status->orders_open},
 		{"waiting", &status->in_line},
+		{CH_COUNTER_WANTED, &status->wanted_taken},
 		{CH_COUNTER_PRUNED "history", &status->pruned.history},
 		{CH_COUNTER_PRUNED "orders", &status->pruned.orders},
 		{CH_COUNTER_PRUNED "audit", &status->pruned.audit},

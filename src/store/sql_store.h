@@ -122,6 +122,8 @@ int ch_sql_list_issuers(struct ch_store *base, struct ch_arena *arena,
 	struct ch_store_issuer **ret_issuers, size_t *ret_n);
 int ch_sql_get_danger(
 	struct ch_store *base, struct ch_arena *arena, struct ch_store_danger *ret_danger);
+int ch_sql_see_wanted(struct ch_store *base, const struct ch_op_wanted *wanted,
+	struct ch_arena *arena, struct ch_store_wanted *ret_wanted);
 int ch_sql_get_rekey(struct ch_store *base, struct ch_store_rekey *ret_rekey);
 int ch_sql_get_queue(struct ch_store *base, const struct ch_store_pace *paces, size_t n_paces,
 	struct ch_arena *arena, struct ch_store_queue *ret_queue);

@@ -32,6 +32,53 @@ int ch_pace_stand(struct ch_work *w, const struct ch_pace_order *order)
 	return rc ? rc : insert_waiting(w, order, since_ms);
 }
 
+int ch_pace_reclass(struct ch_work *w, const char *name, enum ch_class class)
+{
+	char tenant[CH_STORE_LABEL_MAX + 1];
+	char cas[CH_STORE_CAS_TEXT_B];
+	struct ch_pace_order order = {
+		.names = {name}, .n_names = 1, .tenant = tenant, .cas = cas, .class = class};
+	int rc;
+
+	{
+		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
+
+		rc = ch_db_query(w->db, &stmt,
+			"SELECT since, tenant, cas FROM waiting WHERE name = ?", "t", name);
+		if (!rc)
+			rc = ch_db_step(w->db, stmt);
+		if (rc <= 0)
+			return rc;
+		rc = CH_OK;
+		order.due_ms = ch_db_i64(stmt, 0);
+		ch_db_copy(stmt, 1, tenant, sizeof(tenant), &rc);
+		ch_db_copy(stmt, 2, cas, sizeof(cas), &rc);
+	}
+	if (!rc)
+		rc = ch_pace_forget(w, name);
+	return rc ? rc : insert_waiting(w, &order, order.due_ms);
+}
+
+bool ch_pace_is_limited(const struct ch_op_lease *lease)
+{
+	bool limited = false;
+
+	for (size_t n = 0; n <= lease->n_fallback; n++) {
+		const struct ch_store_pace *pace = n ? &lease->fallback[n - 1] : &lease->pace;
+
+		for (int i = 0; i < CH_PACED_COUNT; i++)
+			limited |= pace->account && pace->limits[i].size != 0;
+	}
+	return limited;
+}
+
+enum ch_class ch_pace_class_of_first(bool wanted, bool imported, uint64_t failures)
+{
+	if (wanted)
+		return CH_CLASS_VISITOR;
+	return imported || failures ? CH_CLASS_BACKLOG : CH_CLASS_NEW;
+}
+
 static const char cas_sql[] =
 	"SELECT cas FROM turn WHERE n > 0 AND cas >= ? ORDER BY cas LIMIT 1";
 

@@ -64,6 +64,7 @@ CH_MUST int ch_work_alerts(struct ch_work *w, struct ch_op_alerts *alerts);
 CH_MUST int ch_work_adopt(struct ch_work *w, struct ch_op_adopt *adopt);
 CH_MUST int ch_work_handback(struct ch_work *w, struct ch_op_handback *handback);
 CH_MUST int ch_work_issuer(struct ch_work *w, const struct ch_op_issuer *issuer);
+CH_MUST int ch_work_wanted(struct ch_work *w, struct ch_op_wanted *wanted);
 CH_MUST int ch_work_ask_lease(struct ch_work *w, struct ch_op_ask_lease *lease);
 CH_MUST int ch_work_ask_write(struct ch_work *w, struct ch_op_ask_write *write);
 
@@ -176,6 +177,10 @@ CH_MUST int ch_work_rekeyed(struct ch_work *w, const char *name, bool second);
 CH_MUST int ch_work_prune_issuers(
 	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
 
+/* ---- sql_wanted.c ---- */
+CH_MUST int ch_work_prune_wanted(
+	struct ch_work *w, int64_t before, int64_t max_rows, int64_t *ret_removed);
+
 /* ---- sql_tickets.c ---- */
 /* The set of before a restore, if it is newer than the pool's. */
 CH_MUST int ch_work_tickets_back(
@@ -211,13 +216,16 @@ struct ch_name_row {
 	int64_t standby_at;			/* 0: none */
 	uint64_t standby_failures;
 	uint64_t second_standby_cert; /* 0: none */
+	int64_t wanted_at;	      /* 0: not */
+	/* It is looked at before its time, in place of this next_at; 0: it is not. */
+	int64_t look_was_at;
 };
 /* What is selected of the table `name` for ch_name_row_read. */
 #define CH_NAME_ROW                                                                            \
 	"name, tenant, pool, www, www_of, state, next_at, failures, version, order_id, solo, " \
 	"cert, prev_cert, keys, cert_key, second_cert, second_prev, second_at, "               \
 	"second_failures, upstream, hsts, redirect, imported, cas, standby, standby_cert, "    \
-	"standby_at, standby_failures, second_standby_cert"
+	"standby_at, standby_failures, second_standby_cert, wanted_at, look_was_at"
 /* An error is latched in *rc. */
 void ch_name_row_read(struct ch_stmt *stmt, struct ch_name_row *ret_row, int *rc);
 /* CH_ENOTFOUND. */

@@ -65,6 +65,8 @@ static int run_op(struct ch_work *w, struct ch_store_op *op)
 		return ch_work_handback(w, &op->u.handback);
 	case CH_OP_ISSUER:
 		return ch_work_issuer(w, &op->u.issuer);
+	case CH_OP_WANTED:
+		return ch_work_wanted(w, &op->u.wanted);
 	case CH_OP_ADOPT:
 		return ch_work_adopt(w, &op->u.adopt);
 	default:
@@ -171,6 +173,7 @@ static bool is_patient(const struct ch_store_op *op)
 	case CH_OP_PUBLISH:
 	case CH_OP_EDGE_ACK:
 	case CH_OP_ISSUER:
+	case CH_OP_WANTED:
 		return true;
 	default:
 		return false;

@@ -188,6 +188,14 @@ int ch_store_get_rekey(struct ch_store *store, struct ch_store_rekey *ret_rekey)
 	return store->backend->get_rekey(store, ret_rekey);
 }
 
+int ch_store_see_wanted(struct ch_store *store, const struct ch_op_wanted *wanted,
+	struct ch_arena *arena, struct ch_store_wanted *ret_wanted)
+{
+	if (!wanted->n_names || wanted->n_names > CH_STORE_WANTED_MAX)
+		return CH_EINVAL;
+	return store->backend->see_wanted(store, wanted, arena, ret_wanted);
+}
+
 int ch_store_get_limits(
 	struct ch_store *store, struct ch_arena *arena, struct ch_store_limits *ret_limits)
 {

@@ -41,6 +41,7 @@
 #include "store/store_rekey.h"
 #include "store/store_standby.h"
 #include "store/store_status.h"
+#include "store/store_wanted.h"
 #include "wire/feed.h"
 #include "wire/record.h"
 #include "wire/state.h"
@@ -162,6 +163,7 @@ struct ch_store_domain {
 	uint64_t failures;		  /* failed attempts in a row */
 	uint64_t checks_failed;		  /* of these: found before the CA was asked */
 	int64_t away_since_ms;		  /* its DNS was found to lead elsewhere; 0: not */
+	int64_t wanted_at_ms;		  /* a visitor asked for it; 0: not */
 	uint64_t version;		  /* of its newest edge record */
 	uint64_t order_id;		  /* the open order, 0 = none */
 	const struct ch_store_cert *cert; /* NULL: none is live */
@@ -290,6 +292,7 @@ enum ch_store_op_type {
 	CH_OP_ADOPT,
 	CH_OP_HANDBACK,
 	CH_OP_ISSUER,
+	CH_OP_WANTED,
 	CH_OP_TYPE_COUNT
 };
 
@@ -539,6 +542,7 @@ struct ch_store_op {
 		struct ch_op_adopt adopt;
 		struct ch_op_handback handback;
 		struct ch_op_issuer issuer;
+		struct ch_op_wanted wanted;
 	} u;
 	/* out: valid in done() and after */
 	int rc;
@@ -677,17 +681,6 @@ CH_MUST int ch_store_list_pools(struct ch_store *store, const char *pool,
 
 CH_MUST int ch_store_list_edges(struct ch_store *store, struct ch_arena *arena,
 	struct ch_store_edge **ret_edges, size_t *ret_n);
-
-struct ch_store_tickets {
-	const char *pool;
-	uint64_t version;      /* 0: no set yet, */
-	const uint8_t *record; /* and NULL */
-	size_t record_len;
-};
-/* Each pool that edges have reported from, or that has a set; at most CH_STORE_POOLS_MAX, in
- * the order of their names. */
-CH_MUST int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
-	struct ch_store_tickets **ret_list, size_t *ret_n);
 
 /* When something can be leased next: INT64_MAX when nothing ever. */
 CH_MUST int ch_store_next_due(struct ch_store *store, int64_t *ret_at_ms);

@@ -36,8 +36,9 @@ struct ch_store_look {
 
 /* A part of CH_OP_LEASE.  Looks that are no more, or are another issuer's, are passed over. */
 struct ch_store_looking {
-	/* Names handed out at most; 0 … CH_STORE_LOOKS_MAX.  The longest due first; where there
-	 * are more, a quarter is for those that became due last. */
+	/* Names handed out at most; 0 … CH_STORE_LOOKS_MAX.  First, up to a half, those that
+	 * visitors ask for.  Then the longest due; where there are more, a quarter is for those
+	 * that became due last. */
 	size_t most;
 	/* Due, and may get an order; in their order, as long as there is room. */
 	const struct ch_store_look_key *looked;

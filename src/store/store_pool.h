@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
+#include "base/err.h"
+
+struct ch_store;
+
 enum ch_canary_state {
 	CH_CANARY_IDLE,	   /* nothing is held back for it */
 	CH_CANARY_BEHIND,  /* it does not have all of it yet */
@@ -60,5 +65,16 @@ struct ch_op_release {
 	bool more;  /* call again soon */
 	bool waits; /* for a canary: call again in a while */
 };
+
+struct ch_store_tickets {
+	const char *pool;
+	uint64_t version;      /* 0: no set yet, */
+	const uint8_t *record; /* and NULL */
+	size_t record_len;
+};
+/* Each pool that edges have reported from, or that has a set; at most CH_STORE_POOLS_MAX, in
+ * the order of their names. */
+CH_MUST int ch_store_list_tickets(struct ch_store *store, struct ch_arena *arena,
+	struct ch_store_tickets **ret_list, size_t *ret_n);
 
 #endif

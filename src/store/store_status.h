@@ -28,6 +28,7 @@ struct ch_store_status {
 	uint64_t orders_open;
 	uint64_t orders_waiting; /* open, not leased, not due yet */
 	uint64_t in_line;	 /* names that wait for an account's next order */
+	uint64_t wanted_taken;	 /* by CH_OP_WANTED, all stores together, for ever */
 	uint8_t epoch[CH_EPOCH_B];
 	uint64_t head;
 	unsigned schema;

@@ -67,6 +67,8 @@ ch_req_fn ch_handle_pool_canary_delete;
 /* handlers_edge.c */
 ch_req_fn ch_handle_edge_ack;
 ch_req_fn ch_handle_edge_delete;
+/* handlers_wanted.c */
+ch_req_fn ch_handle_wanted;
 /* handlers_handback.c */
 ch_req_fn ch_handle_handback;
 

@@ -58,6 +58,9 @@ static void add_status(struct ch_buf *out, const struct ch_store_status *status)
 		status->orders_open);
 	ch_metrics_value(out, NAME("orders_waiting"), "gauge",
 		"Open orders that are neither leased nor due yet.", status->orders_waiting);
+	ch_metrics_value(out, NAME("wanted_names"), "gauge",
+		"Names that went before others since visitors asked for them.",
+		status->wanted_taken);
 	ch_metrics_moment(out, NAME("next_due_timestamp_seconds"),
 		"When something is due next; in the past: it waits for an issuer to lease it.",
 		status->next_due_ms);

@@ -164,14 +164,15 @@ json_t *ch_present_domain(const struct ch_store_domain *d, const char *delegate)
 
 	ch_name_display(d->name, display, sizeof(display));
 	json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:o, "
-			 "s:I, s:o, s:o, "
+			 "s:o, s:I, s:o, s:o, "
 			 "s:o, s:o, s:o, s:o, s:o}",
 		"name", d->name, "display", display, "tenant", d->tenant, "pool", d->pool,
 		"www", d->www, "keys", ch_keys_str(d->keys), "cas", list_of(d->cas), "state",
 		ch_name_state_str(d->state), "reason", reason(&d->reason), "next_at",
 		ch_present_time(d->next_at_ms), "failures", (json_int_t)d->failures,
 		"checks_failed", (json_int_t)d->checks_failed, "away_since",
-		ch_present_time(d->away_since_ms), "version", (json_int_t)d->version, "order",
+		ch_present_time(d->away_since_ms), "wanted_at",
+		ch_present_time(d->wanted_at_ms), "version", (json_int_t)d->version, "order",
 		d->order_id ? json_integer((json_int_t)d->order_id) : json_null(),
 		"certificate", cert_summary(d->cert), "second", second(d->second), "standby",
 		standby(d->standby), "delegation", delegation(d->name, delegate), "created_at",

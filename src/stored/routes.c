@@ -111,6 +111,8 @@ const struct ch_route ch_routes[] = {
 		"What a replica is compared with"},
 	{"PUT", "/v1/edges/self", EDGE, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_edge_ack,
 		"Acknowledge a cursor"},
+	{"POST", "/v1/wanted", EDGE, CH_BODY_REQUIRED, SMALL_B, "", ch_handle_wanted,
+		"Tell what visitors ask for that has no certificate yet"},
 	{"POST", "/v1/handback", EDGE, CH_BODY_REQUIRED, BATCH_B, "", ch_handle_handback,
 		"Hand back what a restored store has forgotten"},
 	{"GET", "/v1/edges", OPERATOR | VIEWER, CH_BODY_NONE, 0, "", ch_handle_edges_list,

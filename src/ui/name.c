@@ -90,6 +90,8 @@ static void add_standing(struct ch_ui_page *page, const json_t *domain)
 	add_failures(html, domain);
 	if (ch_json_time(domain, "away_since"))
 		ch_html_fact_moment(html, "Away since", ch_json_time(domain, "away_since"));
+	if (ch_json_time(domain, "wanted_at"))
+		ch_html_fact_moment(html, "Asked for", ch_json_time(domain, "wanted_at"));
 	CH_HTML(html, "</dl>\n");
 	if (section && strcmp(ch_json_str(reason, "actor"), "nobody") != 0) {
 		CH_HTML(html, "<div class=\"card prose\"><h3>What to do</h3>");

@@ -46,6 +46,7 @@ ROUTES = [
     ("GET", "/v1/feed", None, {"edge"}),
     ("GET", "/v1/feed/snapshot", None, {"edge"}),
     ("GET", "/v1/feed/checksum", None, {"operator", "viewer", "edge"}),
+    ("POST", "/v1/wanted", {"names": ["auth.example.com"]}, {"edge"}),
     ("POST", "/v1/handback", {"records": []}, {"edge"}),
     ("PUT", "/v1/edges/self", {"epoch": "00" * 16, "seq": 0, "names": 0, "software": "t",
                                "error": None}, {"edge"}),

@@ -90,6 +90,17 @@ def test_names_and_orders(store):
     assert found[f'info{{version="{status["version"]}"}}'] == 1
 
 
+def test_names_that_visitors_ask_for(store):
+    edge = Client(store, store.identity("edge"))
+    assert store.client("operator").put("/v1/domains/wanted.example.com").status == 201
+    before = read(store)["wanted_names"]
+    for _ in range(2):
+        ask = {"names": ["wanted.example.com", "absent.example.com"]}
+        assert edge.post("/v1/wanted", ask).json == {"taken": 1}
+    edge.close()
+    assert read(store)["wanted_names"] == before + 1
+
+
 def test_the_next_expiry_is_the_first_certificates(store):
     operator, issuer = store.client("operator"), store.client("issuer")
     order = sealed_order(operator, issuer, "live.example.com")

@@ -419,6 +419,24 @@ def test_what_an_edge_is_refused(clients):
     assert edge.put("/v1/edges/self", ahead).code == "bad-cursor"
 
 
+def test_what_visitors_ask_for(clients, operator, issuer):
+    edge = clients["edge"]
+    assert operator.put("/v1/domains/wanted.example.com").status == 201
+    assert operator.put("/v1/domains/elsewhere.example.com", {"pool": "other"}).status == 201
+    ask = {"names": ["absent.example.com", "elsewhere.example.com", "wanted.example.com"]}
+    assert edge.post("/v1/wanted", ask).json == {"taken": 1}
+    shown = operator.get("/v1/domains/wanted.example.com").json
+    assert shown["wanted_at"] and shown["state"] == "pending"
+    assert operator.get("/v1/domains/elsewhere.example.com").json["wanted_at"] is None
+    assert edge.post("/v1/wanted", ask).json == {"taken": 1}
+    assert operator.get("/v1/domains/wanted.example.com").json["wanted_at"] == shown["wanted_at"]
+    lease(issuer, "wanted.example.com")
+    assert operator.get("/v1/domains/wanted.example.com").json["wanted_at"] is None
+    assert edge.post("/v1/wanted", ask).json == {"taken": 0}
+    for bad in ([], [""], ["a" * 254], [1], ["a.example"] * 101):
+        assert edge.post("/v1/wanted", {"names": bad}).code == "bad-field", bad
+
+
 def test_what_a_replica_is_compared_with(clients, operator):
     for name in ("sum1.example.com", "sum2.example.com"):
         assert operator.put(f"/v1/domains/{name}").status == 201

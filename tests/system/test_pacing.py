@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from lab import wait
+import identities
+from lab import herd, wait
 
 
 @pytest.fixture
@@ -51,6 +52,25 @@ def assert_turns_are_listed(paced, names, waiting):
     assert turn == min(paced.herd.domain(name)["expected"]["at"] for name in waiting)
     rows = [line.split() for line in paced.herd.cli("domain", "list").stdout.splitlines()]
     assert {row[0] for row in rows if row[1:3] == ["pending", "in"]} == set(waiting), rows
+
+
+def test_a_name_that_a_visitor_asks_for_goes_before_an_import(paced, scratch):
+    ca = identities.Ca(paced.herd.pki("edge-ca.pem"), paced.herd.pki("edge-ca.key"))
+    paths = identities.make(scratch, "asking", ["certherd://edge/default/asking"], ca=ca)
+    edge = herd.Api(paced.herd.store_port, paced.herd.pki("ca.pem"), *paths)
+    names = [f"shop.import{number}.example" for number in range(6)]
+    for name in names:
+        paced.add(name)
+    wait.until(lambda: limits(paced)["waiting"] == 4, "four names wait")
+    waiting = [name for name in names if not paced.herd.domain(name)["order"]
+               and paced.herd.domain(name)["state"] == "pending"]
+    last = waiting[-1]
+    assert "Wanted" not in paced.herd.cli("domain", "show", last).stdout
+    assert edge.post("/v1/wanted", {"names": [last, "absent.example"]}).json == {"taken": 1}
+    assert "Wanted       a visitor asked for it " in paced.herd.cli("domain", "show", last).stdout
+    wait.until(lambda: any(one["class"] == "visitor" for one in
+                           paced.herd.api().get("/v1/forecast").json["classes"]), "it is foreseen", 90)
+    assert paced.herd.domain(last)["expected"]["ahead"] == 0
 
 
 def test_a_busy_domain_holds_no_other_up(paced):

@@ -278,7 +278,12 @@ static void as_version_14(struct fixture *fx)
 		"DROP TRIGGER name_second_standby_gone; "
 		"DROP TRIGGER name_standby_is_of_first; DROP TRIGGER name_certs; "
 		"DROP TRIGGER name_certs_gone; DROP INDEX name_second_standby_own; "
-		"DROP INDEX name_second_standby_default; "
+		"DROP INDEX name_second_standby_default; DROP TRIGGER name_wanted_ends; "
+		"DROP INDEX name_wanted; DROP INDEX name_wanted_of; "
+		"DROP INDEX name_looked_again; DROP TRIGGER name_look_ends; "
+		"ALTER TABLE name DROP COLUMN wanted_at; "
+		"ALTER TABLE name DROP COLUMN look_was_at; "
+		"ALTER TABLE name DROP COLUMN looked_again_at; "
 		"DELETE FROM cert_name WHERE version = (SELECT second_standby_cert" OF_NAME
 		")");
 	for (size_t i = 0; i < CH_ARRAY_LEN(columns); i++)
@@ -392,6 +397,33 @@ static void what_stores_of_version_14_do_is_carried_over(void **state)
 	sqlite3_close(db);
 }
 
+/* Those of version 16 make orders of such names, and bury, pause and move them. */
+static void what_stores_of_version_16_do_ends_what_visitors_want(void **state)
+{
+	static const char *const done[] = {"order_id = 7", "failures = failures + 1",
+		"state = 'paused', next_at = NULL", "pool = 'other'", "cert = 7"};
+	struct fixture *fx = *state;
+	sqlite3 *db;
+
+	fx_add(fx, "a.example");
+	db = open_file(file_of(fx));
+	for (size_t i = 0; i < CH_ARRAY_LEN(done); i++) {
+		run(db, "UPDATE name SET order_id = NULL, cert = NULL, state = 'pending', "
+			"pool = 'default', next_at = 1");
+		run(db, "UPDATE name SET wanted_at = 5, next_at = 2");
+		assert_int_equal(number(db, "SELECT wanted_at" OF_NAME), 5);
+		run(db, "UPDATE name SET %s", done[i]);
+		assert_int_equal(number(db, "SELECT wanted_at IS NULL" OF_NAME), 1);
+	}
+	/* What they have looked at before its time counts, once. */
+	run(db, "UPDATE name SET cert = NULL, look_was_at = 9");
+	run(db, "UPDATE name SET order_id = 7");
+	assert_int_equal(number(db, "SELECT look_was_at" OF_NAME), 9);
+	run(db, "UPDATE name SET order_id = NULL, failures = failures + 1");
+	assert_int_equal(number(db, "SELECT look_was_at IS NULL" OF_NAME), 1);
+	sqlite3_close(db);
+}
+
 static void with_a_name_goes_its_second_standby(void **state)
 {
 	struct fixture *fx = *state;
@@ -447,6 +479,7 @@ int main(void)
 		T(what_came_with_version_15_reaches_names_that_are_there),
 		T(what_stores_of_version_14_do_is_carried_over),
 		T(what_stores_of_version_15_confirm_is_of_no_version),
+		T(what_stores_of_version_16_do_ends_what_visitors_want),
 		T(with_a_name_goes_its_second_standby),
 		T(a_migration_that_fails_changes_nothing),
 	};

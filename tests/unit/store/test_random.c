@@ -158,8 +158,9 @@ static void walk_patch(struct walk *walk)
 		outcomes[i] = (struct ch_store_outcome){.name = order->names[i].name,
 			.next_at_ms = test_now_ms + (int64_t)roll(walk, 5000),
 			.failed = roll(walk, 2),
+			.check = !roll(walk, 4),
 			.state = roll(walk, 8) ? CH_NAME_FAILED : CH_NAME_PAUSED,
-			.reason = {"walk", "A walk.", CH_ACTOR_CA}};
+			.reason = {"dns-failed", "A walk.", CH_ACTOR_CA}};
 	patch.outcomes = outcomes;
 	patch.n_outcomes = order->n_names;
 	rc = fx_patch(walk->fx, &patch);
@@ -286,9 +287,22 @@ static void walk_ask(struct walk *walk)
 	assert_ok(fx_run(walk->fx, &op));
 }
 
+static void walk_want(struct walk *walk)
+{
+	const char *names[] = {
+		name_of(roll(walk, 2 * DOMAINS)), name_of(roll(walk, 2 * DOMAINS))};
+	struct ch_store_op op = {.type = CH_OP_WANTED,
+		.u.wanted = {.pool = "default", .names = names, .n_names = 2}};
+
+	assert_ok(fx_run(walk->fx, &op));
+}
+
 static void walk_step(struct walk *walk)
 {
-	switch (roll(walk, 19)) {
+	switch (roll(walk, 20)) {
+	case 19:
+		walk_want(walk);
+		break;
 	case 16:
 	case 17:
 	case 18:
@@ -488,6 +502,9 @@ static void check_domain(struct walk *walk, size_t i, struct ch_store_status *co
 	check_records(fx, &domain);
 	assert_true(domain.cert ||
 		    (domain.state != CH_NAME_ACTIVE && domain.state != CH_NAME_RENEWING));
+	assert_true(!domain.wanted_at_ms ||
+		    (!domain.cert && !domain.order_id && domain.state != CH_NAME_PAUSED));
+	assert_true(domain.checks_failed <= domain.failures);
 	check_pair(fx, &domain);
 }
 

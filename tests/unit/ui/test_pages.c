@@ -350,7 +350,8 @@ static const char domain[] =
 	"\"],\"state\":"
 	"\"failed\",\"reason\":{\"code\":\"dns-points-elsewhere\",\"detail\":\"It leads to "
 	"192.0.2.1.\",\"actor\":\"customer\"},\"next_at\":\"2027-01-15T08:00:00.000Z\","
-	"\"failures\":3,\"expected\":{\"at\":null,\"limit\":\"domain\",\"ahead\":5},"
+	"\"failures\":3,\"wanted_at\":\"2027-01-02T00:00:00.000Z\",\"expected\":{\"at\":null,"
+	"\"limit\":\"domain\",\"ahead\":5},"
 	"\"certificate\":{\"serial\":\"0a0b\",\"issuer\":\"CN=X\",\"ca\":\"of-live\","
 	"\"names\":[\"a.example.com\"]"
 	","
@@ -390,6 +391,7 @@ static void a_name_has_what_domain_show_has(void **state)
 	has_not("2027-01-15 08:00:00 UTC");
 	has("in more than a year, for the limit of the registered domain, 5 before it");
 	has("3 in a row");
+	has("Asked for");
 	has("<code>0a0b</code>");
 	has("https://ca.example/why");
 	has("of-live");
