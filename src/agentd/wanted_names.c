@@ -146,8 +146,8 @@ void ch_wanted_names_send(struct ch_wanted_names *w)
 		atomic_fetch_add(&w->figures->wanted_lost, w->n);
 		w->next_ms = ch_mono_ms() + rest_of(rc, &err);
 		if (rc == CH_ENOTFOUND)
-			ch_log_info("the store does not know yet what names that visitors wait "
-				    "for are: it is told of none for an hour");
+			ch_log_info("the store is too old to be told which names visitors wait "
+				    "for: it is asked again in an hour");
 		else
 			ch_log_debug("not told that visitors wait: %s", err.detail);
 	}

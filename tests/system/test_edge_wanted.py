@@ -324,6 +324,19 @@ def test_a_killed_agent_leaves_nothing_in_the_way(edge):
     assert not edge.path.exists()
 
 
+def test_a_store_that_does_not_answer_keeps_no_agent_from_ending(edge):
+    edge.store.wanted_wait_s = 30
+    edge.start().feed("wait.example.com", "other.example.com")
+    edge.refused("wait.example.com")
+    wait.until(lambda: edge.herd.check() and edge.store.wanted, "the store was asked", 10)
+    # The feed goes on meanwhile.
+    reads = edge.store.reads
+    wait.until(lambda: edge.store.reads > reads + 2, "the feed is followed", 10)
+    agent = next(one for one in edge.herd.running if "agent" in one.name)
+    edge.herd.running.remove(agent)
+    assert agent.stop(timeout=3) == 0
+
+
 def test_a_store_that_does_not_know_the_request_is_left_alone(edge):
     edge.store.wanted_status = 404
     names = [f"n{number}.example.com" for number in range(3)]
