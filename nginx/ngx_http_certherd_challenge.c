@@ -15,7 +15,7 @@
 static ngx_int_t ngx_http_certherd_challenge_handler(ngx_http_request_t *r);
 
 
-static ngx_str_t  ngx_http_certherd_challenge_prefix =
+ngx_str_t  ngx_http_certherd_challenge_prefix =
     ngx_string("/.well-known/acme-challenge/");
 
 

@@ -47,7 +47,7 @@ ngx_http_certherd_add_counters(ngx_conf_t *cf,
 {
     size_t     size;
     /* The number stands for the slot's layout. */
-    ngx_str_t  name = ngx_string("certherd_counters:3");
+    ngx_str_t  name = ngx_string("certherd_counters:4");
 
     size = NGX_HTTP_CERTHERD_SLOTS * sizeof(ngx_http_certherd_slot_t);
     size = ngx_align(size, ngx_pagesize) + 16 * ngx_pagesize;

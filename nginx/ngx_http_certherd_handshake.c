@@ -400,6 +400,8 @@ ngx_http_certherd_servername(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
         return ngx_http_certherd_reject(c, ad, SSL_AD_INTERNAL_ERROR);
     }
 
+    ngx_http_certherd_wanted_hello(cx, scf);
+
     if (!cx->live && !cx->fallback) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                        "certherd: no certificate for \"%V\"", &cx->sni);

@@ -62,6 +62,13 @@ static ngx_command_t  ngx_http_certherd_commands[] = {
       offsetof(ngx_http_certherd_srv_conf_t, tickets),
       &ngx_http_certherd_tickets_bounds },
 
+    { ngx_string("certherd_wanted"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_certherd_srv_conf_t, wanted),
+      NULL },
+
     { ngx_string("certherd_replica"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_certherd_replica,
@@ -290,6 +297,7 @@ ngx_http_certherd_create_srv_conf(ngx_conf_t *cf)
     scf->enable = NGX_CONF_UNSET;
     scf->redirect_any = NGX_CONF_UNSET;
     scf->tickets = NGX_CONF_UNSET_UINT;
+    scf->wanted = NGX_CONF_UNSET;
 
     return scf;
 }
@@ -303,7 +311,16 @@ ngx_http_certherd_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_certherd_main_conf_t  *mcf;
 
-    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+    ngx_conf_merge_value(conf->enable, prev->enable, NGX_CONF_UNSET);
+    ngx_conf_merge_value(conf->wanted, prev->wanted, 1);
+
+    /* Servers of port 80 say nothing, and tell; "certherd off" is off. */
+
+    if (conf->enable == 0) {
+        conf->wanted = 0;
+    }
+
+    ngx_conf_init_value(conf->enable, 0);
     ngx_conf_merge_value(conf->redirect_any, prev->redirect_any, 0);
     ngx_conf_merge_uint_value(conf->tickets, prev->tickets, 1);
 
@@ -601,6 +618,7 @@ ngx_http_certherd_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_certherd_warm_start(cycle, mcf);
+    ngx_http_certherd_wanted_start(mcf);
 
     return NGX_OK;
 }
@@ -609,6 +627,7 @@ ngx_http_certherd_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_certherd_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_certherd_wanted_stop();
     ngx_http_certherd_warm_stop();
     ngx_http_certherd_replica_stop();
     ngx_http_certherd_alpn_stop();

@@ -22,10 +22,11 @@
  *   challenge.c    /.well-known/acme-challenge/
  *   variables.c    $certherd_name, $certherd_https, $certherd_not_after
  *   policy.c       $certherd_tenant, _upstream, _hsts, _redirect
+ *   wanted.c       tells the agent which names visitors wait for
  *
  * Configuration is in pools and read-only after the fork; everything of a
- * worker's own is in replica.c, kept.c, cache.c, keys.c and warm.c and lives as long as the worker;
- * what is shared between workers is counters.c's.
+ * worker's own is in replica.c, kept.c, cache.c, keys.c, warm.c and wanted.c and lives as long as
+ * the worker; what is shared between workers is counters.c's.
  */
 
 
@@ -81,6 +82,7 @@ typedef struct {
     ngx_flag_t                 enable;
     ngx_flag_t                 redirect_any; /* to names that are not ours */
     ngx_uint_t                 tickets;      /* a handshake; 0: none of the pool */
+    ngx_flag_t                 wanted;       /* the agent is told who is waited for */
 
     /* what of this server a session must not be carried across */
     u_char                     salt[CH_SHA256_B];
@@ -155,6 +157,8 @@ enum {
     NGX_HTTP_CERTHERD_OPEN_NS,
     NGX_HTTP_CERTHERD_WARM_OPENS,
     NGX_HTTP_CERTHERD_LOOKS,
+    NGX_HTTP_CERTHERD_TOLD,
+    NGX_HTTP_CERTHERD_UNTOLD,
     NGX_HTTP_CERTHERD_COUNTERS
 };
 
@@ -385,10 +389,21 @@ void ngx_http_certherd_tickets_hello(ngx_ssl_conn_t *ssl_conn,
 void ngx_http_certherd_tickets_chosen(ngx_ssl_conn_t *ssl_conn,
     ngx_http_certherd_srv_conf_t *scf, ngx_http_certherd_conn_t *cx);
 
+/* wanted.c */
+void ngx_http_certherd_wanted_start(ngx_http_certherd_main_conf_t *mcf);
+void ngx_http_certherd_wanted_stop(void);
+/* Of a handshake, and of a request once its Host was looked up: the agent is
+ * told, if the name is waited for.  Does not wait, and does not fail. */
+void ngx_http_certherd_wanted_hello(ngx_http_certherd_conn_t *cx,
+    ngx_http_certherd_srv_conf_t *scf);
+void ngx_http_certherd_wanted_request(ngx_http_request_t *r,
+    ngx_http_certherd_found_t *found);
+
 /* misdirected.c */
 ngx_int_t ngx_http_certherd_misdirected_handler(ngx_http_request_t *r);
 
 /* challenge.c */
+extern ngx_str_t  ngx_http_certherd_challenge_prefix;
 char *ngx_http_certherd_challenge(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 /* The pinned thumbprint for this hint; NULL (logged): none that is pinned. */

@@ -212,6 +212,14 @@ static ngx_http_certherd_metric_t  ngx_http_certherd_metrics[] = {
     { "replica_looks_total", "counter", "Looks at which generation is live.",
       ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_LOOKS) },
 
+    { "wanted_told_total", "counter", "Names that visitors wait for of which "
+      "the agent was told.",
+      ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_TOLD) },
+
+    { "wanted_left_out_total", "counter", "Times that it was not: over 20 a "
+      "second and worker, or it did not take them.",
+      ngx_http_certherd_counter_of(NGX_HTTP_CERTHERD_UNTOLD) },
+
     { NULL, NULL, NULL, NULL, 0 }
 };
 

@@ -76,6 +76,7 @@ ngx_http_certherd_request(ngx_http_request_t *r)
         /* What cannot be read is served as if it were not there. */
         (void) ngx_http_certherd_lookup(&host, &ctx->found,
                                         r->connection->log);
+        ngx_http_certherd_wanted_request(r, &ctx->found);
     }
 
     ngx_http_set_ctx(r, ctx, ngx_http_certherd_module);

@@ -9,6 +9,7 @@
 
 #include "agentd/config.h"
 #include "agentd/follow.h"
+#include "agentd/wanted.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/opts.h"
@@ -46,14 +47,40 @@ static void wait_for(int64_t wait_ms, struct ch_follow *follow)
 		(void)!poll(NULL, 0, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
 }
 
-static void run(struct ch_follow *follow)
+/* NULL (logged): it goes without. */
+static struct ch_wanted *start_wanted(
+	struct ch_follow *follow, const struct ch_agent_config *config)
 {
+	const struct ch_wanted_options options = {.dir = config->replica,
+		.reader_gid = config->reader_gid,
+		.api = &config->api,
+		.figures = &follow->figures};
+	struct ch_wanted *wanted = NULL;
+	struct ch_err err;
+
+	if (ch_wanted_start(&options, &wanted, &err))
+		ch_log_warn(
+			"the store is not told which names visitors wait for: %s", err.detail);
+	return wanted;
+}
+
+static void run(struct ch_follow *follow, const struct ch_agent_config *config)
+{
+	struct ch_wanted *wanted = NULL;
+	bool done = !config->wanted;
+
 	while (!stopping) {
 		int64_t wait_ms;
 
+		/* With the replica comes the right to its folder. */
+		if (!done && follow->writer) {
+			wanted = start_wanted(follow, config);
+			done = true;
+		}
 		ch_follow_step(follow, &wait_ms);
 		wait_for(wait_ms, follow);
 	}
+	ch_wanted_stop(wanted);
 	ch_log_info("stopped");
 }
 
@@ -166,7 +193,7 @@ static int agent(const struct ch_agent_config *config)
 		if (ch_metrics_start(&figures, &metrics, &err))
 			ch_log_error("%s", err.detail);
 	}
-	run(&follow);
+	run(&follow, config);
 	ch_metrics_stop(metrics);
 	return 0;
 }

@@ -46,6 +46,7 @@ int ch_agent_config_read(
 		c.poll_wait_ms = CH_POLL_WAIT_MAX_MS;
 	c.check_ms =
 		ch_conf_duration(conf, SECTION, "replica_check", "12h", 0, 365 * CH_DAY_MS);
+	c.wanted = ch_conf_bool(conf, SECTION, "wanted", true);
 	c.limits.percent =
 		(unsigned)ch_conf_int(conf, SECTION, "removal_limit_percent", 1, 0, 100);
 	c.limits.count = (uint64_t)ch_conf_int(

@@ -14,6 +14,7 @@ struct ch_agent_config {
 	const char *signers;	   /* borrowed */
 	int64_t poll_wait_ms;
 	int64_t check_ms;
+	bool wanted;		  /* the store is told which names visitors wait for */
 	const char *metrics;	  /* "ADDRESS:PORT" of loopback; NULL: off */
 	const char *nginx_status; /* URL, borrowed; NULL: it is not asked */
 	struct ch_brake_limits limits;

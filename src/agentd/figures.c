@@ -6,6 +6,23 @@
 
 #define NAME(x) "certherd_agent_" x
 
+static void write_wanted(struct ch_agent_figures *f, struct ch_buf *out)
+{
+	ch_metrics_head(out, NAME("wanted_total"), "counter",
+		"Names that visitors wait for, of which nginx has told the agent.");
+	ch_buf_addf(out, NAME("wanted_total") "{result=\"told\"} %" PRIuFAST64 "\n",
+		atomic_load(&f->wanted_told));
+	ch_buf_addf(out, NAME("wanted_total") "{result=\"repeated\"} %" PRIuFAST64 "\n",
+		atomic_load(&f->wanted_repeated));
+	ch_buf_addf(out, NAME("wanted_total") "{result=\"bad\"} %" PRIuFAST64 "\n",
+		atomic_load(&f->wanted_bad));
+	ch_buf_addf(out, NAME("wanted_total") "{result=\"lost\"} %" PRIuFAST64 "\n",
+		atomic_load(&f->wanted_lost));
+	ch_metrics_value(out, NAME("wanted_taken_total"), "counter",
+		"Of those told: names that the store has taken note of.",
+		atomic_load(&f->wanted_taken));
+}
+
 void ch_agent_figures_write(void *arg, struct ch_buf *out)
 {
 	struct ch_agent_figures *f = arg;
@@ -37,6 +54,7 @@ void ch_agent_figures_write(void *arg, struct ch_buf *out)
 		"1 while the agent reports an error to the store.", atomic_load(&f->troubled));
 	ch_metrics_value(out, NAME("removal_refused"), "gauge",
 		"1 while a removal waits for somebody to confirm it.", atomic_load(&f->braked));
+	write_wanted(f, out);
 	ch_metrics_head(out, NAME("info"), "gauge", "Always 1.");
 	ch_buf_add_str(out, NAME("info") "{version=\"" CH_VERSION "\"} 1\n");
 }

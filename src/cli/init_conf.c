@@ -226,6 +226,9 @@ static const struct key keys[] = {
 		"where nginx gives its figures (certherd_status), "
 		"http://127.0.0.1:8081/metrics:\n"
 		"the store is told when nginx cannot open keys, or does not answer"},
+	{"agent", "wanted", "yes",
+		"the store is told which names without a certificate visitors ask for, and\n"
+		"puts them before new ones that nobody waits for"},
 	{"agent", "signers", "edge/signers", "pinned public signing keys"},
 	{"agent", "poll_wait", "30s", "long poll"},
 	{"agent", "removal_limit_percent", "1",

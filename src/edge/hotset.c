@@ -100,10 +100,10 @@ static uint64_t mix(uint64_t z)
 	return z ^ z >> 31;
 }
 
-uint64_t ch_hotset_hash(const struct ch_hotset *set, const void *key, size_t len)
+uint64_t ch_hot_hash(uint64_t seed, const void *key, size_t len)
 {
 	const uint8_t *bytes = key;
-	uint64_t hash = mix(set->seed ^ len);
+	uint64_t hash = mix(seed ^ len);
 	uint64_t word;
 
 	for (; len > 0; bytes += sizeof(word)) {
@@ -111,10 +111,15 @@ uint64_t ch_hotset_hash(const struct ch_hotset *set, const void *key, size_t len
 
 		word = 0;
 		memcpy(&word, bytes, part);
-		hash = mix(hash ^ word) + set->seed;
+		hash = mix(hash ^ word) + seed;
 		len -= part;
 	}
 	return mix(hash);
+}
+
+uint64_t ch_hotset_hash(const struct ch_hotset *set, const void *key, size_t len)
+{
+	return ch_hot_hash(set->seed, key, len);
 }
 
 size_t ch_hotset_room(const struct ch_hotset *set)

@@ -45,6 +45,8 @@ CH_MUST int ch_hotset_new(const struct ch_hotset_options *options, struct ch_hot
 void ch_hotset_free(struct ch_hotset *set);
 
 uint64_t ch_hotset_hash(const struct ch_hotset *set, const void *key, size_t len);
+/* The same, by a seed of one's own. */
+uint64_t ch_hot_hash(uint64_t seed, const void *key, size_t len);
 /* How many usual entries there is room for, as a power of two, at least 64. */
 size_t ch_hotset_room(const struct ch_hotset *set);
 

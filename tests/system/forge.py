@@ -181,6 +181,9 @@ class HostileStore:
         self.error = None
         self.reads = 0
         self.raw = None
+        self.wanted = []  # names that visitors wait for, as they came
+        self.wanted_status = 200
+        self.wanted_wait_s = 0
         self.epoch = os.urandom(16)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(herd.pki("store.pem"), herd.pki("store.key"))
@@ -240,6 +243,18 @@ class HostileStore:
                 self.send_response(204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def do_POST(self):
+                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                assert self.path == "/v1/wanted" and list(told) == ["names"], (self.path, told)
+                store.wanted.append(told["names"])
+                threading.Event().wait(store.wanted_wait_s)
+                body = json.dumps({"taken": len(told["names"])}).encode()
+                self.send_response(store.wanted_status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *args):
                 pass

@@ -106,7 +106,7 @@ def test_it_stops_cleanly(herd, how):
 
 
 @pytest.mark.parametrize("key,value", [
-    ("removal_limit_percent", "101"), ("poll_wait", "soon"), ("store", "http://127.0.0.1:1"),
+    ("removal_limit_percent", "101"), ("poll_wait", "soon"), ("wanted", "perhaps"), ("store", "http://127.0.0.1:1"),
     ("replica_group", "no-such-group-here"), ("nonsense", "1")])
 def test_a_wrong_configuration_is_told_with_its_line(scratch, key, value):
     made = lab_herd.Herd(scratch / "certherd").init()
