@@ -123,7 +123,8 @@ static enum ch_class class_of(const struct plan *plan, int64_t danger_ms, int64_
 {
 	const struct ch_name_row *row = &plan->row;
 
-	/* With another set of names than before, or else it would need no turn. */
+	/* It needs a turn where renewals are not exempt, or with another set of names than
+	 * before. */
 	if (row->cert)
 		return danger_ms <= now ? CH_CLASS_DANGER : CH_CLASS_RENEWAL;
 	return ch_pace_class_of_first(row->wanted_at, row->imported, row->failures);

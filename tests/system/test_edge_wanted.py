@@ -347,3 +347,23 @@ def test_a_store_that_does_not_know_the_request_is_left_alone(edge):
         edge.refused(name)
         time.sleep(1.2)
     assert edge.store.wanted == [[names[0]]]
+
+
+def test_a_visitor_at_the_edge_is_known_to_the_store(make_site):
+    site = make_site()
+    site.prepare_without_ca()
+    site.herd.set("agent", poll_wait="500ms")
+    site.herd.start("store")
+    site.herd.start("agent")
+    site.nginx.start()
+    api = site.herd.api()
+    for name in ("wait.example.com", "quiet.example.com"):
+        assert api.put(f"/v1/domains/{name}", {}).status == 201
+
+    def asked():
+        with pytest.raises(tls.Refused):
+            site.connect("wait.example.com", tls.context()).__exit__()
+        return site.herd.check() and api.get("/v1/domains/wait.example.com").json["wanted_at"]
+
+    wait.until(asked, "the store knows that somebody waits", 20)
+    assert api.get("/v1/domains/quiet.example.com").json["wanted_at"] is None
