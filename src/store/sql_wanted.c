@@ -175,12 +175,12 @@ static int keep_to(struct judging *j, const struct limit *limit)
 		if (!concerns(limit, &j->list[i]))
 			continue;
 		of_tenant = &left[first_of(j, limit, i)];
-		if (n<limit->all_max && * of_tenant> 0) {
-			n++;
-			--*of_tenant;
-		} else {
+		if (n >= limit->all_max || *of_tenant <= 0) {
 			j->list[i].fate = PASSED_OVER;
+			continue;
 		}
+		n++;
+		--*of_tenant;
 	}
 	return rc;
 }
