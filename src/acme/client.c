@@ -155,6 +155,12 @@ static int send_one(struct ch_acme *acme, struct ch_http *http, bool patient,
 	return rc;
 }
 
+/* An order that was made all the same, and that nobody knows of, has used up a limit. */
+static bool is_patient(const struct ch_acme_call *call)
+{
+	return call->req->patient || call->sending == CH_ACME_NEW_ORDER;
+}
+
 static enum ch_acme_fate exchange(struct ch_acme *acme, const struct ch_acme_session *session,
 	struct ch_http *http, const struct ch_acme_request *req, struct ch_acme_answer *ans,
 	bool *ret_stale)
@@ -176,7 +182,7 @@ static enum ch_acme_fate exchange(struct ch_acme *acme, const struct ch_acme_ses
 			ans->err.actor = CH_ACTOR_PLATFORM;
 			return ans->fate;
 		}
-		if (send_one(acme, http, req->patient, &out, &resp, &err)) {
+		if (send_one(acme, http, is_patient(&call), &out, &resp, &err)) {
 			if (ch_acme_call_take_error(&call, &err, ans))
 				return ans->fate;
 			ch_log_debug("acme %s: %s", ch_acme_kind_str(call.sending), err.detail);

@@ -251,6 +251,7 @@ static int open_env(const char *path, const struct ch_generation_open *how,
 	 * those that waited for it; the first one that comes afterwards makes it anew. */
 	if (mdb_rc == MDB_INVALID) {
 		mdb_env_close(gen->env);
+		gen->env = NULL;
 		mdb_rc = try_env(path, how, gen);
 	}
 	return mdb_rc ? ch_lmdb_fail(err, mdb_rc, "open the environment", gen->name) : CH_OK;

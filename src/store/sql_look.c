@@ -116,14 +116,20 @@ static int part_mate(struct ch_work *w, const struct ch_name_row *row)
 }
 
 /* Strangers can have a name looked at before its time: then it is as if it had not been. */
-static int put_back(struct ch_work *w, const struct ch_name_row *row)
+static int put_back(struct ch_work *w, const struct ch_name_row *row,
+	const struct ch_store_outcome *outcome)
 {
+	const struct ch_store_reason *reason = &outcome->reason;
 	int rc = ch_db_run(w->db,
-		"UPDATE name SET next_at = look_was_at, look_was_at = NULL, wanted_at = NULL "
-		"WHERE name = ?",
-		"t", row->name);
+		"UPDATE name SET next_at = look_was_at, look_was_at = NULL, wanted_at = NULL, "
+		"code = ?, detail = ?, actor = ? WHERE name = ?",
+		"tttt", ch_work_cut(w, reason->code, CH_STORE_CODE_MAX),
+		ch_work_cut(w, reason->detail, CH_STORE_DETAIL_MAX),
+		ch_actor_str(reason->actor), row->name);
 
 	ch_work_due(w, row->look_was_at);
+	if (!rc)
+		rc = ch_pace_forget(w, row->name);
 	return rc ? rc : part_mate(w, row);
 }
 
@@ -167,7 +173,7 @@ int ch_work_bury(struct ch_work *w, const struct ch_store_looking *looking)
 		if (rc == CH_ENOTFOUND)
 			rc = CH_OK;
 		else if (!rc && !row.order_id && row.next_at == looking->dead_until_ms[i])
-			rc = row.look_was_at > w->now ? put_back(w, &row)
+			rc = row.look_was_at > w->now ? put_back(w, &row, outcome)
 						      : bury(w, &row, outcome);
 	}
 	return rc;

@@ -15,7 +15,8 @@
 #define YEAR_MS (366 * CH_DAY_MS)
 /* The issuer's configuration may have changed. */
 #define UNKNOWN_WAIT_MS (10 * CH_MINUTE_MS)
-#define MOMENT_MS 2 /* more than the classes of renewals are apart */
+/* So far apart classes look at a domain's token: a look at the name before takes less. */
+#define MOMENT_MS (10 * CH_SECOND_MS)
 /* What was learned of a limit that nobody configured holds until its time, as a bucket of one.
  */
 #define LEARNED ((struct ch_limit){.size = 1, .refill_us = 1})
@@ -223,9 +224,10 @@ static bool is_urgent(const struct ch_pace_order *order)
 static int64_t turn_at(const struct ch_work *w, const struct ch_pace_order *order,
 	enum ch_paced paced, const struct row *row)
 {
-	int64_t after_ms = is_urgent(order) ? (int64_t)order->class : MOMENT_MS;
-	int64_t at_ms = ready_at(w, row) + (paced == CH_PACED_DOMAIN ? after_ms : 0);
 	int64_t step_ms = row->limit.refill_us / 1000;
+	int64_t moment_ms = step_ms / 100 < MOMENT_MS ? step_ms / 100 : MOMENT_MS;
+	int64_t after_ms = moment_ms * (is_urgent(order) ? (int64_t)order->class : 2);
+	int64_t at_ms = ready_at(w, row) + (paced == CH_PACED_DOMAIN ? after_ms : 0);
 	/* Turns of names that have been retried, or are gone, stay behind: no further ahead
 	 * than a bucket's worth, where all look again. */
 	int64_t most_ms = at_ms + step_ms * row->limit.size;
@@ -277,15 +279,17 @@ static int wait_as_taught(struct ch_work *w, const struct ch_pace_order *order,
 }
 
 /* The time is that of the last turn: earlier when fewer tenants or classes are before it. */
-static int wait_in_line(
-	struct ch_work *w, const struct ch_pace_order *order, const struct row *account)
+static int wait_in_line(struct ch_work *w, const struct ch_pace_order *order,
+	const struct row *account, bool in_turn)
 {
 	char limit[CH_LIMIT_TEXT_B];
 	char detail[300];
 	int64_t waiting = 0;
 	int64_t look_ms;
 	int64_t at_ms;
-	int rc = ch_pace_stand(w, order);
+	/* It had its turn for another account's token, which its own bucket there keeps from
+	 * it: back in line it would have it again at once. */
+	int rc = in_turn ? CH_OK : ch_pace_stand(w, order);
 
 	if (!rc)
 		rc = ch_db_get_i64(
@@ -293,7 +297,7 @@ static int wait_in_line(
 	if (rc)
 		return rc;
 	at_ms = ready_at(w, account);
-	if (waiting < YEAR_MS * 1000 / account->limit.refill_us)
+	if (!in_turn && waiting < YEAR_MS * 1000 / account->limit.refill_us)
 		at_ms += waiting * account->limit.refill_us / 1000;
 	if (at_ms > w->now + YEAR_MS)
 		at_ms = w->now + YEAR_MS;
@@ -518,7 +522,7 @@ int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 			return take_all(w, &look);
 		}
 		if (obstacle == LINE && !in_turn)
-			return wait_in_line(w, order, &look.rows[CH_PACED_ACCOUNT]);
+			return wait_in_line(w, order, &look.rows[CH_PACED_ACCOUNT], false);
 		if (is_reason(w, first_obstacle, &first, obstacle, &look)) {
 			first = look;
 			first_obstacle = obstacle;
@@ -529,7 +533,7 @@ int ch_pace_admit(struct ch_work *w, const struct ch_pace_list *paces,
 		return CH_OK;
 	}
 	if (first_obstacle == LINE)
-		return wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT]);
+		return wait_in_line(w, order, &first.rows[CH_PACED_ACCOUNT], in_turn);
 	return first_obstacle == TAUGHT_UNTIL
 		       ? wait_as_taught(w, order, first.blocked, ready_at(w, &first.taught))
 		       : wait_for_bucket(w, order, first.blocked, &first.rows[first.blocked]);

@@ -10,6 +10,8 @@
 #define FUTURE_MS CH_DAY_MS
 /* What is looked at by itself within this need not be before. */
 #define SOON_MS (5 * CH_MINUTE_MS)
+#define SPAN "3600000"
+_Static_assert(CH_STORE_LOOK_AGAIN_MS == 3600000, "as it is in statements");
 
 enum fate { PASSED_OVER, COUNTS, IS_NEW };
 
@@ -107,15 +109,18 @@ struct limit {
 };
 
 static const struct limit limits[] = {
-	{.all = "SELECT count(*) FROM name INDEXED BY name_wanted WHERE wanted_at > ?",
+	{.all = "SELECT count(*) FROM name INDEXED BY name_wanted WHERE wanted_at > ? "
+		"AND pool = ?",
 		.of_tenant = "SELECT count(*) FROM name INDEXED BY name_wanted_of "
 			     "WHERE wanted_at > ? AND tenant = ?",
 		.all_max = CH_STORE_WANTED_ALL_MAX,
 		.tenant_max = CH_STORE_WANTED_TENANT_MAX},
+	/* What a clock that was ahead has written counts no longer when it is right again. */
 	{.all = "SELECT count(*) FROM name INDEXED BY name_looked_again "
-		"WHERE looked_again_at > ?",
+		"WHERE looked_again_at > ?1 AND looked_again_at <= ?1 + " SPAN " AND pool = ?2",
 		.of_tenant = "SELECT count(*) FROM name INDEXED BY name_looked_again "
-			     "WHERE looked_again_at > ? AND tenant = ?",
+			     "WHERE looked_again_at > ?1 AND looked_again_at <= ?1 + " SPAN " "
+			     "AND tenant = ?2",
 		.all_max = CH_STORE_WANTED_ALL_MAX,
 		.tenant_max = CH_STORE_WANTED_TENANT_MAX,
 		.span_ms = CH_STORE_LOOK_AGAIN_MS,
@@ -164,7 +169,7 @@ static int keep_to(struct judging *j, const struct limit *limit)
 	int64_t since = limit->span_ms ? j->now - limit->span_ms : 0;
 	int64_t left[CH_STORE_WANTED_MAX] = {0};
 	int64_t n = 0;
-	int rc = ch_db_get_i64(j->db, &n, limit->all, "i", since);
+	int rc = ch_db_get_i64(j->db, &n, limit->all, "it", since, j->pool);
 
 	if (!rc && n < limit->all_max)
 		rc = find_room(j, limit, since, left);

@@ -25,7 +25,7 @@ struct ch_store;
 
 #define CH_STORE_WANTED_MAX 100	       /* names of one operation */
 #define CH_STORE_WANTED_TENANT_MAX 100 /* that count at once, of one tenant, */
-#define CH_STORE_WANTED_ALL_MAX 1000   /* … and of all */
+#define CH_STORE_WANTED_ALL_MAX 1000   /* … and of a pool */
 #define CH_STORE_WANTED_KEEP_MS CH_DAY_MS
 #define CH_STORE_LOOK_AGAIN_MS CH_HOUR_MS
 

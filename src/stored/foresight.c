@@ -128,7 +128,7 @@ static int keep_buckets(const struct ch_store_queue *queue, const struct ch_stor
 		list[n] = (struct ch_foresight_bucket){.paced = CH_PACED_ACCOUNT,
 			.of = ch_arena_str(view->arena, paces[i].account),
 			.ca = ca_of(view->arena, &paces[i]),
-			.renewals_count = paces[i].renewals_count,
+			.renewals_count = i == 0 && paces[i].renewals_count,
 			.bucket = forecast->accounts[i]};
 		if (!list[n].of || !list[n].ca)
 			return CH_ENOMEM;

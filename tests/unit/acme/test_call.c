@@ -212,6 +212,14 @@ static void who_asks_patiently_waits_as_long_as_may_be(void **state)
 	assert_int_equal(waited_ms(), 5000);
 }
 
+static void a_new_order_is_waited_for_as_long_as_may_be(void **state)
+{
+	be_quick(20);
+	script_add(&script, (struct script_turn){.url = "https://ca/o", .rc = CH_ETIMEOUT});
+	assert_int_not_equal(run(CH_ACME_NEW_ORDER, NULL), CH_ACME_OK);
+	assert_int_equal(waited_ms(), 30000);
+}
+
 static void nothing_signed_goes_to_a_foreign_host(void **state)
 {
 	static const char *const foreign[] = {"https://evil/o/1", "https://ca.evil/o/1",
@@ -571,6 +579,7 @@ int main(void)
 		T(one_that_has_answered_quickly_is_not_waited_for_as_long),
 		T(one_that_was_late_is_waited_for_longer),
 		T(who_asks_patiently_waits_as_long_as_may_be),
+		T(a_new_order_is_waited_for_as_long_as_may_be),
 		T(nothing_signed_goes_to_a_foreign_host),
 		T(the_directorys_hosts_are_the_cas),
 		T(accounts_are_asked_for_by_key),

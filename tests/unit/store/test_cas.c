@@ -328,6 +328,34 @@ static void an_import_gets_its_share_beside_another_list(void **state)
 	assert_int_equal(shared, 3);
 }
 
+/* Its turn is for the first one's token, which a limit of its own names keeps from it: back in
+ * line it would have it again at once, and again. */
+static void who_waits_for_the_next_one_is_not_always_next(void **state)
+{
+	struct fixture *fx = *state;
+	struct cas cas = {{pace_of("main", "one.test/thumb", "300/3h"),
+				  pace_of("backup", "two.test/thumb", "2/2d")},
+		2};
+	struct ch_store_order *orders;
+	int64_t due_ms = 0;
+
+	assert_ok(ch_limit_parse("1/56d", &cas.list[0].limits[CH_PACED_DOMAIN]));
+	put(fx, "other.example", CH_TRI_KEEP, "backup");
+	assert_goes_to(fx, &cas, "two.test/thumb");
+	put(fx, "a.big.example", CH_TRI_KEEP, NULL);
+	assert_goes_to(fx, &cas, "one.test/thumb");
+	put(fx, "b.big.example", CH_TRI_KEEP, NULL);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(lease(fx, &cas, &orders), 0);
+		assert_string_equal(
+			fx_get(fx, "b.big.example").reason.code, "ca-limit-account");
+		assert_ok(ch_store_next_due(fx->store, &due_ms));
+		assert_true(due_ms >= test_now_ms + CH_MINUTE_MS);
+	}
+	test_now_ms += 2 * CH_DAY_MS;
+	assert_goes_to(fx, &cas, "two.test/thumb");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fx_setup, fx_teardown)
 
 int main(void)
@@ -344,6 +372,7 @@ int main(void)
 		T(a_www_name_has_no_list_of_its_own),
 		T(an_account_of_another_form_is_taken),
 		T(an_import_gets_its_share_beside_another_list),
+		T(who_waits_for_the_next_one_is_not_always_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

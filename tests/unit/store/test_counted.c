@@ -1,5 +1,5 @@
 /* Renewals at a CA that exempts none: they take tokens, but come before new names. */
-#include "pacing.h"
+#include "wanted.h"
 
 #define ARI_ID "a2V5.c2VyaWFs"
 
@@ -110,6 +110,26 @@ static void the_window_frees_of_nothing(void **state)
 	}
 }
 
+/* The domain has no token; the renewals of z, which is in danger, and of a are due, and c is
+ * new. */
+static void fill_domain(struct fixture *fx, const struct ch_store_pace *pace)
+{
+	issue(fx, pace, "a.big.example");
+	test_now_ms += 2 * CH_DAY_MS;
+	issue(fx, pace, "z.big.example");
+	test_now_ms += 20 * CH_DAY_MS;
+	add(fx, "b.big.example", "t");
+	assert_int_equal(lease(fx, pace, 10, NULL), 1);
+	add(fx, "c.big.example", "t");
+	assert_int_equal(lease(fx, pace, 10, NULL), 0);
+	assert_waits(fx, "c.big.example", "ca-limit-domain");
+	fx_rewrite(fx, "UPDATE cert SET not_after = not_before + 1000000000 WHERE version = "
+		       "(SELECT cert FROM name WHERE name = 'z.big.example')");
+	fx_rewrite(fx, "UPDATE name SET next_at = 1 WHERE cert IS NOT NULL");
+	assert_int_equal(lease(fx, pace, 10, NULL), 0);
+	assert_string_equal(fx_get(fx, "a.big.example").reason.code, "ca-limit-domain");
+}
+
 /* The next token of a domain is a renewal's, first of one in danger, whoever it was promised
  * to. */
 static void of_a_full_domain_renewals_have_the_next_token(void **state)
@@ -119,25 +139,26 @@ static void of_a_full_domain_renewals_have_the_next_token(void **state)
 	struct ch_store_pace pace = counted("none", "2/4d", "none");
 	struct ch_store_order *orders;
 
-	issue(fx, &pace, "a.big.example");
-	test_now_ms += 2 * CH_DAY_MS;
-	issue(fx, &pace, "z.big.example");
-	test_now_ms += 20 * CH_DAY_MS;
-	add(fx, "b.big.example", "t");
-	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
-	add(fx, "c.big.example", "t");
-	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
-	assert_waits(fx, "c.big.example", "ca-limit-domain");
-	fx_rewrite(fx, "UPDATE cert SET not_after = not_before + 1000000000 WHERE version = "
-		       "(SELECT cert FROM name WHERE name = 'z.big.example')");
-	fx_rewrite(fx, "UPDATE name SET next_at = 1 WHERE cert IS NOT NULL");
-	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
-	assert_string_equal(fx_get(fx, "a.big.example").reason.code, "ca-limit-domain");
+	fill_domain(fx, &pace);
 	for (size_t i = 0; i < CH_ARRAY_LEN(turns); i++) {
-		test_now_ms += 2 * CH_DAY_MS + 5;
+		test_now_ms += 2 * CH_DAY_MS + CH_MINUTE_MS;
 		assert_int_equal(lease(fx, &pace, 10, &orders), 1);
 		assert_string_equal(orders[0].names[0].name, turns[i]);
 	}
+}
+
+/* What visitors ask for is handed out first: it has not come yet then. */
+static void not_even_a_visitor_has_it_before_a_renewal(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = counted("none", "2/4d", "none");
+	struct ch_store_order *orders;
+
+	fill_domain(fx, &pace);
+	test_now_ms += 2 * CH_DAY_MS + CH_SECOND_MS;
+	(void)want(fx, "c.big.example");
+	assert_int_equal(lease(fx, &pace, 10, &orders), 1);
+	assert_string_equal(orders[0].names[0].name, "z.big.example");
 }
 
 /* A name in line for its second certificate gets that, and no early renewal of the first. */
@@ -222,6 +243,7 @@ int main(void)
 		T(where_the_ca_exempts_it_no_token_is_needed),
 		T(the_window_frees_of_nothing),
 		T(of_a_full_domain_renewals_have_the_next_token),
+		T(not_even_a_visitor_has_it_before_a_renewal),
 		T(a_second_certificate_has_its_own_turn),
 		T(a_standby_waits_behind_those_with_a_turn),
 	};

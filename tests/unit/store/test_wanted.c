@@ -242,9 +242,11 @@ static void only_so_many_of_a_tenant_count(void **state)
 	assert_int_equal(want_many(fx, m), CH_STORE_WANTED_TENANT_MAX);
 }
 
-static void only_so_many_of_all_count(void **state)
+static void only_so_many_of_a_pool_count(void **state)
 {
+	static const char *const elsewhere = "b.example";
 	struct fixture *fx = *state;
+	struct ch_store_put_item item;
 	char tenant[16];
 	char name[16];
 
@@ -260,6 +262,9 @@ static void only_so_many_of_all_count(void **state)
 	add(fx, "a.example", "small");
 	assert_int_equal(see(fx, "a.example").n_new, 0);
 	assert_int_equal(want(fx, "a.example"), 0);
+	/* Whoever asks for all names of a pool keeps no other's visitors waiting. */
+	assert_ok(fx_put(fx, elsewhere, CH_TRI_KEEP, "small", "other", &item));
+	assert_int_equal(want_all(fx, "other", &elsewhere, 1), 1);
 	assert_ok(fx_name_op(fx, CH_OP_PAUSE, "n3-0007.example"));
 	assert_int_equal(want(fx, "a.example"), 1);
 }
@@ -437,7 +442,7 @@ int main(void)
 		T(too_many_names_are_refused),
 		T(what_is_known_is_seen_without_writing),
 		T(only_so_many_of_a_tenant_count),
-		T(only_so_many_of_all_count),
+		T(only_so_many_of_a_pool_count),
 		T(it_ends_with_what_happens_to_the_name),
 		T(its_mate_is_in_the_same_order),
 		T(one_that_has_failed_is_wanted_like_any),

@@ -157,6 +157,69 @@ static void only_so_many_are_looked_at_again_within_an_hour(void **state)
 	assert_int_equal(want(fx, "a.example"), 1);
 }
 
+static size_t lease_looked(struct fixture *fx, const struct ch_store_look_key *key,
+	const struct ch_store_pace *pace)
+{
+	struct ch_store_looking looking = {.looked = key, .n_looked = 1};
+	struct ch_store_op op = {.type = CH_OP_LEASE};
+
+	op.u.lease = (struct ch_op_lease){.issuer = "issuer/default/i1",
+		.max = 1,
+		.lease_ms = LONG_MS,
+		.pace = *pace,
+		.looking = &looking};
+	assert_ok(fx_run(fx, &op));
+	return op.u.lease.n_orders;
+}
+
+/* One that led here when it was looked at again waits for a limit; when it does so no more, it
+ * does not stand in line either. */
+static void what_leads_elsewhere_again_leaves_the_line(void **state)
+{
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = pace_of("2/2h", "none", "none");
+	int64_t next_at_ms = test_now_ms + 10 * CH_HOUR_MS;
+	struct ch_store_looking looking;
+
+	add(fx, "first.example", "a");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	fail_until(fx, "a.example", next_at_ms);
+	assert_int_equal(want(fx, "a.example"), 1);
+	looking = hand_out(fx, 1);
+	assert_int_equal(lease_looked(fx, &looking.looks[0].key, &pace), 0);
+	assert_string_equal(fx_get(fx, "a.example").reason.code, "ca-limit-account");
+	test_now_ms = fx_get(fx, "a.example").next_at_ms;
+	looking = hand_out(fx, 1);
+	assert_int_equal(looking.n_looks, 1);
+	bury(fx, &looking.looks[0].key, 0);
+	assert_failed(fx, "a.example", 1, next_at_ms);
+	assert_string_not_equal(fx_get(fx, "a.example").reason.code, "ca-limit-account");
+	test_now_ms += 2 * CH_HOUR_MS;
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+}
+
+static void a_clock_that_was_ahead_uses_nothing_up(void **state)
+{
+	struct fixture *fx = *state;
+	struct many *m = many(fx, "big", CH_STORE_WANTED_TENANT_MAX);
+	struct ch_store_looking looking;
+
+	import(fx, m, "big");
+	fx_rewrite(fx, "UPDATE name SET failures = 1, checks_failed = 1, state = 'failed', "
+		       "code = 'dns-failed', next_at = next_at + 36000000000");
+	test_now_ms += 100 * CH_DAY_MS;
+	assert_int_equal(want_many(fx, m), CH_STORE_WANTED_TENANT_MAX);
+	looking = hand_out(fx, 1000);
+	for (size_t i = 0; i < looking.n_looks; i++)
+		bury(fx, &looking.looks[i].key, 0);
+	test_now_ms += CH_MINUTE_MS;
+	fail_until(fx, "late.example", test_now_ms + 10 * CH_HOUR_MS);
+	fx_rewrite(fx, "UPDATE name SET tenant = 'big' WHERE name = 'late.example'");
+	assert_int_equal(want(fx, "late.example"), 0);
+	test_now_ms -= 99 * CH_DAY_MS;
+	assert_int_equal(want(fx, "late.example"), 1);
+}
+
 /* Both of the order fail, before the CA is asked. */
 static void fail_pair(struct fixture *fx, const char *name, int64_t next_at_ms)
 {
@@ -209,6 +272,8 @@ int main(void)
 		T(one_that_leads_here_now_has_its_certificate),
 		T(what_a_visitor_cannot_put_in_doubt_is_left_alone),
 		T(only_so_many_are_looked_at_again_within_an_hour),
+		T(what_leads_elsewhere_again_leaves_the_line),
+		T(a_clock_that_was_ahead_uses_nothing_up),
 		T(its_mate_comes_along_only_if_it_is_asked_for_too),
 	};
 
