@@ -53,8 +53,7 @@ static int print_list(const json_t *list, const char *head, const char *key, int
 	return table.rc;
 }
 
-/* What an account may order in a day, if it is limited: renewals are free of it as long as
- * their names stay the same. */
+/* What an account may order in a day, if it is limited. */
 static void print_account(const json_t *limits)
 {
 	const json_t *bucket;
@@ -64,8 +63,9 @@ static void print_account(const json_t *limits)
 	{
 		if (strcmp(ch_json_str(bucket, "limit"), "account") != 0)
 			continue;
-		fputs("New orders that the account may make (renewals of the same names do "
-		      "not count): ",
+		fputs("New orders that the account may make (renewals of the same names count "
+		      "where "
+		      "the CA does not exempt them): ",
 			stdout);
 		ch_text_print(stdout, ch_json_str(bucket, "allowed"));
 		printf(", %" PRId64 " left, ", ch_json_int(bucket, "left"));

@@ -1,6 +1,9 @@
 /* `certherd simulate`, and `certherd forecast` of a scenario. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/opts.h"
@@ -13,7 +16,12 @@ static int load(const char *command, const char *path, struct ch_scenario *ret_s
 {
 	struct ch_err err;
 
-	if (ch_scenario_load(path, ret_scenario, &err) == CH_OK)
+	/* A configuration is read likewise, and certherd init makes none of these. */
+	if (access(path, R_OK))
+		(void)ch_err_set(&err, CH_EIO, "scenario-open",
+			"cannot read the scenario %s: %s (doc/simulate.md says what is in one)",
+			path, strerror(errno));
+	else if (ch_scenario_load(path, ret_scenario, &err) == CH_OK)
 		return -1;
 	fprintf(stderr, "certherd %s: %s\n", command, err.detail);
 	return CH_EXIT_USAGE;

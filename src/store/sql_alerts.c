@@ -235,7 +235,8 @@ static int read_failing(struct ch_db *db, int64_t now, struct ch_store_danger *d
 	if (!rc)
 		rc = ch_db_get_i64(db, &published,
 			"SELECT count(*) FROM " LATEST
-			"WHERE h.event = 'published' AND h.at > ?2",
+			"WHERE h.event = 'published' AND h.at > ?2 AND (SELECT n.prev_cert "
+			"FROM name AS n WHERE n.name = h.name) IS NOT NULL",
 			"ii", (int64_t)CH_STORE_LATELY_MAX, now - LATELY_MS);
 	danger->failing = (uint64_t)failing;
 	danger->published = (uint64_t)published;

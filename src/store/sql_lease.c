@@ -171,7 +171,9 @@ static struct ch_pace_order order_of(const struct plan *plan, int64_t now)
 		.second = plan->second,
 		.standby = plan->standby,
 		.class = class_of(plan, INT64_MAX, now),
-		.due_ms = plan->row.next_at < now ? plan->row.next_at : now,
+		.due_ms = plan->row.wanted_at	    ? plan->row.wanted_at
+			  : plan->row.next_at < now ? plan->row.next_at
+						    : now,
 	};
 }
 

@@ -308,14 +308,11 @@ static int wait_in_line(struct ch_work *w, const struct ch_pace_order *order,
 									: at_ms;
 	if (is_learned(&account->limit))
 		snprintf(detail, sizeof(detail),
-			"Waits for its turn: a limit of the CA is reached, and %lld names "
-			"wait.",
-			(long long)waiting);
+			"Waits for its turn: a limit of the CA is reached.");
 	else
 		snprintf(detail, sizeof(detail),
-			"Waits for its turn: the CA allows %s new orders, and %lld names "
-			"wait.",
-			ch_limit_str(&account->limit, limit), (long long)waiting);
+			"Waits for its turn: the CA allows %s new orders.",
+			ch_limit_str(&account->limit, limit));
 	return wait_until(w, order, look_ms, "ca-limit-account", detail, CH_ACTOR_NOBODY);
 }
 

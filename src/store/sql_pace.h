@@ -75,8 +75,9 @@ CH_MUST int ch_pace_learn(
 CH_MUST int ch_pace_stand(struct ch_work *w, const struct ch_pace_order *order);
 /* Whether any of the accounts has a limit. */
 bool ch_pace_is_limited(const struct ch_op_lease *lease);
-/* Of one that stands in line; it keeps its age. */
-CH_MUST int ch_pace_reclass(struct ch_work *w, const char *name, enum ch_class class);
+/* Of one that stands in line: among those of the class it came then. */
+CH_MUST int ch_pace_reclass(
+	struct ch_work *w, const char *name, enum ch_class class, int64_t since_ms);
 /* Of a name that has no certificate yet. */
 enum ch_class ch_pace_class_of_first(bool wanted, bool imported, uint64_t failures);
 /* The name waits for no turn any more. */

@@ -32,7 +32,7 @@ int ch_pace_stand(struct ch_work *w, const struct ch_pace_order *order)
 	return rc ? rc : insert_waiting(w, order, since_ms);
 }
 
-int ch_pace_reclass(struct ch_work *w, const char *name, enum ch_class class)
+int ch_pace_reclass(struct ch_work *w, const char *name, enum ch_class class, int64_t since_ms)
 {
 	char tenant[CH_STORE_LABEL_MAX + 1];
 	char cas[CH_STORE_CAS_TEXT_B];
@@ -43,20 +43,19 @@ int ch_pace_reclass(struct ch_work *w, const char *name, enum ch_class class)
 	{
 		CH_AUTO_STMT struct ch_stmt *stmt = NULL;
 
-		rc = ch_db_query(w->db, &stmt,
-			"SELECT since, tenant, cas FROM waiting WHERE name = ?", "t", name);
+		rc = ch_db_query(w->db, &stmt, "SELECT tenant, cas FROM waiting WHERE name = ?",
+			"t", name);
 		if (!rc)
 			rc = ch_db_step(w->db, stmt);
 		if (rc <= 0)
 			return rc;
 		rc = CH_OK;
-		order.due_ms = ch_db_i64(stmt, 0);
-		ch_db_copy(stmt, 1, tenant, sizeof(tenant), &rc);
-		ch_db_copy(stmt, 2, cas, sizeof(cas), &rc);
+		ch_db_copy(stmt, 0, tenant, sizeof(tenant), &rc);
+		ch_db_copy(stmt, 1, cas, sizeof(cas), &rc);
 	}
 	if (!rc)
 		rc = ch_pace_forget(w, name);
-	return rc ? rc : insert_waiting(w, &order, order.due_ms);
+	return rc ? rc : insert_waiting(w, &order, since_ms);
 }
 
 bool ch_pace_is_limited(const struct ch_op_lease *lease)

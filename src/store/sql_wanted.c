@@ -231,7 +231,7 @@ static int take(struct ch_work *w, const struct candidate *c)
 		rc = ch_db_run(w->db, "UPDATE name SET wanted_at = ? WHERE name = ?", "it",
 			w->now, c->name);
 	if (!rc && c->in_line)
-		return ch_pace_reclass(w, c->name, CH_CLASS_VISITOR);
+		return ch_pace_reclass(w, c->name, CH_CLASS_VISITOR, w->now);
 	ch_work_due(w, w->now);
 	return rc;
 }
@@ -324,6 +324,7 @@ int ch_sql_see_wanted(struct ch_store *base, const struct ch_op_wanted *wanted,
 struct past {
 	const char *name;
 	enum ch_class class;
+	int64_t since_ms;
 	bool in_line;
 };
 
@@ -333,7 +334,9 @@ static int let_go(struct ch_work *w, const struct past *past)
 	int rc = ch_db_run(
 		w->db, "UPDATE name SET wanted_at = NULL WHERE name = ?", "t", past->name);
 
-	return rc || !past->in_line ? rc : ch_pace_reclass(w, past->name, past->class);
+	return rc || !past->in_line
+		       ? rc
+		       : ch_pace_reclass(w, past->name, past->class, past->since_ms);
 }
 
 int ch_work_prune_wanted(
@@ -354,7 +357,8 @@ int ch_work_prune_wanted(
 
 		rc = ch_db_query(w->db, &stmt,
 			"SELECT n.name, n.imported, n.failures, coalesce((SELECT 1 FROM "
-			"waiting w WHERE w.name = n.name), 0) FROM name n INDEXED BY "
+			"waiting w WHERE w.name = n.name), 0), n.created_at FROM name n "
+			"INDEXED BY "
 			"name_wanted WHERE n.wanted_at IS NOT NULL AND (n.wanted_at < ? OR "
 			"n.wanted_at > ?) LIMIT ?",
 			"iii", before, w->now + FUTURE_MS, max_rows);
@@ -364,7 +368,8 @@ int ch_work_prune_wanted(
 				(struct past){.name = ch_db_text(w->op->arena, stmt, 0, &rc),
 					.class = ch_pace_class_of_first(
 						false, ch_db_i64(stmt, 1), ch_db_u64(stmt, 2)),
-					.in_line = ch_db_i64(stmt, 3) != 0};
+					.in_line = ch_db_i64(stmt, 3) != 0,
+					.since_ms = ch_db_i64(stmt, 4)};
 		}
 	}
 	for (size_t i = 0; !rc && i < n; i++)

@@ -79,6 +79,29 @@ static void what_stands_in_line_is_moved_at_once(void **state)
 	assert_string_equal(next_of(fx, &pace), "new.example");
 }
 
+/* In line already, and looked at only then. */
+static void who_is_asked_for_first_has_the_first_turn(void **state)
+{
+	static const char *const turns[] = {
+		"big-0002.example", "big-0001.example", "late.example"};
+	struct fixture *fx = *state;
+	struct ch_store_pace pace = slow();
+
+	add(fx, "first.example", "a");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 1);
+	import(fx, many(fx, "big", 3), "b");
+	assert_int_equal(lease(fx, &pace, 10, NULL), 0);
+	add(fx, "late.example", "b");
+	for (size_t i = 0; i < CH_ARRAY_LEN(turns); i++) {
+		test_now_ms += CH_SECOND_MS;
+		assert_int_equal(want(fx, turns[i]), 1);
+	}
+	for (size_t i = 0; i < CH_ARRAY_LEN(turns); i++) {
+		test_now_ms += CH_MINUTE_MS;
+		assert_string_equal(next_of(fx, &pace), turns[i]);
+	}
+}
+
 static void what_is_due_stands_in_line_as_wanted(void **state)
 {
 	struct fixture *fx = *state;
@@ -435,6 +458,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_stands_in_line_is_moved_at_once),
+		T(who_is_asked_for_first_has_the_first_turn),
 		T(what_is_due_stands_in_line_as_wanted),
 		T(behind_many_it_is_handed_out_first),
 		T(without_looks_it_goes_first_too),

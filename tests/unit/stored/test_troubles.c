@@ -284,6 +284,9 @@ static void many_that_come_to_fail_are_told(void **state)
 	found = look(fx, "names-failing", "");
 	assert_non_null(found);
 	assert_non_null(strstr(found->detail, "12 names that have a certificate"));
+	/* An import that goes well says nothing of them. */
+	issue_some(fx, "new", 60);
+	assert_non_null(look(fx, "names-failing", ""));
 	/* Those that are renewed do not fail any more. */
 	test_now_ms += CH_DAY_MS;
 	look_at_due(fx, "gone");
