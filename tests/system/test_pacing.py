@@ -54,6 +54,25 @@ def assert_turns_are_listed(paced, names, waiting):
     assert {row[0] for row in rows if row[1:3] == ["pending", "in"]} == set(waiting), rows
 
 
+def test_limits_are_those_that_issuers_keep_to_now(paced):
+    def of_account():
+        return [one for one in limits(paced)["limits"] if one["limit"] == "account"]
+
+    def restart(limit):
+        paced.herd.stop()
+        paced.herd.set("issuer", orders_per_account=limit)
+        paced.herd.start("up")
+
+    paced.go_live("shop.changed.example")
+    before, = of_account()
+    assert before["left"] == 1
+    restart("100/1h")
+    wait.until(lambda: of_account() and of_account()[0]["allowed"] != before["allowed"], of_account)
+    assert of_account()[0]["left"] > before["left"]
+    restart("none")
+    wait.until(lambda: not of_account(), of_account)
+
+
 def test_a_name_that_a_visitor_asks_for_goes_before_an_import(paced, scratch):
     ca = identities.Ca(paced.herd.pki("edge-ca.pem"), paced.herd.pki("edge-ca.key"))
     paths = identities.make(scratch, "asking", ["certherd://edge/default/asking"], ca=ca)
