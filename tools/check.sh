@@ -143,7 +143,7 @@ sanitize() {
 	step system_tests build-asan $(printf -- '--ignore=tests/system/test_%s.py ' clocks cut_lines \
 		upgrade testssl kills_shared migrate replica_size demo bench_harness install_deps install \
 		init_and_up account casim renewal_under_load edge_status simulate keys_nowhere \
-		tickets_across_edges)
+		tickets_across_edges restore long_list postgres_issuers ui_crowd lockups)
 	unset ASAN_OPTIONS UBSAN_OPTIONS CERTHERD_TEST_SLOWNESS CERTHERD_KILL_ROUNDS CERTHERD_NGINX CERTHERD_MODULE
 }
 
