@@ -45,9 +45,10 @@ static bool bring_up_to_date(
 
 		if (!is_of(b, &paces->list[i]))
 			continue;
-		/* A bucket of one is what a CA has said of a limit that nobody configured. */
+		/* What a CA has said of a limit that nobody configured is a bucket of one that
+		 * is full again at once. */
 		if (!wanted->size)
-			return b->limit.size == 1;
+			return b->limit.size == 1 && b->limit.refill_us == 1;
 		b->limit = ch_limit_with_margin(wanted);
 		b->left = ch_bucket_level(&bucket, &b->limit, now_ms);
 		b->next_at_ms = ch_bucket_ready_at_ms(&bucket, &b->limit, 1, now_ms);
